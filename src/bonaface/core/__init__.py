@@ -1,0 +1,1 @@
+"""What every other package stands on: records, errors, whole files. Imports nothing of Bonaface's own."""
