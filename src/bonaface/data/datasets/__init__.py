@@ -1,0 +1,56 @@
+"""The data sets by name: one module each, named like the set, with its reader and protocols in `DATASET`.
+
+A module is imported when its set is asked for; nothing is opened or downloaded before `Dataset.read` is called.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from bonaface.core.errors import UnknownNameError
+from bonaface.core.records import Presentation
+from bonaface.data.protocols import Protocol
+from bonaface.data.table import PresentationTable
+
+# `oulu-npu` is the module `oulu_npu`
+_NAMES = ("folder", "nuaa")
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One data set: how its official layout is read, and how it may be split.
+
+    `reference` is the paper, `layout` one or two lines for a person who looks for the right folder.
+    `read(root)` lists the presentations without opening a picture or video; it raises `InputError` naming what is
+    missing. `boxes(root, row)`, where the set comes with face boxes, gives them by frame index as
+    (x0, y0, x1, y1) in the upright frame's pixels; frames without one are left out.
+    """
+
+    name: str
+    title: str
+    reference: str
+    layout: str
+    read: Callable[[Path], PresentationTable]
+    protocols: tuple[Protocol, ...]
+    boxes: Callable[[Path, Presentation], Mapping[int, Box]] | None = None
+
+
+def dataset_names() -> tuple[str, ...]:
+    """The names that `open_dataset` knows, sorted."""
+    return tuple(sorted(_NAMES))
+
+
+def open_dataset(name: str) -> Dataset:
+    """The data set called `name` (nothing of it is read yet).
+
+    Raises:
+        UnknownNameError: no set has that name; the message lists those that are known.
+    """
+    if name not in _NAMES:
+        raise UnknownNameError("data set", name, _NAMES)
+    module = import_module(f"bonaface.data.datasets.{name.replace('-', '_')}")
+    dataset: Dataset = module.DATASET
+    return dataset

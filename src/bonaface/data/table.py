@@ -1,0 +1,159 @@
+"""The presentation table: one row a presentation, read from a CSV or Parquet file or made by a data set's reader."""
+
+import csv
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bonaface.core.errors import InputError
+from bonaface.core.files import whole_file
+from bonaface.core.records import ATTACK, BONA_FIDE, Presentation
+
+COLUMNS = tuple(field.name for field in fields(Presentation))
+_NEEDED_IN_CSV = ("path", "label")
+_SCHEMA = pa.schema([(name, pa.int8() if name == "label" else pa.string()) for name in COLUMNS])
+
+
+@dataclass(frozen=True)
+class PresentationTable:
+    """The rows of one data set, in a fixed order: protocols and the crop store count rows from 0 in this order.
+
+    `notes` are the reader's sentences for a person (files that are listed but missing, ...); they are kept in the
+    Parquet file and are no part of the digest.
+
+    Raises:
+        InputError: two rows have the same `sample_id`, or there is no row.
+    """
+
+    dataset: str
+    rows: tuple[Presentation, ...]
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.rows:
+            raise InputError(f"{self.dataset}: no presentation was found; expected at least one row")
+        if len({row.sample_id for row in self.rows}) < len(self.rows):
+            twice = [name for name, n in Counter(row.sample_id for row in self.rows).items() if n > 1]
+            raise InputError(
+                f"{self.dataset}: every sample_id must be unique, but {name_some(twice)} "
+                f"{'names' if len(twice) == 1 else 'name'} several rows"
+            )
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def counts(self, rows: Iterable[int] | None = None) -> tuple[int, int]:
+        """How many (bona fide, attack) presentations there are, in the whole table or among row numbers `rows`."""
+        chosen = self.rows if rows is None else [self.rows[i] for i in rows]
+        bona_fide = sum(row.label == BONA_FIDE for row in chosen)
+        return bona_fide, len(chosen) - bona_fide
+
+    def digest(self) -> str:
+        """The SHA-256 of the data set's name and its rows, as 64 hexadecimal digits; the same on any machine."""
+        whole = hashlib.sha256(self.dataset.encode())
+        for row in self.rows:
+            line = json.dumps([getattr(row, name) for name in COLUMNS], ensure_ascii=True)
+            whole.update(b"\n" + line.encode())
+        return whole.hexdigest()
+
+    def write(self, path: Path) -> None:
+        """Write the table to the Parquet file `path`, whole or not at all."""
+        metadata = {"dataset": self.dataset, "notes": json.dumps(self.notes)}
+        columns = {name: [getattr(row, name) for row in self.rows] for name in COLUMNS}
+        with whole_file(path) as part:
+            pq.write_table(pa.table(columns, schema=_SCHEMA.with_metadata(metadata)), part)
+
+    @classmethod
+    def read(cls, path: Path) -> "PresentationTable":
+        """Read a table that `write` has written.
+
+        Raises:
+            InputError: the file is missing, is no Parquet file, or lacks a column.
+        """
+        try:
+            table = pq.read_table(path)
+        except (OSError, pa.ArrowException) as error:
+            raise InputError(f"{path}: expected a presentation table in Parquet, but {error}") from error
+        metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+        missing = [name for name in COLUMNS if name not in table.column_names]
+        if missing or not {"dataset", "notes"} <= metadata.keys():
+            raise InputError(
+                f"{path}: expected a presentation table with the columns {', '.join(COLUMNS)}, "
+                f"got {', '.join(table.column_names)}"
+            )
+        columns = [table.column(name).to_pylist() for name in COLUMNS]
+        rows = tuple(Presentation(*values) for values in zip(*columns, strict=True))
+        return cls(metadata["dataset"], rows, tuple(json.loads(metadata["notes"])))
+
+    @classmethod
+    def from_csv(cls, path: Path, dataset: str = "folder") -> "PresentationTable":
+        """Read a CSV file (UTF-8, commas, a header) whose columns are the fields of `Presentation`.
+
+        `path` and `label` are needed; `sample_id` is the path where its column is left out, the others are empty.
+
+        Raises:
+            InputError: naming the file, and the line and column where they apply.
+        """
+        try:
+            with path.open(newline="", encoding="utf-8-sig") as file:
+                return cls(dataset, tuple(_csv_rows(path, file)))
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: expected a CSV file in UTF-8, but {error}") from error
+
+
+def name_some(names: Iterable[str], most: int = 5) -> str:
+    """The first `most` of `names` as text, and how many more there are."""
+    every = list(names)
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more
+
+
+def _csv_rows(path: Path, file: Iterable[str]) -> Iterator[Presentation]:
+    reader = csv.DictReader(file, strict=True)
+    try:
+        _check_header(path, reader.fieldnames or ())
+        for line in reader:
+            where = f"{path}, line {reader.line_num}"
+            if None in line or None in line.values():
+                raise InputError(
+                    f"{where}: expected {len(reader.fieldnames or ())} values, one for each column"
+                )
+            yield _csv_row(where, line)
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num}: not a line of CSV: {error}") from error
+
+
+def _check_header(path: Path, header: Iterable[str]) -> None:
+    names = list(header)
+    missing = [name for name in _NEEDED_IN_CSV if name not in names]
+    unknown = [name for name in names if name not in COLUMNS]
+    if missing or unknown or len(set(names)) < len(names):
+        raise InputError(
+            f"{path}, line 1: expected a header with the columns {', '.join(_NEEDED_IN_CSV)} and any of "
+            f"{', '.join(name for name in COLUMNS if name not in _NEEDED_IN_CSV)}, each once and separated by "
+            f"commas, got {', '.join(names) or 'nothing'}"
+        )
+
+
+def _csv_row(where: str, line: Mapping[str, str]) -> Presentation:
+    if line["label"] not in (str(BONA_FIDE), str(ATTACK)):
+        raise InputError(
+            f"{where}, column label: expected 1 (bona fide) or 0 (attack), got {line['label']!r}"
+        )
+    if not line["path"]:
+        raise InputError(f"{where}, column path: expected a file, got nothing")
+    if line.get("sample_id") == "":
+        raise InputError(f"{where}, column sample_id: expected a unique name, got nothing")
+    if (line["label"] == str(BONA_FIDE)) == bool(line.get("species")):
+        raise InputError(
+            f"{where}, column species: expected the instrument's species for an attack (print-1, display-1, ...) "
+            f"and nothing for a bona fide presentation, got {line.get('species', '')!r} with label {line['label']}"
+        )
+    values = {"sample_id": line["path"], **line}
+    return Presentation(**{**values, "label": int(line["label"])})  # type: ignore[arg-type]
