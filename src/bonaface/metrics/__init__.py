@@ -1,0 +1,1 @@
+"""Error rates, thresholds, curves and intervals: numpy arrays in, numbers out, nothing else."""

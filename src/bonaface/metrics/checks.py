@@ -1,0 +1,70 @@
+"""What every metric asks of its arrays: labels of {0, 1}, finite scores, one row each."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bonaface.core.errors import InputError
+
+Labels = NDArray[np.int8]
+Scores = NDArray[np.float64]
+Species = NDArray[np.str_]
+
+
+def checked(labels: ArrayLike, scores: ArrayLike) -> tuple[Labels, Scores]:
+    """`labels` (N,) as int8 of {0, 1} and `scores` (N,) as float64.
+
+    Raises:
+        InputError: not one label a score, no rows at all, a label that is neither 0 nor 1, or a score that is
+            NaN or infinite; the message names the first such row, counted from 0.
+    """
+    label_values, score_values = np.asarray(labels), np.asarray(scores, dtype=np.float64)
+    if label_values.ndim != 1 or label_values.shape != score_values.shape:
+        raise InputError(
+            f"labels and scores must be two arrays of the same length (N,), "
+            f"got {label_values.shape} and {score_values.shape}"
+        )
+    if not label_values.size:
+        raise InputError("there are no scores to measure: labels and scores are empty")
+    strange = (label_values != 0) & (label_values != 1)
+    if strange.any():
+        row = int(np.argmax(strange))
+        raise InputError(
+            f"a label must be 1 (bona fide) or 0 (attack), got {label_values[row]!s} in row {row}"
+        )
+    endless = ~np.isfinite(score_values)
+    if endless.any():
+        row = int(np.argmax(endless))
+        raise InputError(
+            f"a score must be a finite number, got {score_values[row]} in row {row}; "
+            "leave rows without a score out and count them as non-responses"
+        )
+    return label_values.astype(np.int8, copy=False), score_values
+
+
+def checked_species(labels: Labels, species: ArrayLike) -> Species:
+    """`species` (N,) as text, one a row of `labels` (N,).
+
+    Raises:
+        InputError: another length, or an attack without a species.
+    """
+    names = np.asarray(species, dtype=np.str_)
+    if names.shape != labels.shape:
+        raise InputError(f"species must have one entry a label, got {names.shape} for {labels.shape}")
+    nameless = (labels == 0) & (names == "")
+    if nameless.any():
+        raise InputError(
+            f"every attack needs a species, row {int(np.argmax(nameless))} has none; write 'unknown' if it is"
+        )
+    return names
+
+
+def both_classes(labels: Labels, what: str) -> None:
+    """Refuse `labels` (N,) that lack one of the two classes, for a figure `what` that needs both.
+
+    Raises:
+        InputError: only bona fide or only attacks.
+    """
+    bona_fide = int(np.count_nonzero(labels))
+    if bona_fide in (0, labels.size):
+        missing = "attack" if bona_fide else "bona fide"
+        raise InputError(f"{what} needs both classes, but there is no {missing} among the {labels.size} scores")

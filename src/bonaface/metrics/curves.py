@@ -1,0 +1,104 @@
+"""Figures over all thresholds: EER, AUC, the DET curve, and one error where the other is held."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from bonaface.core.errors import InputError
+from bonaface.metrics.checks import Scores, both_classes, checked, checked_species
+from bonaface.metrics.rates import Rate, worst_apcer
+from bonaface.metrics.thresholds import Sweep, sweep
+
+
+def eer(labels: ArrayLike, scores: ArrayLike) -> float:
+    """The equal error rate, in [0, 1] (Bi-FPNFAS, eq. 6); labels and scores are (N,).
+
+    (FRR + FAR) / 2 at the candidate threshold that minimises |FRR - FAR|; the mean of the two where two
+    neighbours are equally good, which is where the straight line between them crosses FRR = FAR.
+
+    Raises:
+        InputError: one of the classes is missing.
+    """
+    truth, values = checked(labels, scores)
+    both_classes(truth, "the EER")
+    return eer_of(sweep(truth, values))
+
+
+def eer_of(curve: Sweep) -> float:
+    """The equal error rate of errors that are counted already; NaN where a class is missing."""
+    best = curve.balanced
+    return float(np.mean((curve.apcer[best] + curve.bpcer[best]) / 2))
+
+
+def auc(labels: ArrayLike, scores: ArrayLike) -> float:
+    """The share of pairs (bona fide, attack) where the bona fide score is higher, ties counted half; in [0, 1].
+
+    Raises:
+        InputError: one of the classes is missing.
+    """
+    truth, values = checked(labels, scores)
+    both_classes(truth, "the AUC")
+    return auc_of(sweep(truth, values))
+
+
+def auc_of(curve: Sweep) -> float:
+    """The area under the ROC curve of errors that are counted already; NaN where a class is missing."""
+    return float(np.sum(np.diff(curve.bpcer) * (1 - (curve.apcer[:-1] + curve.apcer[1:]) / 2)))
+
+
+def det_curve(labels: ArrayLike, scores: ArrayLike) -> tuple[Scores, Scores, Scores]:
+    """Pooled APCER, BPCER and threshold, each (U + 1,), at every candidate threshold, which rises.
+
+    Raises:
+        InputError: one of the classes is missing.
+    """
+    truth, values = checked(labels, scores)
+    both_classes(truth, "the DET curve")
+    curve = sweep(truth, values)
+    return curve.apcer, curve.bpcer, curve.thresholds
+
+
+def bpcer_at_apcer(labels: ArrayLike, species: ArrayLike, scores: ArrayLike, at: float) -> Rate:
+    """The smallest BPCER over thresholds where every species' APCER is at most `at` (BPCER10 is `at` = 0.1).
+
+    All arrays are (N,); `at` lies in [0, 1].
+
+    Raises:
+        InputError: one of the classes is missing, or `at` is out of range.
+    """
+    truth, values = checked(labels, scores)
+    both_classes(truth, f"BPCER at APCER {at:g}")
+    names = checked_species(truth, species)
+    # The errors are monotone, so each species sets a floor: its first score that must no longer be accepted.
+    floors = []
+    for kind in np.unique(names[truth == 0]):
+        attacks = np.sort(values[(truth == 0) & (names == kind)])
+        allowed = _most(at, attacks.size)
+        floors.append(attacks[-1 - allowed] if allowed < attacks.size else -np.inf)
+    bona_fide = values[truth == 1]
+    return Rate(int(np.count_nonzero(bona_fide <= max(floors))), bona_fide.size)
+
+
+def apcer_at_bpcer(labels: ArrayLike, species: ArrayLike, scores: ArrayLike, at: float) -> Rate:
+    """The worst species' APCER at the highest threshold whose BPCER is at most `at`, in [0, 1).
+
+    All arrays are (N,). `at` = 0.01 is NIST's "convenience" point.
+
+    Raises:
+        InputError: one of the classes is missing, or `at` is out of range.
+    """
+    truth, values = checked(labels, scores)
+    both_classes(truth, f"APCER at BPCER {at:g}")
+    bona_fide = np.sort(values[truth == 1])
+    allowed = _most(at, bona_fide.size)
+    if allowed == bona_fide.size:
+        raise InputError("APCER at BPCER 1 says nothing: everything may be rejected; choose a rate under 1")
+    return worst_apcer(truth, species, values, float(bona_fide[allowed]))
+
+
+def _most(at: float, total: int) -> int:
+    """The most errors out of `total` whose share is at most `at`."""
+    if not 0 <= at <= 1:
+        raise InputError(f"the error rate to hold must lie in [0, 1], got {at}")
+    errors = int(at * total)
+    # at * total may fall a hair to either side of the whole number that it stands for (0.07 * 100).
+    return errors + 1 if (errors + 1) / total <= at else errors - (errors / total > at)

@@ -1,0 +1,88 @@
+"""Confidence intervals of a single error rate: Wilson's and Clopper and Pearson's."""
+
+from math import exp, lgamma, log, log1p, sqrt
+from statistics import NormalDist
+from typing import NamedTuple
+
+from bonaface.core.errors import InputError
+
+
+class Interval(NamedTuple):
+    """The lower and upper end of an interval."""
+
+    low: float
+    high: float
+
+
+def wilson(errors: int, total: int, level: float = 0.95) -> Interval:
+    """Wilson's score interval (1927) of the rate `errors` / `total`; [0, 1] where `total` is 0."""
+    _check(errors, total, level)
+    if not total:
+        return Interval(0.0, 1.0)
+    z2 = NormalDist().inv_cdf((1 + level) / 2) ** 2
+    centre = (errors + z2 / 2) / (total + z2)
+    half = sqrt(z2 * (errors * (total - errors) / total + z2 / 4)) / (total + z2)
+    return Interval(
+        max(0.0, centre - half) if errors else 0.0, min(1.0, centre + half) if errors < total else 1.0
+    )
+
+
+def clopper_pearson(errors: int, total: int, level: float = 0.95) -> Interval:
+    """Clopper and Pearson's exact interval (1934) of `errors` / `total`; [0, 1] where `total` is 0.
+
+    Its coverage is never under `level`. The ends are the quantiles (1 - level) / 2 of Beta(e, n - e + 1) and
+    (1 + level) / 2 of Beta(e + 1, n - e).
+    """
+    _check(errors, total, level)
+    tail = (1 - level) / 2
+    low = beta_quantile(tail, errors, total - errors + 1) if errors else 0.0
+    # The upper tail is asked for from its own side, where 1 - tail would lose digits.
+    high = 1 - beta_quantile(tail, total - errors, errors + 1) if errors < total else 1.0
+    return Interval(low, high)
+
+
+def beta_quantile(probability: float, a: float, b: float) -> float:
+    """The x in (0, 1) with I_x(a, b) = `probability`, to about 1e-12; a, b >= 1 and probability in (0, 1).
+
+    Newton's steps on the regularised incomplete beta function, kept inside a bracket that halves otherwise.
+    """
+    low, high = 0.0, 1.0
+    x = a / (a + b)
+    log_beta = lgamma(a) + lgamma(b) - lgamma(a + b)
+    for _ in range(200):
+        miss = _incomplete_beta(x, a, b, log_beta) - probability
+        low, high = (low, x) if miss > 0 else (x, high)
+        density = exp((a - 1) * log(x) + (b - 1) * log1p(-x) - log_beta)
+        step = x - miss / density if density > 0 else low
+        following = step if low < step < high else (low + high) / 2
+        if abs(following - x) <= 1e-14 * x or following in (0.0, 1.0):
+            return following
+        x = following
+    return x
+
+
+def _incomplete_beta(x: float, a: float, b: float, log_beta: float) -> float:
+    """I_x(a, b) by the continued fraction DLMF 8.17.22, on the side where it converges fast."""
+    if x > (a + 1) / (a + b + 2):
+        return 1 - _incomplete_beta(1 - x, b, a, log_beta)
+    front = exp(a * log(x) + b * log1p(-x) - log_beta) / a
+    # Lentz's method: c and d are the ratios of neighbouring numerators and denominators.
+    c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1))
+    value = d
+    for m in range(1, 100_000):
+        for term in (
+            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
+        ):
+            c, d = 1 + term / c, 1 / (1 + term * d)
+            value *= c * d
+        if abs(c * d - 1) < 1e-15:
+            break
+    return front * value
+
+
+def _check(errors: int, total: int, level: float) -> None:
+    if not 0 <= errors <= total:
+        raise InputError(f"an interval needs 0 <= errors <= total, got {errors} out of {total}")
+    if not 0 < level < 1:
+        raise InputError(f"the level of an interval lies between 0 and 1, got {level}")
