@@ -1,0 +1,185 @@
+"""From a face to a network's crop, in two steps that training and `check` share.
+
+`face_square` cuts a generous square around the face, which the crop store keeps; `cut` takes any smaller
+crop from it. A score is the same number everywhere because there is no second way.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from bonaface.core.errors import InputError
+from bonaface.face.detect import Box, Face, Landmarks, Point
+
+MAX_SCALE = 2.0
+
+# The triangle filter, widened by the reduction: antialiased without the ringing that Lanczos and bicubic add
+# at edges, which is the kind of trace that a printer or a display leaves.
+RESAMPLING = Image.Resampling.BILINEAR
+
+
+@dataclass(frozen=True, slots=True)
+class CropSpec:
+    """Which part of the picture a network sees.
+
+    ``square``: a square around the face box's centre whose side is `scale` times the box's longer side, 0 < `scale` <= 2.
+    ``tight``: the box itself, stretched to the square input (Bi-FPNFAS, fig. 3b); it has no scale but 1.
+
+    Raises:
+        InputError: another kind, or a scale outside its range.
+    """
+
+    kind: Literal["square", "tight"]
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("square", "tight"):
+            raise InputError(
+                f'crop must be "tight" or "square-S" with 0 < S <= {MAX_SCALE}, got kind {self.kind!r}'
+            )
+        if not 0.0 < self.scale <= MAX_SCALE:
+            raise InputError(f"a crop's scale must be above 0 and at most {MAX_SCALE}, got {self.scale}")
+        if self.kind == "tight" and self.scale != 1.0:
+            raise InputError(f"a tight crop is the face's box and takes no scale, got {self.scale}")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """``"tight"`` or ``"square-1.3"`` as a `CropSpec`; `str` turns it back.
+
+        Raises:
+            InputError: `text` is neither.
+        """
+        if text == "tight":
+            return cls("tight")
+        kind, _, number = text.partition("-")
+        try:
+            scale = float(number)
+        except ValueError:
+            scale = math.nan
+        if kind != "square" or math.isnan(scale):
+            raise InputError(f'crop must be "tight" or "square-S" with 0 < S <= {MAX_SCALE}, got {text!r}')
+        return cls("square", scale)
+
+    def __str__(self) -> str:
+        return "tight" if self.kind == "tight" else f"square-{float(self.scale)!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class FaceSquare:
+    """A square of a picture around a face, at the picture's own resolution or reduced by `factor`.
+
+    `image` is (S, S, 3) uint8 RGB. All else is in its pixels: `box` (x0, y0, x1, y1), the five `landmarks`,
+    and `valid`, the rectangle (x0, y0, x1, y1) that lies inside the picture; what is outside is the
+    picture's mirror image. `factor` <= 1 is the square's size over its size in the picture.
+    """
+
+    image: NDArray[np.uint8]
+    box: Box
+    landmarks: Landmarks
+    valid: Box
+    factor: float
+
+    @property
+    def padded(self) -> float:
+        """The share of the square, in [0, 1], that is mirrored."""
+        side = float(self.image.shape[0])
+        return _share_outside((0.0, 0.0, side, side), self.valid)
+
+
+def face_square(
+    picture: NDArray[np.uint8], face: Face, scale: float = MAX_SCALE, longest: int = 1024
+) -> FaceSquare:
+    """The square around `face`'s box in `picture` ((H, W, 3) uint8), of side max(w, h) * `scale`, in whole
+    pixels.
+
+    Where it reaches over the picture's edge it is filled with the mirror image. A side of more than
+    `longest` pixels is reduced to `longest`, antialiased.
+
+    Raises:
+        InputError: the box has no area, is not finite, or lies outside the picture.
+    """
+    x0, y0, x1, y1 = face.box
+    height, width = picture.shape[:2]
+    if not (
+        max(x0, 0.0) < min(x1, width) and max(y0, 0.0) < min(y1, height) and math.isfinite(sum(face.box))
+    ):
+        raise InputError(
+            f"a face's box must be (x0, y0, x1, y1) with an area inside the {width} x {height} picture, got {face.box}"
+        )
+    side = max(1, round(max(x1 - x0, y1 - y0) * scale))
+    left, top = round((x0 + x1 - side) / 2), round((y0 + y1 - side) / 2)
+    image = np.ascontiguousarray(picture[_mirrored(top, side, height)][:, _mirrored(left, side, width)])
+    factor = min(1.0, longest / side)
+    if factor < 1.0:
+        image = np.asarray(Image.fromarray(image).resize((longest, longest), RESAMPLING))
+    inside = (max(left, 0), max(top, 0)), (min(left + side, width), min(top + side, height))
+
+    def moved(point: Point) -> Point:
+        return (point[0] - left) * factor, (point[1] - top) * factor
+
+    right_eye, left_eye, nose, right_mouth, left_mouth = map(moved, face.landmarks)
+    return FaceSquare(
+        image=image,
+        box=(*moved((x0, y0)), *moved((x1, y1))),
+        landmarks=(right_eye, left_eye, nose, right_mouth, left_mouth),
+        valid=(*moved(inside[0]), *moved(inside[1])),
+        factor=factor,
+    )
+
+
+def cut(square: FaceSquare, spec: CropSpec, size: int) -> NDArray[np.uint8]:
+    """The crop `spec` out of `square`, resized with antialiasing: (`size`, `size`, 3) uint8.
+
+    The crop's corners fall between pixels where they must; nothing is rounded before the resize.
+
+    Raises:
+        InputError: `square` is smaller than the crop.
+    """
+    crop = _crop_box(square, spec)
+    resized = Image.fromarray(square.image).resize((size, size), RESAMPLING, box=crop)
+    return np.asarray(resized)
+
+
+def padded_share(square: FaceSquare, spec: CropSpec) -> float:
+    """The share, in [0, 1], of the crop `spec` that lies outside the picture and was mirrored.
+
+    Raises:
+        InputError: `square` is smaller than the crop.
+    """
+    return _share_outside(_crop_box(square, spec), square.valid)
+
+
+def _crop_box(square: FaceSquare, spec: CropSpec) -> Box:
+    """The crop in `square`'s pixels. The square's own corners were rounded to whole pixels, so a crop as
+    wide as the square may reach one pixel over its edge: that pixel is cut off."""
+    x0, y0, x1, y1 = square.box
+    if spec.kind == "square":
+        half = max(x1 - x0, y1 - y0) * spec.scale / 2
+        x, y = (x0 + x1) / 2, (y0 + y1) / 2
+        x0, y0, x1, y1 = x - half, y - half, x + half, y + half
+    side = float(square.image.shape[0])
+    if min(x0, y0) < -1.0 or max(x1, y1) > side + 1.0:
+        raise InputError(
+            f"the crop {spec} reaches over the {side:.0f} pixels of its face square; cut a larger square"
+        )
+    return max(x0, 0.0), max(y0, 0.0), min(x1, side), min(y1, side)
+
+
+def _mirrored(start: int, count: int, length: int) -> slice | NDArray[np.intp]:
+    """Which of `length` rows stand at `start` ... `start` + `count`, the border mirrored as often as it
+    takes."""
+    if start >= 0 and start + count <= length:
+        return slice(start, start + count)
+    place = np.arange(start, start + count) % (2 * length)
+    return np.where(place < length, place, 2 * length - 1 - place)
+
+
+def _share_outside(box: Box, valid: Box) -> float:
+    width = min(box[2], valid[2]) - max(box[0], valid[0])
+    height = min(box[3], valid[3]) - max(box[1], valid[1])
+    inside = max(width, 0.0) * max(height, 0.0)
+    return 1.0 - inside / ((box[2] - box[0]) * (box[3] - box[1]))
