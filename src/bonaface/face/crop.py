@@ -26,7 +26,8 @@ RESAMPLING = Image.Resampling.BILINEAR
 class CropSpec:
     """Which part of the picture a network sees.
 
-    ``square``: a square around the face box's centre whose side is `scale` times the box's longer side, 0 < `scale` <= 2.
+    ``square``: a square around the face box's centre whose side is `scale` times the box's longer side,
+    0 < `scale` <= 2.
     ``tight``: the box itself, stretched to the square input (Bi-FPNFAS, fig. 3b); it has no scale but 1.
 
     Raises:
@@ -108,7 +109,8 @@ def face_square(
         max(x0, 0.0) < min(x1, width) and max(y0, 0.0) < min(y1, height) and math.isfinite(sum(face.box))
     ):
         raise InputError(
-            f"a face's box must be (x0, y0, x1, y1) with an area inside the {width} x {height} picture, got {face.box}"
+            f"a face's box must be (x0, y0, x1, y1) with an area inside the {width} x {height} picture, "
+            f"got {face.box}"
         )
     side = max(1, round(max(x1 - x0, y1 - y0) * scale))
     left, top = round((x0 + x1 - side) / 2), round((y0 + y1 - side) / 2)

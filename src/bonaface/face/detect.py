@@ -20,7 +20,6 @@ from PIL import Image
 
 from bonaface.core.errors import InputError, ModelFileError
 
-
 Box = tuple[float, float, float, float]
 Point = tuple[float, float]
 Landmarks = tuple[Point, Point, Point, Point, Point]
@@ -157,8 +156,8 @@ def _decode(
     height: int,
     min_score: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]:
-    """Boxes (N, 4), landmarks (N, 5, 2), both in pixels of the network's input, and scores (N,), best
-    first.""" chosen = np.flatnonzero(scores >= min_score)
+    """Boxes (N, 4) and landmarks (N, 5, 2), in pixels of the network's input, and scores (N,), best first."""
+    chosen = np.flatnonzero(scores >= min_score)
     chosen = chosen[np.argsort(-scores[chosen], kind="stable")]
     anchors = _anchors(width, height)[chosen]
     centres, sides = anchors[:, :2], anchors[:, 2:]  # (N, 2), (N, 1)
@@ -190,8 +189,8 @@ def _anchors(width: int, height: int) -> NDArray[np.float64]:
 
 
 def _without_overlaps(boxes: NDArray[np.float64], scores: NDArray[np.float32]) -> list[int]:
-    """Which of the boxes, best first, overlap no better one by more than the limit (intersection over
-    union).""" areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    """Which of the boxes, best first, overlap no better one by more than the limit (shared area over joint)."""
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     left = np.arange(len(scores))
     kept = []
     while len(left):

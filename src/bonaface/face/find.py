@@ -28,7 +28,7 @@ class FacePolicy:
             raise InputError(f"the least side of a face must be at least one pixel, got {self.min_side}")
         if not 0.0 < self.similar <= 1.0:
             raise InputError(
-                f"the share that makes a second face similar must be above 0 and at most 1, got {self.similar}"
+                f"the share that makes a second face similar must be in (0, 1], got {self.similar}"
             )
 
 

@@ -124,14 +124,15 @@ def _header(file: IO[bytes], name: str, max_pixels: int) -> Image.Image:
     width, height = image.size
     if width * height > max_pixels:
         raise PictureError(
-            f"{name}: {width} x {height} pixels are more than the limit of {max_pixels}; scale it down or raise the limit"
+            f"{name}: {width} x {height} pixels are more than the limit of {max_pixels}; "
+            "scale it down or raise the limit"
         )
     return image
 
 
 def _turned(image: Image.Image) -> Image.Image:
-    """The loaded picture upright. (TIFF is turned by Pillow as it loads, and then has no orientation any
-    more.)""" with _quiet():
+    """The loaded picture upright. Pillow turns TIFF as it loads: no orientation is left then."""
+    with _quiet():
         orientation = image.getexif().get(ExifTags.Base.Orientation)
     turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
     return image if turn is None else image.transpose(turn)
@@ -144,7 +145,7 @@ def _rgb(image: Image.Image, name: str) -> Image.Image:
         return Image.fromarray(((samples + 128) // 257).astype(np.uint8)).convert("RGB")
     if image.mode in _REFUSED:
         raise PictureError(
-            f"{name}: pixels of the kind {image.mode!r} (32-bit, floating point or Lab) cannot be read as RGB; "
+            f"{name}: pixels of the kind {image.mode!r} (32-bit, floating point or Lab) have no agreed RGB; "
             "save the picture as 8-bit RGB"
         )
     if image.mode == "CMYK":
