@@ -1,0 +1,42 @@
+# Everything runs in .venv, which the first target that needs it makes. A tree that did not change installs nothing again.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: help install test test-slow lint format benchmarks clean
+
+help:
+	@echo "make test        set up, then run every test but the slow ones"
+	@echo "make test-slow   the tests that take longer"
+	@echo "make lint        ruff, mypy, import-linter"
+	@echo "make format      put the code into the house's shape"
+	@echo "make benchmarks  the speed ratios of benchmarks/"
+
+$(INSTALLED): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable ".[train,dev]"
+	touch $@
+
+install: $(INSTALLED)
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(INSTALLED)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmarks: $(INSTALLED)
+	for script in benchmarks/*_speed.py; do $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
