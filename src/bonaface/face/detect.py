@@ -189,7 +189,7 @@ def _anchors(width: int, height: int) -> NDArray[np.float64]:
 
 
 def _without_overlaps(boxes: NDArray[np.float64], scores: NDArray[np.float32]) -> list[int]:
-    """Which of the boxes, best first, overlap no better one by more than the limit (shared area over joint)."""
+    """Which of the boxes, best first, overlap no better one by more than the limit (shared area to joint)."""
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     left = np.arange(len(scores))
     kept = []
