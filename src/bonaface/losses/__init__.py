@@ -1,0 +1,1 @@
+"""Losses that more than one model uses: pure functions of logits or cosines and labels."""

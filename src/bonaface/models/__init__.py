@@ -1,0 +1,33 @@
+"""Networks: one file a paper, known by name in the registry. Importing this package loads torch."""
+
+from bonaface.models.a_deep_pix_bis import ADeepPixBiS
+from bonaface.models.base import InferenceModule, PadModel
+from bonaface.models.bi_fas import BiFas, BiFasS
+from bonaface.models.deep_pix_bis import DeepPixBiS
+from bonaface.models.record import Output
+from bonaface.models.registry import (
+    Description,
+    Preset,
+    create_model,
+    default_preset,
+    describe,
+    model_names,
+    presets,
+)
+
+__all__ = [
+    "ADeepPixBiS",
+    "BiFas",
+    "BiFasS",
+    "DeepPixBiS",
+    "Description",
+    "InferenceModule",
+    "Output",
+    "PadModel",
+    "Preset",
+    "create_model",
+    "default_preset",
+    "describe",
+    "model_names",
+    "presets",
+]

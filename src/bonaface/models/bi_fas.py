@@ -1,0 +1,303 @@
+"""Bi-FAS and Bi-FAS-S: pixel-wise supervision on a bi-directional feature pyramid, and the Fourier-spectrum branch.
+
+Paper: K. Roy, M. Hasan, L. Rupty, M. S. Hossain, S. Sengupta, S. N. Taus, N. Mohammed, "Bi-FPNFAS: Bi-Directional Feature
+Pyramid Network for Pixel-Wise Face Anti-Spoofing by Leveraging Fourier Spectra", Sensors 2021, 21, 2799,
+https://doi.org/10.3390/s21082799.
+
+Weights: ImageNet weights of the backbone only; see bonaface.models.backbones for their sources and licences.
+
+Differs from the paper: the deepest level of EfficientNet-B0 has 320 channels (the paper prints 20); eq. 9 is read as the
+mean over channels and positions and eq. 16 per pixel; the spectrum is divided by log(1 + H * W), so that it lies in
+[0, 1] (preset `literal` of bi-fas-s keeps eq. 14 as printed). `pixel_loss="a-bce"` is the paper's future work: the
+angular margin of A-DeepPixBiS on every pyramid pixel.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import log
+from types import MappingProxyType
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.losses.angular import angular_bce, check_angular
+from bonaface.models.backbones import create_backbone
+from bonaface.models.base import Features, PadModel
+from bonaface.models.layers import BiFpn, Cosine, xavier
+from bonaface.models.record import Output
+from bonaface.models.registry import Preset, register
+
+CHANNELS = 64
+PIXEL_LOSSES = ("bce", "a-bce")
+
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+_GENERATOR_CHANNELS = 32
+
+
+class SpectrumGenerator(nn.Module):
+    """Draws the picture's log spectrum from one pyramid level (eq. 15): (B, 64, h, w) -> (B, size, size) >= 0."""
+
+    def __init__(self, channels: int, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self.coarse = _conv_bn_relu(channels, _GENERATOR_CHANNELS)
+        self.fine = _conv_bn_relu(_GENERATOR_CHANNELS, _GENERATOR_CHANNELS)
+        self.last = _conv_bn_relu(_GENERATOR_CHANNELS, 1)
+
+    def forward(self, level: Tensor) -> Tensor:
+        """The spectrum drawn from a pyramid level (B, C, h, w): (B, size, size)."""
+        coarse = self.coarse(level)
+        wide = F.interpolate(coarse, size=(self.size, self.size), mode="bilinear", align_corners=False)
+        spectrum: Tensor = self.last(self.fine(wide))
+        return spectrum.squeeze(1).float()
+
+
+def _conv_bn_relu(in_channels: int, channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()
+    )
+
+
+def log_spectrum(grey: Tensor, size: int, raw: bool = False) -> Tensor:
+    """Centred log magnitude of the 2-D DFT (eq. 12 to 14), area-resized.
+
+    Args:
+        grey: (B, H, W) in [0, 1].
+        size: side of the result.
+        raw: keep eq. 14 as printed; else the spectrum is divided by log(1 + H * W), its largest possible value.
+
+    Returns:
+        (B, size, size) float32; in [0, 1] unless `raw`.
+    """
+    centred = torch.fft.fftshift(torch.fft.fft2(grey.float()), dim=(-2, -1))
+    spectrum = torch.log1p(centred.abs())
+    if not raw:
+        spectrum = spectrum / log(1 + grey.shape[-2] * grey.shape[-1])
+    return F.interpolate(spectrum[:, None], size=(size, size), mode="area").squeeze(1)
+
+
+def mean_probability_bce(logits: Sequence[Tensor], labels: Tensor) -> Tensor:
+    """BCE of z, the mean over levels of the mean of sigmoid(logits) (eq. 9 to 11), one value for each picture.
+
+    log z and log(1 - z) are taken as log-sum-exp of log-sigmoids: finite, with an exact gradient, also where every
+    sigmoid has rounded to 0 or 1.
+
+    Args:
+        logits: one (B, C, h, w) for each level.
+        labels: (B,) of {0, 1}; 1 is bona fide.
+
+    Returns:
+        (B,) float32, each value >= 0.
+    """
+    labels = labels.float()
+    return -(labels * _log_mean_sigmoid(logits) + (1 - labels) * _log_mean_sigmoid([-x for x in logits]))
+
+
+def _log_mean_sigmoid(logits: Sequence[Tensor]) -> Tensor:
+    """log of the mean over levels of the mean of sigmoid: (B,)."""
+    levels = [F.logsigmoid(x.float().flatten(1)) for x in logits]
+    means = torch.stack([level.logsumexp(1) - log(level.shape[1]) for level in levels])  # (levels, B)
+    return means.logsumexp(0) - log(len(levels))
+
+
+def _presets(model: str, literal: dict[str, object]) -> tuple[Preset, ...]:
+    """Sec. 5.1: Adam, lr 1e-4, weight decay 1e-5, two epochs, batch 64; square crops (fig. 3d)."""
+
+    def preset(name: str, options: dict[str, object], bn_batches: int = 200) -> Preset:
+        return Preset(
+            name=name,
+            model=model,
+            backbone="efficientnet_b0",
+            size=512,
+            crop="square-1.0",
+            lr=1e-4,
+            weight_decay=1e-5,
+            epochs=2,
+            options=MappingProxyType(options),
+            bn_batches=bn_batches,
+        )
+
+    return (
+        preset("paper", {}),
+        preset("angular", {"pixel_loss": "a-bce"}),
+        preset("literal", literal, bn_batches=0),
+    )
+
+
+_PAPER = "Roy et al., Bi-FPNFAS, Sensors 2021, 21, 2799"
+_LINK = "https://doi.org/10.3390/s21082799"
+
+
+@register(paper=_PAPER, link=_LINK, presets=_presets("bi-fas", literal={}))
+class BiFas(PadModel):
+    """Pixel-wise supervision on three levels of a bi-directional feature pyramid.
+
+    Score: `pyramid`, z of eq. 10, the mean over the supervised levels of the mean pixel probability.
+    """
+
+    name = "bi-fas"
+    score_names = ("pyramid",)
+
+    def __init__(
+        self,
+        backbone: str,
+        size: int,
+        pretrained: bool = True,
+        *,
+        levels: Sequence[int] = (3, 4, 5),
+        pixel_loss: str = "bce",
+        scale: float = 1.0,
+        margin: float = 0.5,
+        literal: bool = False,
+    ) -> None:
+        """Build the network.
+
+        Args:
+            backbone: name of a backbone with levels of stride 8, 16 and 32.
+            size: side of the input, a multiple of 32.
+            pretrained: load the backbone's ImageNet weights.
+            levels: pyramid levels that are supervised and scored, of 1 (stride 8) to 5 (stride 128).
+            pixel_loss: "bce" on the mean of the pixels (eq. 11), or "a-bce" on every pixel: A-BCE of A-DeepPixBiS,
+                with its `scale`, `margin` and `literal`.
+        """
+        super().__init__(create_backbone(backbone, (8, 16, 32), pretrained), size)
+        if pixel_loss not in PIXEL_LOSSES:
+            raise UnknownNameError("pixel_loss", pixel_loss, PIXEL_LOSSES)
+        check_angular(margin, scale)
+        self.levels = _checked_levels(levels)
+        self.map_names = tuple(f"P{level}" for level in self.levels)
+        self.scale, self.margin, self.literal = scale, margin, literal
+        self.fpn = BiFpn(self.backbone.channels, CHANNELS, coarsest=self.levels[-1]).apply(xavier)
+        self.cosines = nn.ModuleDict(
+            {name: Cosine(CHANNELS) for name in self.map_names} if pixel_loss == "a-bce" else {}
+        )
+
+    def forward_features(self, images: Tensor) -> Features:
+        """The supervised pyramid levels: "P3" (B, 64, size/32, size/32) and so on."""
+        pyramid = self.fpn(self.backbone(images))
+        return {f"P{level}": pyramid[level - 1] for level in self.levels}
+
+    def forward_head(self, features: Features) -> Output:
+        """Pixel probabilities of each level and z (eq. 9, 10)."""
+        logits = {name: self._pixel_logits(name, level) for name, level in features.items()}
+        maps = {name: torch.sigmoid(values).mean(1) for name, values in logits.items()}  # (B, h, w)
+        z = torch.stack([pixels.mean((1, 2)) for pixels in maps.values()]).mean(0)  # (B,)
+        return Output(scores={"pyramid": z}, maps=maps, logits=logits, embeddings=dict(features))
+
+    def _pixel_logits(self, name: str, level: Tensor) -> Tensor:
+        """(B, 64, h, w) -> what the sigmoid is taken of: the level itself, or (B, 1, h, w) scaled cosines."""
+        if not self.cosines:
+            return level.float()
+        cosine: Tensor = self.cosines[name](level)
+        return self.scale * cosine[:, None]
+
+    def loss(self, output: Output, labels: Tensor, images: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        """BCE of z (eq. 11), or the mean A-BCE of the pixels of each level: "total" and "bce" or "a-bce"."""
+        if self.cosines:
+            losses = [self._angular_bce(values, labels) for values in output.logits.values()]
+            value = torch.stack(losses).mean()
+            return {"total": value, "a-bce": value}
+        value = mean_probability_bce(list(output.logits.values()), labels).mean()
+        return {"total": value, "bce": value}
+
+    def _angular_bce(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return angular_bce(logits / self.scale, labels, self.margin, self.scale, self.literal).mean()
+
+
+@register(paper=_PAPER, link=_LINK, presets=_presets("bi-fas-s", literal={"raw": True}))
+class BiFasS(BiFas):
+    """Bi-FAS with a branch that redraws the picture's Fourier spectrum, in training only.
+
+    Score: `pyramid`, as Bi-FAS.
+    """
+
+    name = "bi-fas-s"
+    training_parts = ("generators",)
+
+    def __init__(
+        self,
+        backbone: str,
+        size: int,
+        pretrained: bool = True,
+        *,
+        levels: Sequence[int] = (3, 4, 5),
+        pixel_loss: str = "bce",
+        scale: float = 1.0,
+        margin: float = 0.5,
+        literal: bool = False,
+        spectrum_size: int = 80,
+        raw: bool = False,
+        spectrum_weight: float = 1.0,
+    ) -> None:
+        """Build the network.
+
+        Args:
+            backbone: as for `BiFas`, like the arguments up to `literal`.
+            spectrum_size: side of the spectra that the generators draw (fig. 9 shows 80).
+            raw: take the spectrum of eq. 14 as printed; else divided by log(1 + H * W).
+            spectrum_weight: w, the weight of the reconstruction loss beside the BCE (eq. 17 has 1).
+        """
+        super().__init__(
+            backbone,
+            size,
+            pretrained,
+            levels=levels,
+            pixel_loss=pixel_loss,
+            scale=scale,
+            margin=margin,
+            literal=literal,
+        )
+        if spectrum_size < 1:
+            raise InputError(f"spectrum_size must be at least 1 pixel, got {spectrum_size}")
+        if not spectrum_weight >= 0:
+            raise InputError(f"spectrum_weight must be 0 or more, got {spectrum_weight}")
+        self.spectrum_size, self.raw, self.spectrum_weight = spectrum_size, raw, spectrum_weight
+        self.generators: nn.ModuleDict | None = nn.ModuleDict(
+            {name: SpectrumGenerator(CHANNELS, spectrum_size) for name in self.map_names}
+        ).apply(xavier)
+
+    def forward_head(self, features: Features) -> Output:
+        """As Bi-FAS; in training mode `auxiliary` holds the spectra that the generators draw."""
+        output = super().forward_head(features)
+        if self.training and self.generators is not None:
+            return replace(output, auxiliary=self.spectra(features))
+        return output
+
+    def spectra(self, features: Features) -> dict[str, Tensor]:
+        """The spectrum that each level's generator draws (fig. 9): name -> (B, spectrum_size, spectrum_size).
+
+        Raises:
+            InputError: this copy of the model was reduced to what inference needs.
+        """
+        if self.generators is None:
+            raise InputError(
+                "this model was loaded for inference and has no generators; load its training checkpoint"
+            )
+        return {name: self.generators[name](level) for name, level in features.items()}
+
+    def spectrum_target(self, images: Tensor) -> Tensor:
+        """The log spectrum of normalised `images` (B, 3, H, W) in grey: (B, spectrum_size, spectrum_size)."""
+        mean, std, luma = (images.new_tensor(v).view(3, 1, 1).float() for v in (self.mean, self.std, _LUMA))
+        grey = ((images.float() * std + mean) * luma).sum(1)  # (B, H, W)
+        return log_spectrum(grey, self.spectrum_size, self.raw)
+
+    def loss(self, output: Output, labels: Tensor, images: Tensor) -> dict[str, Tensor]:
+        """Adds w * RL (eq. 16, 17) as "spectrum" where `output` has spectra: in training mode."""
+        terms = super().loss(output, labels, images)
+        if not output.auxiliary:
+            return terms
+        target = self.spectrum_target(images)
+        errors = [F.mse_loss(drawn, target) for drawn in output.auxiliary.values()]
+        spectrum = torch.stack(errors).mean()
+        return {**terms, "spectrum": spectrum, "total": terms["total"] + self.spectrum_weight * spectrum}
+
+
+def _checked_levels(levels: Sequence[int]) -> tuple[int, ...]:
+    chosen = tuple(sorted(set(levels)))
+    if not chosen or len(chosen) != len(levels) or not set(chosen) <= set(range(1, BiFpn.LEVELS + 1)):
+        raise InputError(
+            f"levels must be distinct numbers of 1 (stride 8) to 5 (stride 128), got {tuple(levels)}"
+        )
+    return chosen

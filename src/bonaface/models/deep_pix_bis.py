@@ -1,0 +1,119 @@
+"""DeepPixBiS: deep pixel-wise binary supervision.
+
+Paper: A. George, S. Marcel, "Deep Pixel-wise Binary Supervision for Face Presentation Attack Detection", ICB 2019,
+https://arxiv.org/abs/1907.04047; here with the settings under which Hossain et al. (A-DeepPixBiS, DICTA 2020) compare.
+
+Weights: ImageNet weights of the backbone only; see bonaface.models.backbones for their sources and licences.
+
+Differs from the paper: the weight of the pixel term is 0.7, as A-DeepPixBiS has it (the authors' released training used
+0.5, preset `original`); any backbone with a level of stride 16 can take DenseNet-161's place.
+"""
+
+from types import MappingProxyType
+
+import torch
+from torch import Tensor, nn
+
+from bonaface.core.errors import InputError
+from bonaface.losses.pixel import pixel_bce
+from bonaface.models.backbones import create_backbone
+from bonaface.models.base import Features, PadModel
+from bonaface.models.record import Output
+from bonaface.models.registry import Preset, register
+
+_PAPER = Preset(
+    name="paper",
+    model="deep-pix-bis",
+    backbone="densenet161",
+    size=224,
+    crop="tight",
+    lr=1e-3,
+    weight_decay=1e-5,
+    epochs=10,
+)
+"""What A-DeepPixBiS trains both models with (its sec. IV-E)."""
+
+_ORIGINAL = Preset(
+    name="original",
+    model="deep-pix-bis",
+    backbone="densenet161",
+    size=224,
+    crop="tight",
+    lr=1e-4,
+    weight_decay=1e-5,
+    epochs=50,
+    batch=32,
+    options=MappingProxyType({"pixel_weight": 0.5}),
+)
+"""George & Marcel's own schedule and released loss weight."""
+
+
+@register(
+    paper="George & Marcel, Deep Pixel-wise Binary Supervision, ICB 2019",
+    link="https://arxiv.org/abs/1907.04047",
+    presets=(_PAPER, _ORIGINAL),
+)
+class DeepPixBiS(PadModel):
+    """Pixel-wise binary supervision on one feature level of stride 16.
+
+    Scores: `feature_map`, the mean of the map; `binary`, the linear layer over the map.
+    """
+
+    name = "deep-pix-bis"
+    score_names = ("feature_map", "binary")
+    map_names = ("map",)
+
+    def __init__(
+        self, backbone: str, size: int, pretrained: bool = True, *, pixel_weight: float = 0.7
+    ) -> None:
+        """Build the network.
+
+        Args:
+            backbone: name of a backbone with a level of stride 16.
+            size: side of the input, a multiple of 16.
+            pretrained: load the backbone's ImageNet weights.
+            pixel_weight: lambda of eq. 15 (A-DeepPixBiS), in [0, 1]: the share of the pixel term.
+        """
+        super().__init__(create_backbone(backbone, (16,), pretrained), size)
+        self.pixel_weight = checked_pixel_weight(pixel_weight)
+        self.pixel = nn.Conv2d(self.backbone.channels[0], 1, 1)
+        self.binary = nn.Linear((size // 16) ** 2, 1)
+
+    def forward_features(self, images: Tensor) -> Features:
+        """The backbone's level of stride 16: "stride16" (B, C, size/16, size/16)."""
+        return {"stride16": self.backbone(images)[0]}
+
+    def forward_head(self, features: Features) -> Output:
+        """The map S (eq. 14) and g (eq. 15)."""
+        pixel_logits = self.pixel(features["stride16"]).squeeze(1).float()  # (B, h, w)
+        pixels = torch.sigmoid(pixel_logits)
+        binary_logits = self.binary(pixels.flatten(1)).squeeze(1).float()  # (B,)
+        return Output(
+            scores={"feature_map": pixels.mean((1, 2)), "binary": torch.sigmoid(binary_logits)},
+            maps={"map": pixels},
+            logits={"map": pixel_logits, "binary": binary_logits},
+        )
+
+    def loss(self, output: Output, labels: Tensor, images: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        """lambda * BCE(map) + (1 - lambda) * BCE(g) (A-DeepPixBiS, eq. 14 and 15): "total", "pixel", "binary"."""
+        return weigh(
+            pixel=pixel_bce(output.logits["map"], labels).mean(),
+            binary=pixel_bce(output.logits["binary"], labels).mean(),
+            pixel_weight=self.pixel_weight,
+        )
+
+
+def weigh(pixel: Tensor, binary: Tensor, pixel_weight: float) -> dict[str, Tensor]:
+    """Eq. 15 of A-DeepPixBiS: the weighted total beside its two terms."""
+    return {"total": pixel_weight * pixel + (1 - pixel_weight) * binary, "pixel": pixel, "binary": binary}
+
+
+def checked_pixel_weight(value: float) -> float:
+    """`value`, if it is in [0, 1].
+
+    Raises:
+        InputError: it is not.
+    """
+    if not 0 <= value <= 1:
+        raise InputError(f"pixel_weight must be in [0, 1], got {value}")
+    return value

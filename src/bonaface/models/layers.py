@@ -1,0 +1,153 @@
+"""Layers that more than one network uses: cosine layers and BiFPN."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# Below this length a vector has no direction worth the name; it also bounds the gradient of the normalisation.
+_LEAST_LENGTH = 1e-6
+
+
+class Cosine(nn.Module):
+    """cos(theta) between one learned direction and each vector along dimension 1 (A-DeepPixBiS, eq. 11, sec. IV-C).
+
+    For (B, C, H, W) this is a 1x1 convolution without bias whose filter and whose input are L2-normalised over the
+    channels. Every value lies in [-1, 1], also in mixed precision: products and sums are taken in float32.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(1, channels))
+        nn.init.xavier_uniform_(self.weight)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """(B, C, ...) -> (B, ...) in [-1, 1]."""
+        direction = unit(self.weight.float(), dim=1).view(1, -1, *[1] * (vectors.ndim - 2))
+        return (unit(vectors.float(), dim=1) * direction).sum(1).clamp(-1.0, 1.0)
+
+
+def unit(vectors: Tensor, dim: int) -> Tensor:
+    """`vectors` divided by their L2 norm along `dim`."""
+    return F.normalize(vectors, dim=dim, eps=_LEAST_LENGTH)
+
+
+def xavier(module: nn.Module) -> None:
+    """Initialise a convolution or linear layer after Glorot & Bengio (2010), bias zero; for `Module.apply`."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+class BiFpn(nn.Module):
+    """Bi-directional feature pyramid of EfficientDet-D0 (Tan et al., CVPR 2020, sec. 3).
+
+    Three backbone levels of stride 8, 16, 32 become five pyramid levels of stride 8 ... 128: two more are made from
+    the deepest one by 1x1 convolution + BN and max-pooling. Then `repeats` cells, each with a top-down and a
+    bottom-up path. The numbers of the levels are 1 (finest) to 5.
+
+    Agrees with `effdet`'s BiFpn of efficientdet_d0, given the same weights.
+    """
+
+    LEVELS = 5
+
+    def __init__(
+        self, in_channels: Sequence[int], channels: int = 64, repeats: int = 3, coarsest: int = LEVELS
+    ) -> None:
+        """Build the pyramid.
+
+        Args:
+            in_channels: of the three backbone levels, finest first.
+            channels: of every pyramid level.
+            repeats: number of cells.
+            coarsest: the last level whose output anything reads; coarser outputs do not exist.
+        """
+        super().__init__()
+        self.extra = _conv_bn(in_channels[-1], channels)
+        first = [*in_channels, *[channels] * (self.LEVELS - len(in_channels))]
+        widths = [first] + [[channels] * self.LEVELS] * (repeats - 1)
+        last = [self.LEVELS] * (repeats - 1) + [coarsest]
+        self.cells = nn.ModuleList(
+            _BiFpnCell(width, channels, end) for width, end in zip(widths, last, strict=True)
+        )
+
+    def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Three tensors (B, in_channels[i], H/2^i, W/2^i) -> the pyramid, level 1 (finest) to `coarsest`."""
+        levels = list(features)
+        levels.append(_pool(self.extra(levels[-1])))
+        while len(levels) < self.LEVELS:
+            levels.append(_pool(levels[-1]))
+        for cell in self.cells:
+            levels = cell(levels)
+        return levels
+
+
+class _BiFpnCell(nn.Module):
+    """One top-down and one bottom-up path; each edge whose tensor has another width gets its own 1x1 conv + BN."""
+
+    def __init__(self, in_channels: Sequence[int], channels: int, coarsest: int) -> None:
+        super().__init__()
+        self.down_lateral = nn.ModuleList(_lateral(width, channels) for width in in_channels[:-1])
+        self.down = nn.ModuleList(_Fusion(2, channels) for _ in in_channels[:-1])
+        self.up_lateral = nn.ModuleList(_lateral(width, channels) for width in in_channels[1:coarsest])
+        top = len(in_channels)
+        self.up = nn.ModuleList(
+            _Fusion(2 if level == top else 3, channels) for level in range(2, coarsest + 1)
+        )
+
+    def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
+        middle = [levels[-1]]  # coarsest first while going down
+        for i in reversed(range(len(self.down))):
+            lateral = self.down_lateral[i](levels[i])
+            middle.append(self.down[i]([lateral, _upsample(middle[-1], lateral)]))
+        middle.reverse()
+        outputs = [middle[0]]
+        for i, fuse in enumerate(self.up, start=1):
+            inputs = [self.up_lateral[i - 1](levels[i])]
+            if i < len(levels) - 1:
+                inputs.append(middle[i])
+            outputs.append(fuse([*inputs, _pool(outputs[-1])]))
+        return outputs
+
+
+class _Fusion(nn.Module):
+    """Fast normalised fusion (EfficientDet, sec. 3.3), then SiLU, depthwise 3x3, pointwise 1x1, BN."""
+
+    def __init__(self, inputs: int, channels: int) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.ones(inputs))
+        self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+        self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
+        self.bn = _batch_norm(channels)
+
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        weights = F.relu(self.weights)
+        weights = (weights / (weights.sum() + 1e-4)).to(inputs[0].dtype)
+        fused = inputs[0] * weights[0]
+        for i in range(1, len(inputs)):
+            fused = fused + inputs[i] * weights[i]
+        fused = F.silu(fused)
+        normalised: Tensor = self.bn(self.pointwise(self.depthwise(fused)))
+        return normalised
+
+
+def _lateral(in_channels: int, channels: int) -> nn.Module:
+    return nn.Identity() if in_channels == channels else _conv_bn(in_channels, channels)
+
+
+def _conv_bn(in_channels: int, channels: int) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(in_channels, channels, 1, bias=False), _batch_norm(channels))
+
+
+def _batch_norm(channels: int) -> nn.Module:
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+
+
+def _pool(tensor: Tensor) -> Tensor:
+    return F.max_pool2d(tensor, 3, stride=2, padding=1)
+
+
+def _upsample(tensor: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(tensor, size=like.shape[-2:], mode="nearest")

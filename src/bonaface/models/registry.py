@@ -1,0 +1,172 @@
+"""Models and their presets by name."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from bonaface.core.errors import UnknownNameError
+from bonaface.models.base import PadModel
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One named way to build and train a model, complete: what a run folder prints.
+
+    Attributes:
+        name: the preset's name, unique within its model.
+        model: the model's name.
+        backbone: default backbone, as `bonaface.models.backbones.create_backbone` takes it.
+        size: side of the input in pixels.
+        crop: the face crop, "tight" or "square-SCALE".
+        lr, weight_decay: of Adam.
+        epochs, batch: passes over the balanced training set; pictures behind each optimiser step.
+        options: keyword arguments of the network and its loss.
+        flip: probability of a horizontal flip.
+        jitter: strength of the colour jitter: brightness, contrast, saturation, hue.
+        balance: "undersample" (the majority class, anew each epoch) or "none".
+        bn_batches: training batches over which the running statistics of batch normalisation are estimated again
+            before each validation and before the bundle is written; 0 leaves them as training left them.
+    """
+
+    name: str
+    model: str
+    backbone: str
+    size: int
+    crop: str
+    lr: float
+    weight_decay: float
+    epochs: int
+    batch: int = 64
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    flip: float = 0.5
+    jitter: tuple[float, float, float, float] = (0.2, 0.2, 0.2, 0.02)
+    balance: str = "undersample"
+    bn_batches: int = 200
+
+
+@dataclass(frozen=True)
+class Description:
+    """What `bonaface models` shows of a model; `options` maps each network or loss option to its default."""
+
+    name: str
+    summary: str
+    paper: str
+    link: str
+    scores: tuple[str, ...]
+    options: Mapping[str, Any]
+    presets: tuple[Preset, ...]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    model: type[PadModel]
+    presets: Mapping[str, Preset]
+    paper: str
+    link: str
+
+
+_Model = TypeVar("_Model", bound=type[PadModel])
+
+_entries: dict[str, _Entry] = {}
+
+
+def register(*, paper: str, link: str, presets: tuple[Preset, ...]) -> Callable[[_Model], _Model]:
+    """Class decorator: make a model known under its `name`, with its presets, the default one first."""
+
+    def add(model: _Model) -> _Model:
+        _entries[model.name] = _Entry(model, {preset.name: preset for preset in presets}, paper, link)
+        return model
+
+    return add
+
+
+def model_names() -> tuple[str, ...]:
+    """Names of all models, sorted."""
+    return tuple(sorted(_entries))
+
+
+def presets(model: str) -> dict[str, Preset]:
+    """The presets of a model by name, the default one first.
+
+    Raises:
+        UnknownNameError: no such model.
+    """
+    return dict(_entry(model).presets)
+
+
+def default_preset(model: str) -> Preset:
+    """The first preset of a model.
+
+    Raises:
+        UnknownNameError: no such model.
+    """
+    return next(iter(_entry(model).presets.values()))
+
+
+def create_model(
+    name: str,
+    *,
+    backbone: str | None = None,
+    size: int | None = None,
+    pretrained: bool = True,
+    **options: Any,
+) -> PadModel:
+    """Build a network.
+
+    Args:
+        name: one of `model_names()`.
+        backbone: a backbone's name; default: the default preset's. "random:NAME" asks for random weights.
+        size: side of the input in pixels; default: the default preset's.
+        pretrained: load the backbone's ImageNet weights.
+        options: the model's own options, as in its presets (`describe(name).options`).
+
+    Raises:
+        UnknownNameError: no such model or backbone.
+        InputError: an option that the model does not have, or a value outside its range.
+        BonafaceError: the backbone's weights cannot be fetched.
+    """
+    entry = _entry(name)
+    known = _options(entry.model)
+    for option in options:
+        if option not in known:
+            raise UnknownNameError(f"option of {name}", option, known)
+    preset = default_preset(name)
+    build: Callable[..., PadModel] = entry.model  # every model takes these; PadModel itself takes a backbone
+    return build(
+        preset.backbone if backbone is None else backbone,
+        preset.size if size is None else size,
+        pretrained=pretrained,
+        **options,
+    )
+
+
+def describe(name: str) -> Description:
+    """What there is to know of a model before building it.
+
+    Raises:
+        UnknownNameError: no such model.
+    """
+    entry = _entry(name)
+    summary = (inspect.getdoc(entry.model) or "").partition("\n")[0]
+    return Description(
+        name,
+        summary,
+        entry.paper,
+        entry.link,
+        entry.model.score_names,
+        _options(entry.model),
+        tuple(entry.presets.values()),
+    )
+
+
+def _entry(name: str) -> _Entry:
+    if name not in _entries:
+        raise UnknownNameError("model", name, _entries)
+    return _entries[name]
+
+
+def _options(model: type[PadModel]) -> dict[str, Any]:
+    parameters = inspect.signature(model).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "pretrained"}
