@@ -1,5 +1,7 @@
 """What every metric asks of its arrays: labels of {0, 1}, finite scores, one row each."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -7,7 +9,6 @@ from bonaface.core.errors import InputError
 
 Labels = NDArray[np.int8]
 Scores = NDArray[np.float64]
-Species = NDArray[np.str_]
 
 
 def checked(labels: ArrayLike, scores: ArrayLike) -> tuple[Labels, Scores]:
@@ -41,21 +42,44 @@ def checked(labels: ArrayLike, scores: ArrayLike) -> tuple[Labels, Scores]:
     return label_values.astype(np.int8, copy=False), score_values
 
 
-def checked_species(labels: Labels, species: ArrayLike) -> Species:
-    """`species` (N,) as text, one a row of `labels` (N,).
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The species of N presentations as numbers, for those who group many times over the same rows.
+
+    `names` are the species in sorted order; `codes` (N,) points into them and is -1 for bona fide.
+    """
+
+    names: tuple[str, ...]
+    codes: NDArray[np.intp]
+
+
+def grouped(labels: Labels, species: ArrayLike | Groups) -> Groups:
+    """The `species` (N,), names or `Groups` already, of the rows with `labels` (N,).
 
     Raises:
-        InputError: another length, or an attack without a species.
+        InputError: another length than `labels`, or an attack without a species.
     """
-    names = np.asarray(species, dtype=np.str_)
-    if names.shape != labels.shape:
-        raise InputError(f"species must have one entry a label, got {names.shape} for {labels.shape}")
-    nameless = (labels == 0) & (names == "")
+    given = species.codes if isinstance(species, Groups) else np.asarray(species)
+    if given.shape != labels.shape:
+        raise InputError(f"species must have one entry a label, got {given.shape} for {labels.shape}")
+    if isinstance(species, Groups):
+        nameless = (labels == 0) & (species.codes < 0)
+        groups = species
+    else:
+        # A dict of the names: np.unique would sort a million strings.
+        texts = [
+            "" if label else str(name) for name, label in zip(given.tolist(), labels.tolist(), strict=True)
+        ]
+        names = tuple(sorted(set(texts) - {""}))
+        code_of = {"": -1} | {name: code for code, name in enumerate(names)}
+        codes = np.fromiter((code_of[text] for text in texts), dtype=np.intp, count=len(texts))
+        nameless = (labels == 0) & (codes < 0)
+        groups = Groups(names, codes)
     if nameless.any():
         raise InputError(
             f"every attack needs a species, row {int(np.argmax(nameless))} has none; write 'unknown' if it is"
         )
-    return names
+    return groups
 
 
 def both_classes(labels: Labels, what: str) -> None:
@@ -67,4 +91,17 @@ def both_classes(labels: Labels, what: str) -> None:
     bona_fide = int(np.count_nonzero(labels))
     if bona_fide in (0, labels.size):
         missing = "attack" if bona_fide else "bona fide"
-        raise InputError(f"{what} needs both classes, but there is no {missing} among the {labels.size} scores")
+        raise InputError(
+            f"{what} needs both classes, but there is no {missing} among the {labels.size} scores"
+        )
+
+
+def checked_threshold(threshold: float) -> float:
+    """`threshold` as a float.
+
+    Raises:
+        InputError: NaN, against which every comparison is false.
+    """
+    if np.isnan(threshold):
+        raise InputError("a threshold must be a number, got NaN")
+    return float(threshold)

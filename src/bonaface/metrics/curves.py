@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bonaface.core.errors import InputError
-from bonaface.metrics.checks import Scores, both_classes, checked, checked_species
+from bonaface.metrics.checks import Groups, Scores, both_classes, checked, grouped
 from bonaface.metrics.rates import Rate, worst_apcer
 from bonaface.metrics.thresholds import Sweep, sweep
 
@@ -30,7 +30,7 @@ def eer_of(curve: Sweep) -> float:
 
 
 def auc(labels: ArrayLike, scores: ArrayLike) -> float:
-    """The share of pairs (bona fide, attack) where the bona fide score is higher, ties counted half; in [0, 1].
+    """The share of pairs (bona fide, attack) where the bona fide scores higher; ties count half.
 
     Raises:
         InputError: one of the classes is missing.
@@ -57,7 +57,7 @@ def det_curve(labels: ArrayLike, scores: ArrayLike) -> tuple[Scores, Scores, Sco
     return curve.apcer, curve.bpcer, curve.thresholds
 
 
-def bpcer_at_apcer(labels: ArrayLike, species: ArrayLike, scores: ArrayLike, at: float) -> Rate:
+def bpcer_at_apcer(labels: ArrayLike, species: ArrayLike | Groups, scores: ArrayLike, at: float) -> Rate:
     """The smallest BPCER over thresholds where every species' APCER is at most `at` (BPCER10 is `at` = 0.1).
 
     All arrays are (N,); `at` lies in [0, 1].
@@ -67,18 +67,19 @@ def bpcer_at_apcer(labels: ArrayLike, species: ArrayLike, scores: ArrayLike, at:
     """
     truth, values = checked(labels, scores)
     both_classes(truth, f"BPCER at APCER {at:g}")
-    names = checked_species(truth, species)
+    groups = grouped(truth, species)
     # The errors are monotone, so each species sets a floor: its first score that must no longer be accepted.
-    floors = []
-    for kind in np.unique(names[truth == 0]):
-        attacks = np.sort(values[(truth == 0) & (names == kind)])
+    floors = [-np.inf]
+    for code in range(len(groups.names)):
+        attacks = np.sort(values[groups.codes == code])
         allowed = _most(at, attacks.size)
-        floors.append(attacks[-1 - allowed] if allowed < attacks.size else -np.inf)
+        if allowed < attacks.size:
+            floors.append(attacks[-1 - allowed])
     bona_fide = values[truth == 1]
     return Rate(int(np.count_nonzero(bona_fide <= max(floors))), bona_fide.size)
 
 
-def apcer_at_bpcer(labels: ArrayLike, species: ArrayLike, scores: ArrayLike, at: float) -> Rate:
+def apcer_at_bpcer(labels: ArrayLike, species: ArrayLike | Groups, scores: ArrayLike, at: float) -> Rate:
     """The worst species' APCER at the highest threshold whose BPCER is at most `at`, in [0, 1).
 
     All arrays are (N,). `at` = 0.01 is NIST's "convenience" point.
@@ -96,9 +97,11 @@ def apcer_at_bpcer(labels: ArrayLike, species: ArrayLike, scores: ArrayLike, at:
 
 
 def _most(at: float, total: int) -> int:
-    """The most errors out of `total` whose share is at most `at`."""
+    """The most errors out of `total` whose share is at most `at`; 0 out of 0."""
     if not 0 <= at <= 1:
         raise InputError(f"the error rate to hold must lie in [0, 1], got {at}")
+    if not total:
+        return 0
     errors = int(at * total)
     # at * total may fall a hair to either side of the whole number that it stands for (0.07 * 100).
     return errors + 1 if (errors + 1) / total <= at else errors - (errors / total > at)

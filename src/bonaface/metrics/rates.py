@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bonaface.core.errors import InputError
-from bonaface.metrics.checks import both_classes, checked, checked_species
+from bonaface.metrics.checks import Groups, both_classes, checked, checked_threshold, grouped
 from bonaface.metrics.intervals import Interval, clopper_pearson, wilson
 
 
@@ -36,35 +36,35 @@ class Rate:
     def interval(
         self, method: Literal["clopper-pearson", "wilson"] = "clopper-pearson", level: float = 0.95
     ) -> Interval:
-        """The two-sided confidence interval of the rate at `level`; with 0 errors its upper bound still stands."""
+        """The two-sided confidence interval of the rate at `level`; it says something of 0 errors, too."""
         return (wilson if method == "wilson" else clopper_pearson)(self.errors, self.total, level)
 
 
 def apcer(labels: ArrayLike, scores: ArrayLike, threshold: float) -> Rate:
-    """APCER over all attacks together (A-DeepPixBiS, eq. 1): attacks accepted / attacks. Labels, scores: (N,)."""
+    """APCER over all attacks together (A-DeepPixBiS, eq. 1): attacks accepted / attacks. Arrays: (N,)."""
     truth, values = checked(labels, scores)
     attacks = values[truth == 0]
-    return Rate(int(np.count_nonzero(attacks >= threshold)), attacks.size)
+    return Rate(int(np.count_nonzero(attacks >= checked_threshold(threshold))), attacks.size)
 
 
 def bpcer(labels: ArrayLike, scores: ArrayLike, threshold: float) -> Rate:
     """BPCER: bona fide presentations rejected / bona fide presentations. Labels and scores are (N,)."""
     truth, values = checked(labels, scores)
     bona_fide = values[truth == 1]
-    return Rate(int(np.count_nonzero(bona_fide < threshold)), bona_fide.size)
+    return Rate(int(np.count_nonzero(bona_fide < checked_threshold(threshold))), bona_fide.size)
 
 
 def apcer_per_species(
-    labels: ArrayLike, species: ArrayLike, scores: ArrayLike, threshold: float
+    labels: ArrayLike, species: ArrayLike | Groups, scores: ArrayLike, threshold: float
 ) -> dict[str, Rate]:
-    """APCER of each attack instrument species, by name in sorted order. All arrays are (N,)."""
+    """APCER of each attack instrument species, by name in sorted order. `species`: text or `Groups`."""
     truth, values = checked(labels, scores)
-    names = checked_species(truth, species)
+    groups = grouped(truth, species)
     attack = truth == 0
-    kinds, of = np.unique(names[attack], return_inverse=True)
-    totals = np.bincount(of, minlength=kinds.size)
-    errors = np.bincount(of[values[attack] >= threshold], minlength=kinds.size)
-    return {str(kind): Rate(int(e), int(t)) for kind, e, t in zip(kinds, errors, totals, strict=True)}
+    accepted = attack & (values >= checked_threshold(threshold))
+    totals = np.bincount(groups.codes[attack], minlength=len(groups.names))
+    errors = np.bincount(groups.codes[accepted], minlength=len(groups.names))
+    return {name: Rate(int(e), int(t)) for name, e, t in zip(groups.names, errors, totals, strict=True)}
 
 
 def category(species: str) -> str:
@@ -82,7 +82,7 @@ def by_category(per_species: Mapping[str, Rate]) -> dict[str, Rate]:
 
 
 def category_apcer(
-    labels: ArrayLike, species: ArrayLike, scores: ArrayLike, threshold: float
+    labels: ArrayLike, species: ArrayLike | Groups, scores: ArrayLike, threshold: float
 ) -> dict[str, Rate]:
     """APCER of each instrument category, print or display (A-DeepPixBiS, eq. 2). All arrays are (N,)."""
     return by_category(apcer_per_species(labels, species, scores, threshold))
@@ -100,8 +100,8 @@ def worst(rates: Mapping[str, Rate]) -> tuple[str, Rate]:
     return name, rates[name]
 
 
-def worst_apcer(labels: ArrayLike, species: ArrayLike, scores: ArrayLike, threshold: float) -> Rate:
-    """ISO's APCER: that of the worst species. All arrays are (N,); ``Rate(0, 0)`` where there is no attack."""
+def worst_apcer(labels: ArrayLike, species: ArrayLike | Groups, scores: ArrayLike, threshold: float) -> Rate:
+    """ISO's APCER: that of the worst species; ``Rate(0, 0)`` without attacks. All arrays are (N,)."""
     return worst(apcer_per_species(labels, species, scores, threshold))[1]
 
 
@@ -122,7 +122,7 @@ def acer_at(labels: ArrayLike, scores: ArrayLike, threshold: float) -> float:
 
 
 def hter(labels: ArrayLike, scores: ArrayLike, threshold: float) -> float:
-    """HTER = (FAR + FRR) / 2 at a `threshold` that was fixed on another set (A-DeepPixBiS, eq. 5).
+    """HTER = (FAR + FRR) / 2 at a `threshold` that was fixed on another set (Bi-FPNFAS, eq. 5).
 
     FAR is the pooled APCER and FRR the BPCER, so at the same threshold this is the pooled ACER.
     """
