@@ -1,7 +1,7 @@
 """Protocols as data: which rows of a presentation table train, which tune (dev) and which test.
 
-Nothing here knows a data set: a set's module states its protocols with `Protocol`, `Published` and `BySubject`, and
-`split_rows` turns one of them into row numbers.
+Nothing here knows a data set: a set's module states its protocols with `Protocol`, `Published` and
+`BySubject`, and `split_rows` turns one of them into row numbers.
 """
 
 import random
@@ -21,10 +21,10 @@ _ALONE = "\0"  # begins the key of a row without a subject; no subject's name ca
 class Rows:
     """A selection of rows: a row is in it if each of these columns agrees.
 
-    A column is a tuple of patterns (``*`` and ``?`` as in a shell; ``{fold}`` stands for the fold's name). Patterns
-    that start with ``!`` forbid, the others allow; a column agrees if its value is allowed (or nothing is listed as
-    allowed) and not forbidden. An empty tuple agrees with everything. The species of a bona fide row is ``""``:
-    ``species=("", "print-*")`` is bona fide and printed attacks.
+    A column is a tuple of patterns (``*`` and ``?`` as in a shell; ``{fold}`` stands for the fold's name).
+    Patterns that start with ``!`` forbid, the others allow; a column agrees if its value is allowed (or
+    nothing is listed as allowed) and not forbidden. An empty tuple agrees with everything. The species of a
+    bona fide row is ``""``: ``species=("", "print-*")`` is bona fide and printed attacks.
     """
 
     split: tuple[str, ...] = ()
@@ -54,8 +54,8 @@ class Rows:
 class Published:
     """Splits that the set's authors fixed.
 
-    `dev` is None where the set has no dev split: then `dev_share` of the train subjects (at least one) are set aside
-    for it, seeded; they leave train. `train` None is a protocol that only tests.
+    `dev` is None where the set has no dev split: then `dev_share` of the train subjects (at least one) are
+    set aside for it, seeded; they leave train. `train` None is a protocol that only tests.
     """
 
     train: Rows | None
@@ -66,10 +66,11 @@ class Published:
 
 @dataclass(frozen=True)
 class BySubject:
-    """Splits drawn over all subjects, seeded: `test` and `dev` are numbers of subjects (int) or shares (float).
+    """Splits drawn over all subjects, seeded: `test` and `dev` are numbers of subjects (int) or shares
+    (float).
 
-    Fold number i takes the i-th run of test subjects in one shuffled circle of all subjects, so that the folds' test
-    subjects differ as long as there are enough, and dev is the run after it.
+    Fold number i takes the i-th run of test subjects in one shuffled circle of all subjects, so that the
+    folds' test subjects differ as long as there are enough, and dev is the run after it.
     """
 
     test: int | float
@@ -92,8 +93,8 @@ class Counts:
 class Protocol:
     """How one experiment on a data set is split. `counts` holds for every fold.
 
-    `shares_subjects` says that the published splits show the same people in train and test; in every other protocol a
-    subject in two splits is an error.
+    `shares_subjects` says that the published splits show the same people in train and test; in every other
+    protocol a subject in two splits is an error.
     """
 
     name: str
@@ -127,13 +128,14 @@ def find_protocol(protocols: Iterable[Protocol], name: str) -> Protocol:
 
 
 def split_rows(table: PresentationTable, protocol: Protocol, fold: str = "", seed: int = 0) -> Split:
-    """The rows of `table` that train, tune and test under `protocol`; the same for the same table, fold and seed.
+    """The rows of `table` that train, tune and test under `protocol`; the same for the same table, fold and
+    seed.
 
     `fold` may be left empty where the protocol has one fold only. `seed` matters where subjects are drawn.
 
     Raises:
-        UnknownNameError: the protocol has no such fold.
-        InputError: a split that the protocol defines has no row, a row or subject lies in two splits, or there are too
+        UnknownNameError: the protocol has no such fold. InputError: a split that the protocol defines has no
+        row, a row or subject lies in two splits, or there are too
             few subjects to draw from.
     """
     chosen = protocol.folds[0] if not fold and len(protocol.folds) == 1 else fold
@@ -184,8 +186,8 @@ def _by_subject(rows: Sequence[Presentation], splits: BySubject, fold: int, seed
     n_test, n_dev = _number(splits.test, len(order)), _number(splits.dev, len(order))
     if n_test + n_dev >= len(order):
         raise InputError(
-            f"{where}: {n_test} test and {n_dev} dev subjects leave none to train, as there are only {len(order)}: "
-            f"{_names(order)}"
+            f"{where}: {n_test} test and {n_dev} dev subjects leave none to train, as there are only "
+            f"{len(order)}: {_names(order)}"
         )
     start = fold * n_test % len(order)
     circle = order[start:] + order[:start]
@@ -212,7 +214,7 @@ def _draw(rows: Sequence[Presentation], subjects: dict[str, list[int]], seed: in
         kinds[tuple(sorted({rows[i].label for i in subjects[subject]}))].append(subject)
     placed: list[tuple[float, tuple[int, ...], str]] = []
     for kind, names in sorted(kinds.items()):
-        random.Random(f"{seed} {kind}").shuffle(names)  # noqa: S311 - no secret
+        random.Random(f"{seed} {kind}").shuffle(names)
         placed += [((i + 0.5) / len(names), kind, name) for i, name in enumerate(names)]
     return [name for _, _, name in sorted(placed)]
 
@@ -230,8 +232,8 @@ def _notes(rows: Sequence[Presentation], drawn: Iterable[int], where: str) -> tu
     if not alone:
         return ()
     return (
-        f"{where}: {len(alone)} rows name no subject ({name_some(alone, 3)}), so each stood alone when the splits were "
-        f"drawn: the same person may be in train and test",
+        f"{where}: {len(alone)} rows name no subject ({name_some(alone, 3)}), so each stood alone when the "
+        f"splits were drawn: the same person may be in train and test",
     )
 
 

@@ -1,4 +1,4 @@
-"""The presentation table: one row a presentation, read from a CSV or Parquet file or made by a data set's reader."""
+"""The presentation table: one row a presentation, read from a file or made by a data set's reader."""
 
 import csv
 import hashlib
@@ -22,10 +22,11 @@ _SCHEMA = pa.schema([(name, pa.int8() if name == "label" else pa.string()) for n
 
 @dataclass(frozen=True)
 class PresentationTable:
-    """The rows of one data set, in a fixed order: protocols and the crop store count rows from 0 in this order.
+    """The rows of one data set, in a fixed order: protocols and the crop store count rows from 0 in this
+    order.
 
-    `notes` are the reader's sentences for a person (files that are listed but missing, ...); they are kept in the
-    Parquet file and are no part of the digest.
+    `notes` are the reader's sentences for a person (files that are listed but missing, ...); they are kept
+    in the Parquet file and are no part of the digest.
 
     Raises:
         InputError: two rows have the same `sample_id`, or there is no row.
@@ -49,13 +50,13 @@ class PresentationTable:
         return len(self.rows)
 
     def counts(self, rows: Iterable[int] | None = None) -> tuple[int, int]:
-        """How many (bona fide, attack) presentations there are, in the whole table or among row numbers `rows`."""
+        """How many (bona fide, attack) presentations there are, in all or among row numbers `rows`."""
         chosen = self.rows if rows is None else [self.rows[i] for i in rows]
         bona_fide = sum(row.label == BONA_FIDE for row in chosen)
         return bona_fide, len(chosen) - bona_fide
 
     def digest(self) -> str:
-        """The SHA-256 of the data set's name and its rows, as 64 hexadecimal digits; the same on any machine."""
+        """The SHA-256 of the data set's name and its rows: 64 hexadecimal digits, the same anywhere."""
         whole = hashlib.sha256(self.dataset.encode())
         for row in self.rows:
             line = json.dumps([getattr(row, name) for name in COLUMNS], ensure_ascii=True)
@@ -95,7 +96,8 @@ class PresentationTable:
     def from_csv(cls, path: Path, dataset: str = "folder") -> "PresentationTable":
         """Read a CSV file (UTF-8, commas, a header) whose columns are the fields of `Presentation`.
 
-        `path` and `label` are needed; `sample_id` is the path where its column is left out, the others are empty.
+        `path` and `label` are needed; `sample_id` is the path where its column is left out, the others are
+        empty.
 
         Raises:
             InputError: naming the file, and the line and column where they apply.
@@ -136,8 +138,8 @@ def _check_header(path: Path, header: Iterable[str]) -> None:
     if missing or unknown or len(set(names)) < len(names):
         raise InputError(
             f"{path}, line 1: expected a header with the columns {', '.join(_NEEDED_IN_CSV)} and any of "
-            f"{', '.join(name for name in COLUMNS if name not in _NEEDED_IN_CSV)}, each once and separated by "
-            f"commas, got {', '.join(names) or 'nothing'}"
+            f"{', '.join(name for name in COLUMNS if name not in _NEEDED_IN_CSV)}, each once and "
+            f"separated by commas, got {', '.join(names) or 'nothing'}"
         )
 
 
@@ -152,8 +154,9 @@ def _csv_row(where: str, line: Mapping[str, str]) -> Presentation:
         raise InputError(f"{where}, column sample_id: expected a unique name, got nothing")
     if (line["label"] == str(BONA_FIDE)) == bool(line.get("species")):
         raise InputError(
-            f"{where}, column species: expected the instrument's species for an attack (print-1, display-1, ...) "
-            f"and nothing for a bona fide presentation, got {line.get('species', '')!r} with label {line['label']}"
+            f"{where}, column species: expected the instrument's species for an attack (print-1, ...) and "
+            "nothing for a bona fide presentation, "
+            f"got {line.get('species', '')!r} with label {line['label']}"
         )
     values = {"sample_id": line["path"], **line}
     return Presentation(**{**values, "label": int(line["label"])})  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """The data sets by name: one module each, named like the set, with its reader and protocols in `DATASET`.
 
-A module is imported when its set is asked for; nothing is opened or downloaded before `Dataset.read` is called.
+A module is imported when its set is asked for; nothing is opened or downloaded before `Dataset.read` is
+called.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,8 +25,8 @@ class Dataset:
     """One data set: how its official layout is read, and how it may be split.
 
     `reference` is the paper, `layout` one or two lines for a person who looks for the right folder.
-    `read(root)` lists the presentations without opening a picture or video; it raises `InputError` naming what is
-    missing. `boxes(root, row)`, where the set comes with face boxes, gives them by frame index as
+    `read(root)` lists the presentations without opening a picture or video; it raises `InputError` naming
+    what is missing. `boxes(root, row)`, where the set comes with face boxes, gives them by frame index as
     (x0, y0, x1, y1) in the upright frame's pixels; frames without one are left out.
     """
 
