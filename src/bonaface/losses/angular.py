@@ -15,9 +15,9 @@ _LEAST_SQUARED_SINE = 1e-7
 def add_margin(cosine: Tensor, margin: float, literal: bool = False) -> Tensor:
     """cos(theta + margin) from cos(theta), with finite gradients everywhere in [-1, 1].
 
-    Computed as cos(theta)cos(m) - sin(theta)sin(m). Beyond theta = pi - m the printed function (eq. 13) turns back
-    up and its gradient takes the wrong sign; there ArcFace's monotone continuation cos(theta) - m sin(m) is taken
-    (Deng et al. 2019, the authors' code), unless `literal` asks for eq. 13 as printed.
+    Computed as cos(theta)cos(m) - sin(theta)sin(m). Beyond theta = pi - m the printed function (eq. 13) turns
+    back up and its gradient takes the wrong sign; there ArcFace's monotone continuation cos(theta) - m sin(m) is
+    taken (the code of Deng et al., CVPR 2019), unless `literal` asks for eq. 13 as printed.
 
     Args:
         cosine: cos(theta), any shape, every value in [-1, 1].
@@ -35,8 +35,8 @@ def angular_bce(
 ) -> Tensor:
     """A-BCE (A-DeepPixBiS, eq. 13), one value for each cosine; nothing is reduced.
 
-    The margin is added to the angle of bona fide samples only; attacks keep cos(theta). `scale` multiplies the cosine
-    before the sigmoid (eq. 6's s; eq. 13 as printed has s = 1).
+    The margin is added to the angle of bona fide samples only; attacks keep cos(theta). `scale` multiplies the
+    cosine before the sigmoid (eq. 6's s; eq. 13 as printed has s = 1).
 
     Args:
         cosine: (B, ...), every value in [-1, 1].

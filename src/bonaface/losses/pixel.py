@@ -1,7 +1,7 @@
 """Binary cross-entropy with the picture's label at every pixel."""
 
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 def pixel_bce(logits: Tensor, labels: Tensor) -> Tensor:
@@ -18,7 +18,7 @@ def pixel_bce(logits: Tensor, labels: Tensor) -> Tensor:
         (B, ...) float32, each value >= 0.
     """
     logits = logits.float()
-    return F.binary_cross_entropy_with_logits(logits, spread(labels, logits), reduction="none")
+    return functional.binary_cross_entropy_with_logits(logits, spread(labels, logits), reduction="none")
 
 
 def spread(labels: Tensor, like: Tensor) -> Tensor:

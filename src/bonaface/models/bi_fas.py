@@ -1,15 +1,15 @@
-"""Bi-FAS and Bi-FAS-S: pixel-wise supervision on a bi-directional feature pyramid, and the Fourier-spectrum branch.
+"""Bi-FAS and Bi-FAS-S: pixel-wise supervision on a bi-directional feature pyramid, and a Fourier-spectrum branch.
 
-Paper: K. Roy, M. Hasan, L. Rupty, M. S. Hossain, S. Sengupta, S. N. Taus, N. Mohammed, "Bi-FPNFAS: Bi-Directional Feature
-Pyramid Network for Pixel-Wise Face Anti-Spoofing by Leveraging Fourier Spectra", Sensors 2021, 21, 2799,
+Paper: K. Roy, M. Hasan, L. Rupty, M. S. Hossain, S. Sengupta, S. N. Taus, N. Mohammed, "Bi-FPNFAS: Bi-Directional
+Feature Pyramid Network for Pixel-Wise Face Anti-Spoofing by Leveraging Fourier Spectra", Sensors 2021, 21, 2799,
 https://doi.org/10.3390/s21082799.
 
 Weights: ImageNet weights of the backbone only; see bonaface.models.backbones for their sources and licences.
 
-Differs from the paper: the deepest level of EfficientNet-B0 has 320 channels (the paper prints 20); eq. 9 is read as the
-mean over channels and positions and eq. 16 per pixel; the spectrum is divided by log(1 + H * W), so that it lies in
-[0, 1] (preset `literal` of bi-fas-s keeps eq. 14 as printed). `pixel_loss="a-bce"` is the paper's future work: the
-angular margin of A-DeepPixBiS on every pyramid pixel.
+Differs from the paper: the deepest level of EfficientNet-B0 has 320 channels (the paper prints 20); eq. 9 is read as
+the mean over channels and positions and eq. 16 per pixel; the spectrum is divided by log(1 + H * W), so that it lies
+in [0, 1] (preset `literal` of bi-fas-s keeps eq. 14 as printed). `pixel_loss="a-bce"` (preset `angular`) is the
+paper's future work: the angular margin of A-DeepPixBiS on every pyramid pixel.
 """
 
 from collections.abc import Sequence
@@ -19,11 +19,10 @@ from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.losses.angular import angular_bce, check_angular
-from bonaface.models.backbones import create_backbone
 from bonaface.models.base import Features, PadModel
 from bonaface.models.layers import BiFpn, Cosine, xavier
 from bonaface.models.record import Output
@@ -37,7 +36,7 @@ _GENERATOR_CHANNELS = 32
 
 
 class SpectrumGenerator(nn.Module):
-    """Draws the picture's log spectrum from one pyramid level (eq. 15): (B, 64, h, w) -> (B, size, size) >= 0."""
+    """Draws the picture's log spectrum from one pyramid level (eq. 15); no value is negative."""
 
     def __init__(self, channels: int, size: int) -> None:
         super().__init__()
@@ -49,7 +48,9 @@ class SpectrumGenerator(nn.Module):
     def forward(self, level: Tensor) -> Tensor:
         """The spectrum drawn from a pyramid level (B, C, h, w): (B, size, size)."""
         coarse = self.coarse(level)
-        wide = F.interpolate(coarse, size=(self.size, self.size), mode="bilinear", align_corners=False)
+        wide = functional.interpolate(
+            coarse, size=(self.size, self.size), mode="bilinear", align_corners=False
+        )
         spectrum: Tensor = self.last(self.fine(wide))
         return spectrum.squeeze(1).float()
 
@@ -66,7 +67,7 @@ def log_spectrum(grey: Tensor, size: int, raw: bool = False) -> Tensor:
     Args:
         grey: (B, H, W) in [0, 1].
         size: side of the result.
-        raw: keep eq. 14 as printed; else the spectrum is divided by log(1 + H * W), its largest possible value.
+        raw: keep eq. 14 as printed; else the spectrum is divided by log(1 + H * W), the most it can be.
 
     Returns:
         (B, size, size) float32; in [0, 1] unless `raw`.
@@ -75,14 +76,14 @@ def log_spectrum(grey: Tensor, size: int, raw: bool = False) -> Tensor:
     spectrum = torch.log1p(centred.abs())
     if not raw:
         spectrum = spectrum / log(1 + grey.shape[-2] * grey.shape[-1])
-    return F.interpolate(spectrum[:, None], size=(size, size), mode="area").squeeze(1)
+    return functional.interpolate(spectrum[:, None], size=(size, size), mode="area").squeeze(1)
 
 
 def mean_probability_bce(logits: Sequence[Tensor], labels: Tensor) -> Tensor:
-    """BCE of z, the mean over levels of the mean of sigmoid(logits) (eq. 9 to 11), one value for each picture.
+    """BCE of z, the mean over levels of the mean of sigmoid(logits) (eq. 9 to 11), one value a picture.
 
-    log z and log(1 - z) are taken as log-sum-exp of log-sigmoids: finite, with an exact gradient, also where every
-    sigmoid has rounded to 0 or 1.
+    log z and log(1 - z) are taken as log-sum-exp of log-sigmoids: finite, with an exact gradient, also where
+    every sigmoid has rounded to 0 or 1.
 
     Args:
         logits: one (B, C, h, w) for each level.
@@ -97,7 +98,7 @@ def mean_probability_bce(logits: Sequence[Tensor], labels: Tensor) -> Tensor:
 
 def _log_mean_sigmoid(logits: Sequence[Tensor]) -> Tensor:
     """log of the mean over levels of the mean of sigmoid: (B,)."""
-    levels = [F.logsigmoid(x.float().flatten(1)) for x in logits]
+    levels = [functional.logsigmoid(x.float().flatten(1)) for x in logits]
     means = torch.stack([level.logsumexp(1) - log(level.shape[1]) for level in levels])  # (levels, B)
     return means.logsumexp(0) - log(len(levels))
 
@@ -138,6 +139,7 @@ class BiFas(PadModel):
     """
 
     name = "bi-fas"
+    strides = (8, 16, 32)
     score_names = ("pyramid",)
 
     def __init__(
@@ -159,14 +161,15 @@ class BiFas(PadModel):
             size: side of the input, a multiple of 32.
             pretrained: load the backbone's ImageNet weights.
             levels: pyramid levels that are supervised and scored, of 1 (stride 8) to 5 (stride 128).
-            pixel_loss: "bce" on the mean of the pixels (eq. 11), or "a-bce" on every pixel: A-BCE of A-DeepPixBiS,
-                with its `scale`, `margin` and `literal`.
+            pixel_loss: "bce" on the mean of the pixels (eq. 11), or "a-bce" on every pixel: A-BCE of
+                A-DeepPixBiS, with its `scale`, `margin` and `literal`.
         """
-        super().__init__(create_backbone(backbone, (8, 16, 32), pretrained), size)
         if pixel_loss not in PIXEL_LOSSES:
             raise UnknownNameError("pixel_loss", pixel_loss, PIXEL_LOSSES)
         check_angular(margin, scale)
-        self.levels = _checked_levels(levels)
+        chosen = _checked_levels(levels)
+        super().__init__(backbone, size, pretrained)
+        self.levels = chosen
         self.map_names = tuple(f"P{level}" for level in self.levels)
         self.scale, self.margin, self.literal = scale, margin, literal
         self.fpn = BiFpn(self.backbone.channels, CHANNELS, coarsest=self.levels[-1]).apply(xavier)
@@ -239,6 +242,10 @@ class BiFasS(BiFas):
             raw: take the spectrum of eq. 14 as printed; else divided by log(1 + H * W).
             spectrum_weight: w, the weight of the reconstruction loss beside the BCE (eq. 17 has 1).
         """
+        if spectrum_size < 1:
+            raise InputError(f"spectrum_size must be at least 1 pixel, got {spectrum_size}")
+        if not spectrum_weight >= 0:
+            raise InputError(f"spectrum_weight must be 0 or more, got {spectrum_weight}")
         super().__init__(
             backbone,
             size,
@@ -249,10 +256,6 @@ class BiFasS(BiFas):
             margin=margin,
             literal=literal,
         )
-        if spectrum_size < 1:
-            raise InputError(f"spectrum_size must be at least 1 pixel, got {spectrum_size}")
-        if not spectrum_weight >= 0:
-            raise InputError(f"spectrum_weight must be 0 or more, got {spectrum_weight}")
         self.spectrum_size, self.raw, self.spectrum_weight = spectrum_size, raw, spectrum_weight
         self.generators: nn.ModuleDict | None = nn.ModuleDict(
             {name: SpectrumGenerator(CHANNELS, spectrum_size) for name in self.map_names}
@@ -289,7 +292,7 @@ class BiFasS(BiFas):
         if not output.auxiliary:
             return terms
         target = self.spectrum_target(images)
-        errors = [F.mse_loss(drawn, target) for drawn in output.auxiliary.values()]
+        errors = [functional.mse_loss(drawn, target) for drawn in output.auxiliary.values()]
         spectrum = torch.stack(errors).mean()
         return {**terms, "spectrum": spectrum, "total": terms["total"] + self.spectrum_weight * spectrum}
 

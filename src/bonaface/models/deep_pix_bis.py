@@ -1,57 +1,43 @@
 """DeepPixBiS: deep pixel-wise binary supervision.
 
 Paper: A. George, S. Marcel, "Deep Pixel-wise Binary Supervision for Face Presentation Attack Detection", ICB 2019,
-https://arxiv.org/abs/1907.04047; here with the settings under which Hossain et al. (A-DeepPixBiS, DICTA 2020) compare.
+https://arxiv.org/abs/1907.04047; presets as Hossain et al. (A-DeepPixBiS, DICTA 2020) train what they compare.
 
 Weights: ImageNet weights of the backbone only; see bonaface.models.backbones for their sources and licences.
 
-Differs from the paper: the weight of the pixel term is 0.7, as A-DeepPixBiS has it (the authors' released training used
-0.5, preset `original`); any backbone with a level of stride 16 can take DenseNet-161's place.
+Differs from the paper: the weight of the pixel term is 0.7, as A-DeepPixBiS has it (the authors' released training
+used 0.5); any backbone with a level of stride 16 can take DenseNet-161's place.
 """
-
-from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
 
 from bonaface.core.errors import InputError
 from bonaface.losses.pixel import pixel_bce
-from bonaface.models.backbones import create_backbone
 from bonaface.models.base import Features, PadModel
 from bonaface.models.record import Output
 from bonaface.models.registry import Preset, register
 
-_PAPER = Preset(
-    name="paper",
-    model="deep-pix-bis",
-    backbone="densenet161",
-    size=224,
-    crop="tight",
-    lr=1e-3,
-    weight_decay=1e-5,
-    epochs=10,
-)
-"""What A-DeepPixBiS trains both models with (its sec. IV-E)."""
 
-_ORIGINAL = Preset(
-    name="original",
-    model="deep-pix-bis",
-    backbone="densenet161",
-    size=224,
-    crop="tight",
-    lr=1e-4,
-    weight_decay=1e-5,
-    epochs=50,
-    batch=32,
-    options=MappingProxyType({"pixel_weight": 0.5}),
-)
-"""George & Marcel's own schedule and released loss weight."""
+def _preset(name: str, bn_batches: int = 200) -> Preset:
+    """What A-DeepPixBiS trains with (its sec. IV-E), so that the two compare."""
+    return Preset(
+        name=name,
+        model="deep-pix-bis",
+        backbone="densenet161",
+        size=224,
+        crop="tight",
+        lr=1e-3,
+        weight_decay=1e-5,
+        epochs=10,
+        bn_batches=bn_batches,
+    )
 
 
 @register(
     paper="George & Marcel, Deep Pixel-wise Binary Supervision, ICB 2019",
     link="https://arxiv.org/abs/1907.04047",
-    presets=(_PAPER, _ORIGINAL),
+    presets=(_preset("paper"), _preset("literal", bn_batches=0)),
 )
 class DeepPixBiS(PadModel):
     """Pixel-wise binary supervision on one feature level of stride 16.
@@ -60,6 +46,7 @@ class DeepPixBiS(PadModel):
     """
 
     name = "deep-pix-bis"
+    strides = (16,)
     score_names = ("feature_map", "binary")
     map_names = ("map",)
 
@@ -74,8 +61,9 @@ class DeepPixBiS(PadModel):
             pretrained: load the backbone's ImageNet weights.
             pixel_weight: lambda of eq. 15 (A-DeepPixBiS), in [0, 1]: the share of the pixel term.
         """
-        super().__init__(create_backbone(backbone, (16,), pretrained), size)
-        self.pixel_weight = checked_pixel_weight(pixel_weight)
+        check_pixel_weight(pixel_weight)
+        super().__init__(backbone, size, pretrained)
+        self.pixel_weight = pixel_weight
         self.pixel = nn.Conv2d(self.backbone.channels[0], 1, 1)
         self.binary = nn.Linear((size // 16) ** 2, 1)
 
@@ -95,7 +83,7 @@ class DeepPixBiS(PadModel):
         )
 
     def loss(self, output: Output, labels: Tensor, images: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
-        """lambda * BCE(map) + (1 - lambda) * BCE(g) (A-DeepPixBiS, eq. 14 and 15): "total", "pixel", "binary"."""
+        """lambda * BCE(map) + (1 - lambda) * BCE(g) (A-DeepPixBiS, eq. 14, 15): "total", "pixel", "binary"."""
         return weigh(
             pixel=pixel_bce(output.logits["map"], labels).mean(),
             binary=pixel_bce(output.logits["binary"], labels).mean(),
@@ -108,12 +96,11 @@ def weigh(pixel: Tensor, binary: Tensor, pixel_weight: float) -> dict[str, Tenso
     return {"total": pixel_weight * pixel + (1 - pixel_weight) * binary, "pixel": pixel, "binary": binary}
 
 
-def checked_pixel_weight(value: float) -> float:
-    """`value`, if it is in [0, 1].
+def check_pixel_weight(value: float) -> None:
+    """Refuse a lambda of eq. 15 that is no share.
 
     Raises:
-        InputError: it is not.
+        InputError: it is outside [0, 1].
     """
     if not 0 <= value <= 1:
-        raise InputError(f"pixel_weight must be in [0, 1], got {value}")
-    return value
+        raise InputError(f"pixel_weight must be in [0, 1], got {value}; the paper's is 0.7")

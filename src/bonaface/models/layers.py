@@ -4,17 +4,17 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
-# Below this length a vector has no direction worth the name; it also bounds the gradient of the normalisation.
+# Below this length a vector has no direction worth the name; it also bounds the normalisation's gradient.
 _LEAST_LENGTH = 1e-6
 
 
 class Cosine(nn.Module):
-    """cos(theta) between one learned direction and each vector along dimension 1 (A-DeepPixBiS, eq. 11, sec. IV-C).
+    """cos(theta) between one learned direction and each vector along dimension 1 (A-DeepPixBiS, sec. IV-C).
 
-    For (B, C, H, W) this is a 1x1 convolution without bias whose filter and whose input are L2-normalised over the
-    channels. Every value lies in [-1, 1], also in mixed precision: products and sums are taken in float32.
+    For (B, C, H, W) this is a 1x1 convolution without bias whose filter and whose input are L2-normalised over
+    the channels. Every value lies in [-1, 1], also in mixed precision: it is computed in float32.
     """
 
     def __init__(self, channels: int) -> None:
@@ -30,11 +30,11 @@ class Cosine(nn.Module):
 
 def unit(vectors: Tensor, dim: int) -> Tensor:
     """`vectors` divided by their L2 norm along `dim`."""
-    return F.normalize(vectors, dim=dim, eps=_LEAST_LENGTH)
+    return functional.normalize(vectors, dim=dim, eps=_LEAST_LENGTH)
 
 
 def xavier(module: nn.Module) -> None:
-    """Initialise a convolution or linear layer after Glorot & Bengio (2010), bias zero; for `Module.apply`."""
+    """Initialise a convolution or linear layer as Glorot & Bengio (2010), bias zero; for `Module.apply`."""
     if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
@@ -44,8 +44,8 @@ def xavier(module: nn.Module) -> None:
 class BiFpn(nn.Module):
     """Bi-directional feature pyramid of EfficientDet-D0 (Tan et al., CVPR 2020, sec. 3).
 
-    Three backbone levels of stride 8, 16, 32 become five pyramid levels of stride 8 ... 128: two more are made from
-    the deepest one by 1x1 convolution + BN and max-pooling. Then `repeats` cells, each with a top-down and a
+    Three backbone levels of stride 8, 16, 32 become five pyramid levels of stride 8 ... 128: two more are made
+    from the deepest one by 1x1 convolution + BN and max-pooling. Then `repeats` cells, each with a top-down and a
     bottom-up path. The numbers of the levels are 1 (finest) to 5.
 
     Agrees with `effdet`'s BiFpn of efficientdet_d0, given the same weights.
@@ -85,7 +85,7 @@ class BiFpn(nn.Module):
 
 
 class _BiFpnCell(nn.Module):
-    """One top-down and one bottom-up path; each edge whose tensor has another width gets its own 1x1 conv + BN."""
+    """One top-down and one bottom-up path; an edge from another width has a 1x1 convolution + BN of its own."""
 
     def __init__(self, in_channels: Sequence[int], channels: int, coarsest: int) -> None:
         super().__init__()
@@ -123,12 +123,12 @@ class _Fusion(nn.Module):
         self.bn = _batch_norm(channels)
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        weights = F.relu(self.weights)
+        weights = functional.relu(self.weights)
         weights = (weights / (weights.sum() + 1e-4)).to(inputs[0].dtype)
         fused = inputs[0] * weights[0]
         for i in range(1, len(inputs)):
             fused = fused + inputs[i] * weights[i]
-        fused = F.silu(fused)
+        fused = functional.silu(fused)
         normalised: Tensor = self.bn(self.pointwise(self.depthwise(fused)))
         return normalised
 
@@ -146,8 +146,8 @@ def _batch_norm(channels: int) -> nn.Module:
 
 
 def _pool(tensor: Tensor) -> Tensor:
-    return F.max_pool2d(tensor, 3, stride=2, padding=1)
+    return functional.max_pool2d(tensor, 3, stride=2, padding=1)
 
 
 def _upsample(tensor: Tensor, like: Tensor) -> Tensor:
-    return F.interpolate(tensor, size=like.shape[-2:], mode="nearest")
+    return functional.interpolate(tensor, size=like.shape[-2:], mode="nearest")

@@ -7,7 +7,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Output:
-    """What a network says of a batch of B pictures. Losses, scorers and explanations read it; no label is needed.
+    """What a network says of B pictures. Losses, scorers and explanations read it; no label is needed.
 
     Attributes:
         scores: name -> (B,) float32 in [0, 1], higher for bona fide; the default score comes first.

@@ -26,8 +26,8 @@ class Preset:
         flip: probability of a horizontal flip.
         jitter: strength of the colour jitter: brightness, contrast, saturation, hue.
         balance: "undersample" (the majority class, anew each epoch) or "none".
-        bn_batches: training batches over which the running statistics of batch normalisation are estimated again
-            before each validation and before the bundle is written; 0 leaves them as training left them.
+        bn_batches: training batches over which the running statistics of batch normalisation are estimated
+            again before each validation and before the bundle is written; 0 leaves them as training left them.
     """
 
     name: str
