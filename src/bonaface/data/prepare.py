@@ -217,7 +217,7 @@ def _settle(store: Path, table: PresentationTable, recipe: Recipe) -> None:
     differing = [text for key in sorted(same) for text in _differences(key, found.get(key), wanted[key])]
     if differing:
         raise InputError(
-            f"{store}: this store was begun differently ({'; '.join(differing)}); prepare into another folder, "
+            f"{store}: this store was begun otherwise ({'; '.join(differing)}); prepare into another folder, "
             "or delete this one first"
         )
 

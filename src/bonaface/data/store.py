@@ -262,7 +262,7 @@ class CropStore:
             raise InputError(f"{path}: this shard of the crop store cannot be read: {error}") from error
         if zlib.crc32(data) != crc:
             raise InputError(
-                f"{path}: damaged at byte {offset}; delete {path.stem}.tar, {path.stem}.parquet and ../{FRAMES} and "
+                f"{path}: damaged at byte {offset}; delete it, {path.stem}.parquet and ../{FRAMES} and "
                 "run bonaface prepare again"
             )
         return self.frames.square(index, np.asarray(Image.open(io.BytesIO(data), formats=["WEBP"])))

@@ -1,0 +1,85 @@
+"""`bonaface prepare`."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bonaface.data.prepare import Summary
+
+
+def prepare(
+    dataset: Annotated[str, typer.Argument(help="The data set's name; bonaface datasets lists them.")],
+    root: Annotated[Path, typer.Argument(help="The folder with its files; for folder also a CSV file.")],
+    store: Annotated[Path, typer.Argument(help="The folder for the crop store; begun if it is not there.")],
+    frames: Annotated[int, typer.Option(help="How many evenly spaced frames to take of a video.")] = 20,
+    longer_side: Annotated[
+        int, typer.Option(help="Pixels of the longer side of the picture in which faces are looked for.")
+    ] = 640,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; default: one for each core.", show_default=False)
+    ] = None,
+) -> None:
+    """Cut the face out of every picture and video of a data set and keep it, without loss, in a crop store.
+
+    It can be stopped at any moment: the same command goes on where it was.
+    """
+    from rich.console import Console
+
+    from bonaface.data import prepare as preparing
+    from bonaface.data.datasets import open_dataset
+    from bonaface.data.store import Recipe
+
+    console = Console()
+    table = open_dataset(dataset).read(root)
+    recipe = Recipe(frames=frames, longer_side=longer_side)
+    with _bar() as progress:
+        summary = preparing.prepare(table, root, store, recipe=recipe, workers=workers, progress=progress)
+    _show(console, summary)
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int], None]]:
+    """A bar with the rate and the time left, fed by (done, total)."""
+    from rich import progress
+    from rich.console import Console
+
+    class Rate(progress.ProgressColumn):
+        def render(self, task: progress.Task) -> str:
+            return f"{task.finished_speed or task.speed or 0:.1f}/s"
+
+    columns = (
+        progress.TextColumn("faces"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        Rate(),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _show(console: "Console", summary: "Summary") -> None:
+    from rich.table import Table
+
+    from bonaface.core.records import Response
+
+    reasons = [reason for reason in Response if any(key[1] == reason for key in summary.frames) and reason]
+    table = Table("", "presentations", "frames", "with a face", *reasons, "without any face", box=None)
+    for species, presentations in sorted(summary.presentations.items()):
+        frames = {response: n for (name, response), n in summary.frames.items() if name == species}
+        counts = [presentations, sum(frames.values()), frames.get(Response.SCORED, 0)]
+        counts += [frames.get(reason, 0) for reason in reasons] + [summary.silent.get(species, 0)]
+        table.add_row(species or "bona fide", *map(str, counts))
+    console.print(table)
+    for path, detail in summary.unreadable:
+        console.print(f"unreadable: {path}: {detail}", markup=False, highlight=False, soft_wrap=True)
+    for note in summary.notes:
+        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{summary.store}: {summary.bytes / 1e6:.1f} MB", highlight=False, soft_wrap=True)

@@ -1,0 +1,85 @@
+"""Random flip and colour jitter of training crops, with torchvision's meaning and without torch.
+
+Neither paper gives a strength for its colour jitter. The order of the four changes is random and each factor
+is uniform, as in torchvision's `ColorJitter`; the arithmetic is Pillow's, as torchvision's is on Pillow
+images.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageEnhance
+
+from bonaface.core.errors import InputError
+
+
+def flip_and_jitter(
+    crop: NDArray[np.uint8],
+    rng: np.random.Generator,
+    flip: float = 0.5,
+    brightness: float = 0.2,
+    contrast: float = 0.2,
+    saturation: float = 0.2,
+    hue: float = 0.02,
+) -> NDArray[np.uint8]:
+    """`crop`, (H, W, 3) uint8 RGB, flipped left to right with probability `flip` and jittered in colour.
+
+    Brightness, contrast and saturation are multiplied by factors from [max(0, 1 - s), 1 + s], hue is turned
+    by a share of the colour circle from [-hue, hue]; a strength of 0 leaves its part out. `rng` gives as
+    many numbers whatever the strengths are.
+
+    Raises:
+        InputError: `crop` is no such array, or a strength is out of range.
+    """
+    if crop.ndim != 3 or crop.shape[2] != 3 or crop.dtype != np.uint8:
+        raise InputError(f"crop must be (H, W, 3) uint8 RGB, got {crop.shape} {crop.dtype}")
+    if not (0 <= flip <= 1 and min(brightness, contrast, saturation) >= 0 and 0 <= hue <= 0.5):
+        raise InputError(
+            "flip must be in [0, 1], brightness, contrast and saturation at least 0 and hue in [0, 0.5], got "
+            f"{flip}, {brightness}, {contrast}, {saturation}, {hue}"
+        )
+    flipped = rng.random() < flip
+    draws = rng.uniform(-1.0, 1.0, size=4)
+    image = Image.fromarray(crop)
+    for part in rng.permutation(4):
+        strength = (brightness, contrast, saturation, hue)[part]
+        if strength:
+            centre = 0.0 if part == _HUE else 1.0
+            low = -strength if part == _HUE else max(0.0, 1.0 - strength)
+            share = (draws[part] + 1.0) / 2.0
+            image = CHANGES[part](image, low + share * (centre + strength - low))
+    changed = np.array(image)
+    return np.ascontiguousarray(changed[:, ::-1]) if flipped else changed
+
+
+def change_brightness(image: Image.Image, factor: float) -> Image.Image:
+    """Blend with black: 0 is black, 1 leaves `image` (RGB) as it is."""
+    return ImageEnhance.Brightness(image).enhance(factor)
+
+
+def change_contrast(image: Image.Image, factor: float) -> Image.Image:
+    """Blend with the mean grey: 0 is grey all over, 1 leaves `image` (RGB) as it is."""
+    return ImageEnhance.Contrast(image).enhance(factor)
+
+
+def change_saturation(image: Image.Image, factor: float) -> Image.Image:
+    """Blend with the grey picture: 0 is grey, 1 leaves `image` (RGB) as it is."""
+    return ImageEnhance.Color(image).enhance(factor)
+
+
+def turn_hue(image: Image.Image, share: float) -> Image.Image:
+    """Turn the hue of `image` (RGB) by `share` of the colour circle, in [-0.5, 0.5]."""
+    hue, saturation, value = image.convert("HSV").split()
+    turn = int(share * 255)  # as torchvision does, though Pillow's circle has 256 steps
+    turned = hue.point([(step + turn) % 256 for step in range(256)])
+    return Image.merge("HSV", (turned, saturation, value)).convert("RGB")
+
+
+CHANGES: tuple[Callable[[Image.Image, float], Image.Image], ...] = (
+    change_brightness,
+    change_contrast,
+    change_saturation,
+    turn_hue,
+)
+_HUE = CHANGES.index(turn_hue)
