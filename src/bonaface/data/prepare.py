@@ -31,9 +31,6 @@ from bonaface.face.detect import Detector
 from bonaface.face.find import find_face
 from bonaface.face.picture import read_picture
 
-# About ten seconds of work and 15 MB: what a kill can cost, and few enough files.
-_FRAMES_PER_SHARD = 128
-
 Progress = Callable[[int, int], None]
 
 
@@ -141,13 +138,13 @@ class Shard:
     rows: tuple[Presentation, ...]
 
 
-def shards(rows: Sequence[Presentation], frames: int) -> list[Shard]:
-    """Cut the table into runs of about as many frames each; a video counts `frames`, a picture one."""
+def shards(rows: Sequence[Presentation], recipe: Recipe) -> list[Shard]:
+    """Cut the table into runs of at least `recipe.frames_per_shard` frames each, but for the last."""
     cut: list[Shard] = []
     first, planned = 0, 0
     for i, row in enumerate(rows):
-        planned += frames if is_video(row.path) else 1
-        if planned >= _FRAMES_PER_SHARD or i == len(rows) - 1:
+        planned += recipe.frames if is_video(row.path) else 1
+        if planned >= recipe.frames_per_shard or i == len(rows) - 1:
             cut.append(Shard(len(cut), first, tuple(rows[first : i + 1])))
             first, planned = i + 1, 0
     return cut
@@ -176,7 +173,7 @@ class Cutter:
         for index, picture in _read(path, self.recipe.frames):
             if isinstance(picture, str):
                 # where the data set lies is no part of what the store says
-                detail = picture.replace(str(path), row.path)
+                detail = picture.replace(str(path), row.path).removeprefix(f"{row.path}: ")
                 yield Finding(number, row.sample_id, index, response=Response.UNREADABLE, detail=detail)
             else:
                 yield self._find(number, row, index, picture)
@@ -217,8 +214,8 @@ def _settle(store: Path, table: PresentationTable, recipe: Recipe) -> None:
     differing = [text for key in sorted(same) for text in _differences(key, found.get(key), wanted[key])]
     if differing:
         raise InputError(
-            f"{store}: this store was begun otherwise ({'; '.join(differing)}); prepare into another folder, "
-            "or delete this one first"
+            f"{store}: this store was begun otherwise ({'; '.join(differing)}); prepare into another "
+            "folder, or delete this one first"
         )
 
 
@@ -240,7 +237,7 @@ def _make(
     progress: Progress | None,
 ) -> None:
     if not (store / layout.FRAMES).is_file():
-        every = shards(table.rows, recipe.frames)
+        every = shards(table.rows, recipe)
         left = [shard for shard in every if not layout.shard_path(store, shard.number, "parquet").is_file()]
         before = len(table) - sum(len(shard.rows) for shard in left)
         report = progress or (lambda *_: None)

@@ -79,17 +79,24 @@ _NUMBERS = tuple(name for name in _SCHEMA.names if name not in (*_TEXTS, *_LISTS
 class Recipe:
     """How a store is made: what `check` must do in the same way.
 
-    `frames` is how many are taken of a video, `longer_side` and `min_score` are the detector's.
+    `frames` is how many are taken of a video, `longer_side` and `min_score` are the detector's. A shard has
+    about `frames_per_shard`: by default some ten seconds of work and 15 MB, which is what a kill can cost.
+
+    Raises:
+        InputError: a number is below 1.
     """
 
     frames: int = 20
     longer_side: int = 640
     min_score: float = 0.8
     policy: FacePolicy = field(default_factory=FacePolicy)
+    frames_per_shard: int = 128
 
     def __post_init__(self) -> None:
-        if self.frames < 1:
-            raise InputError(f"frames must be at least 1 a video, got {self.frames}")
+        if min(self.frames, self.frames_per_shard) < 1:
+            raise InputError(
+                f"frames and frames_per_shard must be at least 1, got {self.frames} and {self.frames_per_shard}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,8 +269,8 @@ class CropStore:
             raise InputError(f"{path}: this shard of the crop store cannot be read: {error}") from error
         if zlib.crc32(data) != crc:
             raise InputError(
-                f"{path}: damaged at byte {offset}; delete it, {path.stem}.parquet and ../{FRAMES} and "
-                "run bonaface prepare again"
+                f"{path}: damaged at byte {offset}; delete it, {path.stem}.parquet and ../{FRAMES} "
+                "and run bonaface prepare again"
             )
         return self.frames.square(index, np.asarray(Image.open(io.BytesIO(data), formats=["WEBP"])))
 
