@@ -1,0 +1,86 @@
+"""What a report draws: the DET curve and the score histograms, thinned to what an eye can see."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bonaface.evaluation.units import Samples
+from bonaface.metrics.thresholds import sweep
+
+# Normal-deviate axes have no place for 0 and 1; below this share (and above 1 - it) a curve leaves the plot.
+LEAST = 1e-4
+_POINTS = 300
+_BINS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Det:
+    """P points of a DET curve, by rising threshold: (P,) each. `worst` is the worst species' APCER."""
+
+    thresholds: tuple[float, ...]
+    pooled: tuple[float, ...]
+    worst: tuple[float, ...]
+    bpcer: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Counts of scores between `edges` (B + 1,), by kind: ``bona fide`` and each species, (B,) each."""
+
+    edges: tuple[float, ...]
+    counts: Mapping[str, tuple[int, ...]]
+
+
+def det_of(samples: Samples) -> Det | None:
+    """The DET curve of those of `samples` that responded; None where a class is missing."""
+    heard = samples.scored()
+    bona_fide = int(heard.labels.sum())
+    if bona_fide in (0, len(heard)):
+        return None
+    curve = sweep(heard.labels, heard.scores)
+    rows = _thinned(curve.apcer, curve.bpcer)
+    thresholds = curve.thresholds[rows]
+    worst = np.zeros(rows.size)
+    for code in range(len(heard.species.names)):
+        attacks = np.sort(heard.scores[heard.species.codes == code])
+        if attacks.size:
+            accepted = attacks.size - np.searchsorted(attacks, thresholds, side="left")
+            worst = np.maximum(worst, accepted / attacks.size)
+    columns = thresholds, curve.apcer[rows], worst, curve.bpcer[rows]
+    return Det(*(tuple(column.tolist()) for column in columns))
+
+
+def histogram_of(samples: Samples) -> Histogram | None:
+    """How often each score came, for bona fide and each species; None where nothing responded."""
+    heard = samples.scored()
+    if not len(heard):
+        return None
+    low, high = float(heard.scores.min()), float(heard.scores.max())
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    edges = np.linspace(low, high, _BINS + 1)
+    kinds = {"bona fide": -1} | {name: code for code, name in enumerate(heard.species.names)}
+    counts = {
+        name: tuple(np.histogram(heard.scores[heard.species.codes == code], edges)[0].tolist())
+        for name, code in kinds.items()
+    }
+    return Histogram(tuple(edges.tolist()), counts)
+
+
+def deviate(share: float) -> float:
+    """The normal deviate of `share`, kept within what the axes show."""
+    return NormalDist().inv_cdf(min(max(share, LEAST), 1 - LEAST))
+
+
+def _thinned(apcer: NDArray[np.float64], bpcer: NDArray[np.float64]) -> NDArray[np.intp]:
+    """At most about `_POINTS` row numbers, evenly far from each other along the curve as it is drawn."""
+    if apcer.size <= _POINTS:
+        return np.arange(apcer.size)
+    # A logit has the shape of the normal deviate, and numpy has it.
+    x, y = (np.log(s / (1 - s)) for s in (np.clip(apcer, LEAST, 1 - LEAST), np.clip(bpcer, LEAST, 1 - LEAST)))
+    length = np.r_[0.0, np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))]
+    wanted = np.linspace(0, length[-1], _POINTS)
+    return np.unique(np.r_[0, np.searchsorted(length, wanted).clip(max=apcer.size - 1), apcer.size - 1])

@@ -1,0 +1,189 @@
+"""Score files that other programs wrote: their columns under our names.
+
+Recognised without being told: the CSV of bob.pad.base (claimed_id, test_label, is_bonafide, attack_type,
+score; video_key and frame_id for videos) and its older text files of four or five columns. Any other table is
+read with a mapping of columns.
+"""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bonaface.core.errors import InputError, UnknownNameError
+
+COLUMNS = (
+    "sample_id", "video_id", "frame", "subject", "label", "species", "split", "score",
+    "response", "dataset", "protocol", "fold", "device", "session",
+)  # fmt: skip
+
+# Ours on the left; `sample_id` and `video_id` are both the test label where a picture is all there is.
+_BOB = {
+    "sample_id": "test_label",
+    "video_id": "video_key",
+    "frame": "frame_id",
+    "subject": "claimed_id",
+    "label": "is_bonafide",
+    "species": "attack_type",
+    "score": "score",
+}
+_BOB_KEYS = {"claimed_id", "test_label", "is_bonafide", "score"}
+
+
+def read_raw(path: Path) -> pa.Table:
+    """The table in the file at `path`, every CSV cell as text, under the file's own column names.
+
+    Raises:
+        InputError: no such file, not a table, or nothing in it.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no score file {path}")
+    try:
+        table = _read_parquet(path) if path.suffix == ".parquet" else _read_text(path)
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a table that can be read: {error}") from error
+    if not table.num_rows:
+        raise InputError(f"{path} holds no scores: it has a header at most")
+    return table
+
+
+def parse_mapping(pairs: Sequence[str]) -> dict[str, str]:
+    """``["score=my_column", "label=-is_attack"]`` as a mapping of our columns to theirs.
+
+    Raises:
+        InputError: a pair without ``=``, or a column given twice.
+    """
+    mapping: dict[str, str] = {}
+    for pair in pairs:
+        ours, equals, theirs = pair.partition("=")
+        if not equals or not ours or not theirs:
+            raise InputError(f"a column mapping is written OURS=THEIRS, as in score=my_column, got {pair!r}")
+        if ours in mapping:
+            raise InputError(f"the column {ours!r} is mapped twice, to {mapping[ours]!r} and to {theirs!r}")
+        mapping[ours] = theirs
+    return mapping
+
+
+def renamed(raw: pa.Table, mapping: Mapping[str, str]) -> pa.Table:
+    """`raw` with our column names: those of `mapping`, of bob, or its own where they are ours already.
+
+    A minus before their name turns the column round: ``score=-spoof`` where higher means attack,
+    ``label=-is_attack`` where 1 means attack.
+
+    Raises:
+        UnknownNameError: a column of ours or theirs that does not exist.
+    """
+    theirs = raw.column_names
+    chosen = {name: name for name in theirs if name in COLUMNS or name.startswith("score_")}
+    if set(theirs) >= _BOB_KEYS:
+        chosen |= {ours: name for ours, name in _BOB.items() if name in theirs}
+    for ours, name in mapping.items():
+        if ours not in COLUMNS and not ours.startswith("score_"):
+            raise UnknownNameError("column of a score table", ours, COLUMNS)
+        if name.removeprefix("-") not in theirs and name not in theirs:
+            raise UnknownNameError("column of the file", name, theirs)
+        chosen[ours] = name
+    return pa.table({ours: _column(raw, ours, name) for ours, name in chosen.items()})
+
+
+def _column(raw: pa.Table, ours: str, theirs: str) -> pa.ChunkedArray:
+    if theirs in raw.column_names:
+        return raw.column(theirs)
+    column = raw.column(theirs.removeprefix("-"))
+    if ours == "label":
+        return pc.subtract(pa.scalar(1, pa.int8()), to_labels(column, "the file").cast(pa.int8()))
+    if ours == "score" or ours.startswith("score_"):
+        return pc.negate(to_numbers(column, ours, "the file"))
+    raise InputError(f"only a score or the label can be turned round with a minus, not {ours!r}")
+
+
+def to_numbers(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
+    """`column` as float64; an empty cell is null.
+
+    Raises:
+        InputError: a cell that is no number, with its row.
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if not pa.types.is_string(column.type) and not pa.types.is_large_string(column.type):
+        return column.cast(pa.float64())
+    cells = pc.utf8_trim_whitespace(column)
+    cells = pc.if_else(pc.equal(cells, ""), pa.scalar(None, cells.type), cells)
+    try:
+        return cells.cast(pa.float64())
+    except pa.ArrowInvalid:
+        for row, cell in enumerate(cells.to_pylist(), start=1):
+            try:
+                float(cell or 0)
+            except ValueError:
+                raise InputError(f"{where}, row {row}: {name} must be a number, got {cell!r}") from None
+        raise
+
+
+def to_labels(column: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
+    """`column` as int8 of {0, 1}, from 0 and 1 or false and true in any spelling of theirs.
+
+    Raises:
+        InputError: any other cell, with its row.
+    """
+    words = pc.utf8_lower(pc.utf8_trim_whitespace(pc.cast(column, pa.string())))
+    places = pc.index_in(words, pa.array(["0", "1", "false", "true", "0.0", "1.0"]))
+    if places.null_count:
+        row = pc.is_null(places).to_pylist().index(True)
+        raise InputError(
+            f"{where}, row {row + 1}: the label must be 1 (bona fide) or 0 (attack), "
+            f"got {column[row].as_py()!r}"
+        )
+    return pc.bit_wise_and(places.cast(pa.int8()), pa.scalar(1, pa.int8()))
+
+
+def _read_parquet(path: Path) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    return pq.read_table(path)
+
+
+def _read_text(path: Path) -> pa.Table:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        first = file.readline()
+    delimiter = max(",\t;", key=first.count)
+    if delimiter in first:
+        return _read_csv(path, delimiter)
+    if len(first.split()) in (4, 5):
+        return _read_bob_text(path)
+    raise InputError(
+        f"{path} is neither a CSV with a header nor one of bob's four- or five-column files; "
+        f"it begins with {first.strip()[:60]!r}"
+    )
+
+
+def _read_csv(path: Path, delimiter: str) -> pa.Table:
+    from pyarrow import csv as arrow_csv
+
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        names = next(csv.reader([file.readline()], delimiter=delimiter))
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"{path} has the column {twice[0]!r} more than once")
+    # As text, or a subject "007" would become the number 7.
+    as_text = arrow_csv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+    )
+    return arrow_csv.read_csv(
+        path, parse_options=arrow_csv.ParseOptions(delimiter=delimiter), convert_options=as_text
+    )
+
+
+def _read_bob_text(path: Path) -> pa.Table:
+    """`claimed_id [model] real_id test_label score`; real_id is the species, or claimed_id for bona fide."""
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        cells = line.split()
+        if len(cells) not in (4, 5):
+            raise InputError(f"{path}, row {number}: expected bob's four or five columns, got {len(cells)}")
+        claimed, real, sample, score = cells[0], *cells[-3:]
+        rows.append((claimed, sample, str(int(claimed == real)), "" if claimed == real else real, score))
+    names = ("subject", "sample_id", "label", "species", "score")
+    return pa.table({name: list(cells) for name, cells in zip(names, zip(*rows, strict=True), strict=True)})

@@ -1,0 +1,299 @@
+"""From a score table to a report: the threshold first, then every figure, fold by fold."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from statistics import mean, stdev
+from typing import Any, Literal
+
+import numpy as np
+
+from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.evaluation.curves import Det, Histogram, det_of, histogram_of
+from bonaface.evaluation.figures import GROUPINGS, Figure, SetFigures, figures_of
+from bonaface.evaluation.table import ScoreTable
+from bonaface.evaluation.threshold import FROM_TEST, Rule, Threshold
+from bonaface.evaluation.units import How, Samples, Unit, to_unit
+
+FORMAT = 1
+LEVEL = 0.95
+_MISTAKES = 24
+_EER = Rule()
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A presentation on the wrong side of the threshold; `sample_id` is the frame to look at."""
+
+    id: str
+    sample_id: str
+    label: int
+    species: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One fold: its threshold, its figures on test and (where there is one) dev, what a page draws.
+
+    `mistakes` has at most 24 attacks and 24 bona fide presentations, those farthest from the threshold first.
+    `unseen` are the species of test that dev lacks, `shared_subjects` counts the subjects that are in both;
+    nothing without a dev set.
+    """
+
+    name: str
+    threshold: Threshold
+    test: SetFigures
+    dev: SetFigures | None
+    det: Det | None
+    histogram: Histogram | None
+    mistakes: tuple[Mistake, ...]
+    unseen: tuple[str, ...] = ()
+    shared_subjects: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MeanSd:
+    """Mean and standard deviation (n - 1) over n folds; None without folds that have the figure."""
+
+    mean: float
+    sd: float | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that can be said of one system's scores on one protocol."""
+
+    system: str
+    dataset: str
+    protocol: str
+    unit: Unit
+    how: How
+    output: str
+    rounds: int
+    seed: int
+    folds: tuple[Fold, ...]
+
+    @property
+    def warning(self) -> str:
+        """The first line of every output where a threshold was taken from the test scores; else empty."""
+        return FROM_TEST if any(fold.threshold.from_test for fold in self.folds) else ""
+
+    @property
+    def summary(self) -> dict[str, MeanSd]:
+        """Mean and standard deviation over the folds, by the names of `headline`."""
+        columns: dict[str, list[float]] = {}
+        for fold in self.folds:
+            for name, figure in headline(fold.test).items():
+                if figure.value is not None:
+                    columns.setdefault(name, []).append(figure.value)
+        return {
+            name: MeanSd(mean(values), stdev(values) if len(values) > 1 else None, len(values))
+            for name, values in columns.items()
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain JSON values, by docs/report.schema.json."""
+        body = asdict(self)
+        body["folds"] = [_plain_fold(fold) for fold in self.folds]
+        first = {"warning": self.warning} if self.warning else {}
+        return {
+            **first,
+            "format": FORMAT,
+            "level": LEVEL,
+            **body,
+            "summary": {name: asdict(figure) for name, figure in self.summary.items()},
+        }
+
+
+def evaluate_table(
+    table: ScoreTable,
+    *,
+    dev: ScoreTable | None = None,
+    threshold: Threshold | Literal["dev", "test"] = "dev",
+    rule: Rule = _EER,
+    unit: Unit = "video",
+    how: How = "mean",
+    output: str | None = None,
+    rounds: int = 1000,
+    seed: int = 0,
+    system: str = "",
+) -> Report:
+    """Judge the test rows of `table`, fold by fold.
+
+    Args:
+        table: the scores of one system on one protocol; rows of the split train are left aside.
+        dev: scores to set the threshold on, if they are not the dev rows of `table`.
+        threshold: one that was set elsewhere, or the set to take it from by `rule`: ``"dev"``, or ``"test"``,
+            which every output then says in its first line.
+        rule: how the threshold is found on that set.
+        unit: ``"video"`` or ``"frame"``.
+        how: ``"mean"``, ``"median"`` or ``"min"`` of a video's frames.
+        output: a score output of the model by name; None for its default.
+        rounds: of the bootstrap over subjects.
+        seed: of the bootstrap.
+        system: what to call the system in the report.
+
+    Raises:
+        InputError: no test rows, more than one protocol, no dev scores where they are needed, a threshold
+            that was set in the other unit, or a class missing where the threshold is found.
+    """
+    if not isinstance(threshold, Threshold) and threshold not in ("dev", "test"):
+        raise UnknownNameError("set to take a threshold from", str(threshold), ("dev", "test"))
+    if isinstance(threshold, Threshold) and threshold.unit not in ("", unit):
+        raise InputError(
+            f"the threshold {threshold} was set on {threshold.unit}s but {unit}s are judged; "
+            f"judge {threshold.unit}s, or give the threshold of the {unit}s"
+        )
+    test, dataset, protocol = _test_rows(table)
+    folds = []
+    for name in test.values("fold"):
+        test_rows = test.where("fold", name)
+        dev_rows = _dev_rows(table if dev is None else dev, name, apart=dev is not None)
+        samples = to_unit(test_rows, unit, how, output)
+        dev_samples = to_unit(dev_rows, unit, how, output) if dev_rows is not None else None
+        chosen = _threshold(threshold, rule, samples, dev_samples, _named(dataset, protocol, name))
+        fold = _fold(name, chosen, samples, dev_samples, rounds, seed)
+        folds.append(replace(fold, shared_subjects=_shared(test_rows, dev_rows)))
+    return Report(system, dataset, protocol, unit, how, output or "", rounds, seed, tuple(folds))
+
+
+def joined(reports: Sequence[Report]) -> Report:
+    """One report over the folds of several, whose folds were judged one by one (each by its own model).
+
+    Raises:
+        InputError: none, reports that differ in more than their folds, or a fold that comes twice.
+    """
+    if not reports:
+        raise InputError("there are no reports to join")
+    folds = tuple(fold for report in reports for fold in report.folds)
+    kinds = {replace(report, folds=()) for report in reports}
+    if len(kinds) > 1:
+        raise InputError(
+            "only the folds of one system on one protocol, judged in one way, can be joined; "
+            f"got {', '.join(sorted(f'{r.system} on {r.dataset}/{r.protocol} by {r.unit}' for r in kinds))}"
+        )
+    names = [fold.name for fold in folds]
+    if len(set(names)) < len(names):
+        raise InputError(f"a fold comes twice among the reports to join: {', '.join(names)}")
+    return replace(reports[0], folds=folds)
+
+
+def headline(figures: SetFigures) -> dict[str, Figure]:
+    """The figures of `figures` that are averaged over folds and compared between systems, by name."""
+    errors, ranking = figures.errors, figures.ranking
+    return {
+        **{f"apcer_{name}": errors.apcer[name] for name in GROUPINGS},
+        "bpcer": errors.bpcer,
+        **{f"acer_{name}": errors.acer[name] for name in GROUPINGS},
+        "hter": figures.hter,
+        "eer": ranking.eer,
+        "auc": Figure(ranking.auc),
+        **{f"bpcer{n}": figure for n, figure in ranking.bpcer_at.items()},
+        "apcer_at_bpcer1": ranking.apcer_at_bpcer1,
+        "apnrr": figures.apnrr,
+        "bpnrr": figures.bpnrr,
+    }
+
+
+def _test_rows(table: ScoreTable) -> tuple[ScoreTable, str, str]:
+    test = table.where("split", "test")
+    if not len(test):
+        raise InputError(
+            "there are no test scores to judge: the rows belong to the split "
+            f"{' and '.join(table.values('split')) or 'none at all'}"
+        )
+    datasets, protocols = test.values("dataset"), test.values("protocol")
+    if len(datasets) > 1 or len(protocols) > 1:
+        raise InputError(
+            "a report is about one protocol of one data set, but the test rows have the data sets "
+            f"{', '.join(map(repr, datasets))} and the protocols {', '.join(map(repr, protocols))}; "
+            "report them apart"
+        )
+    return test, datasets[0], protocols[0]
+
+
+def _dev_rows(table: ScoreTable, fold: str, apart: bool) -> ScoreTable | None:
+    """The dev rows for `fold`; of a table of its own (`apart`) all rows if none says that it is dev."""
+    rows = table.where("split", "dev")
+    if apart and not len(rows):
+        rows = table
+    if apart and rows.values("fold") == [""]:
+        return rows
+    rows = rows.where("fold", fold)
+    return rows if len(rows) else None
+
+
+def _shared(test: ScoreTable, dev: ScoreTable | None) -> int:
+    return len((set(test.values("subject")) & set(dev.values("subject"))) - {""}) if dev is not None else 0
+
+
+def _threshold(
+    wanted: Threshold | Literal["dev", "test"], rule: Rule, test: Samples, dev: Samples | None, where: str
+) -> Threshold:
+    if isinstance(wanted, Threshold):
+        return wanted
+    if wanted == "test":
+        return rule.threshold(test, f"test set{where}", from_test=True)
+    if dev is None:
+        raise InputError(
+            f"there are no dev scores{where} to set the threshold on: give them (--dev FILE), give a number "
+            "(--threshold-from 0.5), or ask for --threshold-from test, which every report will then say"
+        )
+    return rule.threshold(dev, f"dev set{where}")
+
+
+def _named(dataset: str, protocol: str, fold: str) -> str:
+    name = "/".join(part for part in (dataset, protocol) if part)
+    fold = f"fold {fold}" if fold else ""
+    return f" of {', '.join(part for part in (name, fold) if part)}" if name or fold else ""
+
+
+def _fold(
+    name: str, threshold: Threshold, test: Samples, dev: Samples | None, rounds: int, seed: int
+) -> Fold:
+    seen = set(dev.species.names) if dev is not None else set(test.species.names)
+    return Fold(
+        name=name,
+        threshold=threshold,
+        test=figures_of(test, threshold.value, rounds, seed),
+        dev=figures_of(dev, threshold.value, rounds, seed) if dev is not None else None,
+        det=det_of(test),
+        histogram=histogram_of(test),
+        mistakes=tuple(_mistakes(test, threshold.value)),
+        unseen=tuple(name for name in test.species.names if name not in seen),
+    )
+
+
+def _mistakes(samples: Samples, threshold: float) -> Iterator[Mistake]:
+    accepted = samples.scores >= threshold
+    for label in (0, 1):
+        wrong = np.flatnonzero(
+            (samples.labels == label) & ~np.isnan(samples.scores) & (accepted == (label == 0))
+        )
+        farthest = np.argsort(-np.abs(samples.scores[wrong] - threshold), kind="stable")[:_MISTAKES]
+        for row in wrong[farthest]:
+            code = samples.species.codes[row]
+            yield Mistake(
+                id=samples.ids[row],
+                sample_id=samples.sample_ids[row],
+                label=label,
+                species=samples.species.names[code] if code >= 0 else "",
+                score=float(samples.scores[row]),
+            )
+
+
+def _plain_fold(fold: Fold) -> dict[str, Any]:
+    plain: dict[str, Any] = _plain(asdict(fold))
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    """`value` with names for the ends of intervals, and text for the keys that JSON wants as text."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if hasattr(value, "_asdict"):
+        return value._asdict()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,146 @@
+"""The two pictures of a report, drawn as SVG: the DET curve and the score histograms."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from bonaface.evaluation.curves import LEAST, Det, Histogram, deviate
+
+_TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99)
+_WIDTH, _HEIGHT = 480, 400
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 14, 50
+# Okabe and Ito's palette, which colour-blind readers can tell apart; bona fide is the first.
+_COLOURS = ("#0072B2", "#D55E00", "#CC79A7", "#E69F00", "#009E73", "#56B4E9", "#8c6d31", "#666666")
+
+
+def det_svg(det: Det, operating: tuple[float, float] | None = None) -> str:
+    """The DET curve on normal-deviate axes: BPCER upwards, APCER to the right.
+
+    `operating` marks (APCER of the worst species, BPCER) at the threshold in use.
+    """
+    high = max(0.6, *(share for share in (max(det.worst[1:-1], default=0.6),) if share < 1))
+    low = LEAST * 10
+
+    def x(share: float) -> float:
+        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * _place(share, low, high)
+
+    def y(share: float) -> float:
+        return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * _place(share, low, high)
+
+    parts = [_frame("DET curve: BPCER against APCER, normal-deviate axes")]
+    for tick in _TICKS:
+        if low <= tick <= high:
+            parts += _tick(x(tick), y(tick), f"{100 * tick:g}")
+    parts.append(_line([(x(low), y(low)), (x(high), y(high))], "#999999", dash="3 4"))
+    for shares, colour, name in ((det.pooled, _COLOURS[0], "pooled"), (det.worst, _COLOURS[1], "worst")):
+        points = [(x(a), y(b)) for a, b in zip(shares, det.bpcer, strict=True)]
+        parts.append(_line(points, colour, title=f"APCER {name}"))
+    if operating:
+        parts.append(f'<circle cx="{x(operating[0]):.1f}" cy="{y(operating[1]):.1f}" r="5" fill="#000"/>')
+    parts.append(_axis_titles("APCER %", "BPCER %"))
+    parts += _legend(
+        [
+            (_COLOURS[0], "all attacks pooled"),
+            (_COLOURS[1], "worst species"),
+            ("#999999", "equal errors"),
+            *([("#000", "at the threshold")] if operating else []),
+        ]
+    )
+    return "".join([*parts, "</svg>"])
+
+
+def histogram_svg(histogram: Histogram, threshold: float) -> str:
+    """The share of each kind's scores in each bin, as outlines; the threshold as an upright line."""
+    edges = histogram.edges
+    low, high = min(edges[0], threshold), max(edges[-1], threshold)
+    shares = {
+        name: [count / max(sum(counts), 1) for count in counts] for name, counts in histogram.counts.items()
+    }
+    top = max((share for values in shares.values() for share in values), default=1.0) or 1.0
+
+    def x(score: float) -> float:
+        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * (score - low) / (high - low)
+
+    def y(share: float) -> float:
+        return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * share / top
+
+    parts = [_frame("Score histograms of bona fide and each attack species")]
+    for step in range(6):
+        score, share = low + (high - low) * step / 5, top * step / 5
+        parts.append(_text(x(score), _HEIGHT - _BOTTOM + 16, f"{score:.3g}", "middle"))
+        parts.append(_text(_LEFT - 6, y(share) + 4, f"{100 * share:.0f}", "end"))
+    for number, (name, values) in enumerate(shares.items()):
+        steps = [
+            point
+            for left, right, value in zip(edges, edges[1:], values, strict=False)
+            for point in ((x(left), y(value)), (x(right), y(value)))
+        ]
+        outline = [(x(edges[0]), y(0)), *steps, (x(edges[-1]), y(0))]
+        parts.append(_line(outline, _colour(number), title=name, fill=number == 0))
+    ends = [(x(threshold), y(0)), (x(threshold), y(top))]
+    parts.append(_line(ends, "#000", title=f"threshold {threshold:.6g}", dash="6 3"))
+    parts.append(_axis_titles("score (higher: bona fide)", "% of the kind"))
+    parts += _legend(
+        [*((_colour(number), name) for number, name in enumerate(shares)), ("#000", "threshold")]
+    )
+    return "".join([*parts, "</svg>"])
+
+
+def _place(share: float, low: float, high: float) -> float:
+    """Where `share` lies between `low` and `high` on a normal-deviate axis; held to the frame."""
+    bottom, top = deviate(low), deviate(high)
+    return min(max((deviate(share) - bottom) / (top - bottom), 0.0), 1.0)
+
+
+def _colour(number: int) -> str:
+    return _COLOURS[number % len(_COLOURS)]
+
+
+def _frame(title: str) -> str:
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" xmlns="http://www.w3.org/2000/svg">'
+        f"<title>{escape(title)}</title>"
+        f'<rect x="{_LEFT}" y="{_TOP}" width="{_WIDTH - _LEFT - _RIGHT}" height="{_HEIGHT - _TOP - _BOTTOM}" '
+        'fill="#fff" stroke="#333"/>'
+    )
+
+
+def _tick(x: float, y: float, text: str) -> list[str]:
+    return [
+        _line([(x, _TOP), (x, _HEIGHT - _BOTTOM)], "#e4e4e4"),
+        _line([(_LEFT, y), (_WIDTH - _RIGHT, y)], "#e4e4e4"),
+        _text(x, _HEIGHT - _BOTTOM + 16, text, "middle"),
+        _text(_LEFT - 6, y + 4, text, "end"),
+    ]
+
+
+def _line(
+    points: Sequence[tuple[float, float]], colour: str, title: str = "", dash: str = "", fill: bool = False
+) -> str:
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    dashed = f' stroke-dasharray="{dash}"' if dash else ""
+    filled = f'fill="{colour}" fill-opacity="0.2"' if fill else 'fill="none"'
+    inner = f"<title>{escape(title)}</title>" if title else ""
+    return (
+        f'<polyline points="{path}" {filled} stroke="{colour}" stroke-width="1.6"{dashed}>{inner}</polyline>'
+    )
+
+
+def _text(x: float, y: float, text: str, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="11">{escape(text)}</text>'
+
+
+def _axis_titles(below: str, beside: str) -> str:
+    middle = (_TOP + _HEIGHT - _BOTTOM) / 2
+    return (
+        _text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 12, below, "middle")
+        + f'<g transform="translate(16 {middle}) rotate(-90)">{_text(0, 0, beside, "middle")}</g>'
+    )
+
+
+def _legend(entries: Iterable[tuple[str, str]]) -> list[str]:
+    parts = []
+    for number, (colour, name) in enumerate(entries):
+        y = _TOP + 16 + 15 * number
+        parts.append(f'<rect x="{_WIDTH - 150}" y="{y - 8}" width="10" height="8" fill="{colour}"/>')
+        parts.append(_text(_WIDTH - 135, y, name, "start"))
+    return parts
