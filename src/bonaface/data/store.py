@@ -95,7 +95,7 @@ class Recipe:
     def __post_init__(self) -> None:
         if min(self.frames, self.frames_per_shard) < 1:
             raise InputError(
-                f"frames and frames_per_shard must be at least 1, got {self.frames} and {self.frames_per_shard}"
+                f"frames, {self.frames}, and frames_per_shard, {self.frames_per_shard}, must be at least 1"
             )
 
 

@@ -128,7 +128,7 @@ def _csv_rows(path: Path, file: Iterable[str]) -> Iterator[Presentation]:
                 )
             yield _csv_row(where, line)
     except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: not a line of CSV: {error}") from error
+        raise InputError(f"{path}, line {reader.reader.line_num}: not a line of CSV: {error}") from error
 
 
 def _check_header(path: Path, header: Iterable[str]) -> None:
