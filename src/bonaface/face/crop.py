@@ -117,7 +117,9 @@ def face_square(
     image = np.ascontiguousarray(picture[_mirrored(top, side, height)][:, _mirrored(left, side, width)])
     factor = min(1.0, longest / side)
     if factor < 1.0:
-        image = np.asarray(Image.fromarray(image).resize((longest, longest), RESAMPLING))
+        # The gap lets Pillow average whole blocks first where that leaves enough to filter: half the time.
+        resized = Image.fromarray(image).resize((longest, longest), RESAMPLING, reducing_gap=1.25)
+        image = np.array(resized)
     inside = (max(left, 0), max(top, 0)), (min(left + side, width), min(top + side, height))
 
     def moved(point: Point) -> Point:
@@ -142,8 +144,7 @@ def cut(square: FaceSquare, spec: CropSpec, size: int) -> NDArray[np.uint8]:
         InputError: `square` is smaller than the crop.
     """
     crop = _crop_box(square, spec)
-    resized = Image.fromarray(square.image).resize((size, size), RESAMPLING, box=crop)
-    return np.asarray(resized)
+    return np.array(Image.fromarray(square.image).resize((size, size), RESAMPLING, box=crop))
 
 
 def padded_share(square: FaceSquare, spec: CropSpec) -> float:

@@ -73,11 +73,10 @@ class Detector:
         self.longer_side = longer_side
         self.threads = threads
         self.min_score = min_score
-        self._session: Any = None
-        self._session_process = 0
+        self._sessions: dict[int, Any] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_session": None}
+        return {**self.__dict__, "_sessions": {}}
 
     def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
         """The faces in `picture`, (H, W, 3) uint8 RGB, the largest box first.
@@ -106,16 +105,19 @@ class Detector:
         return sorted(faces, key=lambda face: face.area, reverse=True)
 
     def _network(self) -> Any:  # onnxruntime carries no types
-        # A session's threads do not live on in a forked process: there it would wait for them forever.
-        if self._session is None or self._session_process != os.getpid():
+        # A session's threads do not live on in a forked process, where both its use and its end would wait for
+        # them forever: each process makes its own, and leaves alone the one that came with the fork.
+        process = os.getpid()
+        if process not in self._sessions:
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = self.threads or 0
             options.inter_op_num_threads = 1
-            self._session = onnxruntime.InferenceSession(
+            # Waiting threads sleep: spinning doubles the processor time and stalls where cores are shared.
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+            self._sessions[process] = onnxruntime.InferenceSession(
                 _weights(), sess_options=options, providers=["CPUExecutionProvider"]
             )
-            self._session_process = os.getpid()
-        return self._session
+        return self._sessions[process]
 
 
 def _weights() -> bytes:

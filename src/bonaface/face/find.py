@@ -21,7 +21,7 @@ class FacePolicy:
     """
 
     min_side: float = 48.0
-    similar: float = 0.5
+    similar: float = 0.6
 
     def __post_init__(self) -> None:
         if not self.min_side >= 1.0:

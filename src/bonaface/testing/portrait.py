@@ -30,9 +30,9 @@ class _Look:
 def drawn_portrait(size: int = 512, seed: int = 0) -> NDArray[np.uint8]:
     """A person drawn from the chest up, facing the camera: (`size`, `size`, 3) uint8 RGB.
 
-    `seed` varies skin, hair, eyes, clothes, wall, light, place and size of the face. The same arguments give the
-    same pixels. RetinaFace finds exactly one face in it, with a score above 0.9, at sizes from 256 to 640 (tested
-    for the seeds 0 to 50).
+    `seed` varies skin, hair, eyes, clothes, wall, light, place and size of the face. The same arguments give
+    the same pixels. RetinaFace finds exactly one face in it, with a score above 0.9, at sizes from 256 to 640
+    (tested for the seeds 0 to 50).
     """
     rng = np.random.default_rng(seed)
     look = _look(rng)

@@ -1,0 +1,244 @@
+import io
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from bonaface.core.errors import InputError
+from bonaface.face.crop import CropSpec, FaceSquare, cut, face_square, padded_share
+from bonaface.face.detect import Face
+
+RNG = np.random.default_rng(5)
+NOISE = RNG.integers(0, 256, (200, 300, 3), dtype=np.uint8)
+
+
+def face(x0: float, y0: float, x1: float, y1: float) -> Face:
+    points = tuple((x0 + (x1 - x0) * a, y0 + (y1 - y0) * a) for a in (0.2, 0.35, 0.5, 0.65, 0.8))
+    return Face((x0, y0, x1, y1), points, 0.99)
+
+
+class TestCropSpec:
+    @given(st.floats(min_value=0.0, max_value=2.0, exclude_min=True))
+    def test_text_and_spec_turn_into_each_other(self, scale):
+        spec = CropSpec("square", scale)
+        assert CropSpec.parse(str(spec)) == spec
+
+    @pytest.mark.parametrize(
+        ("text", "spec"),
+        [
+            ("tight", CropSpec("tight")),
+            ("square-1.3", CropSpec("square", 1.3)),
+            ("square-2", CropSpec("square", 2.0)),
+        ],
+    )
+    def test_parse(self, text, spec):
+        assert CropSpec.parse(text) == spec
+
+    def test_str(self):
+        assert [str(CropSpec("tight")), str(CropSpec("square", 1)), str(CropSpec("square", 1.3))] == [
+            "tight",
+            "square-1.0",
+            "square-1.3",
+        ]
+
+    @pytest.mark.parametrize(
+        "text",
+        ["", "square", "square-", "square-x", "square-nan", "tight-1.3", "Tight", "round-1.0", "square--1"],
+    )
+    def test_another_text_is_refused_with_what_was_expected(self, text):
+        with pytest.raises(InputError, match=r"must be|scale"):
+            CropSpec.parse(text)
+
+    @pytest.mark.parametrize("scale", [0.0, -1.0, 2.0001, float("inf"), float("nan")])
+    def test_a_scale_out_of_range_is_refused(self, scale):
+        with pytest.raises(InputError, match="above 0 and at most 2"):
+            CropSpec("square", scale)
+
+    def test_tight_takes_no_scale(self):
+        with pytest.raises(InputError, match="takes no scale"):
+            CropSpec("tight", 1.3)
+
+
+class TestFaceSquare:
+    def test_inside_the_picture_it_is_the_pictures_own_pixels(self):
+        square = face_square(NOISE, face(140, 70, 170, 110))
+        np.testing.assert_array_equal(square.image, NOISE[50:130, 115:195])
+        assert square.box == (25, 20, 55, 60)
+        assert square.valid == (0, 0, 80, 80)
+        assert (square.factor, square.padded) == (1.0, 0.0)
+
+    def test_landmarks_move_with_the_square(self):
+        found = face(140, 70, 170, 110)
+        square = face_square(NOISE, found)
+        for (x, y), (u, v) in zip(found.landmarks, square.landmarks, strict=True):
+            assert (u + 115, v + 50) == pytest.approx((x, y))
+
+    @pytest.mark.parametrize(
+        "box", [(-10, 5, 40, 60), (250, 150, 320, 230), (0, 0, 300, 200), (100, -30, 150, 20)]
+    )
+    def test_outside_it_is_the_borders_mirror_image(self, box):
+        square = face_square(NOISE, face(*box))
+        pad = 700
+        padded = np.pad(NOISE, ((pad, pad), (pad, pad), (0, 0)), mode="symmetric")
+        left = round(square.box[0] - box[0])
+        top = round(square.box[1] - box[1])
+        side = square.image.shape[0]
+        np.testing.assert_array_equal(
+            square.image, padded[pad - top : pad - top + side, pad - left : pad - left + side]
+        )
+
+    def test_an_overhang_larger_than_the_picture_is_mirrored_again_and_again(self):
+        tiny = NOISE[:5, :7]
+        square = face_square(tiny, face(1, 1, 6, 31))
+        assert square.image.shape == (60, 60, 3)
+        left, top = round(square.box[0] - 1), round(square.box[1] - 1)
+        padded = np.pad(tiny, ((60, 60), (60, 60), (0, 0)), mode="symmetric")
+        np.testing.assert_array_equal(square.image, padded[60 - top : 120 - top, 60 - left : 120 - left])
+
+    def test_the_mirrored_share_is_counted(self):
+        # side 100 around (0, 0): three quarters of the square lie outside the picture
+        square = face_square(NOISE, face(-25, -25, 25, 25))
+        assert square.valid == (50, 50, 100, 100)
+        assert square.padded == pytest.approx(0.75)
+
+    def test_a_side_over_the_limit_is_reduced_without_shifting(self):
+        picture = np.zeros((600, 800, 3), dtype=np.uint8)
+        picture[290:310, 390:410] = 255
+        square = face_square(picture, face(300, 150, 500, 410), longest=100)
+        assert square.image.shape == (100, 100, 3)
+        assert square.factor == pytest.approx(100 / 520)
+        rows, columns = np.nonzero(square.image[:, :, 0] > 100)
+        x0, y0, x1, y1 = square.box
+        # the disc's centre (400, 300) lies in the middle of the box across and 150 / 260 down
+        assert columns.mean() + 0.5 == pytest.approx(x0 + (x1 - x0) * 0.5, abs=0.3)
+        assert rows.mean() + 0.5 == pytest.approx(y0 + (y1 - y0) * 150 / 260, abs=0.3)
+
+    @pytest.mark.parametrize("side", [150, 260, 450])
+    def test_the_reduction_is_antialiased(self, side):
+        checks = np.where(np.indices((1000, 1000)).sum(axis=0) % 2, 255, 0).astype(np.uint8)
+        picture = np.repeat(checks[:, :, np.newaxis], 3, axis=2)
+        square = face_square(picture, face(500 - side, 500 - side, 500 + side, 500 + side), longest=100)
+        inner = square.image[2:-2, 2:-2].astype(float)
+        assert inner.mean() == pytest.approx(127.5, abs=1)
+        assert np.abs(inner - 127.5).max() < 12
+
+    def test_all_but_the_image_is_plain_numbers(self):
+        square = face_square(NOISE, face(-10.25, 20.5, 60.125, 90.75), longest=100)
+        numbers = {
+            "box": square.box,
+            "landmarks": square.landmarks,
+            "valid": square.valid,
+            "factor": square.factor,
+        }
+        back = json.loads(json.dumps(numbers))
+        assert tuple(back["box"]) == square.box
+        assert all(
+            type(value) is float for value in (*square.box, *square.valid, square.factor, square.padded)
+        )
+        assert square.image.flags.c_contiguous
+
+    @pytest.mark.parametrize(
+        "box",
+        [
+            (10, 10, 10, 20),
+            (20, 10, 10, 20),
+            (float("nan"), 0, 10, 10),
+            (0, 0, float("inf"), 10),
+            (-50, 10, -1, 60),
+            (10, 200, 60, 260),
+        ],
+    )
+    def test_a_box_without_area_in_the_picture_is_refused(self, box):
+        with pytest.raises(InputError, match="300 x 200 picture"):
+            face_square(NOISE, face(*box))
+
+
+def ramp(axis: int) -> np.ndarray:
+    """A picture whose value is the pixel's x (axis 1) or y (axis 0)."""
+    values = np.indices((240, 240))[axis].astype(np.uint8)
+    return np.repeat(values[:, :, np.newaxis], 3, axis=2)
+
+
+class TestCut:
+    def test_on_whole_pixels_at_native_size_nothing_is_resampled(self):
+        square = face_square(NOISE, face(140, 60, 160, 100))
+        np.testing.assert_array_equal(cut(square, CropSpec("square", 1.0), 40), NOISE[60:100, 130:170])
+        np.testing.assert_array_equal(cut(square, CropSpec("square", 2.0), 80), NOISE[40:120, 110:190])
+
+    @pytest.mark.parametrize("size", [16, 57, 150])
+    @pytest.mark.parametrize("axis", [0, 1])
+    @pytest.mark.parametrize("text", ["tight", "square-1.0", "square-1.3"])
+    def test_the_crop_falls_between_pixels_where_it_must(self, text, axis, size):
+        # A resize keeps a linear ramp linear, so each output pixel says from which coordinate it comes.
+        box = (90.3, 80.6, 130.8, 141.9)
+        spec = CropSpec.parse(text)
+        low, high = box[1 - axis], box[3 - axis]
+        if spec.kind == "square":
+            middle, half = (low + high) / 2, spec.scale * (141.9 - 80.6) / 2
+            low, high = middle - half, middle + half
+        crop = cut(face_square(ramp(axis), face(*box)), spec, size)
+        values = crop[:, :, 0] if axis == 0 else crop[:, :, 0].T
+        expected = low + (np.arange(size) + 0.5) * (high - low) / size - 0.5
+        inner = slice(size // 8 + 1, -size // 8 - 1)
+        np.testing.assert_allclose(
+            values[inner], np.repeat(expected[:, np.newaxis], size, axis=1)[inner], atol=0.51
+        )
+
+    def test_a_reduction_is_antialiased(self):
+        checks = np.where(np.indices((240, 240)).sum(axis=0) % 2, 255, 0).astype(np.uint8)
+        picture = np.repeat(checks[:, :, np.newaxis], 3, axis=2)
+        crop = cut(face_square(picture, face(70.3, 60.2, 160.9, 170.1)), CropSpec("square", 1.3), 32)
+        assert np.abs(crop.astype(float) - 127.5).max() < 12
+
+    @given(
+        st.floats(-60, 280), st.floats(-60, 180), st.floats(1, 400), st.floats(1, 400), st.integers(20, 200)
+    )
+    @settings(max_examples=60, deadline=None)
+    def test_every_crop_fits_into_the_kept_square(self, x, y, width, height, longest):
+        if x + width <= 0.01 or y + height <= 0.01:
+            return
+        square = face_square(NOISE, face(x, y, x + width, y + height), longest=longest)
+        assert max(square.image.shape[:2]) <= longest
+        for text in ("tight", "square-1.0", "square-1.3", "square-2.0"):
+            spec = CropSpec.parse(text)
+            assert cut(square, spec, 24).shape == (24, 24, 3)
+            assert -1e-9 <= padded_share(square, spec) <= 1.0
+
+    def test_the_stored_square_gives_the_same_crop(self):
+        square = face_square(NOISE, face(-10.2, 20.7, 60.9, 90.1), longest=100)
+        file = io.BytesIO()
+        Image.fromarray(square.image).save(file, "PNG")
+        stored = FaceSquare(
+            np.asarray(Image.open(file)), square.box, square.landmarks, square.valid, square.factor
+        )
+        for text in ("tight", "square-1.3"):
+            spec = CropSpec.parse(text)
+            np.testing.assert_array_equal(cut(stored, spec, 64), cut(square, spec, 64))
+
+    def test_a_crop_that_the_square_does_not_hold_is_refused(self):
+        square = face_square(NOISE, face(140, 60, 160, 100), scale=1.0)
+        with pytest.raises(InputError, match=r"square-1\.3 reaches over"):
+            cut(square, CropSpec("square", 1.3), 32)
+
+    def test_a_crop_can_be_written_to(self):
+        assert cut(face_square(NOISE, face(140, 60, 160, 100)), CropSpec("tight"), 32).flags.writeable
+
+
+class TestPaddedShare:
+    def test_each_crop_has_its_own(self):
+        # The box 40 x 40 reaches 10 pixels over the left edge.
+        square = face_square(NOISE, face(-10, 80, 30, 120))
+        assert padded_share(square, CropSpec("tight")) == pytest.approx(10 / 40)
+        assert padded_share(square, CropSpec("square", 1.5)) == pytest.approx(20 / 60)
+        assert padded_share(square, CropSpec("square", 0.5)) == 0.0
+        assert square.padded == padded_share(square, CropSpec("square", 2.0)) == pytest.approx(30 / 80)
+
+    def test_a_reduced_square_keeps_its_shares(self):
+        found = face(-10, 80, 30, 120)
+        whole, reduced = face_square(NOISE, found), face_square(NOISE, found, longest=37)
+        for text in ("tight", "square-1.3", "square-2.0"):
+            spec = CropSpec.parse(text)
+            assert padded_share(reduced, spec) == pytest.approx(padded_share(whole, spec))
