@@ -1,0 +1,29 @@
+"""The choice between onnxruntime and torch, shared by the commands that run a network."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bonaface.core.errors import MissingExtraError, UnknownNameError
+
+if TYPE_CHECKING:
+    from bonaface.inference.runtime import Runner
+
+
+def torch_runner(model: Path, backend: str) -> "Runner | None":
+    """The torch runner of a bundle, or None for onnxruntime, which needs nothing more than the bundle.
+
+    Raises:
+        UnknownNameError: `backend` is neither ``onnx`` nor ``torch``.
+        MissingExtraError: torch is asked for and not installed.
+    """
+    if backend == "onnx":
+        return None
+    if backend != "torch":
+        raise UnknownNameError("backend", backend, ("onnx", "torch"))
+    from bonaface.inference.bundle import Bundle
+
+    try:
+        from bonaface.export.torch_runner import TorchRunner
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("the torch backend", "train", str(error.name)) from error
+    return TorchRunner(Bundle.open(model))

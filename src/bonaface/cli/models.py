@@ -1,0 +1,52 @@
+"""`bonaface models`."""
+
+from typing import Annotated
+
+import typer
+
+from bonaface.core.errors import MissingExtraError
+
+
+def models(
+    name: Annotated[
+        str | None, typer.Argument(help="One model, to see its presets and options in full.")
+    ] = None,
+) -> None:
+    """List the models that can be trained, with their presets; or one of them in full."""
+    from rich.console import Console
+    from rich.table import Table
+
+    try:
+        from bonaface.models.registry import describe, model_names
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("listing the models", "train", str(error.name)) from error
+    console = Console()
+    if name is None:
+        table = Table("model", "what it is", "scores (first: default)", "presets (first: default)", box=None)
+        for known in model_names():
+            about = describe(known)
+            table.add_row(
+                known,
+                about.summary,
+                ", ".join(about.scores),
+                ", ".join(preset.name for preset in about.presets),
+            )
+        console.print(table)
+        console.print("\nbonaface models NAME shows one in full; bonaface train NAME --data STORE trains it.")
+        return
+    _one(console, describe(name))
+
+
+def _one(console: "Console", about: "Description") -> None:  # noqa: F821 - imported inside the command
+
+    console.print(f"[bold]{about.name}[/bold]: {about.summary}\n{about.paper} {about.link}\n")
+    for preset in about.presets:
+        console.print(f"[bold]preset {preset.name}[/bold]")
+        for key, value in vars(preset).items():
+            if key not in ("name", "model"):
+                console.print(f"  {key} = {dict(value) if key == 'options' else value}")
+    console.print(
+        "[bold]options[/bold] (--set NAME=VALUE; the fields of a preset can be set in the same way)"
+    )
+    for option, default in about.options.items():
+        console.print(f"  {option} = {default}")

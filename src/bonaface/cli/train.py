@@ -1,0 +1,82 @@
+"""`bonaface train`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bonaface.core.errors import InputError, MissingExtraError
+
+
+def train(
+    model: Annotated[str | None, typer.Argument(help="The model's name; see: bonaface models")] = None,
+    data: Annotated[Path | None, typer.Option(help="The crop store that `bonaface prepare` made.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="The protocol; see: bonaface datasets")] = None,
+    out: Annotated[Path, typer.Option(help="The run's folder.")] = Path("run"),
+    fold: Annotated[str, typer.Option(help="The protocol's fold, where it has several.")] = "",
+    preset: Annotated[str | None, typer.Option(help="The model's preset; see: bonaface models NAME")] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            help="Another backbone, e.g. efficientnet-lite0; random:NAME starts from random weights."
+        ),
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="Side of the network's input in pixels.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the (balanced) training pictures.")] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a setting of the preset or of the network: key=value."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    micro_batch: Annotated[int, typer.Option(help="Pictures in the network at once on one device.")] = 16,
+    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed.")] = "32-true",
+    devices: Annotated[int, typer.Option(help="Devices (GPUs, or processes on the CPU) a machine.")] = 1,
+    nodes: Annotated[int, typer.Option(help="Machines.")] = 1,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
+    workers: Annotated[int, typer.Option(help="Processes that read and augment crops.")] = 1,
+    checkpoint_every: Annotated[int, typer.Option(help="Optimiser steps between checkpoints.")] = 50,
+    tensorboard: Annotated[bool, typer.Option(help="Log for TensorBoard instead of as CSV.")] = False,
+    resume: Annotated[bool, typer.Option(help="Go on with the run in --out where it was stopped.")] = False,
+) -> None:
+    """Train a model on a protocol of a data set; the run ends in a bundle that check and evaluate use.
+
+    A run that was stopped, even by kill -9, goes on with: bonaface train --resume --out RUN
+    """
+    try:
+        from bonaface.training import fit
+        from bonaface.training.settings import RunSettings, choose_preset, parse_changes, read_settings
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("training", "train", str(error.name)) from error
+    if model is None:
+        if not resume:
+            raise InputError("expected a model's name; bonaface models lists them")
+        settings = read_settings(out / fit.RUN)
+    elif data is None or protocol is None:
+        raise InputError("expected --data STORE and --protocol NAME; bonaface datasets lists the protocols")
+    else:
+        named = {"backbone": backbone, "size": size, "epochs": epochs}
+        asked = {key: value for key, value in named.items() if value is not None}
+        settings = RunSettings(
+            preset=choose_preset(model, preset, {**parse_changes(changes or []), **asked}),
+            store=str(data),
+            protocol=protocol,
+            fold=fold,
+            seed=seed,
+            micro_batch=micro_batch,
+            precision=precision,
+            devices=devices,
+            nodes=nodes,
+            accelerator=accelerator,
+            workers=workers,
+            checkpoint_every=checkpoint_every,
+        )
+    bundle = fit.train(settings, out, resume=resume, say=_say, tensorboard=tensorboard)
+    typer.echo(
+        f"done: {bundle}\nnext: bonaface evaluate {out} --data {settings.store} --protocol {settings.protocol}"
+    )
+
+
+def _say(sentence: str) -> None:
+    import time
+
+    typer.echo(f"{time.strftime('%H:%M:%S')} {sentence}")

@@ -1,0 +1,1 @@
+"""A trained network -> the files of a bundle, and a torch backend over them."""

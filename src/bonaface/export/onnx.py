@@ -1,0 +1,87 @@
+"""Network -> ``model.onnx`` and ``model.safetensors``: what a bundle runs."""
+
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from safetensors.torch import save_file
+
+from bonaface.core.errors import ModelFileError
+from bonaface.core.files import whole_file
+from bonaface.inference.bundle import ONNX, WEIGHTS
+from bonaface.inference.runtime import MAP_PREFIX
+from bonaface.models.base import PadModel
+
+PARITY = 1e-4
+
+
+def export_network(network: PadModel, folder: Path) -> float:
+    """Write the network's files into `folder` and compare onnxruntime with torch on random pictures.
+
+    The ONNX graph takes ``images`` (B, 3, H, W), normalised, with free B, and gives every score output (B,) and every
+    map ``map_NAME`` (B, h, w). Generators, margins and labels are not in it.
+
+    Returns:
+        The largest absolute difference between the two, over all outputs.
+
+    Raises:
+        ModelFileError: the difference is over 1e-4; the files are not to be used.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with whole_file(folder / WEIGHTS) as part:
+        state = network.inference_state_dict()
+        save_file({name: value.detach().cpu().contiguous() for name, value in state.items()}, part)
+    module = network.inference_module().cpu()
+    names = [*network.score_names, *(f"{MAP_PREFIX}{name}" for name in network.map_names)]
+    # Two pictures: torch.export would take a batch of one for a constant.
+    example = torch.randn(
+        2, 3, network.input_size, network.input_size, generator=torch.Generator().manual_seed(0)
+    )
+    with whole_file(folder / ONNX) as part, _quiet():
+        torch.onnx.export(
+            module,
+            (example,),
+            str(part),
+            input_names=["images"],
+            output_names=names,
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    difference = _difference(module, folder / ONNX, torch.cat([example, example[:1]]))
+    if not difference <= PARITY:
+        raise ModelFileError(
+            f"{folder / ONNX}: onnxruntime and torch differ by {difference:.2g}, more than {PARITY:.0e}, on random "
+            "pictures; the export can't be trusted"
+        )
+    return difference
+
+
+def _difference(module: torch.nn.Module, path: Path, images: torch.Tensor) -> float:
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    exported = session.run(None, {"images": images.numpy()})
+    with torch.no_grad():
+        expected = [value.numpy() for value in module(images)]
+    return max(float(np.abs(a - b).max()) for a, b in zip(exported, expected, strict=True))
+
+
+class _quiet(warnings.catch_warnings):  # noqa: N801 - used like a function
+    """torch's exporter warns and logs about its own internals; none of it is about the network."""
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        warnings.simplefilter("ignore")
+        self._levels = {
+            name: logging.getLogger(name).level for name in ("torch.onnx", "onnxscript", "onnx_ir")
+        }
+        for name in self._levels:
+            logging.getLogger(name).setLevel(logging.ERROR)
+
+    def __exit__(self, *details: object) -> None:
+        super().__exit__(*details)
+        for name, level in self._levels.items():
+            logging.getLogger(name).setLevel(level)

@@ -1,0 +1,129 @@
+"""A crop store and a network -> the rows of a score table."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bonaface.core.records import Presentation, Score
+from bonaface.data.store import CropStore, Frame
+from bonaface.face.crop import cut
+from bonaface.inference.bundle import BundleCard
+from bonaface.inference.preprocess import normalise
+from bonaface.inference.runtime import Runner
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The rows of one split that are to be scored, and the names written beside their scores."""
+
+    rows: Sequence[int]
+    split: str
+    protocol: str
+    fold: str = ""
+
+
+def score_part(
+    store: CropStore,
+    part: Part,
+    card: BundleCard,
+    runner: Runner,
+    *,
+    output: str | None = None,
+    batch: int = 16,
+    progress: Progress | None = None,
+) -> Iterator[Score]:
+    """Score every frame of the presentations `part.rows` (row numbers of the store's table), in order.
+
+    Frames without a face come out with their response and no score, so that non-responses are counted.
+    While the network runs, the next batch is read and cut.
+
+    Args:
+        output: the score output that fills `Score.score`; None means the bundle's default.
+        progress: called with (frames done, frames in all) after each batch.
+
+    Raises:
+        UnknownNameError: the model has no such output.
+    """
+    name = card.output(output)
+    wanted = set(part.rows)
+    numbers = [n for n, frame in enumerate(store.frames) if frame.presentation in wanted]
+    chunks = [numbers[i : i + batch] for i in range(0, len(numbers), batch)]
+    done = 0
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        for chunk, images in _read_ahead(reader, store, chunks, card):
+            outputs = runner.run(images) if len(images) else {}
+            yield from _rows(store, part, chunk, name, card.outputs, outputs)
+            done += len(chunk)
+            if progress:
+                progress(done, len(numbers))
+
+
+def _read_ahead(
+    reader: ThreadPoolExecutor, store: CropStore, chunks: list[list[int]], card: BundleCard
+) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
+    waiting = [reader.submit(_images, store, chunk, card) for chunk in islice(chunks, 2)]
+    for position, chunk in enumerate(chunks):
+        images = waiting.pop(0).result()
+        if position + 2 < len(chunks):
+            waiting.append(reader.submit(_images, store, chunks[position + 2], card))
+        yield chunk, images
+
+
+def _images(store: CropStore, chunk: list[int], card: BundleCard) -> NDArray[np.float32]:
+    size = card.input_size
+    crops = [
+        cut(store.read(number), card.crop_spec, size) for number in chunk if not store.frames[number].response
+    ]
+    if not crops:
+        return np.zeros((0, 3, size, size), np.float32)
+    return normalise(np.stack(crops), card.mean, card.std)
+
+
+def _rows(
+    store: CropStore,
+    part: Part,
+    chunk: list[int],
+    name: str,
+    names: Sequence[str],
+    outputs: Mapping[str, NDArray[np.float32]],
+) -> Iterator[Score]:
+    position = 0
+    for number in chunk:
+        frame = store.frames[number]
+        presentation = store.presentations[frame.presentation]
+        if frame.response:
+            yield _row(store, part, presentation, frame, {}, name)
+        else:
+            scores = {output: float(outputs[output][position]) for output in names}
+            yield _row(store, part, presentation, frame, scores, name)
+            position += 1
+
+
+def _row(
+    store: CropStore, part: Part, row: Presentation, frame: Frame, scores: Mapping[str, float], name: str
+) -> Score:
+    # A picture is a video of one frame; only a clip's frames need a number of their own.
+    sample = row.sample_id if frame.frame == 0 else f"{row.sample_id}#{frame.frame}"
+    return Score(
+        sample_id=sample,
+        video_id=row.sample_id,
+        frame=frame.frame,
+        subject=row.subject,
+        label=row.label,
+        species=row.species,
+        split=part.split,
+        score=scores.get(name, float("nan")),
+        response=frame.response,
+        outputs=scores,
+        dataset=store.dataset,
+        protocol=part.protocol,
+        fold=part.fold,
+        device=row.device,
+        session=row.session,
+    )

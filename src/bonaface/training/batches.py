@@ -1,0 +1,182 @@
+"""Crops for training: what is drawn is a pure function of seed, epoch and position, so that a run can be resumed.
+
+Reading, cutting and augmenting happen in worker processes; the network gets uint8 crops and normalises them on its
+own device.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from bonaface.data.augment import flip_and_jitter
+from bonaface.data.store import CropStore
+from bonaface.face.crop import CropSpec, cut
+
+
+class Batch(NamedTuple):
+    """Crops (B, H, W, 3) uint8 RGB, labels (B,) float of {0, 1}, presentations (B,) row numbers of the table."""
+
+    crops: torch.Tensor
+    labels: torch.Tensor
+    presentations: torch.Tensor
+
+
+class Draw(NamedTuple):
+    """One picture of one epoch: its place in the data, and the key of its augmentation (None: none)."""
+
+    index: int
+    key: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Flip with probability `flip`; jitter strengths of brightness, contrast, saturation, hue."""
+
+    flip: float
+    jitter: tuple[float, float, float, float]
+
+
+class CropBatches(Dataset[Batch]):
+    """The frames of some presentations, as batches: ``batches[list of draws] -> Batch``.
+
+    Frames without a face are left out here: they teach nothing, and evaluation counts them.
+
+    Args:
+        store: the crop store.
+        rows: row numbers of the presentations.
+        crop, size: what the network reads.
+        augmentation: applied to draws that carry a key.
+    """
+
+    def __init__(
+        self, store: CropStore, rows: Sequence[int], crop: CropSpec, size: int, augmentation: Augmentation
+    ) -> None:
+        wanted = set(rows)
+        self._store, self._crop, self._size, self._augmentation = store, crop, size, augmentation
+        self.frames = [
+            number
+            for number, frame in enumerate(store.frames)
+            if frame.presentation in wanted and not frame.response
+        ]
+        self.presentations = np.array([store.frames[n].presentation for n in self.frames], np.int64)
+        self.labels = np.array([store.presentations[p].label for p in self.presentations], np.int64)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, draws: Sequence[Draw]) -> Batch:
+        crops = np.stack([self._crop_of(draw) for draw in draws])
+        indices = [draw.index for draw in draws]
+        return Batch(
+            torch.from_numpy(crops),
+            torch.from_numpy(self.labels[indices]).float(),
+            torch.from_numpy(self.presentations[indices]),
+        )
+
+    def _crop_of(self, draw: Draw) -> NDArray[np.uint8]:
+        crop = cut(self._store.read(self.frames[draw.index]), self._crop, self._size)
+        if draw.key is None:
+            return crop
+        brightness, contrast, saturation, hue = self._augmentation.jitter
+        return flip_and_jitter(
+            crop,
+            np.random.default_rng(draw.key),
+            flip=self._augmentation.flip,
+            brightness=brightness,
+            contrast=contrast,
+            saturation=saturation,
+            hue=hue,
+        )
+
+
+def epoch_order(labels: NDArray[np.int64], seed: int, epoch: int, balance: bool) -> NDArray[np.int64]:
+    """The order in which an epoch shows its pictures, as places in `labels`.
+
+    With `balance` the majority class is under-sampled at random, anew in each epoch (A-DeepPixBiS, sec. IV-E):
+    every picture of the minority class is shown once and as many of the other.
+    """
+    rng = np.random.default_rng((seed, epoch))
+    classes = [np.flatnonzero(labels == label) for label in (0, 1)]
+    if balance:
+        fewer = min(len(places) for places in classes)
+        classes = [rng.permutation(places)[:fewer] for places in classes]
+    return rng.permutation(np.concatenate(classes))
+
+
+class EpochSampler(Sampler[list[Draw]]):
+    """Batches of draws for one device of `world`. `epoch` and `start` (batches already done) place it.
+
+    A last batch that is not full is left out, so that batch normalisation never sees a handful of pictures, unless
+    it is the only one.
+    """
+
+    def __init__(
+        self,
+        labels: NDArray[np.int64],
+        batch: int,
+        *,
+        seed: int,
+        balance: bool,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self._labels, self._batch, self._seed, self._balance = labels, batch, seed, balance
+        self._rank, self._world = rank, world
+        self.epoch = 0
+        self.start = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to the beginning of `epoch`; called by Lightning. The epoch one is in already is left where it is."""
+        if epoch != self.epoch:
+            self.epoch, self.start = epoch, 0
+
+    def __len__(self) -> int:
+        shown = len(epoch_order(self._labels, self._seed, self.epoch, self._balance))
+        return max(shown // (self._batch * self._world), 1)
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        order = epoch_order(self._labels, self._seed, self.epoch, self._balance)
+        for number in range(self.start, len(self)):
+            first = (number * self._world + self._rank) * self._batch
+            places = range(first, min(first + self._batch, len(order)))
+            yield [Draw(int(order[p]), (self._seed, self.epoch, p)) for p in places]
+
+
+class ResumableLoader(DataLoader[Batch]):
+    """A loader whose place (epoch and batches given out) goes into the checkpoint and comes back from it.
+
+    Lightning asks for `state_dict` when it saves and calls `load_state_dict` before it iterates.
+    """
+
+    def __init__(self, data: CropBatches, sampler: EpochSampler, **options: Any) -> None:
+        super().__init__(data, batch_size=None, sampler=sampler, **options)
+        self._draws = sampler
+        self._given = 0
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        self._given = self._draws.start
+        for batch in super().__iter__():
+            self._given += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """The epoch and how many of its batches have been given out."""
+        return {"epoch": self._draws.epoch, "batches": self._given}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on after the batches that `state` counts."""
+        self._draws.epoch, self._draws.start = state["epoch"], state["batches"]
+        if self._draws.start >= len(self._draws):
+            self._draws.epoch, self._draws.start = state["epoch"] + 1, 0
+
+
+def in_order(data: CropBatches, batch: int, workers: int, rank: int = 0, world: int = 1) -> DataLoader[Batch]:
+    """A loader over all of `data` (one device's share of it), in order and without augmentation."""
+    places = range(rank, len(data), world)
+    chunks = [[Draw(p, None) for p in places[i : i + batch]] for i in range(0, len(places), batch)]
+    return DataLoader(data, batch_size=None, sampler=chunks, num_workers=workers)

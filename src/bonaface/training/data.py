@@ -1,0 +1,93 @@
+"""What a run trains on and is tuned on: a protocol's train and dev rows of a crop store."""
+
+import lightning
+import numpy as np
+from torch.utils.data import DataLoader
+
+from bonaface.core.errors import InputError
+from bonaface.data.datasets import open_dataset
+from bonaface.data.protocols import Split, find_protocol, split_rows
+from bonaface.data.store import CropStore
+from bonaface.face.crop import CropSpec
+from bonaface.training.batches import (
+    Augmentation,
+    Batch,
+    CropBatches,
+    EpochSampler,
+    ResumableLoader,
+    in_order,
+)
+from bonaface.training.settings import RunSettings
+
+
+def open_split(store: CropStore, protocol: str, fold: str, seed: int) -> Split:
+    """The rows of `store` that train, tune and test under `protocol`.
+
+    Raises:
+        UnknownNameError: the store's data set has no such protocol, or the protocol no such fold.
+        InputError: the table can't be split that way.
+    """
+    found = find_protocol(open_dataset(store.dataset).protocols, protocol)
+    return split_rows(store.table, found, fold, seed)
+
+
+class PadData(lightning.LightningDataModule):
+    """The loaders of a run.
+
+    Raises:
+        InputError: the protocol has no train or no dev subject, or train has frames of one class only.
+    """
+
+    def __init__(self, store: CropStore, settings: RunSettings) -> None:
+        super().__init__()
+        self._settings = settings
+        preset = settings.preset
+        self.split = open_split(store, settings.protocol, settings.fold, settings.seed)
+        augmentation = Augmentation(preset.flip, preset.jitter)
+        crop = CropSpec.parse(preset.crop)
+        self.train = CropBatches(store, self.split.train, crop, preset.size, augmentation)
+        self.dev = CropBatches(store, self.split.dev, crop, preset.size, augmentation)
+        for name, data in (("train", self.train), ("dev", self.dev)):
+            present = set(data.labels.tolist())
+            if present != {0, 1}:
+                lacking = " and ".join(w for n, w in ((1, "bona fide"), (0, "attack")) if n not in present)
+                raise InputError(
+                    f"{store.dataset}/{settings.protocol}: {name} has no {lacking} frame with a face; training needs "
+                    "both classes in train, and in dev for the checkpoint's choice and its thresholds"
+                )
+
+    def train_loader(self, epoch: int = 0) -> ResumableLoader:
+        """The under-sampled, shuffled and augmented batches of an epoch, for this device."""
+        settings = self._settings
+        sampler = EpochSampler(
+            self.train.labels,
+            settings.micro_batch,
+            seed=settings.seed,
+            balance=settings.preset.balance == "undersample",
+            rank=self._rank,
+            world=self._world,
+        )
+        sampler.set_epoch(epoch)
+        return ResumableLoader(self.train, sampler, num_workers=settings.workers)
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Lightning's hook for `train_loader`."""
+        return self.train_loader()
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Dev frames in order, this device's share."""
+        batch = 2 * self._settings.micro_batch  # no activations are kept, so twice as many fit
+        return in_order(self.dev, batch, self._settings.workers, self._rank, self._world)
+
+    def shown_per_epoch(self) -> int:
+        """How many frames an epoch shows."""
+        counts = np.bincount(self.train.labels, minlength=2)
+        return int(2 * counts.min() if self._settings.preset.balance == "undersample" else counts.sum())
+
+    @property
+    def _rank(self) -> int:
+        return self.trainer.global_rank if self.trainer else 0
+
+    @property
+    def _world(self) -> int:
+        return self.trainer.world_size if self.trainer else 1

@@ -1,0 +1,188 @@
+"""A run from its settings to its bundle."""
+
+import json
+import logging
+import platform
+import warnings
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+from bonaface.core.errors import InputError
+from bonaface.core.files import write_json
+from bonaface.data.store import CropStore
+from bonaface.models.registry import create_model
+from bonaface.training.bundling import write_bundle
+from bonaface.training.data import PadData
+from bonaface.training.keeper import LAST, Keeper, RandomState, Report
+from bonaface.training.memory import keep_freed_memory
+from bonaface.training.module import PadModule
+from bonaface.training.settings import RunSettings, read_settings
+
+RUN = "run.json"
+_PACKAGES = (
+    "bonaface",
+    "torch",
+    "torchvision",
+    "timm",
+    "lightning",
+    "onnx",
+    "onnxruntime",
+    "numpy",
+    "pillow",
+)
+
+
+def train(
+    settings: RunSettings,
+    run: Path,
+    *,
+    resume: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+    tensorboard: bool = False,
+) -> Path:
+    """Train, and write the bundle. Returns the bundle's folder, ``run/bundle``.
+
+    The folder `run` gets ``run.json`` (every setting, versions, counts), ``checkpoints/``, ``history.csv`` (a line an
+    epoch), ``logs/`` and, at the end, ``bundle/``. With `resume` a run that was stopped goes on from its last
+    checkpoint, or from the start where it has none; on one machine with the same number of threads it ends in the
+    same weights, bit for bit.
+
+    Args:
+        say: gets a sentence now and then about how far the run is.
+        tensorboard: log for TensorBoard rather than as CSV.
+
+    Raises:
+        InputError: the folder has a run already and `resume` is not asked for, or its settings or data differ.
+        BonafaceError: the data can't be split or the backbone's weights can't be fetched.
+    """
+    store = CropStore.open(settings.store)
+    data = PadData(store, settings)
+    if rank_zero_only.rank == 0:  # the other devices' processes find what this one has written
+        _claim(run, settings, store, resume)
+        write_json(run / RUN, _description(settings, store, data))
+    keep_freed_memory()
+    torch.manual_seed(settings.seed)
+    last = run / LAST
+    network = create_model(
+        settings.preset.model,
+        backbone=settings.preset.backbone,
+        size=settings.preset.size,
+        pretrained=settings.pretrained and not last.is_file(),
+        **settings.preset.options,
+    )
+    keeper = Keeper(run, settings.checkpoint_every)
+    module = PadModule(network, settings)
+    logger = (TensorBoardLogger if tensorboard else CSVLogger)(run, "logs", version="")
+    with _quiet():
+        trainer = _trainer(settings, run, [keeper, RandomState(), Report(say)], logger)
+        trainer.fit(module, data, ckpt_path=last if last.is_file() else None, weights_only=True)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    if trainer.is_global_zero:
+        say("writing the bundle: thresholds from dev, ONNX, checksums")
+        write_bundle(run, network, settings, store, data.split.dev, _provenance(settings, store, keeper))
+    trainer.strategy.barrier("bundle")
+    return run / "bundle"
+
+
+def _trainer(
+    settings: RunSettings, run: Path, callbacks: Sequence[Callback], logger: Logger
+) -> lightning.Trainer:
+    together = settings.devices * settings.nodes > 1
+    return lightning.Trainer(
+        accelerator=settings.accelerator,
+        devices=settings.devices,
+        num_nodes=settings.nodes,
+        strategy="ddp" if together else "auto",
+        precision=settings.precision,  # type: ignore[arg-type]
+        max_epochs=settings.preset.epochs,
+        accumulate_grad_batches=settings.accumulate,
+        callbacks=list(callbacks),
+        logger=logger,
+        default_root_dir=run,
+        num_sanity_val_steps=0,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=10,
+        use_distributed_sampler=False,
+    )
+
+
+def _claim(run: Path, settings: RunSettings, store: CropStore, resume: bool) -> None:
+    description = run / RUN
+    if not description.is_file():
+        if resume:
+            raise InputError(f"{run}: there is no run to go on with; leave out --resume to start one")
+        if run.exists() and any(run.iterdir()):
+            raise InputError(
+                f"{run}: expected a new or empty folder for the run, but it has other files in it"
+            )
+        return
+    if not resume:
+        raise InputError(f"{run}: there is a run here already; go on with --resume or choose another folder")
+    differences = settings.differences(read_settings(description))
+    if differences:
+        raise InputError(
+            f"{run}: a resumed run keeps its settings, but these differ: {', '.join(differences)}"
+        )
+    if json.loads(description.read_text(encoding="utf-8"))["store_digest"] != store.digest:
+        raise InputError(
+            f"{run}: the crop store {settings.store} has changed since the run began; prepare it as it was, "
+            "or start a new run"
+        )
+
+
+def _description(settings: RunSettings, store: CropStore, data: PadData) -> dict[str, Any]:
+    train, dev = (np.bincount(part.labels, minlength=2).tolist() for part in (data.train, data.dev))
+    return {
+        "settings": settings.as_dict(),
+        "store_digest": store.digest,
+        "frames": {"train": _classes(train), "dev": _classes(dev), "shown_per_epoch": data.shown_per_epoch()},
+        "batch_normalisation_sees": settings.micro_batch,
+        "notes": list(data.split.notes),
+        "threads": torch.get_num_threads(),
+        "versions": _versions(),
+    }
+
+
+def _provenance(settings: RunSettings, store: CropStore, keeper: Keeper) -> dict[str, Any]:
+    assert keeper.best is not None, "a run of at least one epoch has a best one"
+    acer, loss, epoch = keeper.best
+    return {
+        "settings": settings.as_dict(),
+        "store_digest": store.digest,
+        "best_epoch": epoch + 1,
+        "dev_acer": acer,
+        "dev_loss": loss,
+        "training_seconds": round(keeper.seconds, 1),
+        "versions": _versions(),
+    }
+
+
+def _classes(counts: Sequence[int]) -> dict[str, int]:
+    return {"attack": counts[0], "bona_fide": counts[1]}
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+
+
+class _quiet(warnings.catch_warnings):  # noqa: N801 - used like a function
+    """Lightning's advice (workers, logging intervals, tips) is not for the users of a command."""
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        warnings.filterwarnings("ignore", module="lightning")
+        warnings.filterwarnings("ignore", message=".*litlogger|.*tensorboard|.*pynvml")
+        for name in ("lightning.pytorch", "lightning.fabric"):
+            logging.getLogger(name).setLevel(logging.ERROR)

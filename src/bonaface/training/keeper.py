@@ -1,0 +1,158 @@
+"""What a run keeps on disk while it goes: the point to go on from, the best weights, and a log."""
+
+import csv
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback
+from safetensors.torch import save_file
+
+from bonaface.core.files import whole_file
+from bonaface.training.batches import Batch
+from bonaface.training.module import PadModule, plain_state
+
+LAST = "checkpoints/last.ckpt"
+BEST = "checkpoints/best.safetensors"
+HISTORY = "history.csv"
+
+
+class Keeper(Callback):
+    """Keeps ``checkpoints/last.ckpt`` every `every` optimiser steps and after each epoch, and the best epoch's weights.
+
+    Best is the lowest dev ACER at the dev EER threshold; ties go to the lower dev loss, then to the earlier epoch
+    (spec: models). Each file replaces the one before as a whole, so a kill at any moment leaves one to go on from.
+    """
+
+    def __init__(self, run: Path, every: int) -> None:
+        self._run, self._every = run, every
+        self.best: tuple[float, float, int] | None = None
+        self.rows: list[dict[str, float]] = []
+        self._seconds = 0.0
+        self._since = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What goes into the checkpoint: the best epoch so far, the history, and the seconds spent."""
+        return {"best": self.best, "rows": self.rows, "seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over from the checkpoint."""
+        self.best = None if state_dict["best"] is None else tuple(state_dict["best"])
+        self.rows = list(state_dict["rows"])
+        self._seconds = state_dict["seconds"]
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the run so far, in seconds, over all its starts."""
+        return self._seconds + time.monotonic() - self._since
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Start the clock when the network starts to learn."""
+        self._since = time.monotonic()
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
+        """Save every `every` optimiser steps; the epoch's last batch waits for dev."""
+        stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if (
+            stepped
+            and trainer.global_step % self._every == 0
+            and batch_idx + 1 < trainer.num_training_batches
+        ):
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Keep the weights if this epoch is the best so far, then the point to go on from."""
+        values = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
+        epoch = trainer.current_epoch
+        this = (values["dev/acer"], values["dev/loss"], epoch)
+        self.rows.append(
+            {"epoch": epoch, "step": trainer.global_step, "seconds": round(self.seconds, 1), **values}
+        )
+        if self.best is None or this < self.best:
+            self.best = this
+            if trainer.is_global_zero and isinstance(pl_module, PadModule):
+                with whole_file(self._run / BEST) as part:
+                    save_file(plain_state(pl_module.network), part)
+        if trainer.is_global_zero:
+            self._write_history()
+        self._save(trainer)
+
+    def _save(self, trainer: lightning.Trainer) -> None:
+        target = self._run / LAST
+        part = target.with_name("last.ckpt.part")
+        trainer.save_checkpoint(part)  # every rank takes part; rank 0 writes
+        if trainer.is_global_zero:
+            part.replace(target)
+        trainer.strategy.barrier("checkpoint")
+
+    def _write_history(self) -> None:
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        with whole_file(self._run / HISTORY) as part, part.open("w", newline="") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+
+class RandomState(Callback):
+    """Carries torch's random state in the checkpoint, so that a resumed run draws what it would have drawn."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state of the CPU's generator and of every CUDA device's."""
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        return {"cpu": torch.get_rng_state(), "cuda": cuda}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep the state until training starts."""
+        self._state = state_dict
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Put the states back, as the last thing before the first batch."""
+        state = getattr(self, "_state", None)
+        if state is not None:
+            torch.set_rng_state(state["cpu"].cpu())
+            if state["cuda"] and torch.cuda.device_count() == len(state["cuda"]):
+                torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])
+
+
+class Report(Callback):
+    """Says how far the run is: a line every `every` seconds and one after each epoch, through `say`."""
+
+    def __init__(self, say: Callable[[str], None], every: float = 15.0) -> None:
+        self._say, self._every = say, every
+        self._next = 0.0
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
+        """A line now and then: epoch, batch, loss."""
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + self._every
+            loss = float(trainer.callback_metrics["train/total"])
+            self._say(
+                f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}, batch {batch_idx + 1}/"
+                f"{trainer.num_training_batches}, loss {loss:.4f}"
+            )
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """A line after each epoch: dev ACER, loss, threshold."""
+        values = trainer.callback_metrics
+        self._say(
+            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} done: dev ACER {100 * values['dev/acer']:.2f} %, "
+            f"dev loss {values['dev/loss']:.4f}, dev EER threshold {values['dev/threshold']:.4f}"
+        )

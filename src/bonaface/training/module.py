@@ -1,0 +1,116 @@
+"""The Lightning module: one network's steps in training and on dev."""
+
+import itertools
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from bonaface.metrics.rates import acer_at
+from bonaface.metrics.thresholds import eer_threshold
+from bonaface.models.base import PadModel
+from bonaface.training.batches import Batch, ResumableLoader
+from bonaface.training.settings import RunSettings
+
+
+class PadModule(lightning.LightningModule):
+    """Trains a `PadModel` by its own loss with Adam; measures dev ACER at the dev EER threshold after each epoch."""
+
+    def __init__(self, network: PadModel, settings: RunSettings) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)
+        self._settings = settings
+        std = torch.tensor(network.std)
+        self.register_buffer("_scale", (1 / (255 * std)).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("_offset", (torch.tensor(network.mean) / std).view(1, 3, 1, 1), persistent=False)
+        self._dev: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+
+    def images(self, crops: Tensor) -> Tensor:
+        """Crops (B, H, W, 3) uint8 -> normalised (B, 3, H, W) float in channels-last order."""
+        # The permuted view of (B, H, W, 3) is the channels-last layout already: no copy is made.
+        return crops.permute(0, 3, 1, 2).float() * self._scale - self._offset  # type: ignore[operator]
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        """One micro-batch: the network's total loss, every term of it logged."""
+        images = self.images(batch.crops)
+        losses = self.network.loss(self.network(images), batch.labels, images)
+        self.log_dict(
+            {f"train/{name}": value.detach() for name, value in losses.items()}, batch_size=len(images)
+        )
+        return losses["total"]
+
+    def on_validation_start(self) -> None:
+        """Re-estimate the running statistics of batch normalisation before dev is scored."""
+        self.estimate_statistics()
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        """Keep the default output's score and the loss of every dev frame."""
+        images = self.images(batch.crops)
+        output = self.network(images)
+        total = self.network.loss(output, batch.labels, images)["total"]
+        scores = output.scores[self.network.score_names[0]].float()
+        self._dev.append((batch.presentations, batch.labels, scores, total.expand(len(images)).float()))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log dev ACER (pooled, a video's score being the mean of its frames) and dev loss."""
+        columns = [torch.cat(column).cpu().numpy() for column in zip(*self._dev, strict=True)]
+        self._dev.clear()
+        if self.trainer.world_size > 1:
+            shares: list[Any] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(shares, columns)
+            columns = [np.concatenate(column) for column in zip(*shares, strict=True)]
+        rows, labels, scores, losses = columns
+        videos, first, place = np.unique(rows, return_index=True, return_inverse=True)
+        means = np.bincount(place, scores) / np.bincount(place, minlength=len(videos))
+        truth = labels[first].astype(np.int64)
+        threshold = eer_threshold(truth, means)
+        values = {
+            "dev/acer": acer_at(truth, means, threshold),
+            "dev/threshold": threshold,
+            "dev/loss": losses.mean(),
+        }
+        self.log_dict({name: float(value) for name, value in values.items()}, rank_zero_only=True)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam, as both papers train."""
+        preset = self._settings.preset
+        return torch.optim.Adam(self.network.parameters(), lr=preset.lr, weight_decay=preset.weight_decay)
+
+    @torch.no_grad()
+    def estimate_statistics(self) -> None:
+        """Set batch normalisation's running statistics to plain means over the first training batches of the epoch.
+
+        With few steps and a small momentum the running averages would still hold most of their initial values
+        (spec: models, "Batch normalisation"). At most `preset.bn_batches` batches; 0 leaves the averages alone.
+        """
+        batches = self._settings.preset.bn_batches
+        layers = [m for m in self.network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+        if not batches or not layers:
+            return
+        momenta = [layer.momentum for layer in layers]
+        for layer in layers:
+            layer.reset_running_stats()
+            layer.momentum = None  # a plain mean over all batches seen
+            layer.train()
+        loader: ResumableLoader = self.trainer.datamodule.train_loader(self.current_epoch)  # type: ignore[attr-defined]
+        for batch in itertools.islice(loader, batches):
+            self.network(self.images(batch.crops.to(self.device)))
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+            layer.eval()
+        self._share_statistics(layers)
+
+    def _share_statistics(self, layers: list[_BatchNorm]) -> None:
+        if self.trainer.world_size > 1:
+            for layer in layers:
+                for values in (layer.running_mean, layer.running_var):
+                    torch.distributed.all_reduce(values, torch.distributed.ReduceOp.SUM)
+                    values.div_(self.trainer.world_size)  # type: ignore[union-attr]
+
+
+def plain_state(network: nn.Module) -> dict[str, Tensor]:
+    """The network's tensors on the CPU, contiguous and detached, as safetensors wants them."""
+    return {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}

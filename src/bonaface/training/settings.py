@@ -1,0 +1,158 @@
+"""The settings of one run: a model's preset, the data, the machine. Printed in full into the run's folder."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.face.crop import CropSpec
+from bonaface.models.registry import Preset, presets
+
+_PRESET_KEYS = {field.name for field in fields(Preset)} - {"name", "model", "options"}
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Everything that decides which weights come out of a run, and how it uses the machine.
+
+    `preset.batch` pictures make one optimiser step, whatever the machine: they are gathered from micro-batches of
+    `micro_batch` on each of `devices` x `nodes`. Batch normalisation sees the micro-batch. `checkpoint_every` counts
+    optimiser steps. `fold` is empty where the protocol has one only. `pretrained` False starts the backbone from
+    random weights.
+    """
+
+    preset: Preset
+    store: str
+    protocol: str
+    fold: str = ""
+    seed: int = 0
+    pretrained: bool = True
+    micro_batch: int = 16
+    precision: str = "32-true"
+    devices: int = 1
+    nodes: int = 1
+    accelerator: str = "auto"
+    workers: int = 1
+    checkpoint_every: int = 50
+
+    def __post_init__(self) -> None:
+        CropSpec.parse(self.preset.crop)
+        at_least_one = ("micro_batch", "devices", "nodes", "checkpoint_every")
+        wrong = [name for name in at_least_one if getattr(self, name) < 1]
+        wrong += [name for name in ("batch", "epochs", "size") if getattr(self.preset, name) < 1]
+        if wrong:
+            raise InputError(f"{', '.join(wrong)}: expected a whole number of at least 1")
+        together = self.micro_batch * self.devices * self.nodes
+        if self.preset.batch % together:
+            raise InputError(
+                f"a batch of {self.preset.batch} can't be gathered from micro-batches of {self.micro_batch} on "
+                f"{self.devices} x {self.nodes} devices: batch must be a multiple of {together}; "
+                "change --micro-batch or --set batch=..."
+            )
+
+    @property
+    def accumulate(self) -> int:
+        """How many micro-batches of each device make one optimiser step."""
+        return self.preset.batch // (self.micro_batch * self.devices * self.nodes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The settings as plain JSON values."""
+        return dict(json.loads(json.dumps(asdict(self))))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "RunSettings":
+        """The settings that `as_dict` gave. Raises InputError for a missing or unknown one."""
+        try:
+            preset = Preset(**{k: _frozen(v) for k, v in values["preset"].items()})
+            return cls(**{**values, "preset": preset})
+        except (KeyError, TypeError) as error:
+            raise InputError(f"these are not the settings of a run of this version ({error})") from error
+
+    def differences(self, other: "RunSettings") -> list[str]:
+        """The names of the settings that differ from `other`, with both values, for a person to read."""
+        mine, theirs = _flat(self.as_dict()), _flat(other.as_dict())
+        return [
+            f"{key} ({theirs.get(key)!r}, not {mine.get(key)!r})"
+            for key in sorted(mine.keys() | theirs.keys())
+            if mine.get(key) != theirs.get(key)
+        ]
+
+
+def choose_preset(model: str, name: str | None, changes: Mapping[str, Any]) -> Preset:
+    """The preset `name` of `model` (None: its first) with `changes` made to it.
+
+    A change names a field of the preset (`lr`, `epochs`, `crop`, ...) or an option of the network.
+
+    Raises:
+        UnknownNameError: no such model or preset.
+        InputError: a change that neither the preset nor the network knows, or of the wrong type.
+    """
+    known = presets(model)
+    chosen = next(iter(known)) if name is None else name
+    if chosen not in known:
+        raise UnknownNameError(f"preset of {model}", chosen, known)
+    preset = known[chosen]
+    own = {
+        key: _as_type(key, value, getattr(preset, key))
+        for key, value in changes.items()
+        if key in _PRESET_KEYS
+    }
+    options = {key: value for key, value in changes.items() if key not in _PRESET_KEYS}
+    return replace(preset, **own, options={**preset.options, **options})
+
+
+def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
+    """``["lr=1e-4", "crop=tight"]`` -> values by name, each read as YAML. Raises InputError for another form."""
+    changes: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not (key and equals):
+            raise InputError(f"--set {text}: expected key=value, as in --set lr=0.0001")
+        changes[key.strip()] = _number(yaml.safe_load(value))
+    return changes
+
+
+def read_settings(path: Path) -> RunSettings:
+    """The settings in a run's ``run.json``."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: expected the settings of a run, but {error}") from error
+    return RunSettings.from_dict(values["settings"])
+
+
+def _number(value: Any) -> Any:
+    # YAML 1.1 reads 1e-4 as text: it wants a point in the mantissa.
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _as_type(key: str, value: Any, present: Any) -> Any:
+    if isinstance(present, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    value = _frozen(value)
+    if type(value) is not type(present):
+        raise InputError(
+            f"--set {key}={value}: expected a value of type {type(present).__name__}, as {present!r}, "
+            f"got {type(value).__name__}"
+        )
+    return value
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+    return flat

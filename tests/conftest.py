@@ -1,0 +1,66 @@
+"""Material that several packages' tests share: a small data set of drawn faces, its crop store, a trained run."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from bonaface.testing.portrait import drawn_portrait
+
+SUBJECTS = 10
+
+
+def attack_on(portrait: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A crude stand-in for a photographed print: soft, pale and bluish. Not a simulated attack."""
+    soft = Image.fromarray(portrait).filter(ImageFilter.GaussianBlur(2.5))
+    pale = 0.5 * np.asarray(soft, np.float32) + np.array([60, 70, 100], np.float32)
+    return pale.clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def faces_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder data set of ten drawn people, two pictures a class each, and one picture without a face."""
+    root = tmp_path_factory.mktemp("faces")
+    for subject in range(SUBJECTS):
+        for shot in range(2):
+            portrait = drawn_portrait(256, seed=2 * subject + shot)
+            for folder, picture in (("bonafide", portrait), ("attack/print-1", attack_on(portrait))):
+                path = root / folder / f"person-{subject}" / f"{shot}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(picture).save(path)
+    Image.new("RGB", (256, 256), (90, 120, 90)).save(root / "bonafide" / "person-0" / "nobody.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def store(faces_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The crop store of `faces_root`."""
+    from bonaface.data.datasets import open_dataset
+    from bonaface.data.prepare import prepare
+
+    path = tmp_path_factory.mktemp("stores") / "faces"
+    prepare(open_dataset("folder").read(faces_root), faces_root, path, workers=1)
+    return path
+
+
+@pytest.fixture(scope="session")
+def run(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of a small `deep-pix-bis` on the drawn faces."""
+    from bonaface.training.fit import train
+    from bonaface.training.settings import RunSettings, choose_preset
+
+    changes = {"backbone": "random:efficientnet-lite0", "size": 64, "epochs": 1, "batch": 8, "bn_batches": 2}
+    settings = RunSettings(
+        choose_preset("deep-pix-bis", None, changes), str(store), "split", micro_batch=4, workers=0
+    )
+    path = tmp_path_factory.mktemp("runs") / "run"
+    train(settings, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def bundle(run: Path) -> Path:
+    """The bundle of `run`."""
+    return run / "bundle"

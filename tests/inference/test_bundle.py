@@ -1,0 +1,84 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bonaface.core.errors import ModelFileError, UnknownNameError
+from bonaface.inference.bundle import CARD, Bundle, read_card, write_card
+
+
+@pytest.fixture
+def copy(bundle: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(bundle, tmp_path / "bundle"))
+
+
+def test_a_run_and_its_bundle_open_alike(run: Path) -> None:
+    assert Bundle.open(run).card == Bundle.open(run / "bundle").card
+
+
+def test_the_card_says_what_the_network_needs(bundle: Path) -> None:
+    card = Bundle.open(bundle).card
+    assert card.model == "deep-pix-bis"
+    assert card.input_size == 64
+    assert card.outputs == ("feature_map", "binary")
+    assert card.mean == (0.5, 0.5, 0.5)
+    assert card.threshold_source.bona_fide == 4  # two subjects of ten are dev, two pictures each
+    assert card.threshold_source.attacks == 4
+    assert card.threshold_source.subjects == 2
+    assert card.provenance["settings"]["preset"]["epochs"] == 1
+    assert len(card.provenance["store_digest"]) == 64
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.safetensors"])
+def test_an_altered_file_is_refused(copy: Path, name: str) -> None:
+    data = bytearray((copy / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (copy / name).write_bytes(bytes(data))
+    with pytest.raises(ModelFileError, match=rf"{name}: the file was altered"):
+        Bundle.open(copy)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.safetensors"])
+def test_a_missing_file_is_refused(copy: Path, name: str) -> None:
+    (copy / name).unlink()
+    with pytest.raises(ModelFileError, match=rf"{name}: .*missing"):
+        Bundle.open(copy)
+
+
+def test_an_edited_threshold_is_refused(copy: Path) -> None:
+    card = json.loads((copy / CARD).read_text())
+    card["thresholds"]["feature_map"]["frame"] = 0.0
+    (copy / CARD).write_text(json.dumps(card))
+    with pytest.raises(ModelFileError, match="the description was altered"):
+        Bundle.open(copy)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"format": 99}'])
+def test_what_is_no_card_is_refused(copy: Path, text: str) -> None:
+    (copy / CARD).write_text(text)
+    with pytest.raises(ModelFileError, match=CARD):
+        Bundle.open(copy)
+
+
+def test_a_card_comes_back_as_it_was_written(copy: Path) -> None:
+    before = read_card(copy / CARD)
+    write_card(copy, before)
+    assert read_card(copy / CARD) == before
+
+
+def test_a_folder_without_a_bundle_says_what_was_expected(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"expected a folder that holds bundle\.json"):
+        Bundle.open(tmp_path)
+    with pytest.raises(ModelFileError, match="does not exist"):
+        Bundle.open(tmp_path / "nowhere")
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(ModelFileError, match=r"no bundle yet.*--resume"):
+        Bundle.open(tmp_path)
+
+
+def test_an_output_that_the_model_lacks_is_named_with_those_it_has(bundle: Path) -> None:
+    card = Bundle.open(bundle).card
+    assert card.output(None) == "feature_map"
+    with pytest.raises(UnknownNameError, match="binary, feature_map"):
+        card.output("score")

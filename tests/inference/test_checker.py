@@ -1,0 +1,100 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bonaface import Checker
+from bonaface.core.errors import BonafaceError, InputError, UnknownNameError
+from bonaface.core.records import Decision, Verdict
+from bonaface.data.store import CropStore
+from bonaface.inference.bundle import Bundle
+from bonaface.inference.checker import exit_code
+from bonaface.inference.runtime import OnnxRunner
+from bonaface.inference.scoring import Part, score_part
+
+
+@pytest.fixture(scope="module")
+def checker(run: Path) -> Checker:
+    return Checker(run)
+
+
+def verdict(decision: Decision) -> Verdict:
+    return Verdict("x", decision, None, 0.5)
+
+
+def test_check_and_evaluate_give_the_same_scores(
+    checker: Checker, run: Path, faces_root: Path, store: Path
+) -> None:
+    opened = CropStore.open(store)
+    card = Bundle.open(run).card
+    rows = list(
+        score_part(
+            opened, Part(range(len(opened.presentations)), "test", "test"), card, OnnxRunner(Bundle.open(run))
+        )
+    )
+    assert len(rows) == len(opened.presentations) == 41
+    for row in rows:
+        found = checker.check(faces_root / row.video_id)
+        if row.response:
+            assert (found.score, found.response) == (None, row.response)
+        else:
+            assert found.score == pytest.approx(row.score, abs=1e-6)
+            assert found.outputs["binary"] == pytest.approx(row.outputs["binary"], abs=1e-6)
+
+
+def test_a_score_is_bona_fide_from_the_threshold_on(run: Path, faces_root: Path) -> None:
+    picture = faces_root / "bonafide/person-0/0.png"
+    score = Checker(run).check(picture).score
+    assert score is not None
+    assert Checker(run, threshold=score).check(picture).decision is Decision.BONA_FIDE
+    assert Checker(run, threshold=float(np.nextafter(score, 1))).check(picture).decision is Decision.ATTACK
+
+
+def test_another_output_decides_by_its_own_threshold(run: Path, faces_root: Path) -> None:
+    found = Checker(run, output="binary").check(faces_root / "bonafide/person-0/0.png")
+    assert found.score == found.outputs["binary"]
+    assert found.threshold == Bundle.open(run).card.threshold("binary", "frame")
+
+
+def test_no_face_and_unreadable_are_non_responses(checker: Checker, faces_root: Path, tmp_path: Path) -> None:
+    nobody = checker.check(faces_root / "bonafide/person-0/nobody.png")
+    assert (nobody.decision, nobody.score, nobody.response) == (Decision.NO_RESPONSE, None, "no face")
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff nothing more")
+    found = checker.check(broken)
+    assert (found.decision, found.response) == (Decision.NO_RESPONSE, "unreadable")
+    assert "broken.jpg" in found.detail
+
+
+def test_the_box_is_where_the_face_is(checker: Checker, faces_root: Path) -> None:
+    picture = np.asarray(Image.open(faces_root / "bonafide/person-1/0.png"))
+    beside = np.pad(picture, ((0, 0), (256, 0), (0, 0)), mode="edge")
+    alone, moved = checker.check_picture(picture), checker.check_picture(beside)
+    assert alone.box is not None
+    assert moved.box is not None
+    np.testing.assert_allclose(np.subtract(moved.box, alone.box), (256, 0, 256, 0), atol=8)
+
+
+def test_wrong_arguments_are_refused(run: Path) -> None:
+    with pytest.raises(InputError, match=r"threshold lies in \[0, 1\]"):
+        Checker(run, threshold=1.5)
+    with pytest.raises(UnknownNameError, match="feature_map"):
+        Checker(run, output="nonsense")
+
+
+@pytest.mark.parametrize(
+    ("decisions", "code"),
+    [
+        ([Decision.BONA_FIDE, Decision.BONA_FIDE], 0),
+        ([Decision.BONA_FIDE, Decision.ATTACK, Decision.NO_RESPONSE], 1),
+        ([Decision.BONA_FIDE, Decision.NO_RESPONSE], 3),
+    ],
+)
+def test_exit_codes(decisions: list[Decision], code: int) -> None:
+    assert exit_code(verdict(decision) for decision in decisions) == code
+
+
+def test_nothing_checked_is_misuse() -> None:
+    with pytest.raises(BonafaceError, match="nothing was checked"):
+        exit_code([])

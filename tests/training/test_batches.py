@@ -1,0 +1,136 @@
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bonaface.data.store import CropStore
+from bonaface.face.crop import CropSpec, cut
+from bonaface.training.batches import (
+    Augmentation,
+    CropBatches,
+    Draw,
+    EpochSampler,
+    ResumableLoader,
+    epoch_order,
+    in_order,
+)
+
+LABELS = np.array([1, 0, 0, 1, 0, 0, 0, 1, 0, 0])
+
+
+def places(sampler: EpochSampler) -> list[int]:
+    return [draw.index for draws in sampler for draw in draws]
+
+
+@given(
+    st.lists(st.integers(0, 1), min_size=2, max_size=60).filter(lambda x: 0 < sum(x) < len(x)),
+    st.integers(0, 5),
+)
+def test_an_epoch_shows_every_picture_of_the_rarer_class_once_and_as_many_of_the_other(
+    labels: list[int], epoch: int
+) -> None:
+    order = epoch_order(np.array(labels), 7, epoch, balance=True)
+    rarer = min(Counter(labels).values())
+    assert len(set(order.tolist())) == len(order) == 2 * rarer
+    assert sum(labels[i] for i in order) == rarer
+
+
+def test_each_epoch_leaves_out_other_pictures_and_the_same_again_for_the_same_seed() -> None:
+    orders = [tuple(epoch_order(LABELS, 0, epoch, balance=True)) for epoch in range(8)]
+    assert len({frozenset(order) for order in orders}) > 3
+    assert orders == [tuple(epoch_order(LABELS, 0, epoch, balance=True)) for epoch in range(8)]
+    assert orders[0] != tuple(epoch_order(LABELS, 1, 0, balance=True))
+
+
+def test_without_balance_every_picture_is_shown() -> None:
+    assert sorted(epoch_order(LABELS, 0, 0, balance=False)) == list(range(10))
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_devices_share_an_epoch_without_overlap(world: int) -> None:
+    labels = np.tile([0, 1], 15)
+    shares = [
+        places(EpochSampler(labels, 4, seed=0, balance=True, rank=rank, world=world)) for rank in range(world)
+    ]
+    shown = [place for share in shares for place in share]
+    assert len(shown) == len(set(shown)) == (30 // (4 * world)) * 4 * world
+    assert len({len(share) for share in shares}) == 1
+
+
+def test_a_sampler_goes_on_where_it_was_put() -> None:
+    labels = np.tile([0, 1], 10)
+    whole = list(EpochSampler(labels, 4, seed=3, balance=True))
+    later = EpochSampler(labels, 4, seed=3, balance=True)
+    later.start = 2
+    assert list(later) == whole[2:]
+    later.set_epoch(0)
+    assert list(later) == whole[2:]
+    later.set_epoch(1)
+    assert len(list(later)) == len(whole)
+    assert list(later) != whole
+
+
+def test_no_batch_is_short_unless_it_is_the_only_one() -> None:
+    assert [len(b) for b in EpochSampler(np.tile([0, 1], 5), 4, seed=0, balance=True)] == [4, 4]
+    assert [len(b) for b in EpochSampler(np.tile([0, 1], 1), 4, seed=0, balance=True)] == [2]
+
+
+@pytest.fixture(scope="module")
+def crops(store: Path) -> CropBatches:
+    opened = CropStore.open(store)
+    rows = range(len(opened.presentations))
+    return CropBatches(
+        opened, rows, CropSpec.parse("square-1.3"), 32, Augmentation(0.5, (0.2, 0.2, 0.2, 0.02))
+    )
+
+
+def test_frames_without_a_face_are_left_out(crops: CropBatches, store: Path) -> None:
+    opened = CropStore.open(store)
+    assert len(crops) == len(opened.presentations) - 1 == 40
+    assert all(not opened.frames[number].response for number in crops.frames)
+    assert [opened.presentations[p].label for p in crops.presentations] == crops.labels.tolist()
+
+
+def test_without_a_key_a_crop_is_the_stored_one(crops: CropBatches, store: Path) -> None:
+    batch = crops[[Draw(3, None), Draw(5, None)]]
+    opened = CropStore.open(store)
+    expected = cut(opened.read(crops.frames[5]), CropSpec.parse("square-1.3"), 32)
+    np.testing.assert_array_equal(batch.crops[1].numpy(), expected)
+    assert batch.labels.tolist() == crops.labels[[3, 5]].tolist()
+
+
+def test_the_key_alone_decides_the_augmentation(crops: CropBatches) -> None:
+    first, again = (crops[[Draw(3, (0, 1, 2))]].crops for _ in range(2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, crops[[Draw(3, (0, 2, 2))]].crops)
+
+
+def test_the_loader_remembers_its_place_and_goes_on_there(crops: CropBatches) -> None:
+    def loader() -> ResumableLoader:
+        return ResumableLoader(crops, EpochSampler(crops.labels, 8, seed=0, balance=True))
+
+    whole = [batch.crops for batch in loader()]
+    first = loader()
+    taken = iter(first)
+    next(taken), next(taken)
+    state = first.state_dict()
+    assert state == {"epoch": 0, "batches": 2}
+    second = loader()
+    second.load_state_dict(state)
+    rest = [batch.crops for batch in second]
+    assert len(rest) == len(whole) - 2
+    assert all(torch.equal(a, b) for a, b in zip(rest, whole[2:], strict=True))
+    assert second.state_dict() == {"epoch": 0, "batches": len(whole)}
+    third = loader()
+    third.load_state_dict(second.state_dict())
+    assert third.sampler.epoch == 1  # type: ignore[attr-defined]
+    assert len(list(third)) == len(whole)
+
+
+def test_in_order_shows_everything_once_over_all_devices(crops: CropBatches) -> None:
+    shown = [b.presentations for rank in range(2) for b in in_order(crops, 16, 0, rank, 2)]
+    assert sorted(torch.cat(shown).tolist()) == sorted(crops.presentations.tolist())

@@ -1,0 +1,164 @@
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from bonaface.core.errors import InputError
+from bonaface.inference.bundle import Bundle
+from bonaface.training import fit, keeper
+from bonaface.training.fit import train
+from bonaface.training.settings import RunSettings, choose_preset
+
+CHANGES = {"backbone": "random:efficientnet-lite0", "size": 64, "epochs": 2, "batch": 8, "bn_batches": 2}
+
+
+@pytest.fixture
+def settings(store: Path) -> RunSettings:
+    preset = choose_preset("bi-fas-s", None, CHANGES)
+    return RunSettings(preset, str(store), "split", micro_batch=4, workers=0, checkpoint_every=1)
+
+
+class StoppedError(Exception):
+    pass
+
+
+def stop_after(saves: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the run die after that many checkpoints, as a kill would."""
+    count = 0
+    save = keeper.Keeper._save
+
+    def counting(self: keeper.Keeper, trainer: object) -> None:
+        nonlocal count
+        save(self, trainer)  # type: ignore[arg-type]
+        count += 1
+        if count == saves:
+            raise StoppedError
+
+    monkeypatch.setattr(keeper.Keeper, "_save", counting)
+
+
+def tensors(run: Path) -> dict[str, torch.Tensor]:
+    last = torch.load(run / keeper.LAST, weights_only=True)
+    return {**last["state_dict"], **{f"best.{k}": v for k, v in load_file(run / keeper.BEST).items()}}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_bundle() -> Iterator[None]:
+    """Exporting takes longer than these runs; what ends in a bundle is the session's `run`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "write_bundle", lambda *_: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    preset = choose_preset("bi-fas-s", None, CHANGES)
+    path = tmp_path_factory.mktemp("whole") / "run"
+    train(RunSettings(preset, str(store), "split", micro_batch=4, workers=0, checkpoint_every=1), path)
+    return path
+
+
+# Two epochs of three steps: the second, mid-epoch; the third, at an epoch's end; the fifth, in the second epoch.
+@pytest.mark.parametrize("saves", [2, 3, 5])
+def test_a_stopped_run_ends_in_the_same_weights_bit_for_bit(
+    saves: int, whole: Path, settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        stop_after(saves, patch)
+        with pytest.raises(StoppedError):
+            train(settings, stopped)
+    torch.manual_seed(99)
+    train(settings, stopped, resume=True)
+    expected, found = tensors(whole), tensors(stopped)
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_the_run_folder_says_everything(whole: Path, store: Path) -> None:
+    described = json.loads((whole / "run.json").read_text())
+    assert described["settings"]["preset"]["lr"] == 1e-4
+    assert described["settings"]["store"] == str(store)
+    assert described["frames"]["train"] == {"attack": 12, "bona_fide": 12}
+    assert described["frames"]["shown_per_epoch"] == 24
+    assert described["batch_normalisation_sees"] == 4
+    assert torch.__version__.startswith(described["versions"]["torch"])
+    with (whole / keeper.HISTORY).open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert [row["step"] for row in rows] == ["3", "6"]
+    assert all(0 <= float(row["dev/acer"]) <= 1 for row in rows)
+    assert all(float(row["train/spectrum"]) > 0 for row in rows)
+
+
+def test_the_best_epoch_has_the_lowest_dev_acer_then_loss_then_number(whole: Path) -> None:
+    with (whole / keeper.HISTORY).open() as file:
+        rows = [(float(r["dev/acer"]), float(r["dev/loss"]), int(r["epoch"])) for r in csv.DictReader(file)]
+    best = torch.load(whole / keeper.LAST, weights_only=True)["callbacks"]["Keeper"]["best"]
+    assert tuple(best) == min(rows)
+
+
+def test_a_folder_in_use_is_not_overwritten(whole: Path, settings: RunSettings, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is a run here already; go on with --resume"):
+        train(settings, whole)
+    with pytest.raises(InputError, match=r"keeps its settings, but these differ: seed \(0, not 1\)"):
+        train(replace(settings, seed=1), whole, resume=True)
+    with pytest.raises(InputError, match="no run to go on with"):
+        train(settings, tmp_path / "new", resume=True)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.tex").touch()
+    with pytest.raises(InputError, match="expected a new or empty folder"):
+        train(settings, tmp_path / "other")
+
+
+def test_training_without_a_dev_subject_is_refused(settings: RunSettings, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="train has no bona fide and attack frame"):
+        train(replace(settings, protocol="test"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_killed_program_goes_on_and_finishes(settings: RunSettings, whole: Path, tmp_path: Path) -> None:
+    """kill -9 from outside at a moment that nobody chose, then --resume, by the real program."""
+    run = tmp_path / "run"
+    arguments = ["train", "bi-fas-s", "--data", settings.store, "--protocol", "split", "--out", str(run)]
+    arguments += ["--micro-batch", "4", "--workers", "0", "--checkpoint-every", "1"]
+    for key, value in CHANGES.items():
+        arguments += ["--set", f"{key}={value}"]
+    program = [sys.executable, "-m", "bonaface.cli.main"]
+    started = subprocess.Popen([*program, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while not (run / keeper.LAST).exists():
+        assert started.poll() is None, started.stderr.read().decode()  # type: ignore[union-attr]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(started.pid, signal.SIGKILL)
+    started.communicate()
+    subprocess.run([*program, "train", "--resume", "--out", str(run)], check=True, capture_output=True)
+    expected, found = tensors(whole), tensors(run)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+@pytest.mark.slow
+def test_two_processes_train_together(settings: RunSettings, tmp_path: Path) -> None:
+    """DDP over gloo: both devices end with the same weights, and one bundle is written."""
+    run = tmp_path / "run"
+    arguments = ["train", "bi-fas", "--data", settings.store, "--protocol", "split", "--out", str(run)]
+    arguments += ["--micro-batch", "4", "--workers", "0", "--devices", "2", "--accelerator", "cpu"]
+    for key, value in {**CHANGES, "epochs": 1}.items():
+        arguments += ["--set", f"{key}={value}"]
+    program = [sys.executable, "-m", "bonaface.cli.main"]
+    finished = subprocess.run([*program, *arguments], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert np.isfinite(Bundle.open(run).card.threshold("pyramid", "frame"))

@@ -1,0 +1,63 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.training.settings import RunSettings, choose_preset, parse_changes
+
+
+def settings(**changes: object) -> RunSettings:
+    return RunSettings(choose_preset("bi-fas", None, {}), "store", "official", **changes)  # type: ignore[arg-type]
+
+
+def test_changes_reach_the_preset_and_the_network() -> None:
+    preset = choose_preset(
+        "a-deep-pix-bis", "paper", parse_changes(["lr=1e-4", "epochs=3", "crop=tight", "scale=8"])
+    )
+    assert (preset.lr, preset.epochs, preset.crop, preset.options["scale"]) == (1e-4, 3, "tight", 8)
+
+
+def test_the_default_preset_is_the_papers() -> None:
+    preset = choose_preset("bi-fas-s", None, {})
+    assert (preset.name, preset.lr, preset.epochs, preset.batch, preset.size) == ("paper", 1e-4, 2, 64, 512)
+
+
+def test_wrong_changes_are_refused_with_a_sentence() -> None:
+    with pytest.raises(InputError, match="expected key=value"):
+        parse_changes(["lr"])
+    with pytest.raises(InputError, match="epochs=two: expected a value of type int"):
+        choose_preset("bi-fas", None, {"epochs": "two"})
+    with pytest.raises(UnknownNameError, match="Known: angular, literal, paper"):
+        choose_preset("bi-fas", "papre", {})
+    with pytest.raises(InputError, match="crop"):
+        settings_with_crop("triangle")
+
+
+def settings_with_crop(crop: str) -> RunSettings:
+    return RunSettings(choose_preset("bi-fas", None, {"crop": crop}), "store", "official")
+
+
+def test_micro_batches_must_make_a_whole_batch() -> None:
+    assert settings(micro_batch=16).accumulate == 4
+    assert settings(micro_batch=8, devices=2, nodes=2).accumulate == 2
+    with pytest.raises(InputError, match="multiple of 48"):
+        settings(micro_batch=24, devices=2)
+    with pytest.raises(InputError, match="micro_batch: expected a whole number of at least 1"):
+        settings(micro_batch=0)
+
+
+@given(
+    st.sampled_from(["deep-pix-bis", "a-deep-pix-bis", "bi-fas", "bi-fas-s"]),
+    st.integers(0, 9),
+    st.sampled_from(["", "1"]),
+)
+def test_settings_come_back_from_json_as_they_were(model: str, seed: int, fold: str) -> None:
+    before = RunSettings(choose_preset(model, None, {}), "s", "p", seed=seed, fold=fold)
+    after = RunSettings.from_dict(before.as_dict())
+    assert after == before
+    assert not after.differences(before)
+
+
+def test_differences_name_both_values() -> None:
+    changed = RunSettings(choose_preset("bi-fas", None, {"lr": 1e-3}), "store", "official", seed=1)
+    assert changed.differences(settings()) == ["preset.lr (0.0001, not 0.001)", "seed (0, not 1)"]
