@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import os
 import random
 import shutil
@@ -8,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-import fcntl
 import numpy as np
 import pytest
 from PIL import Image
@@ -213,12 +213,17 @@ def test_a_full_disk_is_said_and_mended(
     [
         (Recipe(frames_per_shard=4, longer_side=320), "recipe.longer_side was 640, now 320"),
         (Recipe(frames_per_shard=4, frames=10), "recipe.frames was 20, now 10"),
-        (Recipe(frames_per_shard=4, policy=FacePolicy(min_side=60)), "recipe.policy.min_side was 48.0, now 60"),
+        (
+            Recipe(frames_per_shard=4, policy=FacePolicy(min_side=60)),
+            "recipe.policy.min_side was 48.0, now 60",
+        ),
     ],
 )
 def test_another_recipe_is_refused(faces_root: Path, table: PresentationTable, whole: Path, recipe, sentence):
     before = files_of(whole)
-    with pytest.raises(InputError, match=f"this store was begun otherwise .*{sentence}.*prepare into another folder"):
+    with pytest.raises(
+        InputError, match=f"this store was begun otherwise .*{sentence}.*prepare into another folder"
+    ):
         prepare(table, faces_root, whole, recipe=recipe)
     assert files_of(whole) == before
 
@@ -242,7 +247,9 @@ def test_other_software_may_open_a_store_but_not_go_on_with_it(
 
 def test_a_folder_of_other_things_is_left_alone(faces_root: Path, table: PresentationTable, tmp_path: Path):
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(InputError, match=r"expected a crop store, an empty folder or none, but it has thesis\.tex"):
+    with pytest.raises(
+        InputError, match=r"expected a crop store, an empty folder or none, but it has thesis\.tex"
+    ):
         prepare(table, faces_root, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
@@ -254,7 +261,9 @@ def test_a_store_in_a_files_place_is_refused(faces_root: Path, table: Presentati
 
 
 def test_the_wrong_root_is_said_before_the_work(table: PresentationTable, tmp_path: Path):
-    with pytest.raises(InputError, match="none of the table's files is there, as the first: bonafide/person-0"):
+    with pytest.raises(
+        InputError, match="none of the table's files is there, as the first: bonafide/person-0"
+    ):
         prepare(table, tmp_path, tmp_path / "s")
     assert not (tmp_path / "s").exists()
 
@@ -279,7 +288,12 @@ def test_shards_are_runs_of_the_table():
     rows = [Presentation(f"{i}", f"{i}.{'mov' if i % 5 == 0 else 'jpg'}", 1) for i in range(12)]
     cut = shards(rows, Recipe(frames=3, frames_per_shard=5))
     # frames: 3 1 1 | 1 1 3 | 1 1 1 1 3 | 1
-    assert [(shard.number, shard.first, len(shard.rows)) for shard in cut] == [(0, 0, 3), (1, 3, 3), (2, 6, 5), (3, 11, 1)]
+    assert [(shard.number, shard.first, len(shard.rows)) for shard in cut] == [
+        (0, 0, 3),
+        (1, 3, 3),
+        (2, 6, 5),
+        (3, 11, 1),
+    ]
     assert [row for shard in cut for row in shard.rows] == rows
 
 

@@ -40,7 +40,9 @@ def seen(presentation: int, frame: int, seed: int) -> Finding:
     landmarks = tuple((x, y) for x, y in points)
     face = Face((x, y, x + 20.3, y + 24.9), landmarks, 0.9)
     square = face_square(picture, face, longest=40)
-    return Finding(presentation, TABLE.rows[presentation].sample_id, frame, (80, 60), face=face, square=square)
+    return Finding(
+        presentation, TABLE.rows[presentation].sample_id, frame, (80, 60), face=face, square=square
+    )
 
 
 FINDINGS = (
@@ -111,7 +113,10 @@ def test_digest_knows_a_single_pixel(path: Path, tmp_path: Path):
     changed = square.image.copy()
     changed[0, 0, 0] ^= 1
     finding = Finding(
-        **{name: getattr(FINDINGS[0][0], name) for name in ("presentation", "sample_id", "frame", "size", "face")},
+        **{
+            name: getattr(FINDINGS[0][0], name)
+            for name in ("presentation", "sample_id", "frame", "size", "face")
+        },
         square=type(square)(changed, square.box, square.landmarks, square.valid, square.factor),
     )
     layout.write_shard(other, 0, (finding,))
@@ -130,7 +135,7 @@ def test_a_shard_is_a_plain_tar_of_pictures(path: Path):
 
 
 def test_it_goes_to_other_processes_and_threads(path: Path):
-    store = pickle.loads(pickle.dumps(CropStore.open(path)))
+    store = pickle.loads(pickle.dumps(CropStore.open(path)))  # noqa: S301 - our own bytes
     with ThreadPoolExecutor(4) as pool:
         squares = list(pool.map(store.read, [0, 1, 3] * 20))
     for square, finding in zip(squares, [FINDINGS[0][0], FINDINGS[1][0], FINDINGS[1][2]] * 20, strict=True):

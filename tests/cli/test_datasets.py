@@ -1,0 +1,43 @@
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from bonaface.cli.datasets import datasets
+from bonaface.core.errors import UnknownNameError
+from bonaface.data.datasets import dataset_names, open_dataset
+
+app = typer.Typer()
+app.command()(datasets)
+
+
+def run(*arguments: str, width: int = 300) -> str:
+    result = CliRunner(env={"COLUMNS": str(width)}).invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.stdout
+
+
+def test_all_sets_are_listed_with_protocols_folds_and_counts():
+    lines = [line.split() for line in run().splitlines()]
+    for name in dataset_names():
+        assert [name] in [line[:1] for line in lines]
+    text = run()
+    for name in dataset_names():
+        for protocol in open_dataset(name).protocols:
+            assert protocol.name in text
+    assert ["nuaa", "official", "1743/1748", "3362/5761"] in lines
+    assert ["subject-disjoint", "1,", "2,", "3,", "4,", "5"] in lines
+
+
+def test_one_set_in_full():
+    text = run("nuaa")
+    nuaa = open_dataset("nuaa")
+    assert nuaa.title in text
+    assert nuaa.reference in text
+    assert nuaa.layout in text  # its brackets are no markup
+    assert all(protocol.description in text for protocol in nuaa.protocols)
+    assert "bonafide/[SUBJECT/]file" in run("folder")
+
+
+def test_an_unknown_set():
+    with pytest.raises(UnknownNameError, match="unknown data set 'nua'"):
+        run("nua")

@@ -1,0 +1,67 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from bonaface.cli.prepare import prepare
+from bonaface.core.errors import InputError
+from bonaface.data.store import CropStore
+
+app = typer.Typer()
+app.command()(prepare)
+
+
+def run(*arguments: object):
+    runner = CliRunner(env={"COLUMNS": "200"})
+    return runner.invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def root(faces_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two people of `faces_root`, a picture without a face, a broken one and a file of another kind."""
+    root = tmp_path_factory.mktemp("few")
+    for person in ("bonafide/person-0", "attack/print-1/person-1"):
+        shutil.copytree(faces_root / person, root / person)
+    (root / "attack" / "print-1" / "broken.png").write_text("no picture")
+    (root / "attack" / "print-1" / "notes.txt").touch()
+    return root
+
+
+def test_prepare_says_what_it_found(root: Path, tmp_path: Path):
+    result = run("folder", root, tmp_path / "s", "--workers", 1, "--frames", 3, "--longer-side", 256)
+    assert result.exit_code == 0
+    header, genuine, attack, *rest = result.stdout.splitlines()
+    assert header.split("  ")[-1].strip() == "without any face"
+    assert header.split() == [
+        "presentations",
+        "frames",
+        *["with", "a", "face", "unreadable", "no", "face", "without", "any", "face"],
+    ]
+    assert genuine.split() == ["bona", "fide", "3", "3", "2", "0", "1", "1"]
+    assert attack.split() == ["print-1", "3", "3", "2", "1", "0", "1"]
+    assert rest[0].startswith("unreadable: attack/print-1/broken.png: expected a picture")
+    assert rest[1].startswith("note: 1 files are neither picture nor video and were left out")
+    assert rest[2].startswith(f"{tmp_path / 's'}: ")
+    assert "6/6" in result.stderr
+    recipe = CropStore.open(tmp_path / "s").recipe
+    assert (recipe.frames, recipe.longer_side) == (3, 256)
+
+
+def test_a_second_time_it_says_the_same(root: Path, tmp_path: Path):
+    first = run("folder", root, tmp_path / "s", "--workers", 1)
+    assert run("folder", root, tmp_path / "s").stdout == first.stdout
+
+
+def test_other_settings_are_refused(root: Path, tmp_path: Path):
+    run("folder", root, tmp_path / "s", "--workers", 1)
+    with pytest.raises(InputError, match=r"recipe\.frames was 20, now 5"):
+        run("folder", root, tmp_path / "s", "--frames", 5)
+
+
+def test_misuse(root: Path, tmp_path: Path):
+    assert run("folder", root, tmp_path / "s", "--workers", 0).exit_code == 2
+    assert run("folder", root).exit_code == 2
+    with pytest.raises(InputError, match="frames, 0, and"):
+        run("folder", root, tmp_path / "s", "--frames", 0)

@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+import torch
+import torchvision.transforms.v2.functional as reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from bonaface.core.errors import InputError
+from bonaface.data import augment
+from bonaface.data.augment import CHANGES, flip_and_jitter
+
+REFERENCES = {
+    augment.change_brightness: reference.adjust_brightness,
+    augment.change_contrast: reference.adjust_contrast,
+    augment.change_saturation: reference.adjust_saturation,
+    augment.turn_hue: reference.adjust_hue,
+}
+FACTORS = dict.fromkeys(CHANGES[:3], (0.0, 0.8, 1.0, 1.17, 2.5)) | {
+    augment.turn_hue: (-0.5, -0.02, 0.0, 0.013, 0.25)
+}
+NONE = {"flip": 0.0, "brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
+
+
+@pytest.fixture(scope="module")
+def crop() -> np.ndarray:
+    """Smooth colours, a dark and a bright corner, and noise: every part of the colour space."""
+    y, x = np.mgrid[0:1:40j, 0:1:48j]
+    smooth = np.stack([x, y, (1 - x) * (1 - y)], axis=-1) * 255
+    noise = np.random.default_rng(0).uniform(-40, 40, smooth.shape)
+    return (smooth + noise).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("change", "factor"), [(change, factor) for change, factors in FACTORS.items() for factor in factors]
+)
+def test_every_change_is_torchvisions(crop, change, factor):
+    image = Image.fromarray(crop)
+    ours = np.asarray(change(image, factor)).astype(int)
+    np.testing.assert_array_equal(ours, np.asarray(REFERENCES[change](image, factor)))
+    # and its tensor code, which shares no arithmetic with Pillow's, within rounding
+    tensor = torch.from_numpy(crop).permute(2, 0, 1)
+    theirs = REFERENCES[change](tensor, factor).permute(1, 2, 0).numpy()
+    difference = np.abs(ours - theirs)
+    assert difference.mean() <= (2.0 if change is augment.turn_hue else 1.0)
+    assert np.quantile(difference, 0.99) <= (14 if change is augment.turn_hue else 2)
+
+
+def test_flip_alone(crop):
+    flipped = flip_and_jitter(crop, np.random.default_rng(0), **NONE | {"flip": 1.0})
+    np.testing.assert_array_equal(flipped, crop[:, ::-1])
+    np.testing.assert_array_equal(flip_and_jitter(crop, np.random.default_rng(0), **NONE), crop)
+
+
+def test_flip_has_its_probability(crop):
+    small = crop[:1, :2]
+    rng = np.random.default_rng(1)
+    flips = [
+        np.array_equal(flip_and_jitter(small, rng, **NONE | {"flip": 0.3}), small[:, ::-1])
+        for _ in range(1000)
+    ]
+    assert 250 <= sum(flips) <= 350
+
+
+@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("strength", [0.2, 0.5])
+def test_factors_are_uniform_in_torchvisions_range(
+    monkeypatch: pytest.MonkeyPatch, crop, part: int, strength: float
+):
+    factors: list[float] = []
+
+    def watch(image, factor):
+        factors.append(factor)
+        return image
+
+    monkeypatch.setattr(
+        augment, "CHANGES", tuple(watch if i == part else change for i, change in enumerate(CHANGES))
+    )
+    rng = np.random.default_rng(2)
+    name = ("brightness", "contrast", "saturation", "hue")[part]
+    for _ in range(500):
+        flip_and_jitter(crop[:1, :1], rng, **NONE | {name: strength})
+    centre = 0.0 if name == "hue" else 1.0
+    assert len(factors) == 500
+    low, middle, high = np.quantile(factors, [0, 0.5, 1])
+    assert centre - strength <= low < centre - 0.95 * strength
+    assert centre + 0.95 * strength < high <= centre + strength
+    assert abs(middle - centre) < 0.2 * strength
+
+
+def test_a_strength_above_one_never_inverts(crop):
+    for seed in range(20):
+        flip_and_jitter(crop, np.random.default_rng(seed), **NONE | {"brightness": 3.0})
+
+
+def test_the_order_is_random(monkeypatch: pytest.MonkeyPatch, crop):
+    order: list[int] = []
+
+    def watch(part: int):
+        return lambda image, factor: order.append(part) or image
+
+    monkeypatch.setattr(augment, "CHANGES", tuple(watch(part) for part in range(4)))
+    rng = np.random.default_rng(3)
+    for _ in range(200):
+        flip_and_jitter(crop[:1, :1], rng)
+    orders = {tuple(order[i : i + 4]) for i in range(0, len(order), 4)}
+    assert len(orders) == 24
+
+
+@given(st.integers(0, 2**32), st.integers(1, 9), st.integers(1, 9))
+@settings(max_examples=25, deadline=None)
+def test_the_same_seed_gives_the_same_crop_and_leaves_the_input(seed: int, height: int, width: int):
+    crop = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    crop.flags.writeable = False
+    before = crop.copy()
+    one = flip_and_jitter(crop, np.random.default_rng(seed))
+    two = flip_and_jitter(crop, np.random.default_rng(seed))
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(crop, before)
+    assert one.shape == crop.shape
+    assert one.dtype == np.uint8
+    assert one.flags.writeable
+    assert one.flags.c_contiguous
+    assert not np.shares_memory(one, crop)
+
+
+def test_as_many_numbers_are_drawn_whatever_the_strengths(crop):
+    one, two = np.random.default_rng(5), np.random.default_rng(5)
+    flip_and_jitter(crop, one, **NONE)
+    flip_and_jitter(crop, two)
+    assert one.random() == two.random()
+
+
+def test_wrong_input_is_said(crop):
+    rng = np.random.default_rng(0)
+    with pytest.raises(InputError, match=r"crop must be \(H, W, 3\) uint8 RGB, got \(48, 3\) uint8"):
+        flip_and_jitter(crop[0], rng)
+    with pytest.raises(InputError, match="float64"):
+        flip_and_jitter(crop / 255, rng)
+    for wrong in ({"flip": 1.5}, {"brightness": -0.1}, {"hue": 0.6}):
+        with pytest.raises(InputError, match=r"flip must be in \[0, 1\]"):
+            flip_and_jitter(crop, rng, **wrong)
