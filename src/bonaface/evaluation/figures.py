@@ -141,14 +141,14 @@ def _errors(samples: Samples, wrong: NDArray[np.bool_], rounds: int, seed: int) 
     worst_species, species_rate = worst(per_species)
     worst_category, category_rate = worst(per_category)
     apcer = {"species": species_rate, "category": category_rate, "pooled": _pooled(per_species)}
-    spread = _acer_rounds(samples, wrong, rounds, seed) if len(samples) else {}
+    spread = error_rounds(samples, wrong, rounds, seed) if len(samples) else {}
     return Errors(
         per_species=_figures(per_species),
         per_category=_figures(per_category),
         apcer=_figures(apcer),
         worst={"species": worst_species, "category": worst_category},
         bpcer=Figure.of(bpcer),
-        acer={name: _acer(rate, bpcer, spread.get(name)) for name, rate in apcer.items()},
+        acer={name: _acer(rate, bpcer, spread.get(f"acer_{name}")) for name, rate in apcer.items()},
     )
 
 
@@ -159,10 +159,14 @@ def _acer(attack: Rate, bona_fide: Rate, spread: NDArray[np.float64] | None) -> 
     return Figure(value, _interval(value, spread, attack, bona_fide))
 
 
-def _acer_rounds(
+def error_rounds(
     samples: Samples, wrong: NDArray[np.bool_], rounds: int, seed: int
 ) -> dict[str, NDArray[np.float64]]:
-    """ACER by grouping in each round of the bootstrap, (rounds,) each; NaN where a class was not drawn."""
+    """APCER and ACER by grouping, and BPCER, in each round of the bootstrap over subjects, (rounds,) each.
+
+    Named as by `report.headline` (``apcer_species``, ``bpcer``, ...); NaN where a round drew no such
+    presentation. Two systems' rounds over the same samples are paired.
+    """
     names = samples.species.names
     group = np.where(samples.labels == 1, len(names), samples.species.codes)
     errors, totals = bootstrap_counts(group, wrong, samples.subjects, rounds, seed)
@@ -172,7 +176,11 @@ def _acer_rounds(
     attack_errors, attack_totals = errors[:, : len(names)], totals[:, : len(names)]
     sums = {"species": np.eye(len(names)), "category": member.reshape(len(names), len(kinds))}
     sums["pooled"] = np.ones((len(names), 1))
-    return {name: (_shares(attack_errors @ by, attack_totals @ by) + bpcer) / 2 for name, by in sums.items()}
+    found = {"bpcer": bpcer}
+    for name, by in sums.items():
+        apcer = _shares(attack_errors @ by, attack_totals @ by)
+        found |= {f"apcer_{name}": apcer, f"acer_{name}": (apcer + bpcer) / 2}
+    return found
 
 
 def _shares(errors: NDArray[np.float64], totals: NDArray[np.float64]) -> NDArray[np.float64]:

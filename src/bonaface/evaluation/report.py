@@ -3,21 +3,21 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from statistics import mean, stdev
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.core.errors import InputError
 from bonaface.evaluation.curves import Det, Histogram, det_of, histogram_of
 from bonaface.evaluation.figures import GROUPINGS, Figure, SetFigures, figures_of
 from bonaface.evaluation.table import ScoreTable
-from bonaface.evaluation.threshold import FROM_TEST, Rule, Threshold
-from bonaface.evaluation.units import How, Samples, Unit, to_unit
+from bonaface.evaluation.threshold import FROM_TEST, Threshold
+from bonaface.evaluation.trials import Judging, Trial
+from bonaface.evaluation.units import How, Samples, Unit
 
 FORMAT = 1
 LEVEL = 0.95
 _MISTAKES = 24
-_EER = Rule()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +110,7 @@ def evaluate_table(
     table: ScoreTable,
     *,
     dev: ScoreTable | None = None,
-    threshold: Threshold | Literal["dev", "test"] = "dev",
-    rule: Rule = _EER,
-    unit: Unit = "video",
-    how: How = "mean",
-    output: str | None = None,
+    judging: Judging | None = None,
     rounds: int = 1000,
     seed: int = 0,
     system: str = "",
@@ -124,38 +120,19 @@ def evaluate_table(
     Args:
         table: the scores of one system on one protocol; rows of the split train are left aside.
         dev: scores to set the threshold on, if they are not the dev rows of `table`.
-        threshold: one that was set elsewhere, or the set to take it from by `rule`: ``"dev"``, or ``"test"``,
-            which every output then says in its first line.
-        rule: how the threshold is found on that set.
-        unit: ``"video"`` or ``"frame"``.
-        how: ``"mean"``, ``"median"`` or ``"min"`` of a video's frames.
-        output: a score output of the model by name; None for its default.
+        judging: where the threshold comes from, and the unit; by default the dev EER, by video.
         rounds: of the bootstrap over subjects.
         seed: of the bootstrap.
         system: what to call the system in the report.
 
     Raises:
-        InputError: no test rows, more than one protocol, no dev scores where they are needed, a threshold
-            that was set in the other unit, or a class missing where the threshold is found.
+        InputError: no test rows, more than one protocol, no dev scores where they are needed, or a class
+            missing where the threshold is found.
     """
-    if not isinstance(threshold, Threshold) and threshold not in ("dev", "test"):
-        raise UnknownNameError("set to take a threshold from", str(threshold), ("dev", "test"))
-    if isinstance(threshold, Threshold) and threshold.unit not in ("", unit):
-        raise InputError(
-            f"the threshold {threshold} was set on {threshold.unit}s but {unit}s are judged; "
-            f"judge {threshold.unit}s, or give the threshold of the {unit}s"
-        )
-    test, dataset, protocol = _test_rows(table)
-    folds = []
-    for name in test.values("fold"):
-        test_rows = test.where("fold", name)
-        dev_rows = _dev_rows(table if dev is None else dev, name, apart=dev is not None)
-        samples = to_unit(test_rows, unit, how, output)
-        dev_samples = to_unit(dev_rows, unit, how, output) if dev_rows is not None else None
-        chosen = _threshold(threshold, rule, samples, dev_samples, _named(dataset, protocol, name))
-        fold = _fold(name, chosen, samples, dev_samples, rounds, seed)
-        folds.append(replace(fold, shared_subjects=_shared(test_rows, dev_rows)))
-    return Report(system, dataset, protocol, unit, how, output or "", rounds, seed, tuple(folds))
+    how = judging or Judging()
+    dataset, protocol, trials = how.trials(table, dev)
+    folds = tuple(_fold(trial, rounds, seed) for trial in trials)
+    return Report(system, dataset, protocol, how.unit, how.how, how.output or "", rounds, seed, folds)
 
 
 def joined(reports: Sequence[Report]) -> Report:
@@ -196,72 +173,19 @@ def headline(figures: SetFigures) -> dict[str, Figure]:
     }
 
 
-def _test_rows(table: ScoreTable) -> tuple[ScoreTable, str, str]:
-    test = table.where("split", "test")
-    if not len(test):
-        raise InputError(
-            "there are no test scores to judge: the rows belong to the split "
-            f"{' and '.join(table.values('split')) or 'none at all'}"
-        )
-    datasets, protocols = test.values("dataset"), test.values("protocol")
-    if len(datasets) > 1 or len(protocols) > 1:
-        raise InputError(
-            "a report is about one protocol of one data set, but the test rows have the data sets "
-            f"{', '.join(map(repr, datasets))} and the protocols {', '.join(map(repr, protocols))}; "
-            "report them apart"
-        )
-    return test, datasets[0], protocols[0]
-
-
-def _dev_rows(table: ScoreTable, fold: str, apart: bool) -> ScoreTable | None:
-    """The dev rows for `fold`; of a table of its own (`apart`) all rows if none says that it is dev."""
-    rows = table.where("split", "dev")
-    if apart and not len(rows):
-        rows = table
-    if apart and rows.values("fold") == [""]:
-        return rows
-    rows = rows.where("fold", fold)
-    return rows if len(rows) else None
-
-
-def _shared(test: ScoreTable, dev: ScoreTable | None) -> int:
-    return len((set(test.values("subject")) & set(dev.values("subject"))) - {""}) if dev is not None else 0
-
-
-def _threshold(
-    wanted: Threshold | Literal["dev", "test"], rule: Rule, test: Samples, dev: Samples | None, where: str
-) -> Threshold:
-    if isinstance(wanted, Threshold):
-        return wanted
-    if wanted == "test":
-        return rule.threshold(test, f"test set{where}", from_test=True)
-    if dev is None:
-        raise InputError(
-            f"there are no dev scores{where} to set the threshold on: give them (--dev FILE), give a number "
-            "(--threshold-from 0.5), or ask for --threshold-from test, which every report will then say"
-        )
-    return rule.threshold(dev, f"dev set{where}")
-
-
-def _named(dataset: str, protocol: str, fold: str) -> str:
-    name = "/".join(part for part in (dataset, protocol) if part)
-    fold = f"fold {fold}" if fold else ""
-    return f" of {', '.join(part for part in (name, fold) if part)}" if name or fold else ""
-
-
-def _fold(
-    name: str, threshold: Threshold, test: Samples, dev: Samples | None, rounds: int, seed: int
-) -> Fold:
+def _fold(trial: Trial, rounds: int, seed: int) -> Fold:
+    test, dev, value = trial.test, trial.dev, trial.threshold.value
     seen = set(dev.species.names) if dev is not None else set(test.species.names)
     return Fold(
-        name=name,
-        threshold=threshold,
-        test=figures_of(test, threshold.value, rounds, seed),
-        dev=figures_of(dev, threshold.value, rounds, seed) if dev is not None else None,
+        name=trial.fold,
+        threshold=trial.threshold,
+        test=figures_of(test, value, rounds, seed),
+        dev=figures_of(dev, value, rounds, seed) if dev is not None else None,
         det=det_of(test),
         histogram=histogram_of(test),
-        mistakes=tuple(_mistakes(test, threshold.value)),
+        mistakes=tuple(_mistakes(test, value)),
         unseen=tuple(name for name in test.species.names if name not in seen),
+        shared_subjects=trial.shared_subjects,
     )
 
 

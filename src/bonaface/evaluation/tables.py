@@ -8,7 +8,7 @@ from bonaface.evaluation.report import Fold, Report, headline
 NOTHING = "-"
 ACADEMIC = "ACER is an academic figure: ISO/IEC 30107-3 does not know it."
 _UNITS = {"video": "videos", "frame": "frames"}
-_OVER = {"species": "worst species", "category": "worst category", "pooled": "all attacks pooled"}
+OVER = {"species": "worst species", "category": "worst category", "pooled": "all attacks pooled"}
 _FOLD_COLUMNS = {
     "APCER": "apcer_species",
     "category": "apcer_category",
@@ -153,7 +153,7 @@ def _titled(name: str, errors: Errors) -> str:
         return figure
     which = errors.worst.get(grouping, "") if figure == "APCER" else ""
     equal = " = HTER" if (figure, grouping) == ("ACER", "pooled") else ""
-    return f"{figure}, {_OVER[grouping]}{f' ({which})' if which else ''}{equal}"
+    return f"{figure}, {OVER[grouping]}{f' ({which})' if which else ''}{equal}"
 
 
 def _species_grid(test: SetFigures, of: str) -> Grid:

@@ -88,10 +88,11 @@ def _frames(table: ScoreTable, scores: NDArray[np.float64]) -> Samples:
     names = encoded.dictionary.to_pylist()
     kinds = tuple(sorted(set(names) - {""}))
     rank = np.array([kinds.index(name) if name else -1 for name in names], dtype=np.intp)
+    shown = table.text("sample_id")
     return Samples(
         "frame",
-        table.text("sample_id"),
-        table.text("sample_id"),
+        shown if len(table.values("sample_id")) == len(table) else _numbered(table),
+        shown,
         labels,
         Groups(kinds, rank[encoded.indices.to_numpy()]),
         subjects,
@@ -99,6 +100,12 @@ def _frames(table: ScoreTable, scores: NDArray[np.float64]) -> Samples:
         scores,
         table.text("response"),
     )
+
+
+def _numbered(table: ScoreTable) -> NDArray[np.object_]:
+    """Video and frame, for tables that give all frames of a video the same name."""
+    pairs = zip(table.text("video_id"), table.numbers("frame"), strict=True)
+    return np.array([f"{video}#{frame}" for video, frame in pairs], dtype=object)
 
 
 def _videos(table: ScoreTable, frames: Samples, how: How) -> Samples:

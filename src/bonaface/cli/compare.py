@@ -1,0 +1,70 @@
+"""`bonaface compare`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bonaface.cli.judging import (
+    HowOption,
+    MapOption,
+    OutputOption,
+    RoundsOption,
+    RuleOption,
+    ThresholdOption,
+    UnitOption,
+    judging_of,
+    read_scores,
+)
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", help="Score table of one system.")],
+    second: Annotated[
+        Path, typer.Argument(metavar="B", help="Score table of the other, same presentations.")
+    ],
+    dev_a: Annotated[
+        Path | None, typer.Option(help="Dev scores of A; default: A's rows whose split is dev.")
+    ] = None,
+    dev_b: Annotated[
+        Path | None, typer.Option(help="Dev scores of B; default: B's rows whose split is dev.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder for compare.json, compare.md and flips.csv.")
+    ] = None,
+    threshold_from: ThresholdOption = "dev",
+    rule: RuleOption = "eer",
+    unit: UnitOption = "video",
+    how: HowOption = "mean",
+    output: OutputOption = None,
+    mapping: MapOption = None,
+    rounds: RoundsOption = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+) -> None:
+    """Compare two systems on the same presentations: paired differences, McNemar's test, what flips.
+
+    Each system is judged at its own threshold. A presentation that either did not respond to is left out.
+    """
+    from rich.console import Console
+
+    from bonaface.evaluation.compare import compare_tables
+    from bonaface.evaluation.comparison import print_comparison, write_comparison
+
+    judging = judging_of(threshold_from, rule, unit, how, output)
+    tables = [read_scores([path], mapping) for path in (first, second)]
+    devs = [read_scores([path], mapping) if path else None for path in (dev_a, dev_b)]
+    found = compare_tables(
+        tables[0],
+        tables[1],
+        dev_first=devs[0],
+        dev_second=devs[1],
+        judging=judging,
+        names=(first.stem, second.stem),
+        rounds=rounds,
+        seed=seed,
+    )
+    console = Console()
+    print_comparison(found, console)
+    if out:
+        written = write_comparison(found, out)
+        console.print(f"\nWritten: {', '.join(map(str, written))}", markup=False, highlight=False)

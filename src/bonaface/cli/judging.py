@@ -1,0 +1,84 @@
+"""The options that `report` and `compare` share: which threshold, which unit, which columns."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bonaface.core.errors import InputError
+
+if TYPE_CHECKING:
+    from bonaface.evaluation.table import ScoreTable
+    from bonaface.evaluation.trials import Judging
+
+ThresholdOption = Annotated[
+    str,
+    typer.Option(
+        "--threshold-from",
+        metavar="dev|test|NUMBER",
+        help="Where the threshold comes from: the dev scores, the test scores themselves (every output then "
+        "says so), or a number.",
+    ),
+]
+RuleOption = Annotated[
+    str,
+    typer.Option(metavar="eer|bpcer=SHARE", help="How it is found there: equal errors, or a BPCER to keep."),
+]
+UnitOption = Annotated[str, typer.Option(metavar="video|frame", help="What is judged.")]
+HowOption = Annotated[
+    str, typer.Option(metavar="mean|median|min", help="A video's score from those of its frames.")
+]
+OutputOption = Annotated[
+    str | None, typer.Option(help="Another score output of the model (column score_NAME); default: score.")
+]
+MapOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar="OURS=THEIRS",
+        help="A column of the files that has another name, as in score=liveness; score=-spoof turns scores "
+        "round where higher means attack. May be given again.",
+    ),
+]
+RoundsOption = Annotated[int, typer.Option(min=1, help="Rounds of the bootstrap over subjects.")]
+
+
+def judging_of(threshold_from: str, rule: str, unit: str, how: str, output: str | None) -> "Judging":
+    """The options as `evaluation` takes them.
+
+    Raises:
+        InputError: an option that is none of its choices.
+    """
+    from typing import cast
+
+    from bonaface.core.errors import UnknownNameError
+    from bonaface.evaluation.threshold import Rule, Threshold
+    from bonaface.evaluation.trials import Judging, ThresholdFrom
+    from bonaface.evaluation.units import HOWS, UNITS, How, Unit
+
+    for name, value, known in (("unit", unit, UNITS), ("way to sum up a video's frames", how, HOWS)):
+        if value not in known:
+            raise UnknownNameError(name, value, known)
+    wanted: ThresholdFrom
+    if threshold_from in ("dev", "test"):
+        wanted = cast(ThresholdFrom, threshold_from)
+    else:
+        try:
+            wanted = Threshold(float(threshold_from), "fixed")
+        except ValueError:
+            raise InputError(
+                f"--threshold-from takes dev, test or a number, got {threshold_from!r}"
+            ) from None
+    return Judging(wanted, Rule.parse(rule), cast(Unit, unit), cast(How, how), output)
+
+
+def read_scores(paths: list[Path], mapping: list[str] | None) -> "ScoreTable":
+    """The score files at `paths` as one table, with the columns of `mapping` renamed.
+
+    Raises:
+        InputError: a file that is no score table.
+    """
+    from bonaface.evaluation.foreign import parse_mapping
+    from bonaface.evaluation.table import ScoreTable
+
+    return ScoreTable.read(*paths, mapping=parse_mapping(mapping or []))

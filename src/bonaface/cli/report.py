@@ -1,0 +1,66 @@
+"""`bonaface report`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bonaface.cli.judging import (
+    HowOption,
+    MapOption,
+    OutputOption,
+    RoundsOption,
+    RuleOption,
+    ThresholdOption,
+    UnitOption,
+    judging_of,
+    read_scores,
+)
+
+
+def report(
+    scores: Annotated[
+        list[Path],
+        typer.Argument(help="Score tables of one system: CSV, Parquet, or bob's. Several are read as one."),
+    ],
+    dev: Annotated[
+        Path | None,
+        typer.Option(help="Scores to set the threshold on; default: the rows of SCORES whose split is dev."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder for report.html, .json, .md, .tex and .csv.")
+    ] = None,
+    threshold_from: ThresholdOption = "dev",
+    rule: RuleOption = "eer",
+    unit: UnitOption = "video",
+    how: HowOption = "mean",
+    output: OutputOption = None,
+    mapping: MapOption = None,
+    rounds: RoundsOption = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    name: Annotated[
+        str | None, typer.Option(help="What to call the system; default: the first file's name.")
+    ] = None,
+) -> None:
+    """Judge scores of any system by ISO/IEC 30107-3: error rates with counts and 95 % intervals.
+
+    A table needs a label (1 bona fide, 0 attack) and a score (higher: bona fide); with species, subject,
+    video_id and split it says more. See docs/figures.md for what each figure means.
+    """
+    from rich.console import Console
+
+    from bonaface.evaluation.files import write_report
+    from bonaface.evaluation.render import print_report
+    from bonaface.evaluation.report import evaluate_table
+
+    judging = judging_of(threshold_from, rule, unit, how, output)
+    table = read_scores(scores, mapping)
+    apart = read_scores([dev], mapping) if dev else None
+    found = evaluate_table(
+        table, dev=apart, judging=judging, rounds=rounds, seed=seed, system=name or scores[0].stem
+    )
+    console = Console()
+    print_report(found, console)
+    if out:
+        written = write_report(found, out)
+        console.print(f"\nWritten: {', '.join(map(str, written))}", markup=False, highlight=False)
