@@ -1,7 +1,7 @@
 """The result tables of the two papers, carried as data, and our own figures beside them.
 
-Sources: Hossain et al., A-DeepPixBiS, DICTA 2020, tables II, III, IV; Roy et al., Bi-FPNFAS, Sensors 2021, 21,
-2799, tables 3, 4, 5 and A1. Every row is in published.csv as it is printed, errors of print included (see `note`).
+Sources: Hossain et al., A-DeepPixBiS, DICTA 2020, tables II, III, IV; Roy et al., Bi-FPNFAS, Sensors 2021,
+21, 2799, tables 3, 4, 5 and A1. Every row is in published.csv as it is printed, with misprints (see `note`).
 """
 
 import csv
@@ -25,8 +25,8 @@ _CROSS = {("a-deeppixbis", "IV"), ("bi-fpnfas", "5")}
 class Published:
     """One printed row: a model trained on one protocol and tested on one, figures in per cent.
 
-    `system` is our name of the model where we have it, else the printed one in small letters; `output` its score
-    output. `figures` has of `FIGURES` what is printed; `cells` the same as printed.
+    `system` is our name of the model where we have it, else the printed one in small letters; `output` its
+    score output. `figures` has of `FIGURES` what is printed; `cells` the same as printed.
     """
 
     paper: str
@@ -61,12 +61,12 @@ def published() -> list[Published]:
 
 
 def paper_grids(runs: Sequence[Run] = (), stands_for: Mapping[str, str] | None = None) -> list[Grid]:
-    """The papers' tables with the rows of `runs` below the published ones; OULU-NPU has one for each protocol.
+    """The papers' tables with the rows of `runs` below the published ones; one for each OULU-NPU protocol.
 
     Args:
         runs: our reports; those that belong to no table are left out.
-        stands_for: protocols of ours that take the place of the papers', as simulated sets do, ours to theirs;
-            said below each table where it happens.
+        stands_for: protocols of ours that take the place of the papers', as simulated sets do (ours to
+            theirs); said below each table where it happens.
     """
     standing = dict(stands_for or {})
     grids: list[Grid] = []
@@ -86,10 +86,13 @@ def paper_grids(runs: Sequence[Run] = (), stands_for: Mapping[str, str] | None =
 def _row(cells: Mapping[str, str]) -> Published:
     printed = {name: cells[name] for name in FIGURES if cells[name]}
     return Published(
-        *(
-            cells[name]
-            for name in ("paper", "table", "trained_on", "tested_on", "printed", "system", "output")
-        ),
+        paper=cells["paper"],
+        table=cells["table"],
+        trained_on=cells["trained_on"],
+        tested_on=cells["tested_on"],
+        printed=cells["printed"].removesuffix(" (ours)"),
+        system=cells["system"],
+        output=cells["output"],
         figures={name: _parsed(cell) for name, cell in printed.items()},
         cells=printed,
         note=cells["note"],
@@ -97,7 +100,7 @@ def _row(cells: Mapping[str, str]) -> Published:
 
 
 def _parsed(cell: str) -> MeanSd:
-    """``2.78 ± 3.47`` over the six folds, or one number."""
+    """``2.78 ± 3.47``, over six folds wherever the papers print one, or one number."""
     mean, _, sd = cell.partition("±")
     return MeanSd(float(mean), float(sd), 6) if sd else MeanSd(float(mean), None, 1)
 
@@ -111,10 +114,9 @@ def _table_grid(
     ours = [run for run in runs if _place(run, standing) == place]
     for run in ours:
         cells += _our_rows(run.report, names)
-    notes = [f"{row.printed}: {row.note}." for row in rows if row.note]
     academic = [ACADEMIC] if "acer" in names else []
     header = ("model", "source", *(f"{name.upper()} %" for name in names))
-    return Grid(title, header, tuple(cells), (*dict.fromkeys(notes), *_standing(ours, standing), *academic))
+    return Grid(title, header, tuple(cells), (*_notes(rows), *_standing(ours, standing), *academic))
 
 
 def _our_rows(report: Report, names: Sequence[str]) -> list[tuple[str, ...]]:
@@ -149,9 +151,19 @@ def _cross_grid(
         found = ours.setdefault((model, f"ours, {report.unit}"), {})
         found[_place(run, standing)] = _mean_sd(report.summary.get("hter"))
     cells += [(*key, *(found.get(place, NOTHING) for place in places)) for key, found in ours.items()]
-    notes = [f"{row.printed}, trained on {row.trained_on}: {row.note}." for row in rows if row.note]
-    header = ("model", "source", *(f"{train} -> {test}" for train, test in places))
-    return Grid(title, header, tuple(cells), (*dict.fromkeys(notes), *_standing(used, standing)))
+    letters = {name: name[0].upper() for place in places for name in place}
+    header = ("model", "source", *(f"{letters[train]} -> {letters[test]}" for train, test in places))
+    key = f"Trained -> tested: {', '.join(f'{letter} is {name}' for name, letter in letters.items())}."
+    return Grid(title, header, tuple(cells), (key, *_notes(rows), *_standing(used, standing)))
+
+
+def _notes(rows: Sequence[Published]) -> list[str]:
+    """Each note once, with the models that it is about."""
+    about: dict[str, dict[str, None]] = {}
+    for row in rows:
+        if row.note:
+            about.setdefault(row.note, {})[row.printed] = None
+    return [f"{', '.join(models)}: {note}." for note, models in about.items()]
 
 
 def _place(run: Run, standing: Mapping[str, str]) -> tuple[str, str]:
