@@ -62,6 +62,12 @@ class TestCropSpec:
             CropSpec("tight", 1.3)
 
 
+def ramp(axis: int) -> np.ndarray:
+    """A picture whose value is the pixel's x (axis 1) or y (axis 0)."""
+    values = np.indices((240, 240))[axis].astype(np.uint8)
+    return np.repeat(values[:, :, np.newaxis], 3, axis=2)
+
+
 class TestFaceSquare:
     def test_inside_the_picture_it_is_the_pictures_own_pixels(self):
         square = face_square(NOISE, face(140, 70, 170, 110))
@@ -104,17 +110,19 @@ class TestFaceSquare:
         assert square.valid == (50, 50, 100, 100)
         assert square.padded == pytest.approx(0.75)
 
-    def test_a_side_over_the_limit_is_reduced_without_shifting(self):
-        picture = np.zeros((600, 800, 3), dtype=np.uint8)
-        picture[290:310, 390:410] = 255
-        square = face_square(picture, face(300, 150, 500, 410), longest=100)
-        assert square.image.shape == (100, 100, 3)
-        assert square.factor == pytest.approx(100 / 520)
-        rows, columns = np.nonzero(square.image[:, :, 0] > 100)
-        x0, y0, x1, y1 = square.box
-        # the disc's centre (400, 300) lies in the middle of the box across and 150 / 260 down
-        assert columns.mean() + 0.5 == pytest.approx(x0 + (x1 - x0) * 0.5, abs=0.3)
-        assert rows.mean() + 0.5 == pytest.approx(y0 + (y1 - y0) * 150 / 260, abs=0.3)
+    @pytest.mark.parametrize("longest", [30, 50, 61, 97])
+    @pytest.mark.parametrize("axis", [0, 1])
+    def test_a_side_over_the_limit_is_reduced_without_shifting(self, axis, longest):
+        # A resize keeps a linear ramp linear, so each pixel says from which coordinate it comes.
+        square = face_square(ramp(axis), face(80, 70, 160, 170), longest=longest)
+        assert square.image.shape == (longest, longest, 3)
+        assert square.factor == longest / 200
+        values = square.image[:, :, 0] if axis == 0 else square.image[:, :, 0].T
+        expected = 20 + (np.arange(longest) + 0.5) / square.factor - 0.5
+        np.testing.assert_allclose(
+            values[2:-2], np.repeat(expected[:, np.newaxis], longest, axis=1)[2:-2], atol=1.05
+        )
+        assert square.box == pytest.approx(np.array([60, 50, 140, 150]) * square.factor)
 
     @pytest.mark.parametrize("side", [150, 260, 450])
     def test_the_reduction_is_antialiased(self, side):
@@ -154,12 +162,6 @@ class TestFaceSquare:
     def test_a_box_without_area_in_the_picture_is_refused(self, box):
         with pytest.raises(InputError, match="300 x 200 picture"):
             face_square(NOISE, face(*box))
-
-
-def ramp(axis: int) -> np.ndarray:
-    """A picture whose value is the pixel's x (axis 1) or y (axis 0)."""
-    values = np.indices((240, 240))[axis].astype(np.uint8)
-    return np.repeat(values[:, :, np.newaxis], 3, axis=2)
 
 
 class TestCut:
@@ -218,8 +220,9 @@ class TestCut:
             spec = CropSpec.parse(text)
             np.testing.assert_array_equal(cut(stored, spec, 64), cut(square, spec, 64))
 
-    def test_a_crop_that_the_square_does_not_hold_is_refused(self):
-        square = face_square(NOISE, face(140, 60, 160, 100), scale=1.0)
+    @pytest.mark.parametrize("scale", [1.0, 1.2])
+    def test_a_crop_that_the_square_does_not_hold_is_refused(self, scale):
+        square = face_square(NOISE, face(140, 60, 160, 100), scale=scale)
         with pytest.raises(InputError, match=r"square-1\.3 reaches over"):
             cut(square, CropSpec("square", 1.3), 32)
 

@@ -1,5 +1,6 @@
 import importlib.metadata
 import multiprocessing
+import os
 import pickle
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from bonaface.core.errors import InputError, ModelFileError
-from bonaface.face.detect import Detector
+from bonaface.face.detect import Detector, _scaled, _without_overlaps
 from bonaface.testing.portrait import drawn_portrait
 
 PORTRAITS = Path(__file__).parents[3] / "shared" / "faces"
@@ -57,6 +58,21 @@ def reference(monkeypatch):
     return retinaface.detect_faces
 
 
+class StandIn:
+    """A network that is sure of the third anchor, as it is, and of no other."""
+
+    def __init__(self):
+        self.seen = []
+
+    def run(self, names, inputs):
+        shape = inputs["input"].shape
+        self.seen.append(shape)
+        count = sum(2 * -(-shape[2] // stride) * -(-shape[3] // stride) for stride in (8, 16, 32))
+        offsets, confidence, points = (np.zeros((1, count, each), np.float32) for each in (4, 2, 10))
+        confidence[0, 2, 1] = 1.0
+        return [offsets, confidence, points]
+
+
 class TestAgainstTinyRetinaface:
     @pytest.mark.parametrize("min_score", [0.9, 0.05])
     @pytest.mark.parametrize("name", SUBJECTS, ids=[Path(name).stem for name in SUBJECTS])
@@ -92,26 +108,23 @@ class TestScale:
         )
 
     def test_the_network_sees_no_more_than_the_longer_side(self, monkeypatch):
-        seen = []
-
-        class Network:
-            def run(self, names, inputs):
-                seen.append(inputs["input"].shape)
-                count = sum(
-                    2 * -(-inputs["input"].shape[2] // s) * -(-inputs["input"].shape[3] // s)
-                    for s in (8, 16, 32)
-                )
-                return [np.zeros((1, count, each), np.float32) for each in (4, 2, 10)]
-
-        monkeypatch.setattr(Detector, "_network", lambda self: Network())
+        network = StandIn()
+        monkeypatch.setattr(Detector, "_network", lambda self: network)
         for height, width in ((1000, 3000), (3000, 1000), (90, 200), (4, 9000)):
-            assert Detector(longer_side=320).detect(np.zeros((height, width, 3), np.uint8)) == []
-        assert seen == [(1, 3, 107, 320), (1, 3, 320, 107), (1, 3, 90, 200), (1, 3, 1, 320)]
+            Detector(longer_side=320).detect(np.zeros((height, width, 3), np.uint8))
+        assert network.seen == [(1, 3, 107, 320), (1, 3, 320, 107), (1, 3, 90, 200), (1, 3, 1, 320)]
+
+    def test_each_axis_is_scaled_back_by_its_own_ratio(self, monkeypatch):
+        # 1000 rows become 107, not 106.67. The stand-in's box is 16 x 16 around the network's pixel (12, 4).
+        monkeypatch.setattr(Detector, "_network", lambda self: StandIn())
+        (face,) = Detector(longer_side=320).detect(np.zeros((1000, 3000, 3), np.uint8))
+        x, y = 3000 / 320, 1000 / 107
+        assert face.box == pytest.approx((4 * x, -4 * y, 20 * x, 12 * y))
+        assert face.landmarks[0] == pytest.approx((12 * x, 4 * y))
+        assert face.score == 1.0
 
     def test_reduction_is_antialiased(self):
         # Lines finer than the reduced picture can hold must come out grey, not as a pattern of their own.
-        from bonaface.face.detect import _scaled
-
         stripes = np.zeros((2400, 3200, 3), dtype=np.uint8)
         stripes[:, ::2] = 255
         assert np.abs(_scaled(stripes, 600)[:, 2:-2].astype(int) - 127).max() <= 2
@@ -119,6 +132,13 @@ class TestScale:
     @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (1, 640), (33, 31), (10, 10000)])
     def test_any_size_is_taken(self, shape):
         assert DETECTOR.detect(np.zeros((*shape, 3), dtype=np.uint8)) == []
+
+
+@pytest.mark.parametrize(("shift", "kept"), [(41, [0]), (44, [0, 1])])
+def test_boxes_that_share_over_two_fifths_are_one_face(shift, kept):
+    # Two boxes of 100 x 100, one shifted by s, share (100 - s) / (100 + s): 0.418 and 0.389.
+    boxes = np.array([[0.0, 0, 100, 100], [shift, 0, 100 + shift, 100]])
+    assert _without_overlaps(boxes, np.array([0.99, 0.98], np.float32)) == kept
 
 
 class TestFaces:
@@ -188,7 +208,7 @@ class TestArguments:
 
 
 def _detect_elsewhere(detector, picture, answers):
-    answers.put(detector.detect(picture))
+    answers.put((detector.detect(picture), os.getpid() in detector._sessions))
 
 
 class TestProcesses:
@@ -214,7 +234,7 @@ class TestProcesses:
         process = context.Process(target=_detect_elsewhere, args=(detector, picture, answers))
         process.start()
         try:
-            assert answers.get(timeout=20) == faces
+            assert answers.get(timeout=20) == (faces, True)
         finally:
             process.kill()
             process.join()

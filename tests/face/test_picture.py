@@ -111,6 +111,14 @@ class TestOrientation:
         data = data[: at + 8] + b"\xff" * 8 + data[at + 16 :]
         assert read_picture(data).shape[2] == 3
 
+    def test_damaged_tags_of_a_tiff_make_no_warning(self):
+        exif = upright_exif(6)
+        exif[ExifTags.Base.Software] = "a camera's name"
+        data = encoded(NOISE, "TIFF", exif=exif)
+        at = data.index(struct.pack("<HHI", ExifTags.Base.Software, 2, 16)) + 8
+        data = data[:at] + struct.pack("<I", 10**6) + data[at + 4 :]
+        np.testing.assert_array_equal(read_picture(data), np.rot90(NOISE, -1))
+
 
 class TestKinds:
     def test_grey(self):
@@ -247,6 +255,15 @@ class TestAnimation:
         np.testing.assert_allclose(read_picture(data)[8, 8], [200, 30, 30], atol=4)
 
 
+@pytest.fixture
+def switching_often():
+    """Python's threads take turns a thousand times as often: what can go wrong between them does."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(5e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
 class TestLimit:
     def test_the_limit_is_the_number_of_pixels(self):
         data = encoded(NOISE, "PNG")
@@ -285,7 +302,7 @@ class TestLimit:
             read_picture(b"nothing")
         assert (Image.MAX_IMAGE_PIXELS, list(warnings.filters)) == before
 
-    def test_many_threads_leave_the_warning_filters_as_they_were(self):
+    def test_many_threads_leave_the_warning_filters_as_they_were(self, switching_often):
         before = list(warnings.filters)
         data = encoded(NOISE, "TIFF", exif=upright_exif(6))
         threads = [threading.Thread(target=lambda: [read_picture(data) for _ in range(40)]) for _ in range(6)]

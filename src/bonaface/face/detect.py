@@ -105,7 +105,7 @@ class Detector:
         return sorted(faces, key=lambda face: face.area, reverse=True)
 
     def _network(self) -> Any:  # onnxruntime carries no types
-        # A session's threads do not live on in a forked process, where both its use and its end would wait for
+        # A session's threads do not live on in a forked process: there its use and its end would wait for
         # them forever: each process makes its own, and leaves alone the one that came with the fork.
         process = os.getpid()
         if process not in self._sessions:
