@@ -1,24 +1,26 @@
 """Videos: what is in a file, and N evenly spaced frames of it (PyAV).
 
-A file is first scanned: its packets are read and none is decoded, which takes milliseconds and tells exactly how many
-frames there are, in which order they are shown and which of them stand alone (keyframes). From that follows, file by
-file, what has to be decoded for the frames that are wanted: whole groups of pictures that hold none of them are passed
-over, the decoder starting afresh at the next keyframe, and in the others frames that nothing refers to are left out.
-Every decoded frame carries the number of the packet that it came from, so a frame's index is the same, and so are its
-pixels, whichever way it was reached. (Jumping in the container with a seek would save the reading alone, and lands
-somewhere else in every container.)
+A file is scanned first: its packets are read and none is decoded. That takes milliseconds and tells exactly
+how many frames there are, in which order they are shown and at which of them a decoder can start
+(keyframes). What has to be decoded follows, file by file: packets that come before the last keyframe ahead of
+a wanted frame are passed over, the decoder starting afresh there, and of the others those are left out that
+no frame refers to. Each decoded frame carries the number of its packet, so that a frame's number and its
+pixels are the same whichever way it was reached. (A seek of the container would save no more than the reading
+of what is passed over, and every container lands somewhere else.)
 """
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
+from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -26,16 +28,18 @@ from numpy.typing import NDArray
 
 from bonaface.core.errors import BonafaceError, InputError
 
-SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
-MAX_PIXELS = 8192 * 4608  # a frame of 8K and a bit; more is refused before anything is decoded
+MAX_PIXELS = 8192 * 4608  # a little over 8K; larger frames are refused before anything is decoded
 
-# Opening a file makes FFmpeg decode up to 20 frames to guess what the packets and their parser tell anyway; with no
-# decoder allowed it does not (1080p H.264: 0.8 ms instead of 120). Decoding is done with a decoder of our own.
+# FFmpeg decodes up to 20 frames when it opens a file, to guess what the packets tell anyway. With no decoder
+# allowed it does not (1080p H.264: 1 ms instead of 120); frames are decoded by a decoder of our own.
 _NO_GUESSING = {"codec_whitelist": "none"}
 
-# Codecs whose standard promises that a frame marked as unreferenced is referred to by no frame at all. HEVC's mark
-# is for one temporal layer only.
-_SKIP_UNREFERENCED = ("h264", "mpeg4", "mpeg2video", "mpeg1video")
+# The codecs whose standards promise that no frame at all refers to one marked as unreferenced (HEVC's mark
+# holds for one temporal layer alone).
+_MARKS_UNREFERENCED = frozenset({"h264", "mpeg4", "mpeg2video", "mpeg1video"})
+
+# By how much a file may be shorter than it says: recorders miscount a little, and sound outlasts the picture.
+_SLACK_FRAMES, _SLACK_SHARE, _SLACK_SECONDS = 2, 0.02, 0.5
 
 
 class VideoError(BonafaceError):
@@ -46,12 +50,12 @@ class VideoError(BonafaceError):
 class VideoInfo:
     """What is in a video file.
 
-    `frames` counts the frames that can be shown; frame numbers run from 0 in the order in which they are shown, whatever the
-    time between them. `width` and `height` are those of the upright frame, in pixels. `rotation` is the turn, in degrees
-    counter-clockwise (0, 90, 180, 270), that the file asks a player to make and that `read_frames` makes; `mirrored` says that
-    the file asks for a mirror image as well. `fps` is the mean rate (0 if unknown). `keyframes` are the frame numbers
-    that can be decoded without another. `damage` is a sentence where the file is shorter than it says or broken; empty
-    where all is well.
+    `frames` counts the frames that are shown; they are numbered from 0 in the order of showing, whatever the
+    time between them. `width` and `height` are the upright frame's, in pixels. `rotation` is the turn in
+    degrees counter-clockwise (0, 90, 180, 270) that the file asks a player to make, and `mirrored` says
+    whether it asks for a mirror image; `read_frames` does both. `fps` is the mean rate, 0 if unknown.
+    `keyframes` are the numbers of the frames at which a decoder can start. `damage` says how the file is cut
+    off or shorter than it says, and is empty where all is well.
     """
 
     codec: str
@@ -65,13 +69,8 @@ class VideoInfo:
     damage: str = ""
 
 
-def is_video(path: PurePath | str) -> bool:
-    """Whether the file's name ends like a video's (`SUFFIXES`); nothing is opened."""
-    return PurePath(path).suffix.lower() in SUFFIXES
-
-
 def evenly_spaced(total: int, n: int) -> tuple[int, ...]:
-    """`n` of the numbers 0 ... `total` - 1: those in the middle of `n` equal parts; all of them if there are no more.
+    """`n` of the numbers from 0 to `total` - 1, in the middle of `n` equal parts; all if there are no more.
 
     Raises:
         InputError: `n` is below 1.
@@ -84,39 +83,41 @@ def evenly_spaced(total: int, n: int) -> tuple[int, ...]:
 
 
 def probe(source: Path | bytes) -> VideoInfo:
-    """What is in the video file (or the bytes of one) `source`: a scan of its packets and the first frame decoded.
+    """What is in the video `source`, a file or its bytes: all packets are read, the first frame is decoded.
 
     Raises:
-        VideoError: the file is missing, empty, no video, without a video stream, or of a codec that is not known.
+        VideoError: the file is missing, empty, no video, without a video stream, of an unknown codec or over
+            `MAX_PIXELS`, or no frame of it can be decoded.
     """
     scan = _scan(source)
-    first = next(_decode(source, scan, scan.order[:1], threads=1), None) or next(
-        _decode(source, scan, scan.order, threads=1, everything=True), None
-    )
+    first = next(_frames(source, scan, range(len(scan.shown)), threads=1), None)
     if first is None:
-        raise VideoError(f"{_name(source)}: none of its {len(scan.order)} frames can be decoded")
+        raise VideoError(
+            f"{_name(source)}: none of its {len(scan.shown)} frames can be decoded; copy it again"
+        )
     frame = first[1]
+    height, width = _upright(np.empty((frame.height, frame.width, 1), np.uint8), frame).shape[:2]
     a, b, c, d = _matrix(frame)
-    height, width = _upright(np.empty((frame.height, frame.width), bool), frame).shape
-    rank = {packet: index for index, packet in enumerate(scan.order)}
+    number = {packet: i for i, packet in enumerate(scan.shown)}
     return VideoInfo(
         codec=scan.codec,
-        frames=len(scan.order),
+        frames=len(scan.shown),
         width=width,
         height=height,
         rotation=frame.rotation % 360,
-        mirrored=a * d - b * c < 0,
+        mirrored=a * d < b * c,
         fps=scan.fps,
-        keyframes=tuple(sorted(rank[packet] for packet in scan.keyframes if packet in rank)),
+        keyframes=tuple(sorted(number[packet] for packet in scan.keyframes if packet in number)),
         damage=scan.damage,
     )
 
 
 def read_frames(source: Path | bytes, n: int, threads: int = 1) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """`n` evenly spaced frames of the video `source` (`evenly_spaced`), in order, each with its frame number.
+    """`n` evenly spaced frames of the video `source` (see `evenly_spaced`), each with its number, in order.
 
-    A frame is (H, W, 3) uint8 RGB, turned upright as the file asks. A damaged frame is left out, never replaced by
-    another: compare the numbers with `evenly_spaced(probe(source).frames, n)`. One frame is held at a time.
+    A frame is (H, W, 3) uint8 RGB, turned upright as the file asks; one is held at a time. If the file is cut
+    off, the frames that it has are spaced evenly; a frame that cannot be decoded is left out and none takes
+    its place. Either is said by an error after the last frame.
 
     Args:
         source: the file, or its bytes.
@@ -124,97 +125,269 @@ def read_frames(source: Path | bytes, n: int, threads: int = 1) -> Iterator[tupl
         threads: how many threads decode; 0 takes one for each core.
 
     Raises:
-        VideoError: as `probe`, or none of the frames can be decoded.
+        VideoError: as `probe`, when the first frame is asked for; or the file is damaged, when all the frames
+            that can be had have been.
         InputError: `n` is below 1.
     """
     scan = _scan(source)
-    wanted = [scan.order[index] for index in evenly_spaced(len(scan.order), n)]
-    rank = {packet: index for index, packet in enumerate(scan.order)}
-    got = 0
-    for packet, frame in _in_order(source, scan, wanted, threads):
-        got += 1
-        yield rank[packet], np.ascontiguousarray(_upright(frame.to_ndarray(format="rgb24"), frame))
-    if not got:
-        raise VideoError(f"{_name(source)}: none of the {len(wanted)} frames that are wanted can be decoded")
+    wanted = evenly_spaced(len(scan.shown), n)
+    count = 0
+    for number, frame in _frames(source, scan, wanted, threads):
+        count += 1
+        picture: NDArray[Any] = frame.to_ndarray(format="rgb24")
+        yield number, np.ascontiguousarray(_upright(picture, frame))
+    if count < len(wanted):
+        raise VideoError(f"{_name(source)}: {len(wanted) - count} of {len(wanted)} frames cannot be decoded")
+    if scan.damage:
+        raise VideoError(f"{_name(source)}: {scan.damage}")
 
 
 @dataclass(frozen=True)
 class _Scan:
     """A file's packets, numbered from 0 as they lie in the file.
 
-    `pts` has each packet's time of presentation. `order` lists the packets whose frames are shown, in the order of
-    showing; `keyframes` those that a decoder can start at, ascending.
+    `times` are the packets' times of showing; `shown` the packets whose frames are shown, in that order;
+    `keyframes` the packets at which a decoder can start, ascending. `delay` is how many frames a decoder must
+    hold back to put them out in that order. `timed` is False where the file does not tell the order: then
+    only the length of `shown` is right, and frames are counted as the decoder puts them out.
     """
 
     codec: str
     fps: float
-    pts: tuple[int, ...]
-    order: tuple[int, ...]
-    keyframes: tuple[int, ...]
+    times: Sequence[int]
+    shown: Sequence[int]
+    keyframes: Sequence[int]
+    delay: int
+    timed: bool
     damage: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Packets `first` to `last` (both included), decoded by a decoder that starts afresh at `first`."""
+
+    first: int
+    last: int
+
+
+def _scan(source: Path | bytes) -> _Scan:
+    times: list[int] = []
+    keyframes: list[int] = []
+    whole: set[int] = set()
+    damage = ""
+    with _open(source) as container:
+        stream = _video_stream(container, source)
+        try:
+            for number, packet in enumerate(_packets(container, stream)):
+                times.append(_time(packet, number))
+                if packet.is_keyframe:
+                    keyframes.append(number)
+                if not packet.is_discard and not packet.is_corrupt:
+                    whole.add(number)
+        except (FFmpegError, OSError) as error:
+            damage = f"reading stops after {len(times)} frames ({_reason(error)})"
+        if not whole:
+            raise VideoError(f"{_name(source)}: expected a video, but there is no frame in it; copy it again")
+        order = sorted(range(len(times)), key=times.__getitem__)
+        return _Scan(
+            codec=stream.codec_context.name,
+            fps=float(stream.average_rate or 0),
+            times=times,
+            shown=[number for number in order if number in whole],
+            keyframes=keyframes,
+            delay=max(number - i for i, number in enumerate(order)),
+            timed=not _hides_order(container, stream),
+            damage=damage or _shortfall(container, stream, times),
+        )
+
+
+def _frames(
+    source: Path | bytes, scan: _Scan, wanted: Sequence[int], threads: int
+) -> Iterator[tuple[int, VideoFrame]]:
+    """The frames with the numbers `wanted` (ascending) that can be decoded, in order."""
+    every = [_Run(0, len(scan.times) - 1)]
+    if not scan.timed:
+        numbers = set(wanted)
+        for number, (_, frame) in enumerate(
+            _decode(source, scan, every, threads, set(range(len(scan.times))))
+        ):
+            if number in numbers:
+                yield number, frame
+        return
+    left = list(wanted)
+    for runs in (_plan(scan, left), every):
+        # A keyframe that is none, or a damaged stream, loses frames: then the rest is decoded from the start.
+        packets = {scan.shown[number]: number for number in left}
+        for packet, frame in _decode(source, scan, runs, threads, set(packets)):
+            if runs is not every and packets[packet] != left[0]:
+                break
+            yield packets[packet], frame
+            left = [number for number in left if number > packets[packet]]
+        if not left:
+            return
+
+
+def _plan(scan: _Scan, wanted: Sequence[int]) -> list[_Run]:
+    """The packets to decode for the frames `wanted` (ascending), and where the decoder starts afresh."""
+    runs: list[_Run] = []
+    start, ahead = 0, iter([*scan.keyframes, len(scan.times)])
+    keyframe = next(ahead)
+    for number in wanted:
+        packet = scan.shown[number]
+        # Frames that are shown before a keyframe but stored behind it (open groups) need the group before it.
+        while keyframe <= packet and scan.times[keyframe] <= scan.times[packet]:
+            start, keyframe = keyframe, next(ahead)
+        if runs and start <= runs[-1].last:
+            runs[-1] = _Run(runs[-1].first, max(runs[-1].last, packet))
+        else:
+            runs.append(_Run(start, packet))
+    return runs
+
+
+def _decode(
+    source: Path | bytes, scan: _Scan, runs: Sequence[_Run], threads: int, wanted: set[int]
+) -> Iterator[tuple[int, VideoFrame]]:
+    """The frames of the packets `wanted` that come out of decoding `runs`, as the decoder puts them out."""
+    with _open(source) as container:
+        stream = _video_stream(container, source)
+        decoder = _decoder(stream, scan, threads)
+        ahead = iter(runs)
+        run = next(ahead)
+        for number, packet in enumerate(_packets(container, stream)):
+            if number < run.first:
+                continue
+            unneeded = number not in wanted and scan.codec in _MARKS_UNREFERENCED
+            decoder.skip_frame = "NONREF" if unneeded else "DEFAULT"
+            packet.opaque = [number]  # PyAV knows it by its id: a number shared with others would be lost
+            frames = _send(decoder, packet)
+            if number == run.last:
+                frames += _send(decoder, None)
+                decoder.flush_buffers()
+                decoder.reorder_depth = max(decoder.reorder_depth, scan.delay)
+            for frame in frames:
+                origin = _origin(frame)
+                if origin in wanted and not frame.is_corrupt:
+                    yield origin, frame
+            if number == run.last:
+                if (following := next(ahead, None)) is None:
+                    return
+                run = following
+
+
+def _decoder(stream: VideoStream, scan: _Scan, threads: int) -> VideoCodecContext:
+    decoder = stream.codec_context
+    decoder.thread_type = "AUTO"
+    decoder.thread_count = threads
+    decoder.copy_opaque = True
+    if scan.timed:
+        # otherwise the decoder learns the delay from frames that it drops
+        decoder.reorder_depth = max(decoder.reorder_depth, scan.delay)
+    else:
+        decoder.options = {"strict": "strict"}  # H.264: the largest delay that its level allows
+    return decoder
+
+
+def _send(decoder: VideoCodecContext, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
+    try:
+        return decoder.decode(packet)
+    except FFmpegError:
+        return []  # a damaged packet: callers notice that its frame does not come out
+
+
+def _origin(frame: VideoFrame) -> int:
+    """The number of the packet that the frame came from, -1 if unknown."""
+    return frame.opaque[0] if isinstance(frame.opaque, list) else -1
 
 
 def _open(source: Path | bytes) -> InputContainer:
     name = _name(source)
-    size = len(source) if isinstance(source, bytes) else source.stat().st_size if source.is_file() else None
-    if size is None:
+    if isinstance(source, Path) and not source.is_file():
         raise VideoError(f"{name}: expected a video file, but there is none")
-    if size == 0:
+    if not (len(source) if isinstance(source, bytes) else source.stat().st_size):
         raise VideoError(f"{name}: expected a video, but the file is empty (0 bytes); copy it again")
     try:
         file = io.BytesIO(source) if isinstance(source, bytes) else str(source)
-        return av.open(file, options=_NO_GUESSING, metadata_errors="replace")
-    except (FFmpegError, OSError, ValueError) as error:
+        return av.open(file, "r", options=_NO_GUESSING, metadata_errors="replace")
+    except (FFmpegError, OSError) as error:
         raise VideoError(
-            f"{name}: expected a video, but it cannot be opened ({_reason(error)}); "
-            f"it is no video or was cut off, so copy it again"
+            f"{name}: expected a video, but it is none, or was cut off ({_reason(error)}); copy it again"
         ) from error
 
 
-def _stream(container: InputContainer, name: str) -> VideoStream:
-    # a song's cover is a video stream of one picture
-    streams = [stream for stream in container.streams.video if not stream.disposition.value & _COVER]
-    if not streams:
-        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-        raise VideoError(f"{name}: expected a video stream, but the file holds {kinds} alone")
-    stream = streams[0]
+def _video_stream(container: InputContainer, source: Path | bytes) -> VideoStream:
+    """The first video stream; the cover of a song is one, of one picture, and does not count."""
+    videos = [
+        stream for stream in container.streams.video if Disposition.attached_pic not in stream.disposition
+    ]
+    if not videos:
+        kinds = " and ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        raise VideoError(f"{_name(source)}: expected a video, but the file holds {kinds} alone")
+    stream = videos[0]
     if stream.codec_context is None:
-        raise VideoError(f"{name}: its video codec is not known to this build of FFmpeg; convert it to H.264")
+        raise VideoError(
+            f"{_name(source)}: its codec is not known to this build of FFmpeg; convert it to H.264"
+        )
     if stream.width * stream.height > MAX_PIXELS:
         raise VideoError(
-            f"{name}: frames of {stream.width} x {stream.height} pixels are over the limit of {MAX_PIXELS} pixels"
+            f"{_name(source)}: its frames have {stream.width} x {stream.height} pixels, more than "
+            f"{MAX_PIXELS} in all; scale it down"
         )
     return stream
 
 
-_COVER = av.stream.Disposition.attached_pic.value
+def _packets(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[VideoStream]]":
+    """The packets that hold a frame (an AVI file marks a dropped frame with an empty one)."""
+    return (packet for packet in container.demux(stream) if packet.size)
 
 
-def _scan(source: Path | bytes) -> _Scan:
-    name = _name(source)
-    with _open(source) as container:
-        stream = _stream(container, name)
-        pts, shown, keyframes, damage = [], [], [], ""
-        try:
-            for number, packet in enumerate(_packets(container, stream)):
-                time = packet.pts if packet.pts is not None else packet.dts
-                pts.append(number if time is None else time)
-                if packet.is_keyframe:
-                    keyframes.append(number)
-                if not packet.is_discard and not packet.is_corrupt:
-                    shown.append(number)
-        except (FFmpegError, OSError) as error:
-            damage = f"reading stops after {len(pts)} frames ({_reason(error)})"
-        if not shown:
-            raise VideoError(
-                f"{name}: expected a video, but it has no frame; it was cut off, so copy it again"
-            )
-        order = sorted(shown, key=lambda number: pts[number])
-        return _Scan(
-            codec=stream.codec_context.name,
-            fps=float(stream.average_rate or 0),
-            pts=tuple(pts),
-            order=tuple(order),
-            keyframes=tuple(keyframes),
-            damage=damage or _shortfall(container, stream, pts, len(shown)),
-        )
+def _time(packet: "Packet[VideoStream]", number: int) -> int:
+    """When the packet's frame is shown, in the stream's time base, as far as the file tells."""
+    times = (time for time in (packet.pts, packet.dts, number) if time is not None)
+    return next(times)
+
+
+def _hides_order(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether the file does not tell in which order its frames are shown: AVI has no times for that, and what
+    FFmpeg puts in their place is wrong for H.264 with B-frames."""
+    decoder = stream.codec_context
+    return container.format.name == "avi" and decoder.name == "h264" and decoder.has_b_frames
+
+
+def _shortfall(container: InputContainer, stream: VideoStream, times: Sequence[int]) -> str:
+    """A sentence where the file says that it holds more than it does."""
+    if stream.frames:
+        missing = stream.frames - len(times)
+        allowed = max(_SLACK_FRAMES, stream.frames * _SLACK_SHARE)
+        return f"it says that it has {stream.frames} frames and has {len(times)}" if missing > allowed else ""
+    if not container.duration or not stream.time_base:
+        return ""
+    said = container.duration / av.time_base
+    held = float((max(times) - min(times)) * stream.time_base)
+    if held >= said - _SLACK_SECONDS:
+        return ""
+    return f"it says that it lasts {said:.1f} s and ends after {held:.1f} s"
+
+
+def _matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
+    """The display matrix: the pixel (x, y) is shown at (a x + c y, b x + d y), up to a shift and a scale."""
+    side_data: Mapping[str, Any] = frame.side_data
+    if "DISPLAYMATRIX" not in side_data:
+        return 1, 0, 0, 1
+    a, b, _, c, d = np.frombuffer(side_data["DISPLAYMATRIX"], np.int32)[:5].tolist()
+    return a, b, c, d
+
+
+def _upright(picture: NDArray[np.uint8], frame: VideoFrame) -> NDArray[np.uint8]:
+    """`picture` (H, W, C) turned and mirrored as the display matrix asks, to the nearest quarter turn."""
+    a, b, c, d = _matrix(frame)
+    if abs(b) > abs(a):
+        picture, a, d = picture.transpose(1, 0, 2), c, b
+    return picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+
+
+def _name(source: Path | bytes) -> str:
+    return str(source) if isinstance(source, Path) else "the video"
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
