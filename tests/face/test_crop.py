@@ -104,10 +104,14 @@ class TestFaceSquare:
         padded = np.pad(tiny, ((60, 60), (60, 60), (0, 0)), mode="symmetric")
         np.testing.assert_array_equal(square.image, padded[60 - top : 120 - top, 60 - left : 120 - left])
 
-    def test_the_mirrored_share_is_counted(self):
-        # side 100 around (0, 0): three quarters of the square lie outside the picture
-        square = face_square(NOISE, face(-25, -25, 25, 25))
-        assert square.valid == (50, 50, 100, 100)
+    @pytest.mark.parametrize(
+        ("box", "valid"),
+        [((-25, -25, 25, 25), (50, 50, 100, 100)), ((275, 175, 325, 225), (0, 0, 50, 50))],
+    )
+    def test_the_mirrored_share_is_counted(self, box, valid):
+        # side 100 around a corner of the picture: three quarters of the square lie outside
+        square = face_square(NOISE, face(*box))
+        assert square.valid == valid
         assert square.padded == pytest.approx(0.75)
 
     @pytest.mark.parametrize("longest", [30, 50, 61, 97])
