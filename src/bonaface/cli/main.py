@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bonaface import __version__
-from bonaface.cli import check, datasets, evaluate, models, prepare, train
+from bonaface.cli import check, compare, datasets, evaluate, models, prepare, report, train
 from bonaface.core.errors import BonafaceError
 
 MISUSE, INTERNAL, INTERRUPTED = 2, 4, 130
@@ -22,6 +22,8 @@ app.command()(check.check)
 app.command()(prepare.prepare)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
+app.command()(report.report)
+app.command()(compare.compare)
 app.command()(models.models)
 app.command()(datasets.datasets)
 

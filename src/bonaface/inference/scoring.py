@@ -35,6 +35,7 @@ def score_part(
     runner: Runner,
     *,
     output: str | None = None,
+    skip: int = 0,
     batch: int = 16,
     progress: Progress | None = None,
 ) -> Iterator[Score]:
@@ -45,6 +46,7 @@ def score_part(
 
     Args:
         output: the score output that fills `Score.score`; None means the bundle's default.
+        skip: leave out that many frames at the beginning, which have been scored before.
         progress: called with (frames done, frames in all) after each batch.
 
     Raises:
@@ -53,8 +55,8 @@ def score_part(
     name = card.output(output)
     wanted = set(part.rows)
     numbers = [n for n, frame in enumerate(store.frames) if frame.presentation in wanted]
-    chunks = [numbers[i : i + batch] for i in range(0, len(numbers), batch)]
-    done = 0
+    chunks = [numbers[i : i + batch] for i in range(skip, len(numbers), batch)]
+    done = skip
     with ThreadPoolExecutor(max_workers=1) as reader:
         for chunk, images in _read_ahead(reader, store, chunks, card):
             outputs = runner.run(images) if len(images) else {}

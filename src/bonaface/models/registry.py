@@ -44,6 +44,7 @@ class Preset:
     jitter: tuple[float, float, float, float] = (0.2, 0.2, 0.2, 0.02)
     balance: str = "undersample"
     bn_batches: int = 200
+    backbone_rate: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The Lightning module: one network's steps in training and on dev."""
 
 import itertools
-from typing import Any
+from typing import Any, Self
 
 import lightning
 import numpy as np
@@ -23,6 +23,8 @@ class PadModule(lightning.LightningModule):
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
         self._settings = settings
+        self._frozen = settings.preset.backbone_rate == 0
+        network.backbone.requires_grad_(not self._frozen)
         std = torch.tensor(network.std)
         self.register_buffer("_scale", (1 / (255 * std)).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("_offset", (torch.tensor(network.mean) / std).view(1, 3, 1, 1), persistent=False)
@@ -74,10 +76,22 @@ class PadModule(lightning.LightningModule):
         }
         self.log_dict({name: float(value) for name, value in values.items()}, rank_zero_only=True)
 
+    def train(self, mode: bool = True) -> Self:
+        """As in torch; but a backbone that does not learn keeps its statistics too."""
+        super().train(mode)
+        if self._frozen:
+            self.network.backbone.eval()
+        return self
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam, as both papers train."""
+        """Adam, as both papers train; the backbone at its own share of the rate."""
         preset = self._settings.preset
-        return torch.optim.Adam(self.network.parameters(), lr=preset.lr, weight_decay=preset.weight_decay)
+        backbone = list(self.network.backbone.parameters())
+        inside = {id(parameter) for parameter in backbone}
+        groups = [{"params": [p for p in self.network.parameters() if id(p) not in inside]}]
+        if not self._frozen:
+            groups.append({"params": backbone, "lr": preset.lr * preset.backbone_rate})  # type: ignore[dict-item]
+        return torch.optim.Adam(groups, lr=preset.lr, weight_decay=preset.weight_decay)
 
     @torch.no_grad()
     def estimate_statistics(self) -> None:
@@ -87,7 +101,8 @@ class PadModule(lightning.LightningModule):
         (spec: models, "Batch normalisation"). At most `preset.bn_batches` batches; 0 leaves the averages alone.
         """
         batches = self._settings.preset.bn_batches
-        layers = [m for m in self.network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+        kept = set(self.network.backbone.modules()) if self._frozen else set()
+        layers = [m for m in self.network.modules() if isinstance(m, _BatchNorm) and m not in kept]
         if not batches or not layers:
             return
         momenta = [layer.momentum for layer in layers]

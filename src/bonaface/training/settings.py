@@ -46,6 +46,8 @@ class RunSettings:
         wrong += [name for name in ("batch", "epochs", "size") if getattr(self.preset, name) < 1]
         if wrong:
             raise InputError(f"{', '.join(wrong)}: expected a whole number of at least 1")
+        if not self.preset.backbone_rate >= 0:
+            raise InputError(f"backbone_rate: expected 0 (frozen) or more, got {self.preset.backbone_rate}")
         together = self.micro_batch * self.devices * self.nodes
         if self.preset.batch % together:
             raise InputError(

@@ -1,0 +1,161 @@
+"""`bonaface evaluate`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bonaface.cli.judging import HowOption, OutputOption, RoundsOption, RuleOption, UnitOption
+
+if TYPE_CHECKING:
+    from bonaface.core.records import Score
+    from bonaface.data.store import CropStore
+    from bonaface.evaluation.html import Gallery
+    from bonaface.evaluation.trials import Judging
+    from bonaface.inference.bundle import Bundle
+    from bonaface.inference.runtime import Runner
+    from bonaface.inference.scoring import Part
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or a bundle.")],
+    data: Annotated[Path, typer.Option(help="The crop store that `bonaface prepare` made.")],
+    protocol: Annotated[str, typer.Option(help="The protocol; see: bonaface datasets")],
+    fold: Annotated[str, typer.Option(help="The protocol's fold, where it has several.")] = "",
+    threshold_from: Annotated[
+        str,
+        typer.Option(
+            metavar="bundle|dev|test|NUMBER",
+            help="The model's own threshold (of its training protocol's dev), this protocol's dev scores, its test "
+            "scores (every output then says so), or a number.",
+        ),
+    ] = "bundle",
+    rule: RuleOption = "eer",
+    unit: UnitOption = "video",
+    how: HowOption = "mean",
+    output: OutputOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for scores and report; default: RUN/evaluation/DATASET-PROTOCOL[-FOLD].",
+            show_default=False,
+        ),
+    ] = None,
+    backend: Annotated[str, typer.Option(help="onnx (CPU), or torch (a GPU where there is one).")] = "onnx",
+    rounds: RoundsOption = 1000,
+) -> None:
+    """Score a protocol's test presentations and judge the scores by ISO/IEC 30107-3.
+
+    Writes scores.csv and report.html, .json, .md, .tex, .csv. A stopped evaluation goes on where it was.
+    """
+    from rich.console import Console
+
+    from bonaface.cli.backends import torch_runner
+    from bonaface.data.store import CropStore
+    from bonaface.evaluation.files import write_report
+    from bonaface.evaluation.render import print_report
+    from bonaface.evaluation.report import evaluate_table
+    from bonaface.evaluation.table import ScoreTable
+    from bonaface.inference.bundle import Bundle
+    from bonaface.inference.runtime import OnnxRunner
+
+    bundle, store = Bundle.open(model), CropStore.open(data)
+    chosen = bundle.card.output(output)
+    judging = _judging(bundle, threshold_from, rule, unit, how, chosen)
+    parts = _parts(bundle, store, protocol, fold, with_dev=threshold_from == "dev")
+    folder = out or model / "evaluation" / "-".join(filter(None, (store.dataset, protocol, fold)))
+    runner = torch_runner(model, backend) or OnnxRunner(bundle)
+    scores = _scores(bundle, store, parts, runner, folder)
+    table = ScoreTable.from_scores(scores)
+    table.write(folder / "scores.csv")
+    for part in parts:
+        (folder / f"scores-{part.split}.part").unlink()  # its rows are in the table now
+    report = evaluate_table(table, judging=judging, rounds=rounds, system=bundle.card.model)
+    console = Console()
+    print_report(report, console)
+    written = [folder / "scores.csv", *write_report(report, folder, _gallery(store, bundle, scores))]
+    console.print(f"\nWritten: {', '.join(map(str, written))}", markup=False, highlight=False)
+
+
+def _judging(bundle: "Bundle", threshold_from: str, rule: str, unit: str, how: str, output: str) -> "Judging":
+    from dataclasses import replace
+    from typing import cast
+
+    from bonaface.cli.judging import judging_of
+    from bonaface.evaluation.threshold import Threshold
+    from bonaface.evaluation.units import Unit
+
+    if threshold_from != "bundle":
+        return judging_of(threshold_from, rule, unit, how, output)
+    judging = judging_of("dev", rule, unit, how, output)
+    source = bundle.card.threshold_source
+    where = "/".join(filter(None, (source.dataset, source.protocol, source.fold)))
+    own = Threshold(
+        bundle.card.threshold(output, unit),
+        source.rule.upper(),
+        f"dev of {where}, in the bundle",
+        cast(Unit, unit),
+    )
+    return replace(judging, threshold=own)
+
+
+def _parts(bundle: "Bundle", store: "CropStore", protocol: str, fold: str, with_dev: bool) -> list["Part"]:
+    from bonaface.data.datasets import open_dataset
+    from bonaface.data.protocols import find_protocol, split_rows
+    from bonaface.inference.scoring import Part
+
+    # The seed that drew the run's dev subjects, so that evaluating on the training protocol tests the same split.
+    seed = bundle.card.provenance["settings"]["seed"]
+    split = split_rows(
+        store.table, find_protocol(open_dataset(store.dataset).protocols, protocol), fold, seed
+    )
+    parts = [Part(split.test, "test", protocol, fold)]
+    return [Part(split.dev, "dev", protocol, fold), *parts] if with_dev else parts
+
+
+def _scores(
+    bundle: "Bundle", store: "CropStore", parts: list["Part"], runner: "Runner", folder: Path
+) -> list["Score"]:
+    from itertools import islice
+
+    from bonaface.cli.progress import bar
+    from bonaface.core.files import sha256
+    from bonaface.inference.bundle import CARD
+    from bonaface.inference.journal import Journal
+    from bonaface.inference.scoring import score_part
+
+    rows: list[Score] = []
+    for part in parts:
+        work = {
+            "bundle": sha256(bundle.path / CARD),
+            "store": store.digest,
+            "part": f"{part.protocol}/{part.fold}/{part.split}",
+        }
+        journal = Journal(folder / f"scores-{part.split}.part", work)
+        with bar(f"{part.split} frames") as progress:
+            scores = score_part(store, part, bundle.card, runner, skip=len(journal.rows), progress=progress)
+            while chunk := list(islice(scores, 64)):
+                journal.add(chunk)
+        rows += journal.rows
+    return rows
+
+
+def _gallery(store: "CropStore", bundle: "Bundle", scores: list["Score"]) -> "Gallery":
+    """Gives the crop that the network saw of a frame, as PNG, by the frame's sample_id."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    from bonaface.face.crop import cut
+
+    places = {(store.presentations[f.presentation].sample_id, f.frame): n for n, f in enumerate(store.frames)}
+    numbers = {row.sample_id: places[row.video_id, row.frame] for row in scores if not row.response}
+
+    def picture(sample_id: str) -> bytes | None:
+        if sample_id not in numbers:
+            return None
+        buffer = BytesIO()
+        Image.fromarray(cut(store.read(numbers[sample_id]), bundle.card.crop_spec, 112)).save(buffer, "PNG")
+        return buffer.getvalue()
+
+    return picture

@@ -1,0 +1,50 @@
+"""Scores as they come, in a file that a stopped evaluation goes on from."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bonaface.core.records import Score
+
+
+class Journal:
+    """A file of JSON lines: first what is being scored, then a line a row.
+
+    A line that a kill cut short is dropped, and so is a journal of other work (another model, store or protocol).
+
+    Args:
+        path: the file.
+        work: names what is being scored, so that no other work's rows are taken for it.
+    """
+
+    def __init__(self, path: Path, work: Mapping[str, str]) -> None:
+        self._path = path
+        self._head = json.dumps({"work": dict(work)}, sort_keys=True)
+        self.rows: list[Score] = []
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole = self._read()
+        # What can't be used is cut off now, so that new lines follow whole ones.
+        with path.open("wb") as file:
+            file.write("".join(f"{line}\n" for line in [self._head, *whole]).encode())
+        self.rows = [Score(**json.loads(line)) for line in whole]
+
+    def add(self, rows: Iterable[Score]) -> None:
+        """Append `rows` and hand them to the system, so that a kill loses at most what was being written."""
+        new = list(rows)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(_plain(row)) + "\n" for row in new)
+        self.rows += new
+
+    def _read(self) -> list[str]:
+        if not self._path.is_file():
+            return []
+        head, *lines = self._path.read_bytes().decode(errors="replace").split("\n")
+        # What follows the last line's end is empty, or half a line.
+        return [line for line in lines[:-1] if line] if head == self._head else []
+
+
+def _plain(row: Score) -> dict[str, Any]:
+    # json writes NaN and reads it back; the file is Bonaface's own.
+    return {**asdict(row), "response": str(row.response)}

@@ -1,0 +1,50 @@
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bonaface.core.errors import ModelFileError
+from bonaface.inference.bundle import Bundle
+from bonaface.inference.runtime import OnnxRunner
+
+IMAGES = np.random.default_rng(0).normal(size=(3, 3, 64, 64)).astype(np.float32)
+
+
+def test_scores_and_maps_by_name_and_alone_as_in_a_batch(bundle: Path) -> None:
+    runner = OnnxRunner(Bundle.open(bundle), threads=1)
+    together = runner.run(IMAGES)
+    assert {name: value.shape for name, value in together.items()} == {
+        "feature_map": (3,),
+        "binary": (3,),
+        "map_map": (3, 4, 4),
+    }
+    alone = runner.run(IMAGES[1:2])
+    for name, value in together.items():
+        np.testing.assert_allclose(alone[name][0], value[1], atol=1e-5)
+    np.testing.assert_allclose(together["map_map"].mean((1, 2)), together["feature_map"], atol=1e-6)
+
+
+def test_torch_gives_the_same_scores(bundle: Path) -> None:
+    from bonaface.export.torch_runner import TorchRunner
+
+    opened = Bundle.open(bundle)
+    expected, found = OnnxRunner(opened).run(IMAGES), TorchRunner(opened, "cpu").run(IMAGES)
+    assert expected.keys() == found.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, atol=1e-4)
+
+
+def test_a_network_that_is_none_is_refused(bundle: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(bundle, tmp_path / "bundle"))
+    opened = Bundle.open(copy)
+    (copy / "model.onnx").write_bytes(b"nothing")
+    with pytest.raises(ModelFileError, match="onnxruntime can't load this network"):
+        OnnxRunner(opened)
+
+
+def test_an_output_that_the_graph_lacks_is_named(bundle: Path) -> None:
+    opened = Bundle.open(bundle)
+    with pytest.raises(ModelFileError, match="lacks the outputs depth"):
+        OnnxRunner(replace(opened, card=replace(opened.card, outputs=("depth",))))
