@@ -94,11 +94,10 @@ class FaceSquare:
 def face_square(
     picture: NDArray[np.uint8], face: Face, scale: float = MAX_SCALE, longest: int = 1024
 ) -> FaceSquare:
-    """The square around `face`'s box in `picture` ((H, W, 3) uint8), of side max(w, h) * `scale`, in whole
-    pixels.
+    """The square around `face`'s box in `picture`, which is (H, W, 3) uint8 RGB.
 
-    Where it reaches over the picture's edge it is filled with the mirror image. A side of more than
-    `longest` pixels is reduced to `longest`, antialiased.
+    Its side is max(w, h) * `scale`, rounded to whole pixels. Where it reaches over the picture's edge it is
+    filled with the mirror image. A side of more than `longest` pixels is reduced to `longest`, antialiased.
 
     Raises:
         InputError: the box has no area, is not finite, or lies outside the picture.
@@ -157,8 +156,7 @@ def padded_share(square: FaceSquare, spec: CropSpec) -> float:
 
 
 def _crop_box(square: FaceSquare, spec: CropSpec) -> Box:
-    """The crop in `square`'s pixels. The square's own corners were rounded to whole pixels, so a crop as
-    wide as the square may reach one pixel over its edge: that pixel is cut off."""
+    """The crop (x0, y0, x1, y1) in `square`'s pixels."""
     x0, y0, x1, y1 = square.box
     if spec.kind == "square":
         half = max(x1 - x0, y1 - y0) * spec.scale / 2
@@ -169,12 +167,12 @@ def _crop_box(square: FaceSquare, spec: CropSpec) -> Box:
         raise InputError(
             f"the crop {spec} reaches over the {side:.0f} pixels of its face square; cut a larger square"
         )
+    # The square's corners were rounded to whole pixels: a crop as wide as the square may reach a pixel over.
     return max(x0, 0.0), max(y0, 0.0), min(x1, side), min(y1, side)
 
 
 def _mirrored(start: int, count: int, length: int) -> slice | NDArray[np.intp]:
-    """Which of `length` rows stand at `start` ... `start` + `count`, the border mirrored as often as it
-    takes."""
+    """Which of `length` rows stand at `start` ... `start` + `count`, mirrored at the borders again and again."""
     if start >= 0 and start + count <= length:
         return slice(start, start + count)
     place = np.arange(start, start + count) % (2 * length)
