@@ -1,0 +1,328 @@
+"""A phone's or a web camera: from light before the lens to the picture in the file.
+
+The order is that of the device: lens, shutter, colour filter array and sensor, demosaicing, noise reduction, colour,
+tone, sharpening, JPEG. Sources by stage: optical transfer functions, Goodman, *Introduction to Fourier optics*, ch. 6;
+noise, EMVA standard 1288 (shot noise of the electrons, Gaussian read noise, whole digital numbers); demosaicing,
+Malvar, He & Cutler (ICASSP 2004) or bilinear; the rest as in Karaimer & Brown, *A software platform for manipulating
+the camera imaging pipeline* (ECCV 2016).
+
+Periodic fine structure (a screen's stripes, a print's dots) does not come as pixels but as waves of known frequency. The
+lens and the pixel's aperture weaken them by their transfer function, and then they are read where the sensor's sites
+are, and nowhere else: what lies above half the sampling frequency folds back there. That is all there is to moiré.
+"""
+
+import io
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from bonaface.simulate.demosaic import Planes, demosaic, mosaic
+from bonaface.simulate.light import LUMA, Light, Picture, Plane, blur, look_up_positions, planes_of, resize, srgb_encode
+from bonaface.simulate.seeds import between, chance
+
+_CROSSTALK = np.array([[0.72, 0.22, 0.06], [0.12, 0.74, 0.14], [0.05, 0.25, 0.70]])
+_DIGITAL_NUMBERS = 1023.0
+_MARGIN = 16
+_COARSE = 1.0  # pixels of defocus or shake from which their shape shows
+
+
+@dataclass(frozen=True)
+class Wave:
+    """A periodic part of the light: `envelope` * weights[c] * cos(2 pi (cycles + shifts[c])) in channel c.
+
+    cycles: (H, W) phase in periods, without bound. envelope: (H, W, 3) or (H, W, 1), light.
+    """
+
+    cycles: Plane
+    envelope: NDArray[np.float32]
+    weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    shifts: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def frequency(self) -> tuple[float, float]:
+        """The mean frequency (across, down) where the wave is, cycles a pixel."""
+        here = self.envelope[:, :, 0] > 0
+        across, down = np.diff(self.cycles, axis=1), np.diff(self.cycles, axis=0)
+        inside_x, inside_y = here[:, 1:] & here[:, :-1], here[1:] & here[:-1]
+        if not (inside_x.any() and inside_y.any()):
+            return 0.0, 0.0
+        return float(across[inside_x].mean()), float(down[inside_y].mean())
+
+
+@dataclass(frozen=True)
+class View:
+    """What arrives at the lens: smooth light (H, W, 3) at the picture's size, and waves finer than its pixels."""
+
+    light: Light
+    waves: tuple[Wave, ...] = ()
+
+    def at(self, size: tuple[int, int]) -> "View":
+        """The view at `size` = (width, height)."""
+        waves = [replace(w, cycles=resize(w.cycles, size), envelope=resize(w.envelope, size)) for w in self.waves]
+        return View(resize(self.light, size), tuple(waves))
+
+
+@dataclass(frozen=True)
+class Camera:
+    """What is built into a camera. Lengths are in pixels of a picture 512 wide and grow with the picture."""
+
+    name: str
+    resolution: float = 1.0  # its own pixels for one of the picture's, at most 1
+    lens: float = 0.45  # standard deviation of the lens's blur, green; red and blue are a little worse
+    fringe: float = 0.3  # shift of red against blue in the corner
+    vignette: float = 0.25  # share of the light lost in the corner
+    full_well: float = 6000.0  # electrons at white, base gain, in one picture pixel
+    read: float = 4.0  # electrons
+    simple: bool = False  # bilinear demosaicing
+    denoise: float = 1.0  # noise reduction, in standard deviations of the noise
+    sharpen: float = 0.5
+    contrast: float = 0.25  # of the S-shaped tone curve
+    saturation: float = 1.1
+    white: float = 0.8  # share of the light's colour that white balance takes out
+    haze: float = 0.0  # light scattered over the whole picture by a dirty lens, as a share of the mean
+    quality: int = 92  # of JPEG
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What differs from one picture of a camera to the next."""
+
+    defocus: float = 0.0  # radius of the disc of confusion, pixels
+    motion: tuple[float, float] = (0.0, 0.0)  # the picture's path while the shutter is open, pixels
+    exposure: float = 0.0  # error of automatic exposure, stops
+    gain: float = 1.0  # analogue gain: the dimmer the scene, the higher
+
+
+# Six cameras of different makes and years, from a good flagship to a poor front camera; no maker's figures.
+PHONES = (
+    Camera("phone-1", lens=0.42, full_well=9000, denoise=1.3, sharpen=0.45, contrast=0.30, saturation=1.05, quality=95),
+    Camera("phone-2", lens=0.55, full_well=5000, denoise=0.8, sharpen=0.80, contrast=0.20, saturation=0.95, white=0.7, quality=90),
+    Camera("phone-3", lens=0.60, full_well=3500, read=6, denoise=1.8, sharpen=0.55, contrast=0.15, saturation=0.85, fringe=0.5, quality=88),
+    Camera("phone-4", lens=0.50, full_well=6000, denoise=2.2, sharpen=0.30, contrast=0.28, saturation=0.98, vignette=0.35, white=0.9, quality=92),
+    Camera("phone-5", lens=0.75, full_well=2500, read=8, simple=True, denoise=0.6, sharpen=1.00, contrast=0.35, saturation=1.12, fringe=0.7, vignette=0.4, quality=82),
+    Camera("phone-6", resolution=0.75, lens=0.65, full_well=4000, read=6, denoise=1.2, sharpen=0.70, contrast=0.10, saturation=0.90, haze=0.03, white=0.6, quality=85),
+)  # fmt: skip
+
+
+def draw_camera(rng: np.random.Generator) -> Camera:
+    """A camera off the street: phones mostly, one in four a web camera."""
+    web = chance(rng, 0.25)
+    return Camera(
+        "web camera" if web else "phone",
+        resolution=between(rng, 0.45, 1.0) if web or chance(rng, 0.15) else 1.0,
+        lens=between(rng, 0.5, 1.0) if web else between(rng, 0.38, 0.8),
+        fringe=between(rng, 0.0, 0.9),
+        vignette=between(rng, 0.05, 0.5),
+        full_well=float(np.exp(between(rng, np.log(900.0 if web else 2000.0), np.log(12000.0)))),
+        read=between(rng, 2.0, 10.0),
+        simple=chance(rng, 0.35),
+        denoise=between(rng, 0.0, 2.5),
+        sharpen=between(rng, 0.0, 1.4),
+        contrast=between(rng, -0.1, 0.45),
+        saturation=between(rng, 0.55, 1.2),
+        white=between(rng, 0.3, 1.0),
+        haze=between(rng, 0.0, 0.18) if chance(rng, 0.35) else 0.0,
+        quality=int(between(rng, 45, 98)),
+    )
+
+
+def draw_shot(rng: np.random.Generator, dimness: float = 0.0) -> Shot:
+    """The accidents of one picture; `dimness` from 0 (daylight) to 1 (a dark room) brings gain and shake."""
+    defocus = between(rng, 0.8, 2.6) if chance(rng, 0.2) else between(rng, 0.0, 0.9)
+    shake = between(rng, 1.0, 3.0 + 4.0 * dimness) if chance(rng, 0.15 + 0.25 * dimness) else between(rng, 0.0, 0.8)
+    turn = between(rng, 0.0, 2 * np.pi)
+    motion = (shake * float(np.cos(turn)), shake * float(np.sin(turn)))
+    return Shot(defocus, motion, float(rng.normal(0.0, 0.35)), 1.0 + 7.0 * dimness * between(rng, 0.5, 1.0))
+
+
+def photograph(view: View, camera: Camera, shot: Shot, rng: np.random.Generator) -> Picture:
+    """The picture (H, W, 3) uint8 that `camera` makes of `view`, JPEG-coded and decoded."""
+    return compressed(develop(view, camera, shot, rng), camera.quality)
+
+
+def develop(view: View, camera: Camera, shot: Shot, rng: np.random.Generator) -> Picture:
+    """As `photograph`, without the JPEG: a frame of a video before its own coder."""
+    height, width = view.light.shape[:2]
+    if camera.resolution < 1.0:
+        view = view.at((max(2, round(width * camera.resolution)), max(2, round(height * camera.resolution))))
+    scale = view.light.shape[1] / 512
+    seen = through_lens(view, camera, shot, scale)
+    raw, deviation = expose(seen, camera, shot, rng)
+    colour = demosaic(raw, camera.simple)
+    colour = _quieten(colour, camera.denoise * deviation)
+    picture = _render(_corrected(colour, camera), camera, scale)
+    if picture.shape[:2] != (height, width):
+        picture = np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
+    return picture
+
+
+def transfer(fx: NDArray[np.float32], fy: NDArray[np.float32], sigma: float, shot: Shot) -> NDArray[np.float32]:
+    """The optical transfer function of lens blur, defocus and shake at frequencies in cycles a pixel."""
+    square = fx * fx + fy * fy
+    response = np.exp(np.float32(-2 * np.pi**2 * sigma**2) * square)
+    if shot.defocus > 0.3:
+        response *= _disc(np.sqrt(square) * np.float32(2 * np.pi * shot.defocus))
+    if abs(shot.motion[0]) + abs(shot.motion[1]) > 0.3:
+        response *= np.sinc(fx * np.float32(shot.motion[0]) + fy * np.float32(shot.motion[1]))
+    return response
+
+
+def _disc(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """2 J1(x) / x, the transfer function of a disc, read from a table."""
+    table = _disc_table()
+    return np.interp(x, np.linspace(0.0, 64.0, len(table)), table).astype(np.float32)
+
+
+@cache
+def _disc_table() -> NDArray[np.float64]:
+    t = (np.arange(256) + 0.5) / 256
+    weight = 4 / np.pi * np.sqrt(1 - t**2) / 256
+    table: NDArray[np.float64] = np.cos(np.linspace(0.0, 64.0, 2048)[:, None] * t) @ weight
+    return table / table[0]
+
+
+def through_lens(view: View, camera: Camera, shot: Shot, scale: float) -> Planes:
+    """The light on the sensor (3, H, W): blurred, fringed, darkened to the corners, waves at their sampled values."""
+    light = planes_of(view.light)
+    for channel, sigma in enumerate(_sigmas(camera, scale)):
+        light[channel] = _blurred(light[channel], sigma, shot)
+    for wave in view.waves:
+        _add_wave(light, wave, _sigmas(camera, scale), shot)
+    height, width = light.shape[1:]
+    y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
+    x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
+    shift = camera.fringe * scale / 2 / float(np.sqrt(2))
+    if shift > 0.05:
+        for channel, way in ((0, shift), (2, -shift)):
+            _magnify(light[channel], x * np.float32(way), y * np.float32(way))
+    light *= 1.0 - np.float32(camera.vignette / 2) * (x * x + y * y)
+    if camera.haze > 0.0:
+        light += np.float32(camera.haze) * light.mean((1, 2), keepdims=True)
+    return light
+
+
+def _sigmas(camera: Camera, scale: float) -> tuple[float, float, float]:
+    lens = camera.lens * max(scale, 0.5)
+    return 1.15 * lens, lens, 1.25 * lens
+
+
+def _blurred(plane: Plane, sigma: float, shot: Shot) -> Plane:
+    if shot.defocus < _COARSE and float(np.hypot(*shot.motion)) < _COARSE:
+        # Discs and paths under a pixel: the Gaussian of the same variance, which needs no Fourier transform.
+        path = float(np.hypot(*shot.motion))
+        return blur(plane, float(np.sqrt(sigma**2 + shot.defocus**2 / 4 + path**2 / 24)))
+    padded = np.pad(plane, _MARGIN, mode="reflect")
+    fy = np.fft.fftfreq(padded.shape[0]).astype(np.float32)[:, None]
+    fx = np.fft.rfftfreq(padded.shape[1]).astype(np.float32)[None, :]
+    spectrum = np.fft.rfft2(padded)
+    spectrum *= transfer(fx, fy, sigma, shot)
+    seen = np.fft.irfft2(spectrum, s=padded.shape)[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+    return np.maximum(seen, 0.0)
+
+
+def _add_wave(light: Planes, wave: Wave, sigmas: tuple[float, float, float], shot: Shot) -> None:
+    fx, fy = (np.array([f], np.float32) for f in wave.frequency())
+    aperture = np.sinc(fx) * np.sinc(fy)
+    for channel, sigma in enumerate(sigmas):
+        strength = float((transfer(fx, fy, sigma, shot) * aperture)[0]) * wave.weights[channel]
+        if abs(strength) < 0.002:
+            continue
+        phase = wave.cycles + np.float32(wave.shifts[channel])
+        phase -= np.rint(phase)
+        swing = np.cos(np.float32(2 * np.pi) * phase)
+        light[channel] += np.float32(strength) * swing * wave.envelope[..., min(channel, wave.envelope.shape[2] - 1)]
+
+
+def _magnify(plane: Plane, dx: Plane, dy: Plane) -> None:
+    # To first order: the shifts are fractions of a pixel, and the lens has left nothing sharper than that.
+    plane[:, 1:-1] += (plane[:, 2:] - plane[:, :-2]) * (dx[:, 1:-1] / 2)
+    plane[1:-1] += (plane[2:] - plane[:-2]) * (dy[1:-1] / 2)
+    np.maximum(plane, 0.0, out=plane)
+
+
+def expose(light: Planes, camera: Camera, shot: Shot, rng: np.random.Generator) -> tuple[Plane, float]:
+    """The raw mosaic (H, W) in [0, 1] of white, RGGB, and the noise's standard deviation in mid-grey.
+
+    Exposure is automatic: the mean of the middle is brought to a middle grey, then missed by `shot.exposure`.
+    """
+    height, width = light.shape[1:]
+    middle = light[1, height // 5 : -(height // 5) : 4, width // 5 : -(width // 5) : 4]
+    level = float(0.7 * middle.mean() + 0.3 * np.sqrt((middle**2).mean()))
+    factor = 0.20 * 2.0**shot.exposure / max(level, 1e-4)
+    raw = mosaic(light, _CROSSTALK * factor)
+    well = camera.full_well / shot.gain
+    variance = np.maximum(raw, 0.0) / np.float32(well)
+    variance += np.float32((camera.read / well) ** 2)
+    raw += np.sqrt(variance, out=variance) * rng.standard_normal(raw.shape, np.float32)
+    raw *= np.float32(_DIGITAL_NUMBERS)
+    np.clip(np.rint(raw, out=raw), 0.0, _DIGITAL_NUMBERS, out=raw)
+    raw /= np.float32(_DIGITAL_NUMBERS)
+    return raw, float(np.sqrt(0.2 / well + (camera.read / well) ** 2))
+
+
+def _grey(colour: Planes) -> Plane:
+    return colour[0] * LUMA[0] + colour[1] * LUMA[1] + colour[2] * LUMA[2]
+
+
+def _quieten(colour: Planes, threshold: float) -> Planes:
+    """Noise reduction: fine luma below `threshold` is cored away, and colour is smoothed more, as phones do."""
+    if threshold < 1e-3:
+        return colour
+    grey = _grey(colour)
+    size, small = (grey.shape[1], grey.shape[0]), (-(-grey.shape[1] // 2), -(-grey.shape[0] // 2))
+    smooth = blur(grey, 1.0)
+    fine = grey - smooth
+    smooth += fine - np.clip(fine, -threshold, threshold) * np.float32(0.85)
+    colour -= grey
+    for channel in range(3):
+        colour[channel] = resize(blur(resize(colour[channel], small), 0.6), size)
+    colour += smooth
+    return colour
+
+
+def _corrected(colour: Planes, camera: Camera) -> Planes:
+    """White balance by shades of grey (Finlayson & Trezzi, CIC 2004), as far as the camera follows it, and the matrix."""
+    some = np.clip(colour[:, ::4, ::4], 0.0, 0.98).astype(np.float64)
+    norm = (some**6).mean((1, 2)) ** (1 / 6)
+    gains = (norm[1] / np.maximum(norm, 1e-4)) ** camera.white
+    grey = np.tile(LUMA.astype(np.float64), (3, 1))
+    saturate = camera.saturation * np.eye(3) + (1 - camera.saturation) * grey
+    matrix = saturate @ np.linalg.inv(_CROSSTALK) @ np.diag(gains / gains[1])
+    m = matrix.astype(np.float32)
+    return np.stack([colour[0] * row[0] + colour[1] * row[1] + colour[2] * row[2] for row in m])
+
+
+def _render(colour: Planes, camera: Camera, scale: float) -> Picture:
+    """Tone curve and sharpening: linear (3, H, W) -> codes (H, W, 3) uint8."""
+    coded = _toned(colour, camera.contrast)
+    if camera.sharpen > 0.05:
+        grey = _grey(coded)
+        grey -= blur(grey, 0.9 * max(scale, 0.7))
+        grey *= np.float32(camera.sharpen)
+        coded += grey
+    coded += 0.5
+    np.clip(coded, 0.0, 255.0, out=coded)
+    return np.ascontiguousarray(coded.astype(np.uint8).transpose(1, 2, 0))
+
+
+def _toned(colour: Planes, contrast: float) -> Planes:
+    steps = np.sqrt(np.clip(colour, 0.0, 1.0))
+    steps *= 4095
+    return np.take(_tone_table(round(contrast, 3)), steps.astype(np.uint16))
+
+
+@cache
+def _tone_table(contrast: float) -> NDArray[np.float32]:
+    code = srgb_encode(look_up_positions())
+    # An S through (0.5, 0.5): the sine keeps black and white where they are.
+    bent = code - contrast * 0.5 * np.sin(2 * np.pi * code) / np.pi
+    return (255 * np.clip(bent, 0, 1)).astype(np.float32)
+
+
+def compressed(picture: Picture, quality: int) -> Picture:
+    """The picture after JPEG with 4:2:0 chroma at `quality`."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=quality, subsampling=2)
+    return np.asarray(Image.open(buffer))

@@ -1,0 +1,145 @@
+"""A photograph on a screen: the panel's tones and sub-pixels, its backlight, its glass, the device around it.
+
+Tone: a power law over a black level (IEC 61966-2-1 for the target). Sub-pixels: stripes red, green, blue, or the diamond
+PenTile of AMOLED panels, with half as many red and blue as green (Brown Elliott et al., SID 2005). Viewing angle: the
+gamma shift of TN and VA panels. Banding: a backlight dimmed by pulses, read by a rolling shutter row by row. Glass
+reflects a twenty-fifth of what it faces (Fresnel, n = 1.5).
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from bonaface.simulate.camera import Wave
+from bonaface.simulate.halftone import Line, aperture_lines, lattice_waves
+from bonaface.simulate.light import Light, Picture, Plane, blur, look_up_positions, planes_of
+from bonaface.simulate.seeds import between, chance
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Display:
+    """A screen and the device that it is in. White is 1.0 as light, as is a white sheet in the room."""
+
+    name: str
+    kind: str = "monitor"  # monitor, tablet, phone
+    layout: str = "stripe"  # stripe or pentile
+    dots: float = 96.0  # pixels an inch
+    white: tuple[float, float, float] = (0.97, 1.0, 1.04)
+    brightness: float = 1.2
+    black: float = 0.003
+    gamma: float = 2.2
+    shift: float = 0.0  # gain of gamma from the top to the bottom of the view: TN panels
+    vivid: float = 1.0  # saturation, above 1 for a wide gamut that is not managed
+    pulse: float = 0.0  # depth of the backlight's pulses that the shutter catches
+    mirror: float = 0.04  # share that the surface reflects as a mirror; less for a matt one
+    bezel: float = 0.02  # reflectance of the frame
+    border: float = 0.06  # width of the frame, of the screen's width
+
+
+DISPLAYS = (
+    Display("display-1", "monitor", "stripe", 92.0, (0.95, 1.0, 1.07), 1.1, 0.004, 2.2, 0.06, 1.0, 0.06, 0.008, 0.03, 0.035),
+    Display("display-2", "tablet", "stripe", 227.0, (1.0, 1.0, 1.0), 1.6, 0.0015, 2.2, 0.0, 1.05, 0.0, 0.045, 0.02, 0.07),
+)  # fmt: skip
+
+
+def draw_display(rng: np.random.Generator) -> Display:
+    """A monitor, a tablet or a telephone."""
+    kind = str(rng.choice(["monitor", "tablet", "phone"], p=[0.4, 0.3, 0.3]))
+    dots = {"monitor": (78, 115), "tablet": (130, 270), "phone": (260, 460)}[kind]
+    pentile = kind == "phone" and chance(rng, 0.5)
+    tint = between(rng, -0.08, 0.08)
+    return Display(
+        kind, kind, "pentile" if pentile else "stripe", between(rng, *dots), (1 - tint, 1.0, 1 + tint),
+        float(np.exp(between(rng, np.log(0.35), np.log(3.0)))), 0.0003 if pentile else between(rng, 0.001, 0.012),
+        between(rng, 1.9, 2.5), between(rng, 0.0, 0.25) if kind == "monitor" and chance(rng, 0.4) else 0.0,
+        between(rng, 0.9, 1.35), between(rng, 0.03, 0.25) if chance(rng, 0.3) else 0.0,
+        between(rng, 0.002, 0.015) if kind == "monitor" else between(rng, 0.03, 0.06),
+        between(rng, 0.01, 0.05) if chance(rng, 0.8) else between(rng, 0.2, 0.7), between(rng, 0.015, 0.10),
+    )  # fmt: skip
+
+
+def _plane_lines() -> tuple[tuple[float, float], ...]:
+    return ((1, 0), (0, 1), (1, 1), (1, -1), (2, 0), (3, 0), (0, 2))
+
+
+@cache
+def spectrum(layout: str) -> tuple[Line, ...]:
+    """The lines of a panel's sub-pixels, relative to the mean light of each colour."""
+    if layout == "stripe":
+        size = ((0.26, 0.85),) * 3
+        place = ((1 / 6, 0.5), (0.5, 0.5), (5 / 6, 0.5))
+        return aperture_lines(size, place, (_plane_lines(),) * 3)
+    # Red and blue sit on every other site of a chequered board, whose lines lie at half frequencies.
+    half = ((0.5, 0.5), (0.5, -0.5), (1, 0), (0, 1), (1, 1), (1, -1))
+    size = ((0.5, 0.5), (0.42, 0.42), (0.55, 0.55))
+    place = ((0.0, 0.0), (0.5, 0.5), (1.0, 0.0))
+    return aperture_lines(size, place, (half, ((1, 0), (0, 1), (1, 1), (1, -1)), half))
+
+
+@dataclass(frozen=True)
+class Screen:
+    """A picture shown: (H, W, 3) light that the panel gives to a viewer in front, and the panel's pixels for one of it."""
+
+    light: Light
+    ratio: float
+    display: Display
+
+    def waves(self, where: Floats, light: Light) -> tuple[Wave, ...]:
+        """The sub-pixels as the camera meets them: `where` (H, W, 2) in this picture's pixels, `light` (H, W, 3) there."""
+        return lattice_waves((where + 0.5) * np.float32(self.ratio), light, spectrum(self.display.layout))
+
+
+def show_picture(picture: Picture, display: Display, width_mm: float) -> Screen:
+    """Show a picture (H, W, 3) uint8 `width_mm` wide on the panel."""
+    height, width = picture.shape[:2]
+    wide = max(8, round(width_mm / 25.4 * display.dots))
+    if wide < width:
+        # The panel is coarser than the picture: its pixels are what there is to see.
+        size = (wide, max(8, round(height * wide / width)))
+        picture = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
+    light = np.take(_tone_table(display.gamma, display.black), picture)
+    if abs(display.vivid - 1.0) > 0.01:
+        grey = light @ np.array([0.2126, 0.7152, 0.0722], np.float32)
+        light = np.maximum(grey[..., None] + np.float32(display.vivid) * (light - grey[..., None]), 0.0)
+    light *= np.array(display.white, np.float32) * np.float32(display.brightness)
+    return Screen(light, wide / picture.shape[1], display)
+
+
+@cache
+def _tone_table(gamma: float, black: float) -> Floats:
+    return (black + (1 - black) * (np.arange(256) / 255) ** gamma).astype(np.float32)
+
+
+def viewed(light: Light, display: Display, rng: np.random.Generator) -> Light:
+    """The screen's light (H, W, 3) in the camera's picture after viewing angle and rolling shutter."""
+    height = light.shape[0]
+    rows = np.linspace(-0.5, 0.5, height, dtype=np.float32)[:, None, None]
+    if display.shift > 0.0:
+        # Seen from below a TN panel's dark tones rise and its contrast falls.
+        lift = np.float32(display.shift) * (rows + between(rng, -0.3, 0.5))
+        light = np.maximum(light + lift * np.sqrt(np.maximum(light, 0)) * (1 - np.minimum(light, 1)), 0.0)
+    if display.pulse > 0.0:
+        periods = between(rng, 1.5, 9.0)
+        beat = np.cos(2 * np.pi * (rows * periods + rng.random()))
+        light = light * (1.0 + np.float32(display.pulse) * np.clip(2.5 * beat, -1, 1))
+    return light
+
+
+def reflection(size: tuple[int, int], display: Display, room: Light, rng: np.random.Generator) -> Light:
+    """What the glass mirrors (H, W, 3): the room behind the camera, a lamp or a window now and then, and grease."""
+    width, height = size
+    mirrored = blur(room[::-1, ::-1][:height, :width], 3.0)
+    light = mirrored * np.float32(display.mirror)
+    if chance(rng, 0.35):
+        y = np.arange(height, dtype=np.float32)[:, None] / np.float32(height) - np.float32(rng.random())
+        x = np.arange(width, dtype=np.float32)[None, :] / np.float32(width) - np.float32(rng.random())
+        wide, tall = between(rng, 0.03, 0.2), between(rng, 0.02, 0.25)
+        soft = between(rng, 2.0, 8.0)
+        lamp = np.exp(-(np.abs(x / wide) ** soft) - np.abs(y / tall) ** soft)
+        light = light + (lamp * np.float32(display.mirror * between(rng, 3.0, 25.0)))[..., None]
+    return light

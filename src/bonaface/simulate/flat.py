@@ -1,0 +1,187 @@
+"""How a flat thing - paper or a device - is held before the camera: pose, bend, creases, edges, holes.
+
+The pose is a pinhole's (Hartley & Zisserman, ch. 6); bent paper is a cylinder, the only smooth way in which paper bends
+(a developable surface), with small creases on it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bonaface.simulate.light import Light, Plane, clouds, smooth_step
+from bonaface.simulate.seeds import between, chance
+from bonaface.simulate.warp import Map, Points, homography, project, projective_map
+
+_FOCAL = 1.2  # focal length in widths of the picture: a phone's
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a face is in the picture: the middle between the eyes, their distance in pixels, and the roll in radians."""
+
+    x: float
+    y: float
+    eyes: float
+    roll: float = 0.0
+
+    def moved(self, dx: float, dy: float, scale: float = 1.0, roll: float = 0.0) -> "Place":
+        """The place a moment later."""
+        return Place(self.x + dx, self.y + dy, self.eyes * scale, self.roll + roll)
+
+
+@dataclass(frozen=True)
+class Hold:
+    """How the thing is held. Angles in radians; lengths in distances between the eyes that it shows."""
+
+    yaw: float = 0.0
+    pitch: float = 0.0
+    bend: float = 0.0  # curvature, 1 / radius
+    axis: float = 0.0  # direction in which it bends: 0 for a vertical cylinder
+    crease: float = 0.0  # height of creases
+    torn: float = 0.0  # depth of torn edges
+    seed: int = 0
+
+
+def draw_hold(rng: np.random.Generator, stiff: bool) -> Hold:
+    """A way to hold paper, or something `stiff`."""
+    yaw, pitch = float(rng.normal(0, 0.16)), float(rng.normal(0, 0.14))
+    if chance(rng, 0.15):
+        yaw, pitch = between(rng, -0.55, 0.55), between(rng, -0.45, 0.45)
+    if stiff:
+        return Hold(yaw, pitch, seed=int(rng.integers(2**31)))
+    bent = chance(rng, 0.55)
+    return Hold(
+        yaw, pitch,
+        bend=between(rng, -0.28, 0.28) if bent else between(rng, -0.04, 0.04),
+        axis=float(rng.choice([0.0, np.pi / 2])) + float(rng.normal(0, 0.2)),
+        crease=between(rng, 0.01, 0.05) if chance(rng, 0.3) else between(rng, 0.0, 0.008),
+        torn=between(rng, 0.05, 0.3) if chance(rng, 0.15) else 0.0,
+        seed=int(rng.integers(2**31)),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Held:
+    """A held thing in the picture: where (H, W, 2) reads it, alpha (H, W) covers, normals (H, W, 3), and the matrix from
+    its pixels to the picture's (the bend left out). near: (H, W) distance inside the edge, picture pixels."""
+
+    where: Map
+    alpha: Plane
+    normals: Light
+    matrix: NDArray[np.float64]
+    near: Plane
+
+    def found(self, points: Points) -> Points:
+        """Where points of the thing (N, 2) are in the picture: the pixel whose place is nearest, bend and all."""
+        rough = project(self.matrix, points)
+        found = []
+        for point, guess in zip(points, rough, strict=True):
+            gap = ((self.where - point.astype(np.float32)) ** 2).sum(-1)
+            row, column = np.unravel_index(int(gap.argmin()), gap.shape)
+            inside = 0 < row < gap.shape[0] - 1 and 0 < column < gap.shape[1] - 1
+            found.append([column, row] if inside else guess)
+        return np.array(found, float)
+
+
+def hold(size: tuple[int, int], sheet: tuple[int, int], eyes: Points, place: Place, how: Hold) -> Held:
+    """Hold a thing of `sheet` = (width, height) pixels so that its `eyes` (2, 2) come to `place` in a picture of `size`."""
+    middle, apart = eyes.mean(0), float(np.hypot(*(eyes[1] - eyes[0])))
+    matrix = _pose(size, sheet, middle, place, place.eyes / apart, how)
+    where = projective_map(np.linalg.inv(matrix), size)
+    normal = _turn(how, place.roll)[:, 2].astype(np.float32)
+    normals = np.broadcast_to(normal, (*where.shape[:2], 3))
+    if abs(how.bend) > 1e-3 or how.crease > 1e-3:
+        slope = _bent(where, middle, apart, how)
+        normals = normals - np.concatenate([slope, np.zeros_like(slope[..., :1])], -1)
+        normals = normals / np.sqrt((normals**2).sum(-1, keepdims=True))
+    near = _inside(where, sheet, place.eyes / apart)
+    if how.torn > 0.0:
+        near = near - _tears(near.shape, how, place.eyes)
+    return Held(where, np.clip(near + 0.5, 0.0, 1.0), normals, matrix, near)
+
+
+def _turn(how: Hold, roll: float) -> NDArray[np.float64]:
+    cy, sy, cp, sp = np.cos(how.yaw), np.sin(how.yaw), np.cos(how.pitch), np.sin(how.pitch)
+    cr, sr = np.cos(roll), np.sin(roll)
+    yaw = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    pitch = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    turned: NDArray[np.float64] = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]]) @ yaw @ pitch
+    return turned
+
+
+def _pose(
+    size: tuple[int, int], sheet: tuple[int, int], middle: Points, place: Place, scale: float, how: Hold
+) -> NDArray[np.float64]:
+    """The homography from the thing's pixels to the picture's."""
+    focal = _FOCAL * size[0]
+    w, h = sheet
+    corners = np.array([[-0.5, -0.5], [w - 0.5, -0.5], [w - 0.5, h - 0.5], [-0.5, h - 0.5]])
+    flat = np.c_[(corners - middle) * scale, np.zeros(4)] @ _turn(how, place.roll).T
+    # No corner may come behind the lens, however large the sheet and steep the angle.
+    depth = np.maximum(focal - flat[:, 2], 0.3 * focal)
+    seen = flat[:, :2] * (focal / depth)[:, None] + [place.x, place.y]
+    return homography(corners, seen)
+
+
+def _bent(where: Map, middle: Points, apart: float, how: Hold) -> NDArray[np.float32]:
+    """Move `where` (in place) for a cylinder and creases; the slopes of the surface (H, W, 2)."""
+    cos, sin = np.float32(np.cos(how.axis)), np.float32(np.sin(how.axis))
+    along = ((where[..., 0] - middle[0]) * cos + (where[..., 1] - middle[1]) * sin) / np.float32(apart)
+    bend = np.float32(how.bend)
+    slope = np.clip(along * bend, -0.9, 0.9)
+    slopes = np.stack([slope * cos, slope * sin], -1)
+    if abs(how.bend) > 1e-3:
+        # Seen flat, arc s of the cylinder stands at sin(s k) / k: turn it round.
+        extra = (np.arcsin(slope) / bend - along) * np.float32(apart)
+        where[..., 0] += extra * cos
+        where[..., 1] += extra * sin
+    if how.crease > 1e-3:
+        rng = np.random.Generator(np.random.Philox(how.seed))
+        height = clouds(where.shape[:2], where.shape[1] / 3, rng, 3) * np.float32(how.crease)
+        # Folds are sharp at the top: the ridge of the noise, not the noise.
+        height = -np.abs(height) * np.float32(where.shape[1] / 6)
+        dy, dx = np.gradient(height)
+        slopes += np.stack([dx, dy], -1)
+        where[..., 0] -= dx * np.float32(how.yaw * apart)
+        where[..., 1] -= dy * np.float32(how.pitch * apart)
+    return slopes
+
+
+def _inside(where: Map, sheet: tuple[int, int], scale: float) -> Plane:
+    """The distance (H, W) to the nearest edge in picture pixels, positive on the sheet."""
+    u, v = where[..., 0], where[..., 1]
+    across = np.minimum(u + 0.5, sheet[0] - 0.5 - u)
+    down = np.minimum(v + 0.5, sheet[1] - 0.5 - v)
+    return np.minimum(across, down) * np.float32(scale)
+
+
+def _tears(shape: tuple[int, int], how: Hold, eyes: float) -> Plane:
+    rng = np.random.Generator(np.random.Philox(how.seed + 1))
+    ragged = clouds(shape, 1.2 * eyes, rng, 6)
+    return np.maximum(ragged + 0.4, 0.0) * np.float32(how.torn * eyes)
+
+
+def face_oval(where: Map, middle: Points, apart: float, rng: np.random.Generator) -> Plane:
+    """1 inside a face that was cut out along its outline with scissors, (H, W); `where` in the thing's pixels."""
+    u = (where[..., 0] - np.float32(middle[0])) / np.float32(apart)
+    v = (where[..., 1] - np.float32(middle[1])) / np.float32(apart)
+    top, bottom = between(rng, 1.0, 1.6), between(rng, 1.75, 2.0)
+    wide, power = between(rng, 1.15, 1.4), between(rng, 2.0, 2.8)
+    tall = np.where(v < 0.3, np.float32(top + 0.3), np.float32(bottom - 0.3))
+    angle = np.arctan2(v - 0.3, u)
+    snips = 0.025 * np.sin(angle * between(rng, 4, 9) + rng.random()) + 0.015 * np.sin(angle * between(rng, 11, 19))
+    radius = (np.abs(u / np.float32(wide)) ** power + np.abs((v - 0.3) / tall) ** power) ** (1 / power) + snips
+    return smooth_step(1.008, 0.992, radius.astype(np.float32))
+
+
+def eye_holes(where: Map, eyes: Points, rng: np.random.Generator) -> Plane:
+    """1 in the holes cut for the wearer's eyes, (H, W)."""
+    apart = np.float32(np.hypot(*(eyes[1] - eyes[0])))
+    wide, tall = between(rng, 0.20, 0.30), between(rng, 0.10, 0.19)
+    holes = np.zeros(where.shape[:2], np.float32)
+    for eye in eyes:
+        u, v = (where[..., 0] - np.float32(eye[0])) / apart, (where[..., 1] - np.float32(eye[1])) / apart
+        radius = np.sqrt((u / np.float32(wide)) ** 2 + (v / np.float32(tall)) ** 2)
+        holes = np.maximum(holes, smooth_step(1.03, 0.97, radius))
+    return holes

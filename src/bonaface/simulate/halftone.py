@@ -1,0 +1,124 @@
+"""Periodic fine structure as Fourier series: the sub-pixels of a display and the dots of a printing screen.
+
+Both are lattices of identical apertures, whose spectrum is lines at the lattice's frequencies weighted by the aperture's
+transform (Amidror, *The theory of the moiré phenomenon*, ch. 2). The camera decides what of each line survives.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bonaface.simulate.camera import Wave
+from bonaface.simulate.light import Light, Plane
+
+Floats = NDArray[np.float32]
+_FINEST = 1.4  # cycles a pixel: no lens in front of a pixel's aperture passes more
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a spectrum: `cycles` = k . u for lattice coordinates u, with a weight and a shift for each channel."""
+
+    k: tuple[float, float]
+    weights: tuple[float, float, float]
+    shifts: tuple[float, float, float]
+
+
+def aperture_lines(
+    size: tuple[tuple[float, float], ...],
+    place: tuple[tuple[float, float], ...],
+    basis: tuple[tuple[tuple[float, float], ...], ...],
+) -> tuple[Line, ...]:
+    """The spectrum of rectangular apertures, relative to their mean.
+
+    Args:
+        size: width and height of each channel's aperture, in lattice units.
+        place: its centre.
+        basis: the frequencies at which each channel has lines (half a plane of them; the other half is their mirror).
+    """
+    lines = []
+    for k in sorted({k for ks in basis for k in ks}):
+        weights, shifts = [], []
+        for channel in range(3):
+            (w, h), (x, y) = size[channel], place[channel]
+            has = k in basis[channel]
+            weights.append(2.0 * float(np.sinc(k[0] * w) * np.sinc(k[1] * h)) if has else 0.0)
+            shifts.append(-(k[0] * x + k[1] * y))
+        lines.append(Line(k, (weights[0], weights[1], weights[2]), (shifts[0], shifts[1], shifts[2])))
+    return tuple(lines)
+
+
+def lattice_waves(where: Floats, light: Light, lines: tuple[Line, ...]) -> tuple[Wave, ...]:
+    """The waves of a lattice seen by a camera.
+
+    Args:
+        where: (H, W, 2) lattice coordinates at every pixel of the picture.
+        light: (H, W, 3) the mean light of the lattice, 0 where it is not seen.
+        lines: its spectrum.
+    """
+    steep = _steepness(where)
+    waves = []
+    for line in lines:
+        fine = np.hypot(line.k[0] * steep[0] + line.k[1] * steep[1], line.k[0] * steep[2] + line.k[1] * steep[3])
+        if fine < _FINEST:
+            cycles = where[..., 0] * np.float32(line.k[0]) + where[..., 1] * np.float32(line.k[1])
+            waves.append(Wave(cycles, light, line.weights, line.shifts))
+    return tuple(waves)
+
+
+def _steepness(where: Floats) -> tuple[float, float, float, float]:
+    """The mean slopes du/dx, dv/dx, du/dy, dv/dy of a map."""
+    h, w = where.shape[:2]
+    across = (where[:, -1] - where[:, 0]).mean(0) / (w - 1)
+    down = (where[-1] - where[0]).mean(0) / (h - 1)
+    return float(across[0]), float(across[1]), float(down[0]), float(down[1])
+
+
+def dot_waves(where: Floats, coverage: Plane, effect: Light, angle: float) -> tuple[Wave, ...]:
+    """The waves of a printing screen of round dots for one ink.
+
+    Args:
+        where: (H, W, 2) place on the paper in screen periods, unturned.
+        coverage: (H, W) share of the paper under dots, 0 to 1.
+        effect: (H, W, 3) change of the light per unit of coverage (negative: ink takes light away).
+        angle: of the screen, degrees.
+    """
+    a = np.radians(angle)
+    turn = np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]], np.float32)
+    turned = where @ turn.T
+    steep = _steepness(turned)
+    waves = []
+    for k in ((1, 0), (0, 1), (1, 1), (1, -1)):
+        fine = np.hypot(k[0] * steep[0] + k[1] * steep[1], k[0] * steep[2] + k[1] * steep[3])
+        if fine < _FINEST:
+            strength = _read(_dot_table(k[0] ** 2 + k[1] ** 2), coverage)
+            cycles = turned[..., 0] * np.float32(k[0]) + turned[..., 1] * np.float32(k[1])
+            waves.append(Wave(cycles, -effect * strength[..., None], (-1.0, -1.0, -1.0)))
+    return tuple(waves)
+
+
+def _read(table: Floats, coverage: Plane) -> Plane:
+    steps = np.clip(coverage, 0.0, 1.0) * np.float32(len(table) - 1)
+    return np.take(table, steps.astype(np.uint8))
+
+
+@cache
+def _dot_table(square: int) -> Floats:
+    """Twice the Fourier coefficient of a round dot of coverage a, at |k|^2 = `square`: 2 r J1(2 pi r |k|) / |k|.
+
+    Above one half the paper left free is the dot (the screen's own symmetry).
+    """
+    coverage = np.linspace(0.0, 1.0, 256)
+    radius = np.sqrt(np.minimum(coverage, 1.0 - coverage) / np.pi)
+    sign = np.where(coverage <= 0.5, 1.0, -1.0)
+    norm = float(np.sqrt(square))
+    return (sign * 2.0 * radius * _j1(2 * np.pi * radius * norm) / norm).astype(np.float32)
+
+
+def _j1(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The Bessel function J1 by its integral (Abramowitz & Stegun 9.1.21)."""
+    t = (np.arange(128) + 0.5) * np.pi / 128
+    mean: NDArray[np.float64] = np.cos(t - x[:, None] * np.sin(t)).mean(1)
+    return mean

@@ -1,0 +1,182 @@
+"""A printed photograph: separation into inks, the screen that makes tones of dots, ink on paper.
+
+Colour follows Neugebauer with Demichel's shares (the dots of the inks overlap at random) and the Yule-Nielsen exponent
+for light that spreads in the paper; see Yule, *Principles of color reproduction*. A laser printer or a press screens with
+turned lattices of dots (`halftone`), an ink-jet with error diffusion (Floyd & Steinberg 1976) at its own resolution.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from bonaface.simulate.camera import Wave
+from bonaface.simulate.halftone import dot_waves
+from bonaface.simulate.light import Light, Picture, Plane, clouds, srgb_decode
+from bonaface.simulate.seeds import between, chance
+
+Floats = NDArray[np.float32]
+
+# Reflectance of full cyan, magenta, yellow and black on white paper, linear sRGB. After the coated-paper
+# characterisation FOGRA39 and common ink-jet dyes; the gamut that they span is what a print can show.
+_INKS = {
+    "press": np.array([[0.02, 0.34, 0.77], [0.76, 0.02, 0.20], [0.97, 0.82, 0.03], [0.035, 0.035, 0.04]]),
+    "dye": np.array([[0.05, 0.45, 0.82], [0.80, 0.04, 0.30], [0.98, 0.87, 0.05], [0.025, 0.025, 0.03]]),
+}
+_ANGLES = (15.0, 75.0, 0.0, 45.0)
+_GRID = 17
+
+
+@dataclass(frozen=True)
+class Printer:
+    """A printer, its inks and the paper in it."""
+
+    name: str
+    inks: str = "dye"  # press or dye
+    screen: float = 0.0  # lines an inch of a dot screen; 0: error diffusion
+    dots: float = 600.0  # dots an inch of error diffusion
+    gain: float = 0.10  # dot gain at half coverage
+    grey: float = 0.6  # share of grey that is printed in black
+    white: tuple[float, float, float] = (0.88, 0.88, 0.89)  # of the paper
+    gloss: float = 0.3  # 0 matt to 1 photo paper
+    fibre: float = 0.012  # unevenness of the paper
+    banding: float = 0.008  # unevenness from one pass of the head to the next
+    weak: tuple[float, float, float] = (1.0, 1.0, 1.0)  # cyan, magenta, yellow: below 1 for a tank that runs dry
+
+
+PRINTERS = (
+    Printer("printer-1", "dye", 0.0, 600.0, 0.12, 0.5, (0.90, 0.90, 0.92), 0.85, 0.006, 0.006),
+    Printer("printer-2", "press", 106.0, 600.0, 0.18, 0.8, (0.83, 0.84, 0.87), 0.15, 0.018, 0.004),
+)
+
+
+def draw_printer(rng: np.random.Generator) -> Printer:
+    """A printer of home, office or photo shop, sometimes with a tank that runs dry."""
+    screened = chance(rng, 0.4)
+    base = between(rng, 0.76, 0.93)
+    tone = between(rng, -0.03, 0.04)
+    weak = tuple(between(rng, 0.55, 1.0) if chance(rng, 0.15) else 1.0 for _ in range(3))
+    return Printer(
+        "laser" if screened else "ink-jet",
+        "press" if screened or chance(rng, 0.3) else "dye",
+        between(rng, 60, 150) if screened else 0.0,
+        between(rng, 200, 720),
+        between(rng, 0.02, 0.25),
+        between(rng, 0.2, 1.0),
+        (base - tone, base, base + tone),
+        between(rng, 0.0, 1.0),
+        between(rng, 0.002, 0.03),
+        between(rng, 0.0, 0.03),
+        (weak[0], weak[1], weak[2]),
+    )
+
+
+@dataclass(frozen=True)
+class Print:
+    """A sheet out of the printer: (H, W, 3) reflectance, (H, W, 4) ink coverage in codes, millimetres a pixel."""
+
+    reflectance: Light
+    coverage: NDArray[np.uint8]
+    pitch: float
+    printer: Printer
+
+    def waves(self, where: Floats, light: Light, coverage: Light) -> tuple[Wave, ...]:
+        """The dots of a screen as the camera meets them.
+
+        Args:
+            where: (H, W, 2) place on the sheet in its pixels, for every pixel of the camera's picture.
+            light: (H, W, 3) the light that comes from the sheet there.
+            coverage: (H, W, 4) `self.coverage` there, 0 to 1.
+        """
+        if self.printer.screen == 0.0:
+            return ()
+        periods = where * np.float32(self.pitch * self.printer.screen / 25.4)
+        waves: list[Wave] = []
+        for ink, angle in enumerate(_ANGLES):
+            taken = (1.0 - _INKS[self.printer.inks][ink]).astype(np.float32)
+            share = coverage[..., ink]
+            effect = -light * taken / (1.0 - share[..., None] * taken)
+            waves.extend(dot_waves(periods, share, effect, angle))
+        return tuple(waves)
+
+
+def print_picture(picture: Picture, printer: Printer, width_mm: float, rng: np.random.Generator) -> Print:
+    """Print a picture (H, W, 3) uint8 `width_mm` wide. One pixel stays one pixel, so scale the picture first."""
+    pitch = width_mm / picture.shape[1]
+    coverage = _separated(picture, printer)
+    if printer.screen == 0.0:
+        coverage = _diffused(coverage, max(1, round((printer.dots * pitch / 25.4) ** 2)), rng)
+    inked = np.take(_gain_table(printer.gain), coverage).astype(np.float32)
+    inked *= _bands(picture.shape[0], pitch, printer, rng)
+    white = np.array(printer.white, np.float32)
+    reflectance = white * _neugebauer(inked, _INKS[printer.inks].astype(np.float32))
+    shape = picture.shape[:2]
+    reflectance *= (1.0 + printer.fibre * clouds(shape, max(1.2 / pitch, 1.5), rng, 2))[..., None]
+    return Print(reflectance.astype(np.float32), coverage, pitch, printer)
+
+
+def _neugebauer(coverage: Floats, inks: Floats) -> Light:
+    """Ink coverage (..., 4) -> reflectance (..., 3): the product over the inks of 1 - a (1 - R), n = 1."""
+    out = 1.0 - coverage[..., :1] * (1.0 - inks[0])
+    for ink in range(1, 4):
+        out *= 1.0 - coverage[..., ink : ink + 1] * (1.0 - inks[ink])
+    return out
+
+
+def _separated(picture: Picture, printer: Printer) -> NDArray[np.uint8]:
+    """sRGB codes (H, W, 3) -> ink coverage (H, W, 4) in codes, through the printer's table."""
+    table = _separation(printer.inks, round(printer.grey, 2), tuple(round(w, 2) for w in printer.weak))
+    return np.asarray(Image.fromarray(picture).filter(table))
+
+
+@cache
+def _separation(inks: str, grey: float, weak: tuple[float, ...]) -> ImageFilter.Color3DLUT:
+    """The driver's table: inks whose print comes nearest to the wanted colour, black for a share of the grey."""
+    axis = np.linspace(0, 1, _GRID)
+    blue, green, red = np.meshgrid(axis, axis, axis, indexing="ij")  # Pillow's order: red runs fastest
+    wanted = srgb_decode(np.stack([red, green, blue], -1).reshape(-1, 3))
+    # What the darkest print reflects is black: the whole scale is moved into the gamut's tones.
+    colours = _INKS[inks]
+    wanted = 0.03 + 0.97 * wanted
+    black = grey * np.clip(1.0 - wanted.max(1) ** 0.5, 0, 1)
+    rest = wanted / (1.0 - black[:, None] * (1.0 - colours[3]))
+    amounts = np.zeros((len(wanted), 3))
+    for _ in range(12):
+        for ink in range(3):
+            others = np.prod([1 - amounts[:, [o]] * (1 - colours[o]) for o in range(3) if o != ink], axis=0)
+            best = (1.0 - rest[:, ink] / np.maximum(others[:, ink], 1e-3)) / (1.0 - colours[ink, ink])
+            amounts[:, ink] = np.clip(best, 0.0, 1.0)
+    amounts *= weak
+    table = np.c_[amounts, black].astype(np.float32)
+    return ImageFilter.Color3DLUT(_GRID, table.ravel().tolist(), channels=4, target_mode="CMYK")
+
+
+def _diffused(coverage: NDArray[np.uint8], dots: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Error diffusion: every pixel holds `dots` places for ink, so a whole number of them is filled.
+
+    Full places are set, and the fraction that is left is diffused, which is Floyd & Steinberg's algorithm for the last
+    place.
+    """
+    inks = []
+    for ink in range(4):
+        places = coverage[..., ink].astype(np.float32) * np.float32(dots / 255)
+        full = np.floor(places)
+        fraction = ((places - full) * 255).astype(np.uint8)
+        last = np.asarray(Image.fromarray(fraction).convert("1"), np.float32)
+        inks.append(np.rint((full + last) * np.float32(255 / dots)).astype(np.uint8))
+    return np.stack(inks, -1)
+
+
+@cache
+def _gain_table(gain: float) -> NDArray[np.float32]:
+    a = np.arange(256, dtype=np.float32) / 255
+    return np.clip(a + 4 * gain * a * (1 - a), 0, 1)
+
+
+def _bands(height: int, pitch: float, printer: Printer, rng: np.random.Generator) -> Floats:
+    """What each row gets of its ink, (H, 1, 1): passes of the head, each a few millimetres high, differ a little."""
+    passes = rng.normal(1.0, max(printer.banding, 1e-6), 512).astype(np.float32)
+    at = (np.arange(height) * pitch / 2.1 + 512 * rng.random()).astype(int) % 512
+    return np.minimum(passes[at], 1.02)[:, None, None]

@@ -1,0 +1,95 @@
+"""What comes with a held thing: the body behind it, the hands that hold it, and how large and how cropped it is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bonaface.simulate.dress import draw_outfit, garment
+from bonaface.simulate.flat import Held, Place
+from bonaface.simulate.hands import Layer, draw_skin, hand, skin_layer
+from bonaface.simulate.light import Light, Plane, mix, resize
+from bonaface.simulate.scene import Lighting
+from bonaface.simulate.seeds import between, chance
+from bonaface.simulate.warp import project
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Grip:
+    """How large a photograph is shown, how much of it, and who holds it. Lengths in distances between the eyes shown,
+    but `eyes_mm`, that distance on the paper or the screen in millimetres."""
+
+    eyes_mm: float = 40.0
+    crop: tuple[float, float, float, float] | None = None  # left, top, right, bottom of the eyes' middle
+    margin: float = 0.0  # of white paper
+    hands: int = 0
+    body: bool = False
+
+
+def draw_grip(rng: np.random.Generator, eyes_mm: tuple[float, float], hands: float = 0.5) -> Grip:
+    """A photograph of a size between `eyes_mm`, whole or cropped, with hands in `hands` of the cases."""
+    crop = None
+    if chance(rng, 0.55):
+        crop = (between(rng, 1.3, 2.4), between(rng, 1.5, 2.6), between(rng, 1.3, 2.4), between(rng, 2.1, 3.4))
+    return Grip(
+        between(rng, *eyes_mm), crop,
+        margin=between(rng, 0.03, 0.35) if chance(rng, 0.35) else 0.0,
+        hands=int(rng.integers(1, 3)) if chance(rng, hands) else 0,
+        body=chance(rng, 0.5),
+    )  # fmt: skip
+
+
+def torso(scene: Light, place: Place, lighting: Lighting, grip: Grip, rng: np.random.Generator) -> Light:
+    """Whoever holds the thing stands behind it, mostly cut off by the picture's edge."""
+    if not grip.body:
+        return scene
+    height, width = scene.shape[:2]
+    size = (-(-width // 2), -(-height // 2))
+    life = place.eyes * 63.0 / grip.eyes_mm * between(rng, 0.75, 0.95) / 2  # farther away than the thing
+    x = place.x / 2 + float(rng.normal(0, 0.4)) * life
+    chin = min(place.y / 2 - between(rng, 1.5, 4.0) * life, -0.2 * life)
+    cloth, cover = garment((x, chin), life, 0.75, draw_outfit(rng), size)
+    facing = lighting.on(np.array([[[0.0, 0.0, 1.0]]], np.float32))
+    return mix(scene, resize(cloth, (width, height)) * facing, resize(cover, (width, height)))
+
+
+@dataclass(frozen=True)
+class Covered:
+    """The scene with hands in it (H, W, 3), and what they leave free (H, W)."""
+
+    light: Light
+    free: Plane
+
+
+def in_front(
+    scene: Light, held: Held, place: Place, mm: float, lighting: Lighting, grip: Grip, rng: np.random.Generator
+) -> Covered:
+    """Put the hands in: fingers and arm behind the thing, the thumb before it. `mm` is a millimetre in pixels."""
+    free = np.ones(scene.shape[:2], np.float32)
+    skin, sleeve = draw_skin(rng), draw_skin(rng)
+    size = (scene.shape[1], scene.shape[0])
+    for number in range(grip.hands):
+        edge, inward = _hold_point(held, place, number, rng)
+        arm, back, thumb = hand(edge, inward, mm, sleeve, rng)
+        behind = skin_layer(size, arm + back, skin, lighting, rng)
+        hidden = behind.alpha * (1.0 - held.alpha)
+        front = skin_layer(size, thumb, skin, lighting, rng)
+        scene = mix(mix(scene, behind.light, hidden), front.light, front.alpha)
+        free = free * (1.0 - front.alpha)
+    return Covered(scene, free)
+
+
+def _hold_point(held: Held, place: Place, number: int, rng: np.random.Generator) -> tuple[tuple[float, float], float]:
+    """A point on the thing's border and the direction inwards (radians): below, at the sides, sometimes above."""
+    rows, columns = np.nonzero((held.near > -1.0) & (held.near < 1.5))
+    side = (1.0 if number % 2 else -1.0) if rng.random() < 0.8 else float(rng.normal(0, 0.5))
+    down = float(rng.choice([between(rng, 0.6, 1.6), between(rng, -0.3, 0.6), -1.4], p=[0.55, 0.35, 0.10]))
+    goal = np.array([place.x + side * 2.2 * place.eyes, place.y + 0.4 * place.eyes + down * 2.0 * place.eyes])
+    if len(rows) == 0:
+        # The border is outside the picture: so is the hand.
+        return (float(goal[0] + side * 9e3), float(goal[1])), 0.0
+    nearest = int(np.argmin((columns - goal[0]) ** 2 + (rows - goal[1]) ** 2))
+    x, y = float(columns[nearest]), float(rows[nearest])
+    return (x, y), float(np.arctan2(place.y + 0.5 * place.eyes - y, place.x - x))

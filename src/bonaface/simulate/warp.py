@@ -1,0 +1,117 @@
+"""Where things land: homographies, thin-plate splines, and reading a picture at moved places.
+
+Points are (N, 2) as (x, y) in pixels, a pixel's centre at whole numbers. A *map* is (H, W, 2): for every output pixel
+the place in the source.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bonaface.simulate.light import resize
+
+Points = NDArray[np.float64]
+Map = NDArray[np.float32]
+
+
+def homography(source: Points, target: Points) -> NDArray[np.float64]:
+    """The 3 x 3 matrix that takes four source points (4, 2) to four target points (Hartley & Zisserman, 4.1)."""
+    rows = []
+    for (x, y), (u, v) in zip(source, target, strict=True):
+        rows.append([x, y, 1, 0, 0, 0, -u * x, -u * y, u])
+        rows.append([0, 0, 0, x, y, 1, -v * x, -v * y, v])
+    system = np.array(rows)
+    solved = np.linalg.solve(system[:, :8], system[:, 8])
+    return np.append(solved, 1.0).reshape(3, 3)
+
+
+def project(matrix: NDArray[np.float64], points: Points) -> Points:
+    """Points (N, 2) through a homography."""
+    raised = np.c_[points, np.ones(len(points))] @ matrix.T
+    return raised[:, :2] / raised[:, 2:]
+
+
+def projective_map(matrix: NDArray[np.float64], size: tuple[int, int]) -> Map:
+    """The map of size (width, height) that reads the source at `matrix` applied to each output pixel."""
+    width, height = size
+    x = np.arange(width, dtype=np.float32)[None, :]
+    y = np.arange(height, dtype=np.float32)[:, None]
+    m = matrix.astype(np.float32)
+    depth = m[2, 0] * x + m[2, 1] * y + m[2, 2]
+    where = np.empty((height, width, 2), np.float32)
+    where[..., 0] = (m[0, 0] * x + m[0, 1] * y + m[0, 2]) / depth
+    where[..., 1] = (m[1, 0] * x + m[1, 1] * y + m[1, 2]) / depth
+    return where
+
+
+def similarity(source: Points, target: Points) -> NDArray[np.float64]:
+    """The 3 x 3 matrix of the least-squares turn, scale and shift from source to target points (Umeyama 1991)."""
+    a, b = source - source.mean(0), target - target.mean(0)
+    power = float((a * a).sum())
+    cos, sin = float((a * b).sum()) / power, float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()) / power
+    matrix = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+    matrix[:2, 2] = target.mean(0) - matrix[:2, :2] @ source.mean(0)
+    return matrix
+
+
+def sample(image: NDArray[np.float32], where: Map) -> NDArray[np.float32]:
+    """`image` (H, W) or (H, W, C) read bilinearly at `where` (h, w, 2); beyond the border the border repeats."""
+    height, width = image.shape[:2]
+    x = np.clip(where[..., 0], 0.0, width - 1.001)
+    y = np.clip(where[..., 1], 0.0, height - 1.001)
+    column, row = x.astype(np.int32), y.astype(np.int32)
+    x -= column
+    y -= row
+    first = row * width + column
+    flat = image.reshape(height * width, -1)
+    right, below = x[..., None], y[..., None]
+    upper = _between(flat[first], flat[first + 1], right)
+    lower = _between(flat[first + width], flat[first + width + 1], right)
+    read = _between(upper, lower, below)
+    return read[..., 0] if image.ndim == 2 else read
+
+
+def _between(a: NDArray[np.float32], b: NDArray[np.float32], t: NDArray[np.float32]) -> NDArray[np.float32]:
+    b -= a
+    b *= t
+    b += a
+    return b
+
+
+class Spline:
+    """A thin-plate spline from source to target points (Bookstein, PAMI 11, 1989), softened by `stiffness`.
+
+    Raises:
+        numpy.linalg.LinAlgError: the source points are all on one line, or two of them coincide without stiffness.
+    """
+
+    def __init__(self, source: Points, target: Points, stiffness: float = 0.0) -> None:
+        count = len(source)
+        system = np.zeros((count + 3, count + 3))
+        system[:count, :count] = _radial(source, source) + stiffness * np.eye(count)
+        system[:count, count:] = np.c_[np.ones(count), source]
+        system[count:, :count] = system[:count, count:].T
+        wanted = np.r_[target, np.zeros((3, 2))]
+        self._source = source
+        self._weights = np.linalg.solve(system, wanted)
+
+    def __call__(self, points: Points) -> Points:
+        """Points (N, 2) moved."""
+        count = len(self._source)
+        smooth = np.c_[np.ones(len(points)), points] @ self._weights[count:]
+        moved: Points = _radial(points, self._source) @ self._weights[:count] + smooth
+        return moved
+
+    def map(self, size: tuple[int, int], step: int = 8) -> Map:
+        """The map of `size` = (width, height), exact on a grid of `step` pixels and linear between."""
+        width, height = size
+        columns, rows = -(-width // step) + 2, -(-height // step) + 2
+        # Cell i of the grid covers the pixels from (i - 1) * step on: one cell more on each side, since a resize
+        # repeats the outermost half cell.
+        x, y = np.meshgrid((np.arange(columns) - 0.5) * step - 0.5, (np.arange(rows) - 0.5) * step - 0.5)
+        nodes = self(np.c_[x.ravel(), y.ravel()]).reshape(rows, columns, 2).astype(np.float32)
+        return resize(nodes, (columns * step, rows * step))[step : step + height, step : step + width]
+
+
+def _radial(a: Points, b: Points) -> NDArray[np.float64]:
+    square = ((a[:, None] - b[None]) ** 2).sum(-1)
+    return square * np.log(np.maximum(square, 1e-12))
