@@ -4,7 +4,7 @@ A module is imported when its set is asked for; nothing is opened or downloaded 
 called.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +15,17 @@ from bonaface.data.protocols import Protocol
 from bonaface.data.table import PresentationTable
 
 # `oulu-npu` is the module `oulu_npu`
-_NAMES = ("folder", "nuaa")
+_NAMES = (
+    "casia-fasd",
+    "celeba-spoof",
+    "folder",
+    "msu-mfsd",
+    "nuaa",
+    "oulu-npu",
+    "replay-attack",
+    "replay-mobile",
+    "siw",
+)
 
 Box = tuple[float, float, float, float]
 
@@ -27,7 +37,8 @@ class Dataset:
     `reference` is the paper, `layout` one or two lines for a person who looks for the right folder.
     `read(root)` lists the presentations without opening a picture or video; it raises `InputError` naming
     what is missing. `boxes(root, row)`, where the set comes with face boxes, gives them by frame index as
-    (x0, y0, x1, y1) in the upright frame's pixels; frames without one are left out.
+    (x0, y0, x1, y1) in the upright frame's pixels; frames without one are left out. `expected(root)`, where it
+    is known, gives the paths that the complete set has.
     """
 
     name: str
@@ -37,6 +48,7 @@ class Dataset:
     read: Callable[[Path], PresentationTable]
     protocols: tuple[Protocol, ...]
     boxes: Callable[[Path, Presentation], Mapping[int, Box]] | None = None
+    expected: Callable[[Path], Iterable[str]] | None = None
 
 
 def dataset_names() -> tuple[str, ...]:

@@ -1,0 +1,210 @@
+"""OULU-NPU (Boulkenafet et al., FG 2017): six phones, three sessions, two printers and two displays.
+
+The four protocols follow from the files' names. Where the set's own lists (`Protocols`) are there, they are
+compared with what follows, and a difference is an error.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import product
+from pathlib import Path
+
+from bonaface.core.errors import InputError
+from bonaface.core.records import Presentation
+from bonaface.data.datasets import Box, Dataset
+from bonaface.data.layout import make_row, numbers_in, read_layout
+from bonaface.data.protocols import Counts, Protocol, Published, Rows, split_rows
+from bonaface.data.table import PresentationTable, name_some
+
+# folder: split, users, beginning of its lists' names
+_FOLDERS = {
+    "Train_files": ("train", range(1, 21), "Train"),
+    "Dev_files": ("dev", range(21, 36), "Dev"),
+    "Test_files": ("test", range(36, 56), "Test"),
+}
+_SPECIES = {"1": "", "2": "print-1", "3": "print-2", "4": "display-1", "5": "display-2"}
+_PHONES = ("1", "2", "3", "4", "5", "6")  # and the folds of protocols 3 and 4: the phone kept for the test
+_PATH = re.compile(
+    rf"(?P<folder>{'|'.join(_FOLDERS)})/"
+    r"(?P<phone>[1-6])_(?P<session>[1-3])_(?P<user>[0-9]{2})_(?P<file>[1-5])\.avi"
+)
+_LINE = re.compile(r"(?P<kind>\+1|-1|-2)\s*,\s*(?P<name>\S+)")
+_KINDS = {"": "+1", "print": "-1", "display": "-2"}
+
+# How far RetinaFace's box reaches from the middle between the eyes, in distances between them (the median of
+# 70 frontal portraits, spread 0.1).
+_ASIDE, _ABOVE, _BELOW = 1.08, 1.22, 1.81
+
+
+def read(root: Path) -> PresentationTable:
+    """List the videos below `root`, by folder and name; none is opened.
+
+    `sample_id` is the video's name, as in the set's lists; `device` is the phone's number, `session` the
+    session's. What is missing of the 4,950 videos is said in the notes.
+
+    Raises:
+        InputError: no folder of the set is there, or one of its lists differs from the published protocol.
+    """
+    _check_lists(root)
+    return read_layout(
+        "oulu-npu",
+        root,
+        tuple(_FOLDERS),
+        (".avi",),
+        parse,
+        expected=_expected(root),
+        counts={"train": (360, 1440), "dev": (270, 1080), "test": (360, 1440)},
+    )
+
+
+def parse(path: str) -> Presentation | None:
+    """The row of ``Train_files/P_S_UU_F.avi``; None if the path is of another form."""
+    match = _PATH.fullmatch(path)
+    return _row(**match.groupdict()) if match else None
+
+
+def boxes(root: Path, row: Presentation) -> Mapping[int, Box]:
+    """Boxes around the eyes that the set marks in every frame (``frame,xR,yR,xL,yL`` beside each video)."""
+    found = {}
+    for _, numbers in numbers_in((root / row.path).with_suffix(".txt"), 5):
+        frame, x1, y1, x2, y2 = numbers[:5]
+        distance = abs(x2 - x1)
+        if distance > 0:
+            middle_x, middle_y = (x1 + x2) / 2, (y1 + y2) / 2
+            found[int(frame)] = (
+                middle_x - _ASIDE * distance,
+                middle_y - _ABOVE * distance,
+                middle_x + _ASIDE * distance,
+                middle_y + _BELOW * distance,
+            )
+    return found
+
+
+def _row(folder: str, phone: str, session: str, user: str, file: str) -> Presentation:
+    name, species = f"{phone}_{session}_{user}_{file}", _SPECIES[file]
+    return make_row(
+        f"{folder}/{name}.avi",
+        species,
+        sample_id=name,
+        subject=user,
+        session=session,
+        device=phone,
+        split=_FOLDERS[folder][0],
+    )
+
+
+def _complete() -> list[Presentation]:
+    """The rows of the complete set."""
+    return [
+        _row(folder, phone, session, f"{user:02d}", file)
+        for folder, (_, users, _) in _FOLDERS.items()
+        for phone, session, user, file in product(_PHONES, "123", users, _SPECIES)
+    ]
+
+
+def _expected(_root: Path) -> Iterator[str]:
+    return (row.path for row in _complete())
+
+
+def _check_lists(root: Path) -> None:
+    """Compare the set's own lists, where they are there, with the protocols' rows of the complete set."""
+    if not (root / "Protocols").is_dir():
+        return
+    table = PresentationTable("oulu-npu", tuple(_complete()))
+    for protocol in DATASET.protocols:
+        for fold in protocol.folds:
+            split = split_rows(table, protocol, fold)
+            for folder, rows in zip(_FOLDERS, (split.train, split.dev, split.test), strict=True):
+                name = _FOLDERS[folder][2] + (f"_{fold}" if fold else "")
+                path = root / "Protocols" / f"Protocol_{protocol.name}" / f"{name}.txt"
+                if path.is_file():
+                    _compare(path, [table.rows[i] for i in rows])
+
+
+def _compare(path: Path, rows: list[Presentation]) -> None:
+    wanted = {row.sample_id: _KINDS[row.species.partition("-")[0]] for row in rows}
+    listed = dict(_listed(path))
+    differences = {
+        "lists what the published protocol does not": listed.keys() - wanted.keys(),
+        "lacks": wanted.keys() - listed.keys(),
+        "has another label for": {name for name in listed if wanted.get(name, listed[name]) != listed[name]},
+    }
+    says = [f"{what}: {name_some(sorted(names))}" for what, names in differences.items() if names]
+    if says:
+        raise InputError(
+            f"{path}: this list {'; it '.join(says)}. Put the set's own list there, or remove it"
+        )
+
+
+def _listed(path: Path) -> Iterator[tuple[str, str]]:
+    """(name, label as written) of each line of a list."""
+    for number, text in enumerate(path.read_text(encoding="latin-1").splitlines(), start=1):
+        match = _LINE.fullmatch(text.strip())
+        if match:
+            yield match["name"], match["kind"]
+        elif text.strip():
+            raise InputError(f"{path}, line {number}: expected a line like +1,1_1_01_1, got {text.strip()!r}")
+
+
+def _split(name: str, **columns: tuple[str, ...]) -> Rows:
+    return Rows(split=(name,), **columns)
+
+
+_SEEN, _UNSEEN = ("", "print-1", "display-1"), ("", "print-2", "display-2")
+_EARLY, _LATE = ("1", "2"), ("3",)
+_OTHERS, _KEPT = ("!{fold}",), ("{fold}",)
+
+DATASET = Dataset(
+    name="oulu-npu",
+    title="OULU-NPU mobile face presentation attack database",
+    reference="Boulkenafet, Komulainen, Li, Feng, Hadid: OULU-NPU: a mobile face presentation attack database with "
+    "real-world variations, FG 2017",
+    layout="Train_files, Dev_files and Test_files with P_S_UU_F.avi and .txt, and Protocols if you have it",
+    read=read,
+    boxes=boxes,
+    expected=_expected,
+    protocols=(
+        Protocol(
+            name="1",
+            description="unseen session (light and background): sessions 1 and 2 train, 3 tests",
+            splits=Published(
+                train=_split("train", session=_EARLY),
+                dev=_split("dev", session=_EARLY),
+                test=_split("test", session=_LATE),
+            ),
+            counts=Counts(train=(240, 960), dev=(180, 720), test=(120, 480)),
+        ),
+        Protocol(
+            name="2",
+            description="unseen instrument: printer 1 and display 1 train, printer 2 and display 2 test",
+            splits=Published(
+                train=_split("train", species=_SEEN),
+                dev=_split("dev", species=_SEEN),
+                test=_split("test", species=_UNSEEN),
+            ),
+            counts=Counts(train=(360, 720), dev=(270, 540), test=(360, 720)),
+        ),
+        Protocol(
+            name="3",
+            description="unseen phone: fold k trains on every phone but k and tests on k",
+            splits=Published(
+                train=_split("train", device=_OTHERS),
+                dev=_split("dev", device=_OTHERS),
+                test=_split("test", device=_KEPT),
+            ),
+            folds=_PHONES,
+            counts=Counts(train=(300, 1200), dev=(225, 900), test=(60, 240)),
+        ),
+        Protocol(
+            name="4",
+            description="unseen session, instrument and phone: fold k tests on phone k",
+            splits=Published(
+                train=_split("train", session=_EARLY, species=_SEEN, device=_OTHERS),
+                dev=_split("dev", session=_EARLY, species=_SEEN, device=_OTHERS),
+                test=_split("test", session=_LATE, species=_UNSEEN, device=_KEPT),
+            ),
+            folds=_PHONES,
+            counts=Counts(train=(200, 400), dev=(150, 300), test=(20, 40)),
+        ),
+    ),
+)
