@@ -100,26 +100,47 @@ def do(cell: Cell, store: Path, runs: Path, cores: "SimpleQueue[int]") -> bool:
     return True
 
 
+HEADER = (
+    "| protocol | crop | model | preset | APCER | BPCER | ACER (95 %) | EER (95 %) | AUC | no response | epochs "
+    "| minutes |\n"
+    "|---|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"
+)
+
+
 def line(cell: Cell, run: Path) -> str:
-    """The cell's row of the table."""
+    """The cell's row of the table: pooled attacks, at the bundle's own threshold."""
     report = json.loads(cell.report(run).read_text())
-    card = json.loads((run / "bundle" / "bundle.json").read_text())
-    fold = report["folds"][0]
-    figures = {name: shown(value) for name, value in fold["test"].items() if isinstance(value, dict)}
-    minutes = card["provenance"]["training_seconds"] / 60
+    provenance = json.loads((run / "bundle" / "bundle.json").read_text())["provenance"]
+    test = report["folds"][0]["test"]
+    silent = round(test["apnrr"]["errors"] + test["bpnrr"]["errors"])
     columns = [cell.protocol + (f" {cell.fold}" if cell.fold else ""), cell.crop, cell.model, cell.preset]
-    columns += [figures.get(name, "") for name in ("apcer", "bpcer", "acer", "eer", "auc")]
-    return f"| {' | '.join(columns)} | {minutes:.1f} |"
+    columns += [counted(test["errors"]["apcer"]), counted(test["errors"]["bpcer"])]
+    columns += [
+        between(test["hter"]),
+        between(test["ranking"]["eer"]),
+        f"{test['ranking']['auc']:.3f}",
+        str(silent),
+    ]
+    columns += [str(provenance["settings"]["preset"]["epochs"]), f"{provenance['training_seconds'] / 60:.1f}"]
+    return f"| {' | '.join(columns)} |"
 
 
-def shown(figure: dict[str, Any]) -> str:
-    """A figure in per cent with its interval."""
-    return str(figure)
+def counted(rate: dict[str, Any]) -> str:
+    """A rate in per cent with its numerator and denominator."""
+    return f"{100 * rate['value']:.1f} ({rate['errors']}/{rate['total']})"
+
+
+def between(figure: dict[str, Any]) -> str:
+    """A figure in per cent with its interval over subjects."""
+    low, high = (100 * figure["interval"][end] for end in ("low", "high"))
+    return f"{100 * figure['value']:.1f} ({low:.1f} to {high:.1f})"
 
 
 def main() -> int:
     """Do what is to be done, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("store", type=Path)
     parser.add_argument("runs", type=Path)
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
@@ -130,6 +151,7 @@ def main() -> int:
         cores.put(core)
     with ThreadPoolExecutor(given.jobs) as pool:
         fine = list(pool.map(lambda cell: do(cell, given.store, given.runs, cores), cells()))
+    print(HEADER)
     for cell, well in zip(cells(), fine, strict=True):
         if well:
             print(line(cell, given.runs / cell.name))

@@ -83,7 +83,7 @@ def train(
     module = PadModule(network, settings)
     logger = (TensorBoardLogger if tensorboard else CSVLogger)(run, "logs", version="")
     with _quiet():
-        trainer = _trainer(settings, run, [keeper, RandomState(), Report(say)], logger)
+        trainer = run_trainer(settings, run, [keeper, RandomState(), Report(say)], logger)
         trainer.fit(module, data, ckpt_path=last if last.is_file() else None, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
@@ -94,7 +94,7 @@ def train(
     return run / "bundle"
 
 
-def _trainer(
+def run_trainer(
     settings: RunSettings, run: Path, callbacks: Sequence[Callback], logger: Logger
 ) -> lightning.Trainer:
     together = settings.devices * settings.nodes > 1

@@ -1,0 +1,151 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from bonaface.cli import main as program
+from bonaface.core.errors import InputError
+from bonaface.inference.bundle import Bundle
+
+
+def bonaface(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bonaface.cli.main", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_check_says_what_it_found_and_exits_by_it(run: Path, faces_root: Path) -> None:
+    picture, nobody = faces_root / "bonafide/person-0/0.png", faces_root / "bonafide/person-0/nobody.png"
+    real = bonaface("check", picture, "--model", run, "--threshold", "0")
+    assert (real.returncode, real.stderr) == (0, "")
+    assert real.stdout.startswith(f"{picture}: bona fide, score 0.")
+    attack = bonaface("check", nobody, picture, "--model", run, "--threshold", "1")
+    assert attack.returncode == 1
+    assert f"{nobody}: no response (no face)" in attack.stdout
+    silent = bonaface("check", nobody, picture, "--model", run, "--threshold", "0")
+    assert silent.returncode == 3
+
+
+def test_check_takes_folders_and_prints_a_json_object_a_line(run: Path, faces_root: Path) -> None:
+    done = bonaface("check", faces_root / "attack", "--model", run, "--json")
+    verdicts = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(verdicts) == 20
+    threshold = Bundle.open(run).card.threshold("feature_map", "frame")
+    assert all((v["decision"] == "bona fide") == (v["score"] >= threshold) for v in verdicts)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ["check", "nowhere.jpg", "--model", "{run}"],
+            "nowhere.jpg: no such file or folder; nothing was checked",
+        ),
+        (["check", "{faces}", "--model", "nowhere"], "nowhere: does not exist"),
+        (
+            ["check", "{faces}", "--model", "{run}", "--backend", "tpu"],
+            "unknown backend 'tpu'. Known: onnx, torch.",
+        ),
+        (["check", "{faces}", "--model", "{run}", "--output", "depth"], "Known: binary, feature_map."),
+        (
+            ["check", "{faces}", "--model", "{run}", "--threshold", "7"],
+            "a threshold lies in [0, 1] as scores do, got 7.0",
+        ),
+        (
+            ["evaluate", "{run}", "--data", "{store}", "--protocol", "grandtest"],
+            "unknown protocol 'grandtest'",
+        ),
+        (["evaluate", "{run}", "--data", "{run}", "--protocol", "split"], "expected a crop store"),
+        (["train", "bi-fas", "--out", "x"], "expected --data STORE and --protocol NAME"),
+        (
+            ["train", "bi-fass", "--data", "{store}", "--protocol", "split", "--out", "x"],
+            "Did you mean 'bi-fas'?",
+        ),
+        (["train", "--resume", "--out", "nowhere"], "nowhere/run.json: expected the settings of a run"),
+        (["train"], "expected a model's name"),
+        (["models", "resnet"], "unknown model 'resnet'"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    arguments: list[str], sentence: str, run: Path, faces_root: Path, store: Path
+) -> None:
+    done = bonaface(*(text.format(run=run, faces=faces_root, store=store) for text in arguments))
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert done.stderr.startswith("bonaface: ")
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_usage_errors_exit_with_2_too() -> None:
+    assert bonaface("check").returncode == 2
+    assert bonaface("fly").returncode == 2
+
+
+def test_an_error_of_the_programs_own_is_4_and_never_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(program, "app", broken)
+    with pytest.raises(SystemExit) as left:
+        program.main()
+    assert left.value.code == 4
+    assert "an error of the program's own" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_said_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(program, "app", interrupted)
+    with pytest.raises(SystemExit) as left:
+        program.main()
+    assert left.value.code == 130
+    assert capsys.readouterr().err == "bonaface: stopped; what was done is kept\n"
+
+
+def test_an_error_that_can_be_mended_keeps_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing() -> None:
+        raise InputError("no")
+
+    monkeypatch.setattr(program, "app", refusing)
+    with pytest.raises(SystemExit) as left:
+        program.main()
+    assert left.value.code == 2
+
+
+def test_models_lists_every_model_and_shows_one_in_full() -> None:
+    listed = bonaface("models")
+    assert listed.returncode == 0
+    for name in ("deep-pix-bis", "a-deep-pix-bis", "bi-fas", "bi-fas-s"):
+        assert name in listed.stdout
+    one = bonaface("models", "a-deep-pix-bis").stdout
+    assert "preset scaled" in one
+    assert "lr = 0.001" in one
+    assert "margin = 0.5" in one
+
+
+def test_version_and_help() -> None:
+    assert bonaface("--version").stdout.startswith("bonaface 0.")
+    shown = bonaface("train", "--help").stdout
+    assert "--resume" in shown
+
+
+def test_a_picture_with_the_alpha_and_the_orientation_of_a_phone_is_checked(
+    run: Path, tmp_path: Path
+) -> None:
+    from bonaface.testing.portrait import drawn_portrait
+
+    upright = Image.fromarray(drawn_portrait(256, 3))
+    upright.save(tmp_path / "upright.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees clockwise to show
+    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "phone.png", exif=exif)
+    done = bonaface("check", tmp_path / "upright.png", tmp_path / "phone.png", "--model", run, "--json")
+    first, second = (json.loads(line) for line in done.stdout.splitlines())
+    assert first["score"] == second["score"]
