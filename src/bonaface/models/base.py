@@ -89,7 +89,8 @@ class PadModel(nn.Module, ABC):
 
     def inference_module(self) -> "InferenceModule":
         """A copy in eval mode without the training parts that returns plain tensors, for export and serving."""
-        return InferenceModule(deepcopy(self).drop_training_parts().eval())
+        module = InferenceModule(deepcopy(self).drop_training_parts())
+        return module.eval()
 
     def drop_training_parts(self) -> Self:
         """Remove the modules that only the loss needs (for good); returns the model."""

@@ -185,28 +185,27 @@ class BiFas(PadModel):
     def forward_head(self, features: Features) -> Output:
         """Pixel probabilities of each level and z (eq. 9, 10)."""
         logits = {name: self._pixel_logits(name, level) for name, level in features.items()}
-        maps = {name: torch.sigmoid(values).mean(1) for name, values in logits.items()}  # (B, h, w)
+        scale = self.scale if self.cosines else 1.0
+        maps = {name: torch.sigmoid(scale * values).mean(1) for name, values in logits.items()}  # (B, h, w)
         z = torch.stack([pixels.mean((1, 2)) for pixels in maps.values()]).mean(0)  # (B,)
         return Output(scores={"pyramid": z}, maps=maps, logits=logits, embeddings=dict(features))
 
     def _pixel_logits(self, name: str, level: Tensor) -> Tensor:
-        """(B, 64, h, w) -> what the sigmoid is taken of: the level itself, or (B, 1, h, w) scaled cosines."""
+        """(B, 64, h, w) -> what the sigmoid is taken of: the level itself, or (B, 1, h, w) cosines."""
         if not self.cosines:
             return level.float()
         cosine: Tensor = self.cosines[name](level)
-        return self.scale * cosine[:, None]
+        return cosine[:, None]
 
     def loss(self, output: Output, labels: Tensor, images: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
         """BCE of z (eq. 11), or the mean A-BCE of the pixels of each level: "total" and "bce" or "a-bce"."""
         if self.cosines:
-            losses = [self._angular_bce(values, labels) for values in output.logits.values()]
+            settings = (self.margin, self.scale, self.literal)
+            losses = [angular_bce(cosine, labels, *settings).mean() for cosine in output.logits.values()]
             value = torch.stack(losses).mean()
             return {"total": value, "a-bce": value}
         value = mean_probability_bce(list(output.logits.values()), labels).mean()
         return {"total": value, "bce": value}
-
-    def _angular_bce(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return angular_bce(logits / self.scale, labels, self.margin, self.scale, self.literal).mean()
 
 
 @register(paper=_PAPER, link=_LINK, presets=_presets("bi-fas-s", literal={"raw": True}))

@@ -1,0 +1,244 @@
+"""What every registered model promises, whatever paper it comes from.
+
+A new model is tested the day it is registered: the cases are all presets of all names in the registry, each built
+small. A model that is not worth building at `SIZE`, or whose options must differ, gets an entry in `SMALL`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from bonaface.models import Output, PadModel, create_model, default_preset, model_names, presets
+
+SIZE = 64
+TINY_BACKBONE = "random:test_efficientnet"  # timm's smallest with every stride, 0.08 M parameters
+
+SMALL: dict[str, dict[str, Any]] = {"bi-fas-s": {"spectrum_size": 32}}
+STEPS = 60
+AUXILIARY_TERMS = {"spectrum"}  # loss terms of training branches: each must fall by half within `STEPS`
+
+
+@dataclass(frozen=True)
+class Case:
+    """One model with one preset's options, small enough to be trained in a test."""
+
+    model: str
+    preset: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def build(self, size: int = SIZE) -> PadModel:
+        backbone = TINY_BACKBONE if default_preset(self.model).backbone else None
+        torch.manual_seed(0)
+        return create_model(self.model, backbone=backbone, size=size, **self.options)
+
+
+def all_cases() -> list[Case]:
+    """One case for each set of options that a preset of any model has."""
+    cases: list[Case] = []
+    for model in model_names():
+        for preset in presets(model).values():
+            options = {**SMALL.get(model, {}), **preset.options}
+            if not any(case.model == model and case.options == options for case in cases):
+                cases.append(Case(model, preset.name, options))
+    return cases
+
+
+CASES = all_cases()
+
+
+@pytest.fixture(params=CASES, ids=lambda case: f"{case.model}:{case.preset}", scope="module")
+def case(request: pytest.FixtureRequest) -> Case:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def pictures() -> torch.Tensor:
+    """Eight normalised pictures without a cue that separates the classes: to tell them apart is to know them."""
+    coarse = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    return torch.nn.functional.interpolate(coarse, size=(SIZE, SIZE), mode="bilinear")
+
+
+@pytest.fixture(scope="module")
+def labels() -> torch.Tensor:
+    return torch.tensor([1, 0, 0, 1, 1, 0, 1, 0])
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model that has seen the eight pictures until it knew them, and its losses at each step."""
+
+    model: PadModel
+    losses: list[dict[str, float]]
+
+
+@pytest.fixture(scope="module")
+def trained(case: Case, pictures: torch.Tensor, labels: torch.Tensor) -> Trained:
+    model = case.build().train()
+    optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(STEPS):
+        optimiser.zero_grad()
+        terms = model.loss(model(pictures), labels, pictures)
+        terms["total"].backward()
+        optimiser.step()
+        losses.append({name: value.item() for name, value in terms.items()})
+    settle(model, pictures)
+    return Trained(model.eval(), losses)
+
+
+def settle(model: PadModel, pictures: torch.Tensor) -> None:
+    """Estimate the running statistics of batch normalisation on the pictures, as training does before a bundle."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.reset_running_stats()
+            module.momentum = None
+    with torch.no_grad():
+        model(pictures)
+
+
+def predict(model: PadModel, pictures: torch.Tensor) -> Output:
+    with torch.no_grad():
+        return model(pictures)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_output_has_the_promised_names_shapes_and_ranges(case, pictures, training):
+    model = case.build().train(training)
+    output = predict(model, pictures)
+    assert isinstance(output, Output)
+    assert model.score_names
+    assert tuple(output.scores) == model.score_names
+    assert tuple(output.maps) == model.map_names
+    assert len(set(model.output_names)) == len(model.output_names) == len(output.scores) + len(output.maps)
+    for score in output.scores.values():
+        assert score.shape == (8,)
+    for pixels in output.maps.values():
+        assert pixels.ndim == 3
+        assert len(pixels) == 8
+    for value in (*output.scores.values(), *output.maps.values()):
+        assert value.dtype == torch.float32
+        assert 0 <= value.min() <= value.max() <= 1
+    assert training or output.auxiliary == {}
+
+
+def test_loss_is_a_mean_over_the_batch_with_its_terms(case, pictures, labels):
+    model = case.build().eval()
+    terms = model.loss(predict(model, pictures), labels, pictures)
+    twice = model.loss(
+        predict(model, pictures.repeat(2, 1, 1, 1)), labels.repeat(2), pictures.repeat(2, 1, 1, 1)
+    )
+    assert len(terms) >= 2
+    for name, value in terms.items():
+        assert value.shape == ()
+        assert value.dtype == torch.float32
+        torch.testing.assert_close(twice[name], value, msg=name)
+    assert torch.equal(
+        model.loss(predict(model, pictures), labels.float(), pictures)["total"], terms["total"]
+    )
+
+
+def test_every_parameter_gets_a_finite_gradient(case, pictures, labels):
+    """A parameter without a gradient is a layer that nothing uses, and stops training over several devices."""
+    model = case.build().train()
+    model.loss(model(pictures), labels, pictures)["total"].backward()
+    parameters = dict(model.named_parameters())
+    assert [name for name, p in parameters.items() if p.grad is None] == []
+    assert [name for name, p in parameters.items() if not p.grad.isfinite().all()] == []
+    assert any(p.grad.ne(0).any() for name, p in parameters.items() if "backbone" in name)
+
+
+def test_mixed_precision_keeps_scores_and_losses_in_float32(case, pictures, labels):
+    model = case.build().train()
+    with torch.autocast("cpu", torch.bfloat16):
+        output = model(pictures)
+        terms = model.loss(output, labels, pictures)
+    terms["total"].backward()
+    assert {t.dtype for t in (*output.scores.values(), *output.maps.values(), *terms.values())} == {
+        torch.float32
+    }
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_eight_pictures_are_learned_by_heart(trained, pictures, labels):
+    first, last = trained.losses[0], trained.losses[-1]
+    assert last["total"] < 0.75 * first["total"]
+    for name, score in predict(trained.model, pictures).scores.items():
+        assert score[labels == 1].min() > score[labels == 0].max() + 0.05, name
+    for name in AUXILIARY_TERMS & first.keys():
+        assert last[name] < 0.5 * first[name], name
+
+
+def test_a_picture_scores_the_same_alone_and_in_a_batch(trained, pictures):
+    together = predict(trained.model, pictures)
+    for i in range(len(pictures)):
+        alone = predict(trained.model, pictures[i : i + 1])
+        for name in trained.model.score_names:
+            torch.testing.assert_close(
+                alone.scores[name], together.scores[name][i : i + 1], rtol=0, atol=2e-6
+            )
+
+
+def test_saved_and_loaded_weights_give_the_same_scores_without_training_parts(
+    case, trained, pictures, tmp_path
+):
+    path = tmp_path / "weights.safetensors"
+    save_file(trained.model.inference_state_dict(), path)
+    fresh = case.build()
+    with torch.no_grad():
+        for parameter in fresh.parameters():
+            parameter.add_(1.0)
+    fresh.load_inference_state_dict(load_file(path))
+    expected, given = predict(trained.model, pictures), predict(fresh.eval(), pictures)
+    for name in trained.model.score_names:
+        assert torch.equal(given.scores[name], expected.scores[name])
+    for name in trained.model.map_names:
+        assert torch.equal(given.maps[name], expected.maps[name])
+    parts = trained.model.training_parts
+    assert not any(key.split(".")[0] in parts for key in (*load_file(path), *fresh.state_dict()))
+
+
+def test_the_inference_module_gives_the_same_numbers_as_plain_tensors(trained, pictures):
+    module = trained.model.inference_module()
+    with torch.no_grad():
+        values = dict(zip(module.output_names, module(pictures), strict=True))
+    output = predict(trained.model, pictures)
+    assert tuple(values) == trained.model.output_names
+    for name, value in {**output.scores, **output.maps}.items():
+        assert torch.equal(values[name], value)
+
+
+def test_training_goes_on_from_a_whole_state_dict(case, trained, pictures, labels):
+    other = case.build()
+    other.load_state_dict(trained.model.state_dict())
+    expected, given = (
+        model.eval().loss(predict(model, pictures), labels, pictures)["total"]
+        for model in (trained.model, other)
+    )
+    assert torch.equal(given, expected)
+
+
+def test_another_input_size(case):
+    model = case.build(size=96)
+    assert model.input_size == 96
+    coarse, fine = (
+        predict(case.build(), torch.randn(2, 3, SIZE, SIZE)),
+        predict(model, torch.randn(2, 3, 96, 96)),
+    )
+    first = model.map_names[0]
+    assert fine.maps[first].shape[-1] > coarse.maps[first].shape[-1]
+    assert fine.scores[model.score_names[0]].shape == (2,)
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_real_weights_and_three_channel_normalisation(name):
+    """The packaged backbone, as the command line takes it: every gradient is there, mean and std are the backbone's."""
+    if not default_preset(name).backbone:
+        pytest.skip("this model has no backbone")
+    model = create_model(name, backbone="efficientnet-lite0", size=SIZE).train()
+    assert (model.mean, model.std) == ((0.5,) * 3, (0.5,) * 3)
+    pictures = torch.randn(2, 3, SIZE, SIZE)
+    model.loss(model(pictures), torch.tensor([0, 1]), pictures)["total"].backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())

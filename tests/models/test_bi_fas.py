@@ -1,0 +1,193 @@
+"""Bi-FAS and Bi-FAS-S: eq. 9 to 17 against numpy in double precision."""
+
+import numpy as np
+import pytest
+import torch
+
+from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.models import create_model
+from bonaface.models.bi_fas import log_spectrum, mean_probability_bce
+from bonaface.models.record import Output
+
+TINY = {"backbone": "random:test_efficientnet", "size": 64}
+
+
+def levels(seed: int = 0, spread: float = 2.0) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return [rng.normal(0, spread, (3, 8, s, s)) for s in (4, 2, 1)]
+
+
+def z_of(pyramid: list[np.ndarray]) -> np.ndarray:
+    """Eq. 9 and 10, the mean read as a mean."""
+    return np.mean([(1 / (1 + np.exp(-level))).mean((1, 2, 3)) for level in pyramid], axis=0)
+
+
+def test_bce_of_z_agrees_with_double_precision():
+    pyramid, labels = levels(), np.array([1, 0, 1])
+    z = z_of(pyramid)
+    expected = -(labels * np.log(z) + (1 - labels) * np.log(1 - z))
+    losses = mean_probability_bce([torch.tensor(x) for x in pyramid], torch.tensor(labels))
+    np.testing.assert_allclose(losses.numpy(), expected, rtol=1e-6)
+
+
+def test_gradient_of_bce_of_z_agrees_with_plain_autograd_in_double_precision():
+    pyramid, labels = [torch.tensor(x, requires_grad=True) for x in levels()], torch.tensor([1.0, 0.0, 1.0])
+    mean_probability_bce(pyramid, labels).sum().backward()
+    given = [x.grad.clone() for x in pyramid]
+    for x in pyramid:
+        x.grad = None
+    z = torch.stack([torch.sigmoid(x).mean((1, 2, 3)) for x in pyramid]).mean(0)
+    torch.nn.functional.binary_cross_entropy(z, labels.double(), reduction="sum").backward()
+    for x, gradient in zip(pyramid, given, strict=True):
+        torch.testing.assert_close(gradient, x.grad, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("value", [-200.0, 200.0])
+def test_bce_of_z_stays_finite_and_keeps_a_gradient_where_every_sigmoid_is_0_or_1(value):
+    pyramid = [torch.full((2, 4, s, s), value, requires_grad=True) for s in (2, 1)]
+    losses = mean_probability_bce(pyramid, torch.tensor([0, 1]))
+    losses.sum().backward()
+    wrong = 0 if value > 0 else 1
+    np.testing.assert_allclose(losses.detach().numpy()[[wrong, 1 - wrong]], [200, 0], atol=1e-4)
+    for level in pyramid:
+        assert level.grad.isfinite().all()
+        assert (level.grad[wrong] * value > 0).all()  # the wrong picture is pulled back
+
+
+def test_scores_and_maps_are_means_of_sigmoids():
+    model = create_model("bi-fas", **TINY).eval()
+    with torch.no_grad():
+        output = model(torch.randn(3, 3, 64, 64))
+    pyramid = [output.embeddings[name].double().numpy() for name in ("P3", "P4", "P5")]
+    np.testing.assert_allclose(output.scores["pyramid"].numpy(), z_of(pyramid), rtol=1e-5)
+    np.testing.assert_allclose(output.maps["P3"].numpy(), (1 / (1 + np.exp(-pyramid[0]))).mean(1), rtol=1e-5)
+
+
+def test_each_level_weighs_the_same_whatever_its_size():
+    """Eq. 10 is a mean over levels, not over all pixels."""
+    pyramid = [torch.full((1, 4, 8, 8), 50.0), torch.full((1, 4, 1, 1), -50.0)]
+    loss = mean_probability_bce(pyramid, torch.tensor([1]))
+    assert loss.item() == pytest.approx(-np.log(0.5), rel=1e-6)
+
+
+@pytest.mark.parametrize("chosen", [(1,), (1, 2), (3, 4), (5,), (1, 2, 3, 4, 5)])
+def test_any_levels_can_be_supervised_without_idle_parameters(chosen):
+    model = create_model("bi-fas-s", levels=chosen, spectrum_size=16, **TINY)
+    pictures = torch.randn(2, 3, 64, 64)
+    output = model(pictures)
+    names = tuple(f"P{level}" for level in chosen)
+    assert model.map_names == tuple(output.maps) == tuple(output.auxiliary) == names
+    assert [output.maps[f"P{level}"].shape[-1] for level in chosen] == [
+        max(1, 16 // 2**level) for level in chosen
+    ]
+    model.loss(output, torch.tensor([0, 1]), pictures)["total"].backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None] == []
+
+
+@pytest.mark.parametrize("wrong", [(), (0,), (6,), (3, 3)])
+def test_levels_that_do_not_exist_are_refused(wrong):
+    with pytest.raises(InputError, match="levels must be distinct numbers"):
+        create_model("bi-fas", levels=wrong, **TINY)
+
+
+def test_everything_but_the_backbone_is_xavier_initialised():
+    model = create_model("bi-fas-s", **TINY)
+    seen = 0
+    for part in (model.fpn, model.generators):
+        for module in part.modules():
+            if isinstance(module, torch.nn.Conv2d) and module.weight.numel() > 500:
+                fan_in, fan_out = torch.nn.init._calculate_fan_in_and_fan_out(module.weight)
+                bound = (6 / (fan_in + fan_out)) ** 0.5
+                assert 0.98 * bound < module.weight.abs().max() <= bound
+                seen += 1
+    assert seen > 20
+
+
+def test_a_bce_on_every_pyramid_pixel():
+    model = create_model("bi-fas", pixel_loss="a-bce", scale=3.0, margin=0.4, **TINY)
+    pictures, labels = torch.randn(2, 3, 64, 64), torch.tensor([1, 0])
+    output = model.eval()(pictures)
+    terms = model.loss(output, labels, pictures)
+    expected = []
+    for name, cosine in output.logits.items():
+        assert cosine.abs().max() <= 1
+        assert cosine.shape[1] == 1
+        torch.testing.assert_close(output.maps[name], torch.sigmoid(3 * cosine).squeeze(1))
+        theta = np.arccos(cosine.detach().double().numpy())
+        bona_fide, attack = (
+            np.log1p(np.exp(-3 * np.cos(theta[0] + 0.4))),
+            np.log1p(np.exp(3 * np.cos(theta[1]))),
+        )
+        expected.append((bona_fide.mean() + attack.mean()) / 2)
+    assert set(terms) == {"total", "a-bce"}
+    assert terms["total"].item() == pytest.approx(np.mean(expected), rel=1e-4)
+
+
+def test_an_unknown_pixel_loss_lists_the_known():
+    with pytest.raises(UnknownNameError, match="a-bce, bce"):
+        create_model("bi-fas", pixel_loss="abce", **TINY)
+
+
+def test_spectrum_agrees_with_numpy():
+    grey = np.random.default_rng(0).uniform(0, 1, (2, 32, 48))
+    full = np.log(np.abs(np.fft.fftshift(np.fft.fft2(grey), axes=(-2, -1))) + 1)
+    expected = full.reshape(2, 8, 4, 8, 6).mean((2, 4))
+    raw = log_spectrum(torch.tensor(grey), 8, raw=True)
+    np.testing.assert_allclose(raw.numpy(), expected, rtol=1e-4)
+    scaled = log_spectrum(torch.tensor(grey), 8)
+    np.testing.assert_allclose(scaled.numpy(), expected / np.log(1 + 32 * 48), rtol=1e-4)
+
+
+def test_the_spectrum_of_a_constant_picture_is_one_point_in_the_centre_with_the_largest_value():
+    spectrum = log_spectrum(torch.ones(1, 16, 16), 16)
+    assert spectrum[0, 8, 8].item() == pytest.approx(1)
+    assert spectrum.sum().item() == pytest.approx(1, abs=1e-4)
+
+
+def test_the_target_is_the_luma_of_the_picture_before_normalisation():
+    model = create_model("bi-fas-s", spectrum_size=64, **TINY)
+    picture = np.random.default_rng(0).uniform(0, 1, (3, 64, 64))
+    mean, std = np.array(model.mean), np.array(model.std)
+    normalised = (picture - mean[:, None, None]) / std[:, None, None]
+    luma = 0.299 * picture[0] + 0.587 * picture[1] + 0.114 * picture[2]
+    expected = log_spectrum(torch.tensor(luma)[None], 64)
+    target = model.spectrum_target(torch.tensor(normalised, dtype=torch.float32)[None])
+    torch.testing.assert_close(target, expected, rtol=1e-3, atol=1e-4)
+    assert 0 <= target.min() <= target.max() <= 1
+
+
+def test_the_spectrum_term_is_the_mean_squared_error_over_levels_pictures_and_pixels():
+    model = create_model("bi-fas-s", spectrum_size=16, spectrum_weight=0.5, **TINY)
+    pictures = torch.randn(2, 3, 64, 64)
+    target = model.spectrum_target(pictures)
+    logits = {name: torch.zeros(2, 64, 1, 1) for name in model.map_names}
+    drawn = {name: target + offset for name, offset in zip(model.map_names, (0.1, 0.2, 0.3), strict=True)}
+    terms = model.loss(Output({}, {}, logits, auxiliary=drawn), torch.tensor([0, 1]), pictures)
+    assert terms["spectrum"].item() == pytest.approx((0.01 + 0.04 + 0.09) / 3, rel=1e-4)
+    assert terms["bce"].item() == pytest.approx(np.log(2), rel=1e-6)
+    assert terms["total"].item() == pytest.approx(np.log(2) + 0.5 * terms["spectrum"].item(), rel=1e-6)
+
+
+def test_generators_draw_spectra_of_80_pixels_in_training_and_nothing_in_evaluation():
+    model = create_model("bi-fas-s", **TINY)
+    pictures, labels = torch.randn(2, 3, 64, 64), torch.tensor([0, 1])
+    output = model(pictures)
+    assert tuple(output.auxiliary) == ("P3", "P4", "P5")
+    assert all(s.shape == (2, 80, 80) for s in output.auxiliary.values())
+    assert all(s.min() >= 0 for s in output.auxiliary.values())
+    evaluated = model.eval()(pictures)
+    assert evaluated.auxiliary == {}
+    assert set(model.loss(evaluated, labels, pictures)) == {"total", "bce"}
+    assert set(model.spectra(evaluated.embeddings)) == {"P3", "P4", "P5"}  # fig. 9 asks for them by name
+
+
+def test_a_model_reduced_to_inference_says_that_it_has_no_generators():
+    model = create_model("bi-fas-s", **TINY).drop_training_parts()
+    with pytest.raises(InputError, match="has no generators"):
+        model.spectra({})
+
+
+@pytest.mark.parametrize("option", [{"spectrum_size": 0}, {"spectrum_weight": -1.0}])
+def test_spectrum_settings_without_a_meaning_are_refused(option):
+    with pytest.raises(InputError, match="must be"):
+        create_model("bi-fas-s", **option, **TINY)

@@ -1,0 +1,139 @@
+"""BiFPN against effdet's with the same weights; cosine layers against trigonometry."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from bonaface.models.layers import BiFpn, Cosine, xavier
+
+with warnings.catch_warnings():  # effdet compiles with the deprecated torch.jit when it is imported
+    warnings.simplefilter("ignore", FutureWarning)
+    from effdet.config import get_efficientdet_config
+    from effdet.efficientdet import BiFpn as EffdetBiFpn
+
+CHANNELS = (40, 112, 320)
+
+
+def effdet_bifpn(size: int) -> EffdetBiFpn:
+    config = get_efficientdet_config("efficientdet_d0")
+    config.image_size = (size, size)
+    levels = [{"num_chs": c, "reduction": 8 * 2**i} for i, c in enumerate(CHANNELS)]
+    return EffdetBiFpn(config, levels)
+
+
+def effdet_name(own: str) -> str:
+    """The name that effdet gives to one of our tensors: its nodes are numbered down from level 4, then up."""
+    part, _, rest = own.partition(".")
+    if part == "extra":
+        return "resample.3.conv." + {"0": "conv", "1": "bn"}[rest[0]] + rest[1:]
+    cell, path, index, tail = rest.split(".", 3)
+    level = int(index) + 1 if path.startswith("up") else int(index)
+    node = 3 + level if path.startswith("up") else 3 - level
+    prefix = f"cell.{cell}.fnode.{node}."
+    if "lateral" in path:
+        return f"{prefix}combine.resample.{level}.conv." + {"0": "conv", "1": "bn"}[tail[0]] + tail[1:]
+    if tail == "weights":
+        return prefix + "combine.edge_weights"
+    layer, _, kind = tail.partition(".")
+    return (
+        f"{prefix}after_combine.conv."
+        + {"depthwise": "conv_dw", "pointwise": "conv_pw", "bn": "bn"}[layer]
+        + f".{kind}"
+    )
+
+
+def twins(size: int) -> tuple[BiFpn, EffdetBiFpn]:
+    """Our BiFPN with random weights and statistics, some fusion weights below zero, and effdet's with the same."""
+    torch.manual_seed(0)
+    own = BiFpn(CHANNELS).apply(xavier)
+    for name, tensor in own.state_dict().items():
+        if name.endswith("running_var"):
+            tensor.uniform_(0.5, 2)
+        elif name.endswith("weights"):
+            tensor.uniform_(-0.3, 1)
+        elif tensor.is_floating_point():
+            tensor.add_(torch.randn_like(tensor) * 0.05)
+    other = effdet_bifpn(size)
+    other.load_state_dict({effdet_name(name): value for name, value in own.state_dict().items()})
+    return own, other
+
+
+def pictures(size: int) -> list[torch.Tensor]:
+    return [torch.randn(2, c, size // s, size // s) for c, s in zip(CHANNELS, (8, 16, 32), strict=True)]
+
+
+@pytest.mark.parametrize("size", [128, 224])
+@pytest.mark.parametrize("training", [True, False])
+def test_bifpn_agrees_with_effdet(size, training):
+    own, other = twins(size)
+    assert any((p < 0).any() for n, p in own.named_parameters() if n.endswith("weights"))
+    features = pictures(size)
+    given = own.train(training)(features)
+    expected = other.train(training)(list(features))
+    assert len(given) == len(expected) == 5
+    for level, wanted in zip(given, expected, strict=True):
+        torch.testing.assert_close(level, wanted, rtol=1e-5, atol=1e-5)
+    for name, value in own.state_dict().items():  # the running statistics moved alike
+        torch.testing.assert_close(value, other.state_dict()[effdet_name(name)], rtol=1e-5, atol=1e-5)
+
+
+def test_bifpn_gradients_agree_with_effdet():
+    own, other = (twin.double() for twin in twins(128))
+    features = [level.double() for level in pictures(128)]
+    sum(level.square().mean() for level in own(features)).backward()
+    sum(level.square().mean() for level in other(list(features))).backward()
+    theirs = dict(other.named_parameters())
+    for name, parameter in own.named_parameters():
+        torch.testing.assert_close(parameter.grad, theirs[effdet_name(name)].grad)
+
+
+def test_bifpn_levels_of_a_512_pixel_picture_are_those_of_table_2():
+    levels = BiFpn(CHANNELS).eval()(pictures(512))
+    assert [tuple(level.shape[1:]) for level in levels] == [(64, s, s) for s in (64, 32, 16, 8, 4)]
+
+
+@pytest.mark.parametrize("coarsest", [1, 2, 3, 4, 5])
+def test_bifpn_without_coarser_outputs_has_no_idle_parameters_and_the_same_finer_outputs(coarsest):
+    torch.manual_seed(0)
+    whole, part = BiFpn(CHANNELS), BiFpn(CHANNELS, coarsest=coarsest)
+    part.load_state_dict({k: v for k, v in whole.state_dict().items() if k in part.state_dict()})
+    features = pictures(128)
+    levels = part(features)
+    assert len(levels) == coarsest
+    for given, expected in zip(levels, whole(features), strict=False):
+        assert torch.equal(given, expected)
+    levels[-1].sum().backward()  # the coarsest alone needs every node
+    assert all(p.grad is not None for p in part.parameters())
+
+
+def test_cosine_is_the_cosine_of_the_angle():
+    torch.manual_seed(0)
+    layer, vectors = Cosine(7), torch.randn(3, 7, 4, 5)
+    w, x = layer.weight.detach().numpy()[0].astype(float), vectors.numpy().astype(float)
+    expected = np.einsum("c,bchw->bhw", w, x) / np.linalg.norm(w) / np.linalg.norm(x, axis=1)
+    np.testing.assert_allclose(layer(vectors).detach().numpy(), expected, atol=1e-6)
+    np.testing.assert_allclose(layer(vectors[:, :, 0, 0]).detach().numpy(), expected[:, 0, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("factor", [1e-2, 1.0, 1e6])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_cosine_stays_in_range_whatever_the_length_of_weights_and_features(factor, dtype):
+    layer = Cosine(64)
+    with torch.no_grad():
+        layer.weight.mul_(factor)
+    towards = layer.weight.detach().view(1, 64, 1, 1)
+    vectors = (torch.cat([towards, -towards, torch.randn(6, 64, 1, 1)]) * factor).to(dtype)
+    cosine = layer(vectors)
+    assert cosine.dtype == torch.float32
+    assert cosine.abs().max() <= 1
+    np.testing.assert_allclose(cosine[:2].detach().flatten().numpy(), [1, -1], atol=1e-2)
+
+
+def test_cosine_of_a_vector_without_a_direction_is_zero_with_a_finite_gradient():
+    vectors = torch.zeros(1, 8, 2, 2, requires_grad=True)
+    cosine = Cosine(8)(vectors)
+    cosine.sum().backward()
+    assert cosine.eq(0).all()
+    assert vectors.grad.isfinite().all()

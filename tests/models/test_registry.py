@@ -1,0 +1,80 @@
+"""Models and presets by name: the papers' settings, options, and what is said of wrong ones."""
+
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.models import create_model, default_preset, describe, model_names, presets
+
+TINY = {"backbone": "random:test_efficientnet", "size": 64}
+
+
+def test_the_four_models_are_known():
+    assert {"deep-pix-bis", "a-deep-pix-bis", "bi-fas", "bi-fas-s"} <= set(model_names())
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_each_preset_carries_its_names_and_builds_its_model(name):
+    for key, preset in presets(name).items():
+        assert (preset.name, preset.model) == (key, name)
+        model = create_model(name, **TINY, **preset.options)
+        assert model.name == name
+        with pytest.raises(FrozenInstanceError):
+            preset.lr = 1.0
+        with pytest.raises(TypeError):
+            preset.options["scale"] = 1
+
+
+def test_settings_of_paper_1_section_iv_e():
+    for name in ("deep-pix-bis", "a-deep-pix-bis"):
+        p = default_preset(name)
+        assert (p.name, p.backbone, p.size, p.crop) == ("paper", "densenet161", 224, "tight")
+        assert (p.lr, p.weight_decay, p.epochs, p.batch, p.flip) == (1e-3, 1e-5, 10, 64, 0.5)
+        assert (p.balance, p.jitter, p.bn_batches) == ("undersample", (0.2, 0.2, 0.2, 0.02), 200)
+    options = describe("a-deep-pix-bis").options
+    assert options == {"pixel_weight": 0.7, "embedding": 512, "scale": 1.0, "margin": 0.5, "literal": False}
+    assert presets("a-deep-pix-bis")["scaled"].options["scale"] > 1
+    assert presets("a-deep-pix-bis")["literal"].options == {"literal": True}
+
+
+def test_settings_of_paper_2_section_5_1():
+    for name in ("bi-fas", "bi-fas-s"):
+        p = default_preset(name)
+        assert (p.name, p.backbone, p.size, p.crop) == ("paper", "efficientnet_b0", 512, "square-1.0")
+        assert (p.lr, p.weight_decay, p.epochs, p.batch, p.flip) == (1e-4, 1e-5, 2, 64, 0.5)
+        assert (p.balance, p.bn_batches) == ("undersample", 200)
+        assert describe(name).options["levels"] == (3, 4, 5)
+    assert describe("bi-fas-s").options["spectrum_size"] == 80
+    assert describe("bi-fas-s").options["spectrum_weight"] == 1.0
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_literal_presets_leave_the_running_statistics_alone(name):
+    assert presets(name)["literal"].bn_batches == 0
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_a_description_says_what_it_is_and_where_from(name):
+    description = describe(name)
+    assert description.summary.endswith(".")
+    assert description.link.startswith("https://")
+    assert description.paper
+    assert description.scores
+    assert description.presets[0] == default_preset(name)
+
+
+def test_an_unknown_model_lists_the_known():
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'bi-fas'.*deep-pix-bis"):
+        create_model("bifas")
+
+
+def test_an_unknown_option_lists_the_known():
+    with pytest.raises(UnknownNameError, match=r"unknown option of bi-fas 'level'. Did you mean 'levels'"):
+        create_model("bi-fas", level=(3,), **TINY)
+
+
+@pytest.mark.parametrize(("name", "size"), [("deep-pix-bis", 100), ("bi-fas", 48), ("bi-fas", 0)])
+def test_a_size_that_the_strides_do_not_divide_is_refused(name, size):
+    with pytest.raises(InputError, match="size must be a multiple of"):
+        create_model(name, backbone="random:test_efficientnet", size=size)
