@@ -17,8 +17,9 @@ def det_svg(det: Det, operating: tuple[float, float] | None = None) -> str:
 
     `operating` marks (APCER of the worst species, BPCER) at the threshold in use.
     """
-    high = max(0.6, *(share for share in (max(det.worst[1:-1], default=0.6),) if share < 1))
-    low = LEAST * 10
+    # Up to 60 %, as DET curves are drawn, unless the curve of a poor system would not show there.
+    best = min(max(a, b) for a, b in zip(det.worst, det.bpcer, strict=True))
+    low, high = LEAST * 10, 0.6 if best < 0.4 else 0.99
 
     def x(share: float) -> float:
         return _LEFT + (_WIDTH - _LEFT - _RIGHT) * _place(share, low, high)
@@ -97,7 +98,8 @@ def _colour(number: int) -> str:
 
 def _frame(title: str) -> str:
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" xmlns="http://www.w3.org/2000/svg">'
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" font-family="sans-serif" '
+        'xmlns="http://www.w3.org/2000/svg">'
         f"<title>{escape(title)}</title>"
         f'<rect x="{_LEFT}" y="{_TOP}" width="{_WIDTH - _LEFT - _RIGHT}" height="{_HEIGHT - _TOP - _BOTTOM}" '
         'fill="#fff" stroke="#333"/>'

@@ -1,6 +1,6 @@
 """The score table: one row a frame, from any system; the border between running models and judging them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
@@ -59,7 +59,7 @@ class ScoreTable:
         Raises:
             InputError: a file or a row that is not a score; the message names it, rows counted from 1.
         """
-        tables = []
+        tables: list[Self] = []
         for path in paths:
             raw = renamed(read_raw(path), mapping or {})
             for needed in ("label", "score"):
@@ -68,12 +68,22 @@ class ScoreTable:
                         f"{path} has no column {needed!r}; name the one that holds it with {needed}=COLUMN. "
                         f"Its columns: {', '.join(read_raw(path).column_names)}"
                     )
-            tables.append(checked_table(raw, str(path)))
+            tables.append(cls(checked_table(raw, str(path))))
+        return cls.from_tables(tables)
+
+    @classmethod
+    def from_tables(cls, tables: Sequence[Self]) -> Self:
+        """The rows of `tables` one after another, as of the folds of a protocol.
+
+        Raises:
+            InputError: none at all, or a frame that comes twice, or frames of one video that disagree.
+        """
         if not tables:
-            raise InputError("there is no score file to read")
-        joined = pa.concat_tables(tables, promote_options="default").combine_chunks()
-        if len(tables) > 1:
-            check_videos(joined, "the files together")
+            raise InputError("there are no score tables to read")
+        parts = [table.data for table in tables]
+        joined = pa.concat_tables(parts, promote_options="default").combine_chunks()
+        if len(parts) > 1:
+            check_videos(joined, "the tables together")
         return cls(joined)
 
     def write(self, path: Path) -> None:

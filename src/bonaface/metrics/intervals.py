@@ -42,17 +42,16 @@ def clopper_pearson(errors: int, total: int, level: float = 0.95) -> Interval:
 
 
 def beta_quantile(probability: float, a: float, b: float) -> float:
-    """The x in (0, 1) with I_x(a, b) = `probability`, to about 1e-12; a, b >= 1 and probability in (0, 1).
+    """The x in (0, 1) with I_x(a, b) = `probability`, to about 1e-9 of itself; a, b >= 1.
 
     Newton's steps on the regularised incomplete beta function, kept inside a bracket that halves otherwise.
     """
     low, high = 0.0, 1.0
     x = a / (a + b)
-    log_beta = lgamma(a) + lgamma(b) - lgamma(a + b)
     for _ in range(200):
-        miss = _incomplete_beta(x, a, b, log_beta) - probability
+        miss = beta_cdf(x, a, b) - probability
         low, high = (low, x) if miss > 0 else (x, high)
-        density = exp((a - 1) * log(x) + (b - 1) * log1p(-x) - log_beta)
+        density = exp((a - 1) * log(x) + (b - 1) * log1p(-x) - _log_beta(a, b))
         step = x - miss / density if density > 0 else low
         following = step if low < step < high else (low + high) / 2
         if abs(following - x) <= 1e-14 * x or following in (0.0, 1.0):
@@ -61,11 +60,14 @@ def beta_quantile(probability: float, a: float, b: float) -> float:
     return x
 
 
-def _incomplete_beta(x: float, a: float, b: float, log_beta: float) -> float:
-    """I_x(a, b) by the continued fraction DLMF 8.17.22, on the side where it converges fast."""
+def beta_cdf(x: float, a: float, b: float) -> float:
+    """The regularised incomplete beta function I_x(a, b), in [0, 1]; x in (0, 1), a and b positive.
+
+    The continued fraction DLMF 8.17.22, on the side where it converges fast.
+    """
     if x > (a + 1) / (a + b + 2):
-        return 1 - _incomplete_beta(1 - x, b, a, log_beta)
-    front = exp(a * log(x) + b * log1p(-x) - log_beta) / a
+        return 1 - beta_cdf(1 - x, b, a)
+    front = exp(a * log(x) + b * log1p(-x) - _log_beta(a, b)) / a
     # Lentz's method: c and d are the ratios of neighbouring numerators and denominators.
     c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1))
     value = d
@@ -79,6 +81,10 @@ def _incomplete_beta(x: float, a: float, b: float, log_beta: float) -> float:
         if abs(c * d - 1) < 1e-15:
             break
     return front * value
+
+
+def _log_beta(a: float, b: float) -> float:
+    return lgamma(a) + lgamma(b) - lgamma(a + b)
 
 
 def _check(errors: int, total: int, level: float) -> None:

@@ -1,0 +1,44 @@
+import typer
+from typer.testing import CliRunner
+
+from bonaface.cli.compare import compare
+
+app = typer.Typer()
+app.command()(compare)
+
+
+def test_two_files_are_compared_at_one_threshold(tmp_path):
+    paths = []
+    for name, scores in (("ours", (0.9, 0.8, 0.2, 0.1)), ("theirs", (0.9, 0.4, 0.2, 0.6))):
+        paths.append(tmp_path / f"{name}.csv")
+        lines = [f"v{n},{int(n < 2)},{score}" for n, score in enumerate(scores)]
+        paths[-1].write_text("\n".join(["sample_id,label,score", *lines]) + "\n")
+    out = tmp_path / "out"
+    arguments = [*paths, "--threshold-from", "0.5", "--rounds", 10, "--out", out]
+    result = CliRunner().invoke(
+        app, [str(a) for a in arguments], env={"COLUMNS": "80"}, catch_exceptions=False
+    )
+    assert result.exit_code == 0
+    assert "ours (A) and theirs (B), by video: 4 presentations." in result.stdout
+    assert "2 presentations are decided differently" in result.stdout
+    rows = (out / "flips.csv").read_text().splitlines()
+    assert rows == [
+        "fold,id,label,species,first,second,right",
+        ",v1,1,,0.8,0.4,first",
+        ",v3,0,unknown,0.1,0.6,first",
+    ]
+
+
+def test_each_system_may_have_its_own_dev_file(tmp_path):
+    rows = {"ours": (0.9, 0.1), "theirs": (9.0, 1.0)}
+    for name, (high, low) in rows.items():
+        for split in ("test", "dev"):
+            text = f"sample_id,label,score\n{split}1,1,{high}\n{split}2,0,{low}\n"
+            (tmp_path / f"{name}-{split}.csv").write_text(text)
+    arguments = [tmp_path / "ours-test.csv", tmp_path / "theirs-test.csv", "--rounds", 5]
+    arguments += ["--dev-a", tmp_path / "ours-dev.csv", "--dev-b", tmp_path / "theirs-dev.csv"]
+    result = CliRunner().invoke(
+        app, [str(a) for a in arguments], env={"COLUMNS": "80"}, catch_exceptions=False
+    )
+    flat = " ".join(result.stdout.split())
+    assert "A 0.5 (EER of dev set, by video); B 5 (EER of dev set, by video)." in flat

@@ -1,0 +1,89 @@
+import json
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from bonaface.cli.report import report
+from bonaface.core.errors import InputError, UnknownNameError
+
+app = typer.Typer()
+app.command()(report)
+
+ROWS = [
+    *((f"b{n}", 1, "", 0.5 + n / 20, "dev" if n % 2 else "eval") for n in range(10)),
+    *((f"a{n}", 0, "print", n / 16, "dev" if n % 2 else "eval") for n in range(10)),
+]
+
+
+@pytest.fixture
+def scores(tmp_path):
+    """One file for each split, with columns of another program's."""
+    paths = {}
+    for split in ("dev", "eval"):
+        lines = [
+            f"{name},{label},{species},{1 - score}" for name, label, species, score, of in ROWS if of == split
+        ]
+        paths[split] = tmp_path / f"liveness-{split}.csv"
+        paths[split].write_text("\n".join(["file,genuine,attack,spoof", *lines]) + "\n")
+    return paths
+
+
+MAP = [
+    part
+    for pair in ("sample_id=file", "label=genuine", "species=attack", "score=-spoof")
+    for part in ("--map", pair)
+]
+
+
+def _run(*arguments):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "80"})
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_another_programs_scores_are_judged_with_their_own_dev_set(scores, tmp_path):
+    out = tmp_path / "out"
+    result = _run(scores["eval"], "--dev", scores["dev"], *MAP, "--out", out, "--rounds", 20)
+    assert result.exit_code == 0
+    # Bona fide -0.5 -0.4 ...; attacks 0/16, 2/16 ... 8/16: the highest, 0.5, ties with the lowest bona fide.
+    plain = json.loads((out / "report.json").read_text())
+    assert plain["system"] == "liveness-eval"
+    assert plain["folds"][0]["test"]["bona_fide"] == plain["folds"][0]["test"]["attacks"] == 5
+    assert plain["folds"][0]["threshold"]["data"] == "dev set"
+    assert "(EER of dev set, by video)" in result.stdout
+    assert "5 bona fide and 5 attack videos" in result.stdout
+    assert all(len(line) <= 80 for line in result.stdout.splitlines())
+    assert sorted(path.name for path in out.iterdir()) == [
+        f"report.{s}" for s in ("csv", "html", "json", "md", "tex")
+    ]
+
+
+def test_thresholds_by_number_by_rule_and_from_test(scores):
+    result = _run(scores["eval"], *MAP, "--threshold-from", "-0.5", "--rounds", 5)
+    assert "Threshold -0.5 (fixed)." in result.stdout
+    result = _run(scores["eval"], "--dev", scores["dev"], *MAP, "--rule", "bpcer=0.2", "--rounds", 5)
+    assert "(BPCER = 0.2 of dev set, by video)" in result.stdout
+    result = _run(scores["eval"], *MAP, "--threshold-from", "test", "--rounds", 5)
+    assert result.stdout.startswith("THE THRESHOLD WAS TAKEN FROM THE TEST SCORES")
+
+
+def test_without_dev_scores_it_says_what_to_do(scores):
+    with pytest.raises(InputError, match=r"give them \(--dev FILE\), give a number"):
+        _run(scores["eval"], *MAP)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (["--threshold-from", "half"], InputError, "takes dev, test or a number, got 'half'"),
+        (["--unit", "clip"], UnknownNameError, "unknown unit 'clip'"),
+        (["--how", "max"], UnknownNameError, "unknown way to sum up"),
+        (["--rule", "far"], UnknownNameError, "unknown threshold rule 'far'"),
+        (["--output", "binary", "--threshold-from", "0"], UnknownNameError, "unknown score output 'binary'"),
+    ],
+)
+def test_options_that_do_not_exist_are_refused(scores, arguments, error, message):
+    with pytest.raises(error, match=message):
+        _run(scores["eval"], *MAP, *arguments)

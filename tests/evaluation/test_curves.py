@@ -1,0 +1,63 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from bonaface.evaluation.curves import LEAST, det_of, deviate, histogram_of
+from bonaface.evaluation.table import ScoreTable
+from bonaface.evaluation.units import to_unit
+from bonaface.metrics.rates import apcer, bpcer, worst_apcer
+
+
+def test_det_points_are_errors_at_their_thresholds(drawn):
+    samples = to_unit(drawn(videos=900), "frame").scored()
+    det = det_of(samples)
+    assert 100 < len(det.thresholds) <= 302
+    assert list(det.thresholds) == sorted(det.thresholds)
+    rows = samples.labels, samples.scores
+    for threshold, pooled, worst, rejected in zip(
+        det.thresholds, det.pooled, det.worst, det.bpcer, strict=True
+    ):
+        assert apcer(*rows, threshold).value == pooled
+        assert worst_apcer(samples.labels, samples.species, samples.scores, threshold).value == worst
+        assert bpcer(*rows, threshold).value == rejected
+    assert (det.pooled[0], det.bpcer[0], det.pooled[-1], det.bpcer[-1]) == (1, 0, 0, 1)
+
+
+def test_thinning_leaves_no_gap_that_an_eye_could_see(drawn):
+    samples = to_unit(drawn(videos=2000, frames=2), "frame")
+    # Without the ties at 0 and 1, where the curve itself jumps.
+    smooth = samples.scores + np.random.default_rng(0).normal(0, 0.2, len(samples))
+    det = det_of(replace(samples, scores=smooth))
+    for shares in (det.pooled, det.bpcer):
+        shown = [deviate(share) for share in shares]
+        steps = np.abs(np.diff(shown))
+        # One presentation more or less near 0 or 1 is a step of its own; in between nothing jumps.
+        inner = [step for step, share in zip(steps, shares, strict=False) if 0.01 < share < 0.99]
+        assert max(inner) < 0.3
+
+
+def test_histograms_count_every_scored_presentation_once(drawn):
+    samples = to_unit(drawn())
+    histogram = histogram_of(samples)
+    heard = samples.scored()
+    assert sum(map(sum, histogram.counts.values())) == len(heard)
+    assert sum(histogram.counts["bona fide"]) == heard.labels.sum()
+    assert list(histogram.counts) == ["bona fide", "display-1", "display-2", "print-1", "print-2"]
+    assert (histogram.edges[0], histogram.edges[-1]) == (heard.scores.min(), heard.scores.max())
+
+
+def test_what_cannot_be_drawn(row):
+    one = to_unit(ScoreTable.from_scores([row("a", 1, 0.5), row("b", 1, 0.5)]))
+    assert det_of(one) is None
+    histogram = histogram_of(one)
+    assert sum(histogram.counts["bona fide"]) == 2
+    nothing = to_unit(ScoreTable.from_scores([row("a", 1, float("nan"), response="no face")]))
+    assert histogram_of(nothing) is None
+
+
+@pytest.mark.parametrize("share", [0.001, 0.2, 0.5, 0.99])
+def test_normal_deviates_agree_with_scipy(share):
+    assert deviate(share) == pytest.approx(norm.ppf(share))
+    assert deviate(0) == pytest.approx(norm.ppf(LEAST))

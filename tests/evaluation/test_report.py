@@ -1,0 +1,184 @@
+import json
+from pathlib import Path
+from statistics import mean, stdev
+
+import jsonschema
+import pytest
+
+from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.evaluation import Judging, Rule, ScoreTable, Threshold, evaluate_table
+from bonaface.evaluation.report import headline, joined
+from bonaface.evaluation.units import to_unit
+from bonaface.metrics.rates import acer_at
+from bonaface.metrics.thresholds import bpcer_threshold, eer_threshold
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").read_text())
+
+
+def _check(report):
+    plain = json.loads(json.dumps(report.as_dict(), allow_nan=False))
+    jsonschema.Draft202012Validator(SCHEMA).validate(plain)
+    return plain
+
+
+def _heard(table, split, unit="video"):
+    return to_unit(table.where("split", split), unit).scored()
+
+
+@pytest.mark.parametrize("unit", ["video", "frame"])
+def test_the_dev_threshold_is_applied_to_test_unchanged(drawn, unit):
+    table = drawn()
+    report = evaluate_table(table, judging=Judging(unit=unit), rounds=50, system="ours")
+    dev, test = (_heard(table, split, unit) for split in ("dev", "test"))
+    fold = report.folds[0]
+    assert fold.threshold.value == eer_threshold(dev.labels, dev.scores)
+    assert str(fold.threshold).endswith(f"(EER of dev set of oulu-npu/1, by {unit})")
+    assert fold.test.hter.value == acer_at(test.labels, test.scores, fold.threshold.value)
+    assert fold.dev.ranking.eer.value == pytest.approx(fold.dev.hter.value, abs=0.01)
+    assert (report.system, report.dataset, report.protocol, report.unit) == ("ours", "oulu-npu", "1", unit)
+    assert report.warning == ""
+    _check(report)
+
+
+def test_other_rules_and_a_number(drawn):
+    table = drawn()
+    dev = _heard(table, "dev")
+    report = evaluate_table(table, judging=Judging(rule=Rule("bpcer", 0.05)), rounds=20)
+    assert report.folds[0].threshold.value == bpcer_threshold(dev.labels, dev.scores, 0.05)
+    report = evaluate_table(table, judging=Judging(Threshold(0.5)), rounds=20)
+    assert report.folds[0].threshold == Threshold(0.5)
+
+
+def test_a_threshold_from_test_is_refused_unless_asked_for_and_then_said_first(drawn):
+    table = drawn().where("split", "test")
+    with pytest.raises(InputError, match=r"no dev scores of oulu-npu/1 .*--threshold-from test"):
+        evaluate_table(table)
+    report = evaluate_table(table, judging=Judging("test"), rounds=20)
+    samples = to_unit(table).scored()
+    assert report.folds[0].threshold.value == eer_threshold(samples.labels, samples.scores)
+    assert report.folds[0].threshold.from_test
+    assert report.warning.startswith("THE THRESHOLD WAS TAKEN FROM THE TEST SCORES")
+    plain = _check(report)
+    assert next(iter(plain)) == "warning"
+
+
+def test_dev_scores_may_come_apart(drawn):
+    table, other = drawn(), drawn(seed=1)
+    test_only = table.where("split", "test")
+    dev = _heard(other, "dev")
+    report = evaluate_table(test_only, dev=other, rounds=20)
+    assert report.folds[0].threshold.value == eer_threshold(dev.labels, dev.scores)
+    # A table that does not name its dev rows is dev as a whole.
+    unnamed = other.where("split", "test")
+    everything = to_unit(unnamed).scored()
+    report = evaluate_table(test_only, dev=unnamed, rounds=20)
+    assert report.folds[0].threshold.value == eer_threshold(everything.labels, everything.scores)
+
+
+def test_a_threshold_of_the_other_unit_is_refused():
+    with pytest.raises(InputError, match="was set on frames but videos are judged"):
+        Judging(Threshold(0.5, "EER", "dev", "frame"), unit="video")
+    with pytest.raises(UnknownNameError, match=r"unknown set to take a threshold from 'train'.*dev, test"):
+        Judging("train")
+
+
+def _folds(drawn, numbers=(1, 2, 3)):
+    tables = [drawn(seed=number, fold=str(number), shift=number / 20) for number in numbers]
+    return tables, ScoreTable.from_tables(tables)
+
+
+def test_folds_have_their_own_thresholds_and_a_mean(drawn):
+    tables, table = _folds(drawn)
+    report = evaluate_table(table, rounds=20)
+    alone = [evaluate_table(one, rounds=20) for one in tables]
+    assert [fold.name for fold in report.folds] == ["1", "2", "3"]
+    assert [fold.threshold.value for fold in report.folds] == [one.folds[0].threshold.value for one in alone]
+    assert report.folds[1].threshold.data == "dev set of oulu-npu/1, fold 2"
+    for name in ("acer_species", "hter", "eer", "bpcer"):
+        values = [headline(fold.test)[name].value for fold in report.folds]
+        assert report.summary[name].mean == pytest.approx(mean(values))
+        assert report.summary[name].sd == pytest.approx(stdev(values))
+        assert report.summary[name].n == 3
+    assert joined(alone).folds == report.folds
+    _check(report)
+
+
+def test_joining_needs_one_system_and_other_folds(drawn):
+    tables, _ = _folds(drawn, (1, 2))
+    one, two = (evaluate_table(table, rounds=10, system="ours") for table in tables)
+    with pytest.raises(InputError, match="a fold comes twice"):
+        joined([one, one])
+    with pytest.raises(InputError, match="only the folds of one system"):
+        joined([one, evaluate_table(tables[1], rounds=10, system="theirs")])
+    with pytest.raises(InputError, match="no reports to join"):
+        joined([])
+    assert len(joined([one, two]).folds) == 2
+
+
+def test_dev_of_several_folds_may_come_apart(drawn):
+    _, table = _folds(drawn)
+    apart = evaluate_table(table.where("split", "test"), dev=table, rounds=10)
+    assert apart.folds == evaluate_table(table, rounds=10).folds
+    one_dev = drawn(seed=8).where("split", "dev")
+    shared = evaluate_table(table.where("split", "test"), dev=one_dev, rounds=10)
+    assert len({fold.threshold.value for fold in shared.folds}) == 1
+
+
+def test_only_one_protocol_at_a_time_and_some_test_rows(drawn, row):
+    with pytest.raises(InputError, match="no test scores to judge: the rows belong to the split dev"):
+        evaluate_table(drawn().where("split", "dev"))
+    rows = [row("a", 1, 0.5, protocol="1"), row("b", 0, 0.5, protocol="2")]
+    with pytest.raises(InputError, match=r"about one protocol of one data set.*'1', '2'; report them apart"):
+        evaluate_table(ScoreTable.from_scores(rows), judging=Judging(Threshold(0.5)))
+
+
+def test_what_dev_does_not_know_and_what_it_shares(row):
+    rows = [
+        row("a", 1, 0.9, split="dev", subject="x"),
+        row("b", 0, 0.1, "print-1", split="dev", subject="y"),
+        row("c", 1, 0.8, subject="x"),
+        row("d", 0, 0.7, "mask-1", subject="z"),
+    ]
+    fold = evaluate_table(ScoreTable.from_scores(rows), rounds=10).folds[0]
+    assert fold.unseen == ("mask-1",)
+    assert fold.shared_subjects == 1
+    assert fold.test.errors.apcer["species"].value == 1
+
+
+def test_mistakes_are_those_on_the_wrong_side_farthest_first(row):
+    rows = [row(f"a{n}", 0, n / 10, subject=f"{n}") for n in range(10)] + [row("b", 1, 0.2), row("c", 1, 0.9)]
+    mistakes = (
+        evaluate_table(ScoreTable.from_scores(rows), judging=Judging(Threshold(0.55)), rounds=5)
+        .folds[0]
+        .mistakes
+    )
+    assert [(m.id, m.label, m.species, m.score) for m in mistakes] == [
+        ("a9", 0, "print-1", 0.9),
+        ("a8", 0, "print-1", 0.8),
+        ("a7", 0, "print-1", 0.7),
+        ("a6", 0, "print-1", 0.6),
+        ("b", 1, "", 0.2),
+    ]
+
+
+def test_one_class_alone_makes_a_report_that_says_so(row):
+    rows = [row(f"a{n}", 0, n / 10) for n in range(10)]
+    report = evaluate_table(ScoreTable.from_scores(rows), judging=Judging(Threshold(0.55)), rounds=5)
+    assert report.folds[0].det is None
+    assert "acer_pooled" not in report.summary
+    assert report.summary["apcer_pooled"].mean == 0.4
+    _check(report)
+
+
+def test_the_schema_refuses_what_it_does_not_know(drawn):
+    plain = _check(evaluate_table(drawn(), rounds=5))
+    for spoil in (
+        lambda p: p.pop("folds"),
+        lambda p: p.update(extra=1),
+        lambda p: p["folds"][0]["test"]["hter"].update(value=1.5),
+        lambda p: p["folds"][0]["threshold"].pop("rule"),
+    ):
+        spoiled = json.loads(json.dumps(plain))
+        spoil(spoiled)
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(spoiled, SCHEMA)

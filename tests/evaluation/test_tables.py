@@ -1,0 +1,20 @@
+from bonaface.evaluation import Judging, ScoreTable, Threshold, evaluate_table
+from bonaface.evaluation.tables import notes
+
+
+def test_notes_say_what_a_reader_should_know(row):
+    rows = [
+        row("a", 1, 0.2, split="dev"),
+        row("b", 0, 0.8, split="dev"),
+        row("c", 1, 0.1),
+        row("d", 0, 0.9, "mask-1"),
+    ]
+    said = " ".join(notes(evaluate_table(ScoreTable.from_scores(rows), rounds=5)))
+    assert "AUC is under 50 %: attacks score higher" in said
+    assert "Species that the dev set lacks: mask-1." in said
+    assert "No subjects are named" in said
+    assert "Only 1 bona fide presentations: one error is 100.0 %." in said
+    alone = evaluate_table(
+        ScoreTable.from_scores([row("a", 1, 0.2)]), judging=Judging(Threshold(0.5)), rounds=5
+    )
+    assert "There is no attack: the figures that need one are left out" in " ".join(notes(alone))
