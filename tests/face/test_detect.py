@@ -53,6 +53,8 @@ def reference(monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         retinaface = pytest.importorskip("retinaface", exc_type=ImportError)
+    # The package's own session takes every core and spins: minutes where the machine is shared.
+    monkeypatch.setattr(retinaface, "ONNX_SESSION", DETECTOR._network())
     module = sys.modules["retinaface.postprocess"]
     monkeypatch.setattr(module, "create_face", lambda box, score, points: (box, score, points.reshape(5, 2)))
     return retinaface.detect_faces

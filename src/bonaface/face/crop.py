@@ -172,7 +172,7 @@ def _crop_box(square: FaceSquare, spec: CropSpec) -> Box:
 
 
 def _mirrored(start: int, count: int, length: int) -> slice | NDArray[np.intp]:
-    """Which of `length` rows stand at `start` ... `start` + `count`, mirrored at the borders again and again."""
+    """Which of `length` rows stand at `start` ... `start` + `count`, the border mirrored over and over."""
     if start >= 0 and start + count <= length:
         return slice(start, start + count)
     place = np.arange(start, start + count) % (2 * length)
