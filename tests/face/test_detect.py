@@ -15,7 +15,7 @@ from bonaface.core.errors import InputError, ModelFileError
 from bonaface.face.detect import Detector, _scaled, _without_overlaps
 from bonaface.testing.portrait import drawn_portrait
 
-PORTRAITS = Path(__file__).parents[3] / "shared" / "faces"
+PORTRAITS = Path(__file__).parents[2].parent / "shared" / "faces"
 DETECTOR = Detector(threads=1)
 
 
@@ -254,5 +254,7 @@ from bonaface.face.detect import Detector
 from bonaface.testing.portrait import drawn_portrait
 print(len(Detector(threads=1).detect(drawn_portrait(256, 0))))
 """
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120
+    )
     assert (done.stdout, done.stderr) == ("1\n", "")
