@@ -4,7 +4,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from bonaface.core.errors import InputError
 from bonaface.core.records import ATTACK, BONA_FIDE, Presentation
@@ -18,14 +18,14 @@ _NUMBER = re.compile(r"[^\s,]+")
 def files_below(root: Path, folders: Iterable[str], suffixes: Sequence[str]) -> list[str]:
     """The files below ``root/folder`` that end in one of `suffixes` (lower case), as paths relative to `root`
     with ``/``, sorted. Hidden files and folders are left out, and so is a folder that is not there."""
-    found = []
+    found: list[str] = []
+    ends = tuple(suffixes)
     for folder in folders:
         for place, below, names in os.walk(root / folder):
             below[:] = [name for name in below if not name.startswith(".")]
             start = Path(place).relative_to(root).as_posix()
-            found += [
-                f"{start}/{name}" for name in names if not name.startswith(".") and _ends(name, suffixes)
-            ]
+            wanted = (name for name in names if name.lower().endswith(ends) and not name.startswith("."))
+            found += [f"{start}/{name}" for name in wanted]
     return sorted(found)
 
 
@@ -150,10 +150,6 @@ def numbers_in(path: Path, least: int) -> Iterator[tuple[int, list[float]]]:
         if len(numbers) < least or not all(abs(number) < 1e9 for number in numbers):
             raise InputError(f"{path}, line {line}: expected at least {least} numbers, got {text.strip()!r}")
         yield line, numbers
-
-
-def _ends(name: str, suffixes: Sequence[str]) -> bool:
-    return PurePosixPath(name).suffix.lower() in suffixes
 
 
 def _note(n: int, one: str, many: str, names: Iterable[str], what: str = "") -> Iterator[str]:

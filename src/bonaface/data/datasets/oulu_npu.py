@@ -5,15 +5,17 @@ compared with what follows, and a difference is an error.
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from itertools import product
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from itertools import chain, product
 from pathlib import Path
 
 from bonaface.core.errors import InputError
 from bonaface.core.records import Presentation
 from bonaface.data.datasets import Box, Dataset
 from bonaface.data.layout import make_row, numbers_in, read_layout
-from bonaface.data.protocols import Counts, Protocol, Published, Rows, split_rows
+from bonaface.data.protocols import Counts, Protocol, Published, Rows
 from bonaface.data.table import PresentationTable, name_some
 
 # folder: split, users, beginning of its lists' names
@@ -93,13 +95,14 @@ def _row(folder: str, phone: str, session: str, user: str, file: str) -> Present
     )
 
 
-def _complete() -> list[Presentation]:
+@cache
+def _complete() -> tuple[Presentation, ...]:
     """The rows of the complete set."""
-    return [
+    return tuple(
         _row(folder, phone, session, f"{user:02d}", file)
         for folder, (_, users, _) in _FOLDERS.items()
         for phone, session, user, file in product(_PHONES, "123", users, _SPECIES)
-    ]
+    )
 
 
 def _expected(_root: Path) -> Iterator[str]:
@@ -110,18 +113,19 @@ def _check_lists(root: Path) -> None:
     """Compare the set's own lists, where they are there, with the protocols' rows of the complete set."""
     if not (root / "Protocols").is_dir():
         return
-    table = PresentationTable("oulu-npu", tuple(_complete()))
-    for protocol in DATASET.protocols:
+    alike: dict[tuple[str, ...], list[Presentation]] = defaultdict(list)  # but for the user
+    for row in _complete():
+        alike[row.split, row.device, row.session, row.species].append(row)
+    for protocol, (split, _, stem) in product(DATASET.protocols, _FOLDERS.values()):
         for fold in protocol.folds:
-            split = split_rows(table, protocol, fold)
-            for folder, rows in zip(_FOLDERS, (split.train, split.dev, split.test), strict=True):
-                name = _FOLDERS[folder][2] + (f"_{fold}" if fold else "")
-                path = root / "Protocols" / f"Protocol_{protocol.name}" / f"{name}.txt"
-                if path.is_file():
-                    _compare(path, [table.rows[i] for i in rows])
+            name = f"{stem}_{fold}.txt" if fold else f"{stem}.txt"
+            path = root / "Protocols" / f"Protocol_{protocol.name}" / name
+            if path.is_file():
+                wanted = _rows(protocol.name, split).matcher(fold)
+                _compare(path, chain.from_iterable(rows for rows in alike.values() if wanted(rows[0])))
 
 
-def _compare(path: Path, rows: list[Presentation]) -> None:
+def _compare(path: Path, rows: Iterable[Presentation]) -> None:
     wanted = {row.sample_id: _KINDS[row.species.partition("-")[0]] for row in rows}
     listed = dict(_listed(path))
     differences = {
@@ -146,65 +150,63 @@ def _listed(path: Path) -> Iterator[tuple[str, str]]:
             raise InputError(f"{path}, line {number}: expected a line like +1,1_1_01_1, got {text.strip()!r}")
 
 
-def _split(name: str, **columns: tuple[str, ...]) -> Rows:
-    return Rows(split=(name,), **columns)
+_Columns = dict[str, tuple[str, ...]]
+
+_EARLY: _Columns = {"session": ("1", "2")}
+_LATE: _Columns = {"session": ("3",)}
+_SEEN: _Columns = {"species": ("", "print-1", "display-1")}
+_UNSEEN: _Columns = {"species": ("", "print-2", "display-2")}
+_OTHERS: _Columns = {"device": ("!{fold}",)}
+_KEPT: _Columns = {"device": ("{fold}",)}
+# by protocol, what train and dev have in common and what test has
+_COLUMNS = {
+    "1": (_EARLY, _LATE),
+    "2": (_SEEN, _UNSEEN),
+    "3": (_OTHERS, _KEPT),
+    "4": ({**_EARLY, **_SEEN, **_OTHERS}, {**_LATE, **_UNSEEN, **_KEPT}),
+}
 
 
-_SEEN, _UNSEEN = ("", "print-1", "display-1"), ("", "print-2", "display-2")
-_EARLY, _LATE = ("1", "2"), ("3",)
-_OTHERS, _KEPT = ("!{fold}",), ("{fold}",)
+def _rows(protocol: str, split: str) -> Rows:
+    return Rows(split=(split,), **_COLUMNS[protocol][split == "test"])
+
+
+def _protocol(name: str, description: str, counts: Counts, folds: tuple[str, ...] = ("",)) -> Protocol:
+    splits = Published(train=_rows(name, "train"), dev=_rows(name, "dev"), test=_rows(name, "test"))
+    return Protocol(name, description, splits, folds, counts)
+
 
 DATASET = Dataset(
     name="oulu-npu",
     title="OULU-NPU mobile face presentation attack database",
-    reference="Boulkenafet, Komulainen, Li, Feng, Hadid: OULU-NPU: a mobile face presentation attack database with "
-    "real-world variations, FG 2017",
+    reference="Boulkenafet, Komulainen, Li, Feng, Hadid: OULU-NPU: a mobile face presentation attack "
+    "database with real-world variations, FG 2017",
     layout="Train_files, Dev_files and Test_files with P_S_UU_F.avi and .txt, and Protocols if you have it",
     read=read,
     boxes=boxes,
     expected=_expected,
     protocols=(
-        Protocol(
-            name="1",
-            description="unseen session (light and background): sessions 1 and 2 train, 3 tests",
-            splits=Published(
-                train=_split("train", session=_EARLY),
-                dev=_split("dev", session=_EARLY),
-                test=_split("test", session=_LATE),
-            ),
-            counts=Counts(train=(240, 960), dev=(180, 720), test=(120, 480)),
+        _protocol(
+            "1",
+            "unseen session (light and background): sessions 1 and 2 train, session 3 tests",
+            Counts(train=(240, 960), dev=(180, 720), test=(120, 480)),
         ),
-        Protocol(
-            name="2",
-            description="unseen instrument: printer 1 and display 1 train, printer 2 and display 2 test",
-            splits=Published(
-                train=_split("train", species=_SEEN),
-                dev=_split("dev", species=_SEEN),
-                test=_split("test", species=_UNSEEN),
-            ),
-            counts=Counts(train=(360, 720), dev=(270, 540), test=(360, 720)),
+        _protocol(
+            "2",
+            "unseen instruments: printer 1 and display 1 train, printer 2 and display 2 test",
+            Counts(train=(360, 720), dev=(270, 540), test=(360, 720)),
         ),
-        Protocol(
-            name="3",
-            description="unseen phone: fold k trains on every phone but k and tests on k",
-            splits=Published(
-                train=_split("train", device=_OTHERS),
-                dev=_split("dev", device=_OTHERS),
-                test=_split("test", device=_KEPT),
-            ),
-            folds=_PHONES,
-            counts=Counts(train=(300, 1200), dev=(225, 900), test=(60, 240)),
+        _protocol(
+            "3",
+            "unseen phone: fold k trains on every phone but k and tests on k",
+            Counts(train=(300, 1200), dev=(225, 900), test=(60, 240)),
+            _PHONES,
         ),
-        Protocol(
-            name="4",
-            description="unseen session, instrument and phone: fold k tests on phone k",
-            splits=Published(
-                train=_split("train", session=_EARLY, species=_SEEN, device=_OTHERS),
-                dev=_split("dev", session=_EARLY, species=_SEEN, device=_OTHERS),
-                test=_split("test", session=_LATE, species=_UNSEEN, device=_KEPT),
-            ),
-            folds=_PHONES,
-            counts=Counts(train=(200, 400), dev=(150, 300), test=(20, 40)),
+        _protocol(
+            "4",
+            "unseen session, instruments and phone: fold k tests on phone k",
+            Counts(train=(200, 400), dev=(150, 300), test=(20, 40)),
+            _PHONES,
         ),
     ),
 )
