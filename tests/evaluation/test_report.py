@@ -161,6 +161,16 @@ def test_mistakes_are_those_on_the_wrong_side_farthest_first(row):
     ]
 
 
+def test_constant_scores_have_an_answer(row):
+    rows = [row(f"{split}{n}", n % 2, 0.25, split=split) for split in ("dev", "test") for n in range(6)]
+    report = evaluate_table(ScoreTable.from_scores(rows), rounds=5)
+    test = report.folds[0].test
+    assert report.folds[0].threshold.value == 0.25
+    assert (test.errors.apcer["pooled"].value, test.errors.bpcer.value) == (1, 0)
+    assert (test.ranking.eer.value, test.ranking.auc, test.hter.value) == (0.5, 0.5, 0.5)
+    _check(report)
+
+
 def test_one_class_alone_makes_a_report_that_says_so(row):
     rows = [row(f"a{n}", 0, n / 10) for n in range(10)]
     report = evaluate_table(ScoreTable.from_scores(rows), judging=Judging(Threshold(0.55)), rounds=5)

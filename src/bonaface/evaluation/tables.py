@@ -218,6 +218,11 @@ def _fold_notes(fold: Fold) -> list[str]:
             "No subjects are named, so the intervals of ACER, EER and HTER resample single presentations; "
             "they are too narrow if a person appears more than once."
         )
+    elif test.subjects < 10:
+        found.append(
+            f"Only {test.subjects} subjects{of}: take the intervals of ACER, EER and HTER, which resample "
+            "subjects, as a hint."
+        )
     if 0 < test.bona_fide < 100:
         found.append(
             f"Only {test.bona_fide} bona fide presentations{of}: one error is {100 / test.bona_fide:.1f} %."

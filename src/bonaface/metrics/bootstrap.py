@@ -123,13 +123,10 @@ class _Blocks:
     def eers(self, weights: Scores) -> Scores:
         """(R,) the EER under each row of `weights` (R, S)."""
         size = self.edges.size - 1
-        sums = weights @ self.counts
-        return np.array(
-            [
-                self._eer(weight, np.r_[0.0, np.cumsum(row[:size])], np.r_[0.0, np.cumsum(row[size:])])
-                for weight, row in zip(weights, sums, strict=True)
-            ]
-        )
+        sums = (weights @ self.counts).reshape(-1, 2, size)
+        edges = np.zeros((len(weights), 2, size + 1))
+        np.cumsum(sums, axis=2, out=edges[:, :, 1:])
+        return np.array([self._eer(weight, *pair) for weight, pair in zip(weights, edges, strict=True)])
 
     def _eer(self, weight: Scores, rejected: Scores, refused: Scores) -> float:
         """The EER from bona fide rejected and attacks refused at the blocks' edges, both (B + 1,)."""
@@ -142,8 +139,10 @@ class _Blocks:
         rows = slice(int(self.edges[crossing]), int(self.edges[crossing + 1]))
         inner = self.ends[rows.start + 1 : rows.stop + 1]
         weighed, real = weight[self.owner[rows]], self.bona_fide[rows]
-        lost = rejected[crossing] + np.r_[0.0, np.cumsum(weighed * real)[inner]]
-        caught = refused[crossing] + np.r_[0.0, np.cumsum(weighed * ~real)[inner]]
+        # The crossing block's own first edge, then each place in it where a new score begins.
+        lost, caught = np.full((2, np.count_nonzero(inner) + 1), [[rejected[crossing]], [refused[crossing]]])
+        lost[1:] += np.cumsum(weighed * real)[inner]
+        caught[1:] += np.cumsum(weighed * ~real)[inner]
         distance = np.abs(lost * attacks - (attacks - caught) * bona_fide)
         best = distance == distance.min()
         return float(np.mean((lost[best] / bona_fide + 1 - caught[best] / attacks) / 2))

@@ -1,0 +1,33 @@
+"""The page docs/figures.md: its Python runs, its intervals are true, its score table can be judged."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bonaface.evaluation import ScoreTable
+from bonaface.evaluation.units import to_unit
+from bonaface.metrics.rates import Rate
+
+PAGE = (Path(__file__).parents[2] / "docs" / "figures.md").read_text()
+
+
+@pytest.mark.parametrize("snippet", re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
+def test_snippets_run(snippet):
+    exec(compile(snippet, "docs/figures.md", "exec"), {})
+
+
+def test_the_intervals_are_those_of_the_code():
+    rows = re.findall(r"\| (\d+) of (\d+) \| ([\d.]+) % \| ([\d.]+) % to ([\d.]+) % \|", PAGE)
+    assert len(rows) == 5
+    for errors, total, *printed in rows:
+        rate = Rate(int(errors), int(total))
+        assert printed == [f"{100 * value:.2f}" for value in (rate.value, *rate.interval())]
+
+
+def test_the_example_table_is_read(tmp_path):
+    (text,) = re.findall(r"```csv\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "scores.csv").write_text(text)
+    samples = to_unit(ScoreTable.read(tmp_path / "scores.csv"))
+    assert samples.ids.tolist() == ["u36-real", "u36-print"]
+    assert samples.scores.tolist() == pytest.approx([0.895, 0.12])
