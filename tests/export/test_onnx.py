@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from bonaface.core.errors import ModelFileError
+from bonaface.export import onnx as exporting
+from bonaface.export.onnx import export_network
+from bonaface.models.base import PadModel
+from bonaface.models.registry import create_model, model_names
+
+
+def small(name: str) -> PadModel:
+    torch.manual_seed(1)
+    return create_model(name, backbone="random:efficientnet-lite0", size=64)
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_every_model_runs_in_onnxruntime_as_in_torch(name: str, tmp_path: Path) -> None:
+    network = small(name)
+    with torch.no_grad():
+        network.train()(
+            torch.randn(4, 3, 64, 64)
+        )  # statistics of batch normalisation that are not the initial ones
+    network.eval()
+    assert export_network(network, tmp_path) <= 1e-4
+    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
+    images = np.random.default_rng(5).normal(size=(5, 3, 64, 64)).astype(np.float32)
+    names = [output.name for output in session.get_outputs()]
+    found = dict(zip(names, session.run(None, {"images": images}), strict=True))
+    with torch.no_grad():
+        expected = network(torch.from_numpy(images))
+    for score, values in expected.scores.items():
+        np.testing.assert_allclose(found[score], values.numpy(), atol=1e-4)
+    for place, values in expected.maps.items():
+        np.testing.assert_allclose(found[f"map_{place}"], values.numpy(), atol=1e-4)
+    assert names == [*network.score_names, *(f"map_{place}" for place in network.map_names)]
+
+
+def test_the_graph_takes_pictures_alone_and_holds_no_generator(generators: tuple[PadModel, Path]) -> None:
+    _, folder = generators
+    graph = onnx.load(folder / "model.onnx").graph
+    assert [value.name for value in graph.input] == ["images"]
+    assert graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    assert not [value.name for value in graph.initializer if "generator" in value.name]
+    assert not [name for name in load_file(folder / "model.safetensors") if "generator" in name]
+
+
+def test_a_difference_over_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "PARITY", -1.0)
+    with pytest.raises(ModelFileError, match="onnxruntime and torch differ by"):
+        export_network(small("deep-pix-bis").eval(), tmp_path)
