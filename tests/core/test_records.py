@@ -1,0 +1,36 @@
+import json
+
+import pytest
+
+from bonaface.core.errors import InputError, MissingExtraError, UnknownNameError
+from bonaface.core.records import Decision, Presentation, Response, Verdict
+
+
+@pytest.mark.parametrize(
+    ("label", "species", "sentence"),
+    [
+        (2, "", "the label must be 1 .* or 0 .*, got 2"),
+        (1, "print-1", "got label 1 with species 'print-1'"),
+        (0, "", "an attack has one, got label 0"),
+    ],
+)
+def test_label_and_species_must_agree(label: int, species: str, sentence: str) -> None:
+    with pytest.raises(InputError, match=f"one.jpg: .*{sentence}"):
+        Presentation("one.jpg", "one.jpg", label, species)
+
+
+def test_a_verdict_is_plain_json() -> None:
+    verdict = Verdict("a.jpg", Decision.NO_RESPONSE, None, 0.5, Response.NO_FACE, box=(0, 1, 2.5, 3))
+    values = json.loads(json.dumps(verdict.as_dict(), allow_nan=False))
+    assert (values["decision"], values["response"], values["score"]) == ("no response", "no face", None)
+    assert values["box"] == [0, 1, 2.5, 3]
+
+
+def test_an_unknown_name_lists_those_that_are_known_and_guesses() -> None:
+    error = UnknownNameError("model", "bifas", ["deep-pix-bis", "bi-fas"])
+    assert str(error) == "unknown model 'bifas'. Did you mean 'bi-fas'? Known: bi-fas, deep-pix-bis."
+    assert str(UnknownNameError("model", "x", [])) == "unknown model 'x'. Known: none."
+
+
+def test_a_missing_extra_says_how_to_install_it() -> None:
+    assert 'pip install "bonaface[train]"' in str(MissingExtraError("training", "train", "torch"))
