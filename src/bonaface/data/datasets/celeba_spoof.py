@@ -91,7 +91,7 @@ def _row(file: Path, path: str, numbers: Any, split: str) -> Presentation:
     try:
         kind, light, place, attack = numbers[40:]
         species, session = _SPECIES[kind], "-".join(filter(None, (_PLACES[place], _LIGHTS[light])))
-        consistent = attack in (0, 1) and bool(species) == bool(attack)
+        consistent = min(kind, light, place) >= 0 and attack == int(kind > 0)
     except (TypeError, ValueError, IndexError):
         consistent = False
     if not consistent:
