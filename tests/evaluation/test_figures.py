@@ -142,6 +142,13 @@ def test_intervals_hold_their_figure_and_widen_with_fewer_subjects(drawn):
     assert wider > 1.5 * width
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_even_one_round_does_not_leave_its_figure_out(drawn, seed):
+    found = figures_of(to_unit(drawn(seed=9, videos=120)), 0.5, rounds=1, seed=seed)
+    for figure in (*found.errors.acer.values(), found.ranking.eer):
+        assert figure.interval.low <= figure.value <= figure.interval.high
+
+
 def _fields(samples):
     return {name: getattr(samples, name) for name in samples.__slots__}
 

@@ -57,6 +57,7 @@ def test_the_terminal_shows_the_figures_in_80_columns(report):
 def test_the_terminal_shows_folds_with_mean_and_deviation(folds):
     text = _printed(folds)
     assert max(map(len, text.splitlines())) <= 80
+    assert f"Fold 6: threshold {folds.folds[5].threshold}." in " ".join(text.split())
     acer = folds.summary["acer_species"]
     lines = {line.split()[0]: line for line in text.splitlines() if line.strip()}
     assert f"{100 * acer.mean:.2f}" in lines["mean"]

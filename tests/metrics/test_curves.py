@@ -83,6 +83,14 @@ def test_apcer_at_bpcer_is_the_best_of_all_thresholds(at, digits):
     assert apcer_at_bpcer(labels, species, scores, at).value == best
 
 
+def test_a_share_that_floats_miss_by_a_hair_is_still_held():
+    # 0.29 * 100 is 28.999...: 29 of 100 attacks may pass all the same, so 0.71 and over is accepted.
+    labels = [0] * 100 + [1] * 2
+    scores = [n / 100 for n in range(100)] + [0.705, 0.715]
+    assert bpcer_at_apcer(labels, ["print-1"] * 100 + [""] * 2, scores, 0.29) == Rate(0, 2)
+    assert bpcer_at_apcer(labels, ["print-1"] * 100 + [""] * 2, scores, 0.28) == Rate(1, 2)
+
+
 def test_what_cannot_be_held_is_refused():
     for figure in (bpcer_at_apcer, apcer_at_bpcer):
         with pytest.raises(InputError, match=r"must lie in \[0, 1\], got 1.5"):

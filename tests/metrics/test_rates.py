@@ -28,6 +28,12 @@ def test_rates_counted_by_hand():
     assert rates.acer(Rate(2, 3), Rate(1, 4)) == (2 / 3 + 1 / 4) / 2
 
 
+def test_a_category_ends_at_the_first_hyphen():
+    assert [rates.category(name) for name in ("print-1", "print-a-4", "mask")] == ["print", "print", "mask"]
+    parts = {"print-a-4": Rate(1, 2), "print-1": Rate(0, 3), "mask": Rate(1, 1)}
+    assert rates.by_category(parts) == {"mask": Rate(1, 1), "print": Rate(1, 5)}
+
+
 def test_numbered_species_give_the_same_rates():
     groups = Groups(("display-1", "print-1", "print-2"), np.array([-1] * 4 + [1, 1, 2, 0, 0, 0]))
     by_name = rates.apcer_per_species(LABELS, SPECIES, SCORES, 0.5)

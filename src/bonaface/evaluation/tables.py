@@ -56,6 +56,8 @@ def heading(report: Report) -> list[str]:
     lines = [f"{system}{f' on {protocol}' if protocol else ''}{of}, judged {unit}."]
     if len(report.folds) == 1:
         lines += fold_lines(report, report.folds[0])
+    else:
+        lines += [f"Fold {fold.name}: threshold {fold.threshold}." for fold in report.folds]
     return [report.warning, *lines] if report.warning else lines
 
 
