@@ -16,8 +16,8 @@ from bonaface.models import Output, PadModel, create_model, default_preset, mode
 SIZE = 64
 TINY_BACKBONE = "random:test_efficientnet"  # timm's smallest with every stride, 0.08 M parameters
 
-SMALL: dict[str, dict[str, Any]] = {"bi-fas-s": {"spectrum_size": 32}}
-STEPS = 60
+SMALL: dict[str, dict[str, Any]] = {"bi-fas-s": {"spectrum_size": 16}}
+STEPS = 40
 AUXILIARY_TERMS = {"spectrum"}  # loss terms of training branches: each must fall by half within `STEPS`
 
 

@@ -31,6 +31,12 @@ def test_float_and_integer_labels_are_the_same():
     assert torch.equal(pixel_bce(logits, whole), pixel_bce(logits, whole.float()))
 
 
+def test_half_precision_logits_are_computed_in_float32():
+    logits = torch.linspace(-9, 9, 64).bfloat16()
+    labels = torch.arange(64) % 2
+    assert torch.equal(pixel_bce(logits, labels), pixel_bce(logits.float(), labels))
+
+
 def test_saturated_logits_keep_finite_loss_and_gradient():
     logits = torch.tensor([[-1e4, 1e4], [-1e4, 1e4]], requires_grad=True)
     losses = pixel_bce(logits, torch.tensor([1, 0]))

@@ -12,8 +12,6 @@ leaves it out). Unlike that code, both weights really are normalised, the embedd
 the pixel term is a mean over the batch, and no label is needed to predict.
 """
 
-from types import MappingProxyType
-
 import torch
 from torch import Tensor, nn
 
@@ -37,7 +35,7 @@ def _preset(name: str, bn_batches: int = 200, **options: object) -> Preset:
         lr=1e-3,
         weight_decay=1e-5,
         epochs=10,
-        options=MappingProxyType(options),
+        options=options,
         bn_batches=bn_batches,
     )
 

@@ -15,7 +15,6 @@ paper's future work: the angular margin of A-DeepPixBiS on every pyramid pixel.
 from collections.abc import Sequence
 from dataclasses import replace
 from math import log
-from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -103,27 +102,19 @@ def _log_mean_sigmoid(logits: Sequence[Tensor]) -> Tensor:
     return means.logsumexp(0) - log(len(levels))
 
 
-def _presets(model: str, literal: dict[str, object]) -> tuple[Preset, ...]:
+def _preset(model: str, name: str, bn_batches: int = 200, **options: object) -> Preset:
     """Sec. 5.1: Adam, lr 1e-4, weight decay 1e-5, two epochs, batch 64; square crops (fig. 3d)."""
-
-    def preset(name: str, options: dict[str, object], bn_batches: int = 200) -> Preset:
-        return Preset(
-            name=name,
-            model=model,
-            backbone="efficientnet_b0",
-            size=512,
-            crop="square-1.0",
-            lr=1e-4,
-            weight_decay=1e-5,
-            epochs=2,
-            options=MappingProxyType(options),
-            bn_batches=bn_batches,
-        )
-
-    return (
-        preset("paper", {}),
-        preset("angular", {"pixel_loss": "a-bce"}),
-        preset("literal", literal, bn_batches=0),
+    return Preset(
+        name=name,
+        model=model,
+        backbone="efficientnet_b0",
+        size=512,
+        crop="square-1.0",
+        lr=1e-4,
+        weight_decay=1e-5,
+        epochs=2,
+        options=options,
+        bn_batches=bn_batches,
     )
 
 
@@ -131,7 +122,15 @@ _PAPER = "Roy et al., Bi-FPNFAS, Sensors 2021, 21, 2799"
 _LINK = "https://doi.org/10.3390/s21082799"
 
 
-@register(paper=_PAPER, link=_LINK, presets=_presets("bi-fas", literal={}))
+@register(
+    paper=_PAPER,
+    link=_LINK,
+    presets=(
+        _preset("bi-fas", "paper"),
+        _preset("bi-fas", "angular", pixel_loss="a-bce"),
+        _preset("bi-fas", "literal", bn_batches=0),
+    ),
+)
 class BiFas(PadModel):
     """Pixel-wise supervision on three levels of a bi-directional feature pyramid.
 
@@ -208,7 +207,11 @@ class BiFas(PadModel):
         return {"total": value, "bce": value}
 
 
-@register(paper=_PAPER, link=_LINK, presets=_presets("bi-fas-s", literal={"raw": True}))
+@register(
+    paper=_PAPER,
+    link=_LINK,
+    presets=(_preset("bi-fas-s", "paper"), _preset("bi-fas-s", "literal", bn_batches=0, raw=True)),
+)
 class BiFasS(BiFas):
     """Bi-FAS with a branch that redraws the picture's Fourier spectrum, in training only.
 

@@ -3,10 +3,9 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, TypeVar
 
-from bonaface.core.errors import UnknownNameError
+from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.models.base import PadModel
 
 
@@ -39,7 +38,7 @@ class Preset:
     weight_decay: float
     epochs: int
     batch: int = 64
-    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    options: Mapping[str, Any] = field(default_factory=dict)
     flip: float = 0.5
     jitter: tuple[float, float, float, float] = (0.2, 0.2, 0.2, 0.02)
     balance: str = "undersample"
@@ -67,6 +66,9 @@ class _Entry:
     paper: str
     link: str
 
+
+# What may stand for a default of each kind; any other kind stands for itself.
+_KINDS: dict[type, type | tuple[type, ...]] = {float: (int, float), tuple: (tuple, list)}
 
 _Model = TypeVar("_Model", bound=type[PadModel])
 
@@ -130,9 +132,10 @@ def create_model(
     """
     entry = _entry(name)
     known = _options(entry.model)
-    for option in options:
+    for option, value in options.items():
         if option not in known:
             raise UnknownNameError(f"option of {name}", option, known)
+        _check_kind(option, value, known[option])
     preset = default_preset(name)
     build: Callable[..., PadModel] = entry.model  # every model takes these; PadModel itself takes a backbone
     return build(
@@ -166,6 +169,13 @@ def _entry(name: str) -> _Entry:
     if name not in _entries:
         raise UnknownNameError("model", name, _entries)
     return _entries[name]
+
+
+def _check_kind(option: str, value: Any, default: Any) -> None:
+    """Refuse a value of another kind than the default: options come from command lines and settings files."""
+    kinds = _KINDS.get(type(default), type(default))
+    if not isinstance(value, kinds) or (isinstance(value, bool) and not isinstance(default, bool)):
+        raise InputError(f"{option} must be of the kind of its default {default!r}, got {value!r}")
 
 
 def _options(model: type[PadModel]) -> dict[str, Any]:
