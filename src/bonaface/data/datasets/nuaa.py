@@ -27,8 +27,9 @@ _NAME = re.compile(r"\d{4}_\d\d_\d\d_(?P<session>\d\d)_\d+\.")
 def read(root: Path) -> PresentationTable:
     """List the pictures below `root` in the order of the four list files. No picture is opened.
 
-    `sample_id` is the path (both classes use the same file names); the subject is the folder's number, which
-    is the same person in both classes; the session is the one in the file's name.
+    `sample_id` is the path (both classes use the same file names) and the session is the one in the file's
+    name. The subject is the folder's number: the same person in both classes, as faces of all fourteen
+    numbers that both have show (0013 has no attack, 0016 nothing else).
 
     Raises:
         InputError: a list file or a picture folder is missing, or a line names no picture.
