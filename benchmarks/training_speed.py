@@ -77,7 +77,7 @@ def bare(network: PadModel, settings: RunSettings, steps: int) -> float:
     ended = []
     for step in range(steps):
         loss = network.loss(network(images), labels, images)["total"] / settings.accumulate
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         if (step + 1) % settings.accumulate == 0:
             optimiser.step()
             optimiser.zero_grad()
@@ -145,7 +145,7 @@ def main() -> None:
             waiting = statistics.median(clock.waiting for clock in runs)
             print(
                 f"{model} {size} px, micro-batch {given.micro_batch}: bare loop {loop:.3f} steps/s, "
-                f"bonaface train {ours:.3f} steps/s, ratio {ours / loop:.2f}; waiting {100 * waiting:.1f} % of the time",
+                f"train {ours:.3f} steps/s, ratio {ours / loop:.2f}; waiting {100 * waiting:.1f} % of the time",
                 flush=True,
             )
 

@@ -1,4 +1,4 @@
-"""An environment as `pip install bonaface` makes it: the declared dependencies of the light installation and no more."""
+"""An environment as `pip install bonaface` makes it: the light installation's dependencies and no more."""
 
 import re
 import subprocess

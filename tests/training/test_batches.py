@@ -23,7 +23,7 @@ LABELS = np.array([1, 0, 0, 1, 0, 0, 0, 1, 0, 0])
 
 
 def places(sampler: EpochSampler) -> list[int]:
-    return [draw.index for draws in sampler for draw in draws]
+    return [draw.place for draws in sampler for draw in draws]
 
 
 @given(

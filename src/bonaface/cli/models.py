@@ -1,10 +1,15 @@
 """`bonaface models`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bonaface.core.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bonaface.models.registry import Description
 
 
 def models(
@@ -37,7 +42,7 @@ def models(
     _one(console, describe(name))
 
 
-def _one(console: "Console", about: "Description") -> None:  # noqa: F821 - imported inside the command
+def _one(console: "Console", about: "Description") -> None:
 
     console.print(f"[bold]{about.name}[/bold]: {about.summary}\n{about.paper} {about.link}\n")
     for preset in about.presets:

@@ -29,7 +29,7 @@ class Batch(NamedTuple):
 class Draw(NamedTuple):
     """One picture of one epoch: its place in the data, and the key of its augmentation (None: none)."""
 
-    index: int
+    place: int
     key: tuple[int, ...] | None
 
 
@@ -71,7 +71,7 @@ class CropBatches(Dataset[Batch]):
 
     def __getitem__(self, draws: Sequence[Draw]) -> Batch:
         crops = np.stack([self._crop_of(draw) for draw in draws])
-        indices = [draw.index for draw in draws]
+        indices = [draw.place for draw in draws]
         return Batch(
             torch.from_numpy(crops),
             torch.from_numpy(self.labels[indices]).float(),
@@ -79,7 +79,7 @@ class CropBatches(Dataset[Batch]):
         )
 
     def _crop_of(self, draw: Draw) -> NDArray[np.uint8]:
-        crop = cut(self._store.read(self.frames[draw.index]), self._crop, self._size)
+        crop = cut(self._store.read(self.frames[draw.place]), self._crop, self._size)
         if draw.key is None:
             return crop
         brightness, contrast, saturation, hue = self._augmentation.jitter

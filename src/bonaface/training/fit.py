@@ -66,7 +66,8 @@ def train(
     """
     store = CropStore.open(settings.store)
     data = PadData(store, settings)
-    if rank_zero_only.rank == 0:  # the other devices' processes find what this one has written
+    # The processes of the other devices find what this one has written.
+    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
         _claim(run, settings, store, resume)
         write_json(run / RUN, _description(settings, store, data))
     keep_freed_memory()
@@ -95,8 +96,9 @@ def train(
 
 
 def run_trainer(
-    settings: RunSettings, run: Path, callbacks: Sequence[Callback], logger: Logger
+    settings: RunSettings, run: Path, callbacks: Sequence[Callback], logger: Logger | bool
 ) -> lightning.Trainer:
+    """The Lightning trainer that `settings` ask for, with `run` as its folder."""
     together = settings.devices * settings.nodes > 1
     return lightning.Trainer(
         accelerator=settings.accelerator,

@@ -30,10 +30,13 @@ class PadModule(lightning.LightningModule):
         self.register_buffer("_offset", (torch.tensor(network.mean) / std).view(1, 3, 1, 1), persistent=False)
         self._dev: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
 
+    _scale: Tensor
+    _offset: Tensor
+
     def images(self, crops: Tensor) -> Tensor:
         """Crops (B, H, W, 3) uint8 -> normalised (B, 3, H, W) float in channels-last order."""
         # The permuted view of (B, H, W, 3) is the channels-last layout already: no copy is made.
-        return crops.permute(0, 3, 1, 2).float() * self._scale - self._offset  # type: ignore[operator]
+        return crops.permute(0, 3, 1, 2).float() * self._scale - self._offset
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """One micro-batch: the network's total loss, every term of it logged."""
@@ -102,7 +105,11 @@ class PadModule(lightning.LightningModule):
         """
         batches = self._settings.preset.bn_batches
         kept = set(self.network.backbone.modules()) if self._frozen else set()
-        layers = [m for m in self.network.modules() if isinstance(m, _BatchNorm) and m not in kept]
+        layers = [
+            m
+            for m in self.network.modules()
+            if isinstance(m, _BatchNorm) and m.track_running_stats and m not in kept
+        ]
         if not batches or not layers:
             return
         momenta = [layer.momentum for layer in layers]
@@ -122,8 +129,9 @@ class PadModule(lightning.LightningModule):
         if self.trainer.world_size > 1:
             for layer in layers:
                 for values in (layer.running_mean, layer.running_var):
-                    torch.distributed.all_reduce(values, torch.distributed.ReduceOp.SUM)
-                    values.div_(self.trainer.world_size)  # type: ignore[union-attr]
+                    if values is not None:
+                        torch.distributed.all_reduce(values, torch.distributed.ReduceOp.SUM)
+                        values.div_(self.trainer.world_size)
 
 
 def plain_state(network: nn.Module) -> dict[str, Tensor]:
