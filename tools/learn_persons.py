@@ -6,11 +6,12 @@ PORTRAITS holds `neutral_front/` and `smiling_front/` (Face Research Lab London 
 doi 10.6084/m9.figshare.5047666) and `canada/` (Young Adult White Faces, DeBruine & Jones 2017, CC BY 4.0,
 doi 10.6084/m9.figshare.4220517), with 189 landmarks a portrait in `landmarks.json`.
 
-The model is an active appearance model (Cootes, Edwards & Taylor, PAMI 23, 2001): shape and shape-free texture under one
-set of coefficients, so that a jaw, a skin and a hair colour that belong together are drawn together. Every portrait is
-brought to the mean shape by a thin-plate spline, its backdrop, hair and clothes are taken away (what lies under them is
-filled from the skin around), and it goes in a second time mirrored. What is written is the mean, the leading modes, and
-the spread of what the modes leave out; no portrait and no portrait's coefficients.
+The model is an active appearance model (Cootes, Edwards & Taylor, PAMI 23, 2001): shape and shape-free texture
+under one set of coefficients, so that a jaw, a skin and a hair colour that belong together are drawn together.
+Every portrait is brought to the mean shape by a thin-plate spline, its backdrop, hair and clothes are taken
+away (what lies under them is filled from the skin around), and it goes in a second time mirrored. What is
+written is the mean, the leading modes, and the spread of what the modes leave out; no portrait and no
+portrait's coefficients.
 """
 
 import json
@@ -26,7 +27,7 @@ from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 
 from bonaface.core.files import sha256, whole_file, write_json
-from bonaface.simulate.light import blur, resize
+from bonaface.simulate.light import Way, blur, picture_of, planes_of, resize
 from bonaface.simulate.persons import FRAME, TEXTURE
 from bonaface.simulate.warp import Spline, project, sample, similarity
 
@@ -97,13 +98,15 @@ class Frame:
 
     def straighten(self, path: Path, shape: NDArray[np.float64]) -> Floats:
         """The portrait at `path` warped to the mean shape, (H, W, 3) sRGB in [0, 1]."""
-        image = np.asarray(Image.open(path).convert("RGB")).astype(np.float32) / 255
+        image = planes_of(np.asarray(Image.open(path).convert("RGB"))).astype(np.float32) / 255
         matrix = similarity(shape, self.mean)
         scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
         ring = FRAME.ring()
-        spline = Spline(np.r_[self.mean, ring], np.r_[shape, project(np.linalg.inv(matrix), ring)], stiffness=50.0)
+        spline = Spline(
+            np.r_[self.mean, ring], np.r_[shape, project(np.linalg.inv(matrix), ring)], stiffness=50.0
+        )
         sharp = blur(image, 0.45 * float(np.sqrt(max(1 / scale**2 - 1, 0.0))))
-        return sample(sharp, spline.map((FRAME.width, FRAME.height)))
+        return picture_of(sample(sharp, spline.map((FRAME.width, FRAME.height))))
 
 
 def matte(image: Floats, frame: Frame) -> tuple[Floats, Floats]:
@@ -148,13 +151,24 @@ def fill(image: Floats, weight: Floats) -> Floats:
     pyramid = [(image * weight[..., None], weight)]
     for _ in range(8):
         colour, known = pyramid[-1]
-        pyramid.append((ndimage.gaussian_filter(colour, (1, 1, 0))[::2, ::2], ndimage.gaussian_filter(known, 1)[::2, ::2]))
+        pyramid.append(
+            (
+                ndimage.gaussian_filter(colour, (1, 1, 0))[::2, ::2],
+                ndimage.gaussian_filter(known, 1)[::2, ::2],
+            )
+        )
     colour, known = pyramid.pop()
     filled: Floats = colour / (known[..., None] + 1e-6)
     for colour, known in reversed(pyramid):
         rest = 1 - np.clip(known, 0, 1)[..., None]
-        filled = (colour + resize(filled, known.shape[::-1]) * rest) / np.maximum(known[..., None] + rest, 1e-6)
+        filled = (colour + _resized(filled, known.shape[::-1]) * rest) / np.maximum(
+            known[..., None] + rest, 1e-6
+        )
     return filled
+
+
+def _resized(image: Floats, size: tuple[int, int], way: Way = Way.BILINEAR) -> Floats:
+    return picture_of(resize(planes_of(image), size, way))
 
 
 def study(image: Floats, frame: Frame) -> Studied:
@@ -192,11 +206,13 @@ def settle_colour(studied: list[Studied], reference: int, frame: Frame) -> list[
 
 
 def split_texture(skin: Floats) -> tuple[Floats, Floats]:
-    """The texture's window of a skin picture as luma (h, w) and colour differences (h / 4, w / 4, 2), codes 0 to 255."""
-    window = skin[TEXTURE.top : TEXTURE.top + TEXTURE.height, TEXTURE.left : TEXTURE.left + TEXTURE.width] * 255
+    """The texture's window of skin as luma (h, w) and colour differences (2, h / 4, w / 4), codes 0 to 255."""
+    window = (
+        skin[TEXTURE.top : TEXTURE.top + TEXTURE.height, TEXTURE.left : TEXTURE.left + TEXTURE.width] * 255
+    )
     luma = window @ np.array([0.299, 0.587, 0.114], np.float32)
-    difference = np.stack([window[..., 0] - luma, window[..., 2] - luma], -1)
-    return luma, resize(difference, (TEXTURE.width // 4, TEXTURE.height // 4), box=True)
+    difference = np.stack([window[..., 0] - luma, window[..., 2] - luma])
+    return luma, resize(difference, (TEXTURE.width // 4, TEXTURE.height // 4), Way.BOX)
 
 
 @dataclass(frozen=True)
@@ -228,29 +244,31 @@ def appearance(shape: NDArray[np.float64], one: Studied, frame: Frame, mirror: b
 
 
 def flow(first: Floats, second: Floats, levels: int = 4) -> Floats:
-    """Where each pixel of `first` (H, W) lies in `second`: displacements (H, W, 2), coarse to fine (Lucas & Kanade)."""
-    moved = np.zeros((*(s >> levels for s in first.shape), 2), np.float32)
+    """Where each pixel of `first` (H, W) lies in `second`: displacements (2, H, W), coarse to fine (Lucas & Kanade)."""
+    moved = np.zeros((2, *(s >> levels for s in first.shape)), np.float32)
     for level in range(levels, -1, -1):
         size = (first.shape[1] >> level, first.shape[0] >> level)
-        a, b = resize(first, size, box=True), resize(second, size, box=True)
+        a, b = resize(first, size, Way.BOX), resize(second, size, Way.BOX)
         moved = resize(moved, size) * np.float32(2 if level < levels else 1)
-        grid = np.stack(np.meshgrid(np.arange(size[0]), np.arange(size[1])), -1).astype(np.float32)
+        grid = np.stack(np.meshgrid(np.arange(size[0]), np.arange(size[1]))).astype(np.float32)
         for _ in range(4):
             seen = sample(b, grid + moved)
             gy, gx = np.gradient(seen)
             terms = [gx * gx, gx * gy, gy * gy, gx * (a - seen), gy * (a - seen)]
             xx, xy, yy, xt, yt = (ndimage.gaussian_filter(t, 5) for t in terms)
             determinant = (xx + 1e-4) * (yy + 1e-4) - xy * xy
-            moved[..., 0] += np.clip(((yy + 1e-4) * xt - xy * yt) / determinant, -1, 1)
-            moved[..., 1] += np.clip(((xx + 1e-4) * yt - xy * xt) / determinant, -1, 1)
-            moved = ndimage.gaussian_filter(moved, (2, 2, 0))
+            moved[0] += np.clip(((yy + 1e-4) * xt - xy * yt) / determinant, -1, 1)
+            moved[1] += np.clip(((xx + 1e-4) * yt - xy * xt) / determinant, -1, 1)
+            moved = ndimage.gaussian_filter(moved, (0, 2, 2))
     return moved
 
 
-def learn_smile(portraits: Path, names: list[str], shapes: NDArray[np.float64], frame: Frame) -> tuple[Floats, Floats]:
+def learn_smile(
+    portraits: Path, names: list[str], shapes: NDArray[np.float64], frame: Frame
+) -> tuple[Floats, Floats]:
     """The median displacement (189, 2) of the landmarks and the median change (h, w) of luma from neutral to smile."""
     displaced, changed = [], []
-    grid = np.stack([frame.x, frame.y], -1)
+    grid = np.stack([frame.x, frame.y])
     for name, shape in zip(names, shapes, strict=True):
         smiling = portraits / "smiling_front" / Path(name).name.replace("_03", "_08")
         if not smiling.exists():
@@ -259,7 +277,7 @@ def learn_smile(portraits: Path, names: list[str], shapes: NDArray[np.float64], 
         smile = frame.straighten(smiling, shape).mean(-1)
         moved = flow(neutral, smile)
         at = np.rint(frame.mean).astype(int)
-        displaced.append(moved[at[:, 1], at[:, 0]])
+        displaced.append(moved[:, at[:, 1], at[:, 0]].T)
         changed.append(ndimage.gaussian_filter(sample(smile, grid + moved) - neutral, 2))
     # What the whole head did between the two pictures is no expression: take the similarity out.
     still = []
@@ -291,9 +309,13 @@ def quantised(values: Floats, step: float) -> tuple[NDArray[np.int8], Floats]:
 
 def main(
     portraits: Annotated[Path, typer.Argument(help="folder with neutral_front, smiling_front and canada")],
-    out: Annotated[Path, typer.Option(help="where the model goes")] = Path("src/bonaface/simulate/persons.npz"),
-    count: Annotated[int, typer.Option(help="modes kept")] = 80,
-    study_out: Annotated[Path | None, typer.Option(help="where to keep the portraits' coefficients, for checks")] = None,
+    out: Annotated[Path, typer.Option(help="where the model goes")] = Path(
+        "src/bonaface/simulate/persons.npz"
+    ),
+    count: Annotated[int, typer.Option(help="modes kept")] = 110,
+    study_out: Annotated[
+        Path | None, typer.Option(help="where to keep the portraits' coefficients, for checks")
+    ] = None,
 ) -> None:
     """Learn the model and write it with its card (persons.json: checksum, sources, licences)."""
     names, shapes = [], []
@@ -321,7 +343,7 @@ def main(
     mode_parts = blocks.cut(kept)
     coefficients = (rows - mean) @ kept.T / (kept**2).sum(1)
     left = np.stack([p[1] for p in parts]) - mean_parts[1] - np.tensordot(coefficients, mode_parts[1], 1)
-    grain = resize(np.sqrt((left**2).mean(0)), (TEXTURE.width // 4, TEXTURE.height // 4), box=True)
+    grain = resize(np.sqrt((left**2).mean(0)), (TEXTURE.width // 4, TEXTURE.height // 4), Way.BOX)
     typer.echo("the smile")
     smile, change = learn_smile(portraits, names, every, frame)
     luma_change = split_texture(np.repeat(change[..., None], 3, -1))[0]

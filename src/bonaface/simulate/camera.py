@@ -6,21 +6,36 @@ noise, EMVA standard 1288 (shot noise of the electrons, Gaussian read noise, who
 Malvar, He & Cutler (ICASSP 2004) or bilinear; the rest as in Karaimer & Brown, *A software platform for manipulating
 the camera imaging pipeline* (ECCV 2016).
 
-Periodic fine structure (a screen's stripes, a print's dots) does not come as pixels but as waves of known frequency. The
-lens and the pixel's aperture weaken them by their transfer function, and then they are read where the sensor's sites
-are, and nowhere else: what lies above half the sampling frequency folds back there. That is all there is to moiré.
+Periodic fine structure (a screen's stripes, a print's dots) does not come as pixels but as waves of known
+frequency. The lens and the pixel's aperture weaken them by their transfer function, and then they are read
+where the sensor's sites are, and nowhere else: what lies above half the sampling frequency folds back there.
+That is all there is to moiré.
 """
 
 import io
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bonaface.simulate.demosaic import Planes, demosaic, mosaic
-from bonaface.simulate.light import LUMA, Light, Picture, Plane, blur, look_up_positions, planes_of, resize, srgb_encode
+from bonaface.simulate.demosaic import demosaic, mosaic
+from bonaface.simulate.light import (
+    LUMA,
+    Light,
+    Picture,
+    Plane,
+    blur,
+    look_up,
+    look_up_positions,
+    luma,
+    picture_of,
+    resize,
+    size_of,
+    srgb_encode,
+)
 from bonaface.simulate.seeds import between, chance
 
 _CROSSTALK = np.array([[0.72, 0.22, 0.06], [0.12, 0.74, 0.14], [0.05, 0.25, 0.70]])
@@ -33,34 +48,34 @@ _COARSE = 1.0  # pixels of defocus or shake from which their shape shows
 class Wave:
     """A periodic part of the light: `envelope` * weights[c] * cos(2 pi (cycles + shifts[c])) in channel c.
 
-    cycles: (H, W) phase in periods, without bound. envelope: (H, W, 3) or (H, W, 1), light.
+    cycles: (H, W) phase in periods, without bound. envelope: (3, H, W), light.
     """
 
     cycles: Plane
-    envelope: NDArray[np.float32]
+    envelope: Light
     weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
     shifts: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def frequency(self) -> tuple[float, float]:
-        """The mean frequency (across, down) where the wave is, cycles a pixel."""
-        here = self.envelope[:, :, 0] > 0
-        across, down = np.diff(self.cycles, axis=1), np.diff(self.cycles, axis=0)
-        inside_x, inside_y = here[:, 1:] & here[:, :-1], here[1:] & here[:-1]
-        if not (inside_x.any() and inside_y.any()):
-            return 0.0, 0.0
-        return float(across[inside_x].mean()), float(down[inside_y].mean())
+        """The mean frequency (across, down), cycles a pixel."""
+        height, width = self.cycles.shape
+        across = float((self.cycles[:, -1] - self.cycles[:, 0]).mean()) / (width - 1)
+        down = float((self.cycles[-1] - self.cycles[0]).mean()) / (height - 1)
+        return across, down
 
 
 @dataclass(frozen=True)
 class View:
-    """What arrives at the lens: smooth light (H, W, 3) at the picture's size, and waves finer than its pixels."""
+    """What arrives at the lens: smooth light (3, H, W) at the picture's size, and waves finer than its pixels."""
 
     light: Light
     waves: tuple[Wave, ...] = ()
 
     def at(self, size: tuple[int, int]) -> "View":
         """The view at `size` = (width, height)."""
-        waves = [replace(w, cycles=resize(w.cycles, size), envelope=resize(w.envelope, size)) for w in self.waves]
+        waves = [
+            replace(w, cycles=resize(w.cycles, size), envelope=resize(w.envelope, size)) for w in self.waves
+        ]
         return View(resize(self.light, size), tuple(waves))
 
 
@@ -98,32 +113,45 @@ class Shot:
 # Six cameras of different makes and years, from a good flagship to a poor front camera; no maker's figures.
 PHONES = (
     Camera("phone-1", lens=0.42, full_well=9000, denoise=1.3, sharpen=0.45, contrast=0.30, saturation=1.05, quality=95),
-    Camera("phone-2", lens=0.55, full_well=5000, denoise=0.8, sharpen=0.80, contrast=0.20, saturation=0.95, white=0.7, quality=90),
-    Camera("phone-3", lens=0.60, full_well=3500, read=6, denoise=1.8, sharpen=0.55, contrast=0.15, saturation=0.85, fringe=0.5, quality=88),
-    Camera("phone-4", lens=0.50, full_well=6000, denoise=2.2, sharpen=0.30, contrast=0.28, saturation=0.98, vignette=0.35, white=0.9, quality=92),
-    Camera("phone-5", lens=0.75, full_well=2500, read=8, simple=True, denoise=0.6, sharpen=1.00, contrast=0.35, saturation=1.12, fringe=0.7, vignette=0.4, quality=82),
-    Camera("phone-6", resolution=0.75, lens=0.65, full_well=4000, read=6, denoise=1.2, sharpen=0.70, contrast=0.10, saturation=0.90, haze=0.03, white=0.6, quality=85),
+    Camera("phone-2", lens=0.55, full_well=5000, denoise=0.8, sharpen=0.80, saturation=0.95, white=0.7, quality=90),
+    Camera(
+        "phone-3", lens=0.60, full_well=3500, read=6, denoise=1.8, sharpen=0.55, contrast=0.15, saturation=0.85,
+        fringe=0.5, quality=88,
+    ),
+    Camera("phone-4", denoise=2.2, sharpen=0.30, contrast=0.28, saturation=0.98, vignette=0.35, white=0.9),
+    Camera(
+        "phone-5", lens=0.75, full_well=2500, read=8, simple=True, denoise=0.6, sharpen=1.00, contrast=0.35,
+        saturation=1.12, fringe=0.7, vignette=0.4, quality=82,
+    ),
+    Camera(
+        "phone-6", resolution=0.75, lens=0.65, full_well=4000, read=6, denoise=1.2, sharpen=0.70, contrast=0.10,
+        saturation=0.90, haze=0.03, white=0.6, quality=85,
+    ),
 )  # fmt: skip
 
 
 def draw_camera(rng: np.random.Generator) -> Camera:
-    """A camera off the street: phones mostly, one in four a web camera."""
-    web = chance(rng, 0.25)
+    """A camera off the street: a phone mostly, one in four a web camera, one in eight a photographer's.
+
+    The breadth is what matters: where it ends, honest pictures are taken for attacks.
+    """
+    kind = str(rng.choice(["phone", "web camera", "still camera"], p=[0.64, 0.24, 0.12]))
+    web, still = kind == "web camera", kind == "still camera"
     return Camera(
-        "web camera" if web else "phone",
-        resolution=between(rng, 0.45, 1.0) if web or chance(rng, 0.15) else 1.0,
-        lens=between(rng, 0.5, 1.0) if web else between(rng, 0.38, 0.8),
+        kind,
+        resolution=between(rng, 0.45, 1.0) if web or (not still and chance(rng, 0.15)) else 1.0,
+        lens=between(rng, 0.5, 1.0) if web else between(rng, 0.3 if still else 0.38, 0.5 if still else 0.8),
         fringe=between(rng, 0.0, 0.9),
         vignette=between(rng, 0.05, 0.5),
-        full_well=float(np.exp(between(rng, np.log(900.0 if web else 2000.0), np.log(12000.0)))),
+        full_well=float(np.exp(between(rng, *np.log([900 if web else 2000, 40000 if still else 12000])))),
         read=between(rng, 2.0, 10.0),
-        simple=chance(rng, 0.35),
+        simple=not still and chance(rng, 0.35),
         denoise=between(rng, 0.0, 2.5),
         sharpen=between(rng, 0.0, 1.4),
         contrast=between(rng, -0.1, 0.45),
-        saturation=between(rng, 0.55, 1.2),
-        white=between(rng, 0.3, 1.0),
-        haze=between(rng, 0.0, 0.18) if chance(rng, 0.35) else 0.0,
+        saturation=between(rng, 0.8 if still else 0.55, 1.3 if still else 1.2),
+        white=between(rng, 0.45, 1.0),
+        haze=between(rng, 0.0, 0.18) if not still and chance(rng, 0.35) else 0.0,
         quality=int(between(rng, 45, 98)),
     )
 
@@ -131,7 +159,11 @@ def draw_camera(rng: np.random.Generator) -> Camera:
 def draw_shot(rng: np.random.Generator, dimness: float = 0.0) -> Shot:
     """The accidents of one picture; `dimness` from 0 (daylight) to 1 (a dark room) brings gain and shake."""
     defocus = between(rng, 0.8, 2.6) if chance(rng, 0.2) else between(rng, 0.0, 0.9)
-    shake = between(rng, 1.0, 3.0 + 4.0 * dimness) if chance(rng, 0.15 + 0.25 * dimness) else between(rng, 0.0, 0.8)
+    shake = (
+        between(rng, 1.0, 3.0 + 4.0 * dimness)
+        if chance(rng, 0.15 + 0.25 * dimness)
+        else between(rng, 0.0, 0.8)
+    )
     turn = between(rng, 0.0, 2 * np.pi)
     motion = (shake * float(np.cos(turn)), shake * float(np.sin(turn)))
     return Shot(defocus, motion, float(rng.normal(0.0, 0.35)), 1.0 + 7.0 * dimness * between(rng, 0.5, 1.0))
@@ -144,10 +176,10 @@ def photograph(view: View, camera: Camera, shot: Shot, rng: np.random.Generator)
 
 def develop(view: View, camera: Camera, shot: Shot, rng: np.random.Generator) -> Picture:
     """As `photograph`, without the JPEG: a frame of a video before its own coder."""
-    height, width = view.light.shape[:2]
+    width, height = size_of(view.light)
     if camera.resolution < 1.0:
         view = view.at((max(2, round(width * camera.resolution)), max(2, round(height * camera.resolution))))
-    scale = view.light.shape[1] / 512
+    scale = view.light.shape[2] / 512
     seen = through_lens(view, camera, shot, scale)
     raw, deviation = expose(seen, camera, shot, rng)
     colour = demosaic(raw, camera.simple)
@@ -158,7 +190,9 @@ def develop(view: View, camera: Camera, shot: Shot, rng: np.random.Generator) ->
     return picture
 
 
-def transfer(fx: NDArray[np.float32], fy: NDArray[np.float32], sigma: float, shot: Shot) -> NDArray[np.float32]:
+def transfer(
+    fx: NDArray[np.floating[Any]], fy: NDArray[np.floating[Any]], sigma: float, shot: Shot
+) -> NDArray[np.floating[Any]]:
     """The optical transfer function of lens blur, defocus and shake at frequencies in cycles a pixel."""
     square = fx * fx + fy * fy
     response = np.exp(np.float32(-2 * np.pi**2 * sigma**2) * square)
@@ -169,25 +203,28 @@ def transfer(fx: NDArray[np.float32], fy: NDArray[np.float32], sigma: float, sho
     return response
 
 
-def _disc(x: NDArray[np.float32]) -> NDArray[np.float32]:
+def _disc(x: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """2 J1(x) / x, the transfer function of a disc, read from a table."""
     table = _disc_table()
-    return np.interp(x, np.linspace(0.0, 64.0, len(table)), table).astype(np.float32)
+    result: NDArray[np.floating[Any]] = np.interp(x, np.linspace(0.0, 64.0, len(table)), table).astype(
+        np.float32
+    )
+    return result
 
 
 @cache
-def _disc_table() -> NDArray[np.float64]:
+def _disc_table() -> NDArray[np.floating[Any]]:
     t = (np.arange(256) + 0.5) / 256
     weight = 4 / np.pi * np.sqrt(1 - t**2) / 256
-    table: NDArray[np.float64] = np.cos(np.linspace(0.0, 64.0, 2048)[:, None] * t) @ weight
-    return table / table[0]
+    table: NDArray[np.floating[Any]] = np.cos(np.linspace(0.0, 64.0, 2048)[:, None] * t) @ weight
+    result: NDArray[np.floating[Any]] = table / table[0]
+    return result
 
 
-def through_lens(view: View, camera: Camera, shot: Shot, scale: float) -> Planes:
+def through_lens(view: View, camera: Camera, shot: Shot, scale: float) -> Light:
     """The light on the sensor (3, H, W): blurred, fringed, darkened to the corners, waves at their sampled values."""
-    light = planes_of(view.light)
-    for channel, sigma in enumerate(_sigmas(camera, scale)):
-        light[channel] = _blurred(light[channel], sigma, shot)
+    blurred = (_blurred(p, sigma, shot) for p, sigma in zip(view.light, _sigmas(camera, scale), strict=True))
+    light = np.stack(list(blurred))
     for wave in view.waves:
         _add_wave(light, wave, _sigmas(camera, scale), shot)
     height, width = light.shape[1:]
@@ -222,7 +259,7 @@ def _blurred(plane: Plane, sigma: float, shot: Shot) -> Plane:
     return np.maximum(seen, 0.0)
 
 
-def _add_wave(light: Planes, wave: Wave, sigmas: tuple[float, float, float], shot: Shot) -> None:
+def _add_wave(light: Light, wave: Wave, sigmas: tuple[float, float, float], shot: Shot) -> None:
     fx, fy = (np.array([f], np.float32) for f in wave.frequency())
     aperture = np.sinc(fx) * np.sinc(fy)
     for channel, sigma in enumerate(sigmas):
@@ -232,7 +269,7 @@ def _add_wave(light: Planes, wave: Wave, sigmas: tuple[float, float, float], sho
         phase = wave.cycles + np.float32(wave.shifts[channel])
         phase -= np.rint(phase)
         swing = np.cos(np.float32(2 * np.pi) * phase)
-        light[channel] += np.float32(strength) * swing * wave.envelope[..., min(channel, wave.envelope.shape[2] - 1)]
+        light[channel] += np.float32(strength) * swing * wave.envelope[channel]
 
 
 def _magnify(plane: Plane, dx: Plane, dy: Plane) -> None:
@@ -242,14 +279,18 @@ def _magnify(plane: Plane, dx: Plane, dy: Plane) -> None:
     np.maximum(plane, 0.0, out=plane)
 
 
-def expose(light: Planes, camera: Camera, shot: Shot, rng: np.random.Generator) -> tuple[Plane, float]:
+def expose(light: Light, camera: Camera, shot: Shot, rng: np.random.Generator) -> tuple[Plane, float]:
     """The raw mosaic (H, W) in [0, 1] of white, RGGB, and the noise's standard deviation in mid-grey.
 
-    Exposure is automatic: the mean of the middle is brought to a middle grey, then missed by `shot.exposure`.
+    Exposure is automatic: where the face is, light is brought to a middle grey, then missed by `shot.exposure`.
     """
     height, width = light.shape[1:]
-    middle = light[1, height // 5 : -(height // 5) : 4, width // 5 : -(width // 5) : 4]
-    level = float(0.7 * middle.mean() + 0.3 * np.sqrt((middle**2).mean()))
+    # Phones meter on the face, which is a little above the middle, and look at the rest too.
+    face, whole = (
+        light[1, height // 4 : height * 2 // 3 : 3, width * 3 // 10 : width * 7 // 10 : 3],
+        light[1, ::8, ::8],
+    )
+    level = float(0.75 * face.mean() + 0.25 * np.sqrt((np.minimum(whole, 3.0 * face.mean()) ** 2).mean()))
     factor = 0.20 * 2.0**shot.exposure / max(level, 1e-4)
     raw = mosaic(light, _CROSSTALK * factor)
     well = camera.full_well / shot.gain
@@ -262,16 +303,13 @@ def expose(light: Planes, camera: Camera, shot: Shot, rng: np.random.Generator) 
     return raw, float(np.sqrt(0.2 / well + (camera.read / well) ** 2))
 
 
-def _grey(colour: Planes) -> Plane:
-    return colour[0] * LUMA[0] + colour[1] * LUMA[1] + colour[2] * LUMA[2]
-
-
-def _quieten(colour: Planes, threshold: float) -> Planes:
+def _quieten(colour: Light, threshold: float) -> Light:
     """Noise reduction: fine luma below `threshold` is cored away, and colour is smoothed more, as phones do."""
     if threshold < 1e-3:
         return colour
-    grey = _grey(colour)
-    size, small = (grey.shape[1], grey.shape[0]), (-(-grey.shape[1] // 2), -(-grey.shape[0] // 2))
+    grey = luma(colour)
+    size = size_of(grey)
+    small = (-(-size[0] // 2), -(-size[1] // 2))
     smooth = blur(grey, 1.0)
     fine = grey - smooth
     smooth += fine - np.clip(fine, -threshold, threshold) * np.float32(0.85)
@@ -282,8 +320,8 @@ def _quieten(colour: Planes, threshold: float) -> Planes:
     return colour
 
 
-def _corrected(colour: Planes, camera: Camera) -> Planes:
-    """White balance by shades of grey (Finlayson & Trezzi, CIC 2004), as far as the camera follows it, and the matrix."""
+def _corrected(colour: Light, camera: Camera) -> Light:
+    """White balance, by shades of grey (Finlayson & Trezzi, CIC 2004) as far as the camera goes, and the matrix."""
     some = np.clip(colour[:, ::4, ::4], 0.0, 0.98).astype(np.float64)
     norm = (some**6).mean((1, 2)) ** (1 / 6)
     gains = (norm[1] / np.maximum(norm, 1e-4)) ** camera.white
@@ -294,31 +332,26 @@ def _corrected(colour: Planes, camera: Camera) -> Planes:
     return np.stack([colour[0] * row[0] + colour[1] * row[1] + colour[2] * row[2] for row in m])
 
 
-def _render(colour: Planes, camera: Camera, scale: float) -> Picture:
+def _render(colour: Light, camera: Camera, scale: float) -> Picture:
     """Tone curve and sharpening: linear (3, H, W) -> codes (H, W, 3) uint8."""
-    coded = _toned(colour, camera.contrast)
+    coded = look_up(colour, _tone_table(round(camera.contrast, 3)))
     if camera.sharpen > 0.05:
-        grey = _grey(coded)
+        grey = luma(coded)
         grey -= blur(grey, 0.9 * max(scale, 0.7))
         grey *= np.float32(camera.sharpen)
         coded += grey
     coded += 0.5
     np.clip(coded, 0.0, 255.0, out=coded)
-    return np.ascontiguousarray(coded.astype(np.uint8).transpose(1, 2, 0))
-
-
-def _toned(colour: Planes, contrast: float) -> Planes:
-    steps = np.sqrt(np.clip(colour, 0.0, 1.0))
-    steps *= 4095
-    return np.take(_tone_table(round(contrast, 3)), steps.astype(np.uint16))
+    return picture_of(coded.astype(np.uint8))
 
 
 @cache
-def _tone_table(contrast: float) -> NDArray[np.float32]:
+def _tone_table(contrast: float) -> NDArray[np.floating[Any]]:
     code = srgb_encode(look_up_positions())
     # An S through (0.5, 0.5): the sine keeps black and white where they are.
     bent = code - contrast * 0.5 * np.sin(2 * np.pi * code) / np.pi
-    return (255 * np.clip(bent, 0, 1)).astype(np.float32)
+    result: NDArray[np.floating[Any]] = (255 * np.clip(bent, 0, 1)).astype(np.float32)
+    return result
 
 
 def compressed(picture: Picture, quality: int) -> Picture:

@@ -1,17 +1,17 @@
 """The colour filter array and its undoing."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bonaface.simulate.light import Plane
+from bonaface.simulate.light import Light, Plane
 
-Planes = NDArray[np.float32]
 Neighbour = Callable[[int, int], Plane]
 
 
-def mosaic(light: Planes, matrix: NDArray[np.float64]) -> Plane:
+def mosaic(light: Light, matrix: NDArray[np.floating[Any]]) -> Plane:
     """Light (3, H, W) through the filters RGGB, (H, W): row c of `matrix` is what filter c lets through."""
     raw = np.empty(light.shape[1:], np.float32)
     for row, column, channel in ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2)):
@@ -21,7 +21,7 @@ def mosaic(light: Planes, matrix: NDArray[np.float64]) -> Plane:
     return raw
 
 
-def demosaic(raw: Plane, simple: bool = False) -> Planes:
+def demosaic(raw: Plane, simple: bool = False) -> Light:
     """A raw mosaic RGGB (H, W) -> (3, H, W): gradient-corrected (Malvar, He & Cutler 2004) or, `simple`, bilinear."""
     padded = np.pad(raw, 2, mode="reflect")
     height, width = raw.shape

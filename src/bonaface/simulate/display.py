@@ -1,13 +1,14 @@
 """A photograph on a screen: the panel's tones and sub-pixels, its backlight, its glass, the device around it.
 
-Tone: a power law over a black level (IEC 61966-2-1 for the target). Sub-pixels: stripes red, green, blue, or the diamond
-PenTile of AMOLED panels, with half as many red and blue as green (Brown Elliott et al., SID 2005). Viewing angle: the
-gamma shift of TN and VA panels. Banding: a backlight dimmed by pulses, read by a rolling shutter row by row. Glass
-reflects a twenty-fifth of what it faces (Fresnel, n = 1.5).
+Tone: a power law over a black level (IEC 61966-2-1 for the target). Sub-pixels: stripes red, green, blue, or
+the diamond PenTile of AMOLED panels, with half as many red and blue as green (Brown Elliott et al., SID 2005).
+Viewing angle: the gamma shift of TN and VA panels. Banding: a backlight dimmed by pulses, read by a rolling
+shutter row by row. Glass reflects a twenty-fifth of what it faces (Fresnel, n = 1.5).
 """
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +16,11 @@ from PIL import Image
 
 from bonaface.simulate.camera import Wave
 from bonaface.simulate.halftone import Line, aperture_lines, lattice_waves
-from bonaface.simulate.light import Light, Picture, Plane, blur, look_up_positions, planes_of
+from bonaface.simulate.light import Light, Picture, blur, luma, planes_of
 from bonaface.simulate.seeds import between, chance
+from bonaface.simulate.warp import Map
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,19 @@ class Display:
 
 
 DISPLAYS = (
-    Display("display-1", "monitor", "stripe", 92.0, (0.95, 1.0, 1.07), 1.1, 0.004, 2.2, 0.06, 1.0, 0.06, 0.008, 0.03, 0.035),
-    Display("display-2", "tablet", "stripe", 227.0, (1.0, 1.0, 1.0), 1.6, 0.0015, 2.2, 0.0, 1.05, 0.0, 0.045, 0.02, 0.07),
+    Display(
+        "display-1", "monitor", dots=92.0, white=(0.95, 1.0, 1.07), brightness=1.1, black=0.004, shift=0.06, pulse=0.06,
+        mirror=0.008, bezel=0.03, border=0.035,
+    ),
+    Display(
+        "display-2", "tablet", dots=227.0, white=(1.0, 1.0, 1.0), brightness=1.6, black=0.0015, vivid=1.05,
+        mirror=0.045, border=0.07,
+    ),
 )  # fmt: skip
 
 
-def draw_display(rng: np.random.Generator) -> Display:
-    """A monitor, a tablet or a telephone."""
-    kind = str(rng.choice(["monitor", "tablet", "phone"], p=[0.4, 0.3, 0.3]))
+def draw_display(rng: np.random.Generator, kind: str) -> Display:
+    """A device of a `kind`: monitor, tablet or phone."""
     dots = {"monitor": (78, 115), "tablet": (130, 270), "phone": (260, 460)}[kind]
     pentile = kind == "phone" and chance(rng, 0.5)
     tint = between(rng, -0.08, 0.08)
@@ -83,14 +90,19 @@ def spectrum(layout: str) -> tuple[Line, ...]:
 
 @dataclass(frozen=True)
 class Screen:
-    """A picture shown: (H, W, 3) light that the panel gives to a viewer in front, and the panel's pixels for one of it."""
+    """A picture shown: (3, H, W) light as seen from in front, and how many panel pixels one of its pixels has."""
 
     light: Light
     ratio: float
     display: Display
 
-    def waves(self, where: Floats, light: Light) -> tuple[Wave, ...]:
-        """The sub-pixels as the camera meets them: `where` (H, W, 2) in this picture's pixels, `light` (H, W, 3) there."""
+    def waves(self, where: Map, light: Light) -> tuple[Wave, ...]:
+        """The sub-pixels as the camera meets them.
+
+        Args:
+            where: (2, H, W) place on the screen in its picture's pixels.
+            light: (3, H, W) the screen's light there.
+        """
         return lattice_waves((where + 0.5) * np.float32(self.ratio), light, spectrum(self.display.layout))
 
 
@@ -102,11 +114,12 @@ def show_picture(picture: Picture, display: Display, width_mm: float) -> Screen:
         # The panel is coarser than the picture: its pixels are what there is to see.
         size = (wide, max(8, round(height * wide / width)))
         picture = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
-    light = np.take(_tone_table(display.gamma, display.black), picture)
+    light = np.take(_tone_table(display.gamma, display.black), planes_of(picture))
     if abs(display.vivid - 1.0) > 0.01:
-        grey = light @ np.array([0.2126, 0.7152, 0.0722], np.float32)
-        light = np.maximum(grey[..., None] + np.float32(display.vivid) * (light - grey[..., None]), 0.0)
-    light *= np.array(display.white, np.float32) * np.float32(display.brightness)
+        grey = luma(light)
+        light = np.maximum(grey + np.float32(display.vivid) * (light - grey), 0.0)
+    for plane, white in zip(light, display.white, strict=True):
+        plane *= np.float32(white * display.brightness)
     return Screen(light, wide / picture.shape[1], display)
 
 
@@ -116,9 +129,8 @@ def _tone_table(gamma: float, black: float) -> Floats:
 
 
 def viewed(light: Light, display: Display, rng: np.random.Generator) -> Light:
-    """The screen's light (H, W, 3) in the camera's picture after viewing angle and rolling shutter."""
-    height = light.shape[0]
-    rows = np.linspace(-0.5, 0.5, height, dtype=np.float32)[:, None, None]
+    """The screen's light (3, H, W) in the camera's picture after viewing angle and rolling shutter."""
+    rows = np.linspace(-0.5, 0.5, light.shape[1], dtype=np.float32)[:, None]
     if display.shift > 0.0:
         # Seen from below a TN panel's dark tones rise and its contrast falls.
         lift = np.float32(display.shift) * (rows + between(rng, -0.3, 0.5))
@@ -131,15 +143,14 @@ def viewed(light: Light, display: Display, rng: np.random.Generator) -> Light:
 
 
 def reflection(size: tuple[int, int], display: Display, room: Light, rng: np.random.Generator) -> Light:
-    """What the glass mirrors (H, W, 3): the room behind the camera, a lamp or a window now and then, and grease."""
+    """What the glass mirrors (3, H, W): the room behind the camera, a lamp or a window now and then, and grease."""
     width, height = size
-    mirrored = blur(room[::-1, ::-1][:height, :width], 3.0)
-    light = mirrored * np.float32(display.mirror)
+    light = blur(np.ascontiguousarray(room[:, :, ::-1]), 3.0) * np.float32(display.mirror)
     if chance(rng, 0.35):
         y = np.arange(height, dtype=np.float32)[:, None] / np.float32(height) - np.float32(rng.random())
         x = np.arange(width, dtype=np.float32)[None, :] / np.float32(width) - np.float32(rng.random())
         wide, tall = between(rng, 0.03, 0.2), between(rng, 0.02, 0.25)
         soft = between(rng, 2.0, 8.0)
         lamp = np.exp(-(np.abs(x / wide) ** soft) - np.abs(y / tall) ** soft)
-        light = light + (lamp * np.float32(display.mirror * between(rng, 3.0, 25.0)))[..., None]
+        light += lamp * np.float32(display.mirror * between(rng, 3.0, 25.0))
     return light

@@ -1,15 +1,16 @@
 """Clothes and glasses for synthetic persons, drawn as shapes with cloth's shading."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bonaface.simulate.light import Light, Plane, blur, clouds, mix, resize, smooth_step
+from bonaface.simulate.light import Light, Plane, blur, clouds, coloured, mix, resize, size_of, smooth_step
 from bonaface.simulate.seeds import between, chance
 from bonaface.simulate.warp import Points
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,14 @@ def _cloth(rng: np.random.Generator) -> Floats:
     strength = between(rng, 0.0, 0.15) if chance(rng, 0.6) else between(rng, 0.15, 0.7)
     hue = between(rng, 0.0, 2 * np.pi)
     wheel = 1.0 + strength * np.cos(hue + np.array([0.0, 2.1, 4.2]))
-    return (value * wheel / wheel.max()).astype(np.float32)
+    result: Floats = (value * wheel / wheel.max()).astype(np.float32)
+    return result
 
 
 def garment(
     chin: tuple[float, float], eyes: float, neck: float, outfit: Outfit, size: tuple[int, int]
 ) -> tuple[Light, Plane]:
-    """A garment on a canvas of `size` (width, height): its light (H, W, 3) and coverage (H, W).
+    """A garment on a canvas of `size` (width, height): its light (3, H, W) and coverage (H, W).
 
     Args:
         chin: where the chin of whoever wears it is, pixels. eyes: the distance between the pupils, pixels.
@@ -73,13 +75,12 @@ def garment(
     # Cloth hangs: its folds are longer down than across.
     noise = resize(clouds((height // 2, width), 0.9 * eyes, rng, 2), size)
     top = _top(x, y, neck, outfit)
-    light = _woven(x, y, outfit, noise) * _folds(x, y, noise, eyes)[..., None]
-    light *= _seams(x, y, top, neck, outfit)[..., None]
-    return light.astype(np.float32), smooth_step(-0.012, 0.012, top)
+    shading = (_folds(x, y, noise, eyes) * _seams(x, y, top, neck, outfit)).astype(np.float32)
+    return _woven(x, y, outfit, noise) * shading, smooth_step(-0.012, 0.012, top)
 
 
 def _shoulder(x: Plane, neck: float, outfit: Outfit) -> Plane:
-    """The line of neck and shoulders below the chin (1, W): down along the neck, out along the trapezius, down the arm."""
+    """Neck, shoulder and arm as a line (1, W): how far below the chin the body begins."""
     away = np.abs(x)
     out = np.clip((away - neck) / (outfit.broad - neck), 0.0, None)
     line = 0.30 + outfit.slope * np.minimum(out, 1.2) ** 0.8 + 9.0 * np.clip(out - 0.78, 0.0, None) ** 2.2
@@ -104,8 +105,8 @@ def _top(x: Plane, y: Plane, neck: float, outfit: Outfit) -> Plane:
 def _woven(x: Plane, y: Plane, outfit: Outfit, noise: Plane) -> Light:
     bent_x, bent_y = x + 0.03 * noise + 0.10 * x * y, y + 0.04 * noise + 0.12 * x * x
     across, down = _bars(bent_x / outfit.pitch), _bars(bent_y / outfit.pitch)
-    share = {"plain": 0 * across, "stripes": across, "checks": 0.5 * (across + down)}[outfit.pattern][..., None]
-    return outfit.colour * (1 - share) + outfit.second * share
+    share = {"plain": 0 * across, "stripes": across, "checks": 0.5 * (across + down)}[outfit.pattern]
+    return coloured(1 - share, outfit.colour) + coloured(share, outfit.second)
 
 
 def _bars(phase: Plane) -> Plane:
@@ -116,7 +117,8 @@ def _folds(x: Plane, y: Plane, noise: Plane, eyes: float) -> Plane:
     """Shading (H, W): light from above on folds that hang, on a body that turns away at its sides."""
     dy, dx = np.gradient(noise * np.float32(0.07 * eyes))
     lit = 1.0 - 0.9 * dx - 1.2 * dy + 0.04 * noise
-    return np.clip(lit * (1.0 - 0.07 * x * x) * (1.0 - 0.06 * np.clip(y, 0, 3)), 0.2, 1.5)
+    result: Plane = np.clip(lit * (1.0 - 0.07 * x * x) * (1.0 - 0.06 * np.clip(y, 0, 3)), 0.2, 1.5)
+    return result
 
 
 def _seams(x: Plane, y: Plane, top: Plane, neck: float, outfit: Outfit) -> Plane:
@@ -127,13 +129,16 @@ def _seams(x: Plane, y: Plane, top: Plane, neck: float, outfit: Outfit) -> Plane
         leaf = (top > 0) & (y < 0.62 + 0.5 * outfit.opening)
         placket = np.abs(x - 0.09) * (1 + 9.0 * (y < 0.5 + outfit.opening))
         dark = np.maximum(np.exp(-((flap / 0.02) ** 2)) * leaf * 0.7, np.exp(-((placket / 0.012) ** 2)) * 0.5)
-    return 1.0 - 0.5 * dark.astype(np.float32)
+    result: Plane = 1.0 - 0.5 * dark.astype(np.float32)
+    return result
 
 
 def draw_glasses(rng: np.random.Generator) -> Glasses:
     """A pair of glasses: dark frames mostly, some of metal, some coloured."""
     dark = chance(rng, 0.6)
-    colour = np.full(3, between(rng, 0.01, 0.05)) if dark else rng.uniform(0.02, 0.3) * rng.uniform(0.5, 1.0, 3)
+    colour = (
+        np.full(3, between(rng, 0.01, 0.05)) if dark else rng.uniform(0.02, 0.3) * rng.uniform(0.5, 1.0, 3)
+    )
     return Glasses(
         colour.astype(np.float32), between(rng, 0.025, 0.09), between(rng, 0.36, 0.44), between(rng, 0.24, 0.36),
         between(rng, 2.0, 4.5), between(rng, 0.0, 0.10),
@@ -141,8 +146,8 @@ def draw_glasses(rng: np.random.Generator) -> Glasses:
 
 
 def wear_glasses(light: Light, shape: Points, glasses: Glasses) -> Light:
-    """The light (H, W, 3) with `glasses` put before the eyes of `shape`, their shadow and shine included."""
-    height, width = light.shape[:2]
+    """The light (3, H, W) with `glasses` put before the eyes of `shape`, their shadow and shine included."""
+    width, height = size_of(light)
     right, left = shape[0], shape[1]
     eyes = float(np.hypot(*(left - right)))
     tilt = float(np.arctan2(*(left - right)[::-1]))
@@ -150,7 +155,7 @@ def wear_glasses(light: Light, shape: Points, glasses: Glasses) -> Light:
     y = np.arange(height, dtype=np.float32)[:, None]
     rims, panes = np.zeros((height, width), np.float32), np.zeros((height, width), np.float32)
     for centre, side in ((right, -1.0), (left, 1.0)):
-        cx, cy = centre + [side * 0.02 * eyes, 0.06 * eyes]
+        cx, cy = centre + np.array([side * 0.02 * eyes, 0.06 * eyes])
         u = ((x - cx) * np.cos(tilt) + (y - cy) * np.sin(tilt)) / np.float32(eyes)
         v = (-(x - cx) * np.sin(tilt) + (y - cy) * np.cos(tilt)) / np.float32(eyes)
         power = glasses.round
@@ -158,7 +163,11 @@ def wear_glasses(light: Light, shape: Points, glasses: Glasses) -> Light:
         half = glasses.rim / 2 / glasses.tall
         rims = np.maximum(rims, 1 - smooth_step(half, half + 0.05, np.abs(radius - 1)))
         panes = np.maximum(panes, 1 - smooth_step(0.95, 1.0, radius))
-        arm = (np.abs(v + 0.10) < glasses.rim * 0.45) & (side * u > glasses.wide) & (side * u < glasses.wide + 0.42)
+        arm = (
+            (np.abs(v + 0.10) < glasses.rim * 0.45)
+            & (side * u > glasses.wide)
+            & (side * u < glasses.wide + 0.42)
+        )
         rims = np.maximum(rims, arm.astype(np.float32))
     middle = (right + left) / 2
     bow = (np.abs(y - (middle[1] - 0.02 * eyes)) < glasses.rim * 0.5 * eyes) & (
@@ -167,5 +176,5 @@ def wear_glasses(light: Light, shape: Points, glasses: Glasses) -> Light:
     rims = blur(np.maximum(rims, bow.astype(np.float32)), 0.7)
     shadow = np.roll(blur(rims, 0.03 * eyes), int(0.06 * eyes), 0)
     glow = smooth_step(0.25, -0.3, (x - middle[0]) / eyes + (y - middle[1]) / eyes)
-    shaded = light * (1 - 0.35 * shadow)[..., None] + (glasses.shine * panes * glow)[..., None]
-    return mix(shaded, np.broadcast_to(glasses.colour, light.shape), rims)
+    shaded = light * (1 - 0.35 * shadow) + glasses.shine * panes * glow
+    return mix(shaded, coloured(np.ones_like(rims), glasses.colour), rims)

@@ -4,15 +4,15 @@ Everything on the head is put together in the mean shape's frame and then bent t
 hair and ears move with the landmarks.
 """
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from bonaface.simulate.dress import draw_outfit, draw_glasses, garment, wear_glasses
+from bonaface.simulate.dress import draw_glasses, draw_outfit, garment, wear_glasses
 from bonaface.simulate.hair import comb, draw_style, upsample
-from bonaface.simulate.light import Light, Plane, blur, mix, smooth_step, srgb_decode
+from bonaface.simulate.light import Light, Plane, Way, blur, coloured, mix, resize, smooth_step, srgb_decode
 from bonaface.simulate.persons import FRAME, Face, open_model
 from bonaface.simulate.portrait import Portrait, face_relief
 from bonaface.simulate.seeds import chance, stream
@@ -41,36 +41,38 @@ def _to_canvas(points: Points) -> Points:
 
 def _landmarks(shape: Points) -> Points:
     nose = shape[list(_NOSE)].mean(0)
-    return _to_canvas(np.stack([shape[_RIGHT_EYE], shape[_LEFT_EYE], nose, shape[_MOUTH[0]], shape[_MOUTH[1]]]))
+    return _to_canvas(
+        np.stack([shape[_RIGHT_EYE], shape[_LEFT_EYE], nose, shape[_MOUTH[0]], shape[_MOUTH[1]]])
+    )
 
 
 def _head(face: Face, seed: int, number: int) -> tuple[Light, Plane, Plane]:
-    """Head and neck on the canvas: light (H, W, 3), coverage and relief."""
+    """Head and neck on the canvas: light (3, H, W), coverage and relief."""
     rng = stream(seed, "person", number, "hair")
     size = (round(FRAME.width * SCALE), round(FRAME.height * SCALE))
     mean = open_model().mean_shape * SCALE
     bare = _polygon(mean[_FACE], size)
     neck = _neck(mean, size)
-    skin = srgb_decode(np.asarray(_enlarged(face.skin, size), np.float64)).astype(np.float32)
+    skin = srgb_decode(resize(face.skin, size, Way.BICUBIC)).astype(np.float32)
     hair_colour = srgb_decode(face.hair.astype(np.float64)).astype(np.float32)
     style = draw_style(rng)
     skull = _skull(size)
     outline = np.maximum(upsample(face.outline, SCALE), skull) if style.cover == 1.0 else skull
     hair = comb(outline, bare, neck, hair_colour, style, rng)
     roots = 0.45 * blur(hair.front, 0.07 * EYES) * bare
-    skin *= 1.0 - roots[..., None] * (1.0 - 0.6 * hair_colour / hair_colour.max())
-    skin *= (1.0 - 0.5 * (1.0 - bare) * _turned_away(neck))[..., None]
+    skin *= 1.0 - coloured(roots, 1.0 - 0.6 * hair_colour / hair_colour.max())
+    skin *= 1.0 - 0.5 * (1.0 - bare) * _turned_away(neck)
     body = np.maximum(np.maximum(bare, neck), smooth_step(-1.0, 1.0, skull * SCALE - 3.0))
     light = mix(mix(hair.colour * 0.6, skin, body), hair.colour, hair.front)
     alpha = np.maximum(body, hair.behind)
-    stack = np.concatenate([light, alpha[..., None]], -1)
+    stack = np.concatenate([light, alpha[None]])
     where = _bend(face.shape)
     bent = sample(stack, where)
-    beyond = (where[..., 0] < 1) | (where[..., 0] > size[0] - 2) | (where[..., 1] < 1)
-    bent[..., 3][beyond & (where[..., 1] < size[1] - 2)] = 0.0
-    x = (where[..., 0] - size[0] / 2 + 0.5) / np.float32(EYES)
-    y = (where[..., 1] - FRAME.eye_row * SCALE) / np.float32(EYES)
-    return bent[..., :3], bent[..., 3], face_relief(x, y) * np.float32(EYES)
+    beyond = (where[0] < 1) | (where[0] > size[0] - 2) | (where[1] < 1)
+    bent[3][beyond & (where[1] < size[1] - 2)] = 0.0
+    x = (where[0] - np.float32(size[0] / 2 - 0.5)) / np.float32(EYES)
+    y = (where[1] - np.float32(FRAME.eye_row * SCALE)) / np.float32(EYES)
+    return bent[:3], bent[3], face_relief(x, y) * np.float32(EYES)
 
 
 def _skull(size: tuple[int, int]) -> Plane:
@@ -78,19 +80,18 @@ def _skull(size: tuple[int, int]) -> Plane:
     x = (np.arange(size[0], dtype=np.float32)[None, :] - (size[0] - 1) / 2) / np.float32(EYES)
     y = (np.arange(size[1], dtype=np.float32)[:, None] - FRAME.eye_row * SCALE) / np.float32(EYES)
     radius = np.sqrt((x / 1.17) ** 2 + ((y + 0.32) / 1.33) ** 2)
-    return (1.0 - radius) * np.float32(1.2 * FRAME.eyes) * smooth_step(0.4, 0.1, y) - 40.0 * smooth_step(0.1, 0.4, y)
+    result: Plane = (1.0 - radius) * np.float32(1.2 * FRAME.eyes) * smooth_step(
+        0.4, 0.1, y
+    ) - 40.0 * smooth_step(0.1, 0.4, y)
+    return result
 
 
 def _turned_away(neck: Plane) -> Plane:
     """How far the neck's surface is turned from the camera, 0 to 1: it is a cylinder."""
     half = np.maximum(neck.sum(1, keepdims=True) / 2, 1.0)
     x = np.abs(np.arange(neck.shape[1], dtype=np.float32)[None, :] - (neck.shape[1] - 1) / 2)
-    return 1.0 - np.sqrt(np.clip(1.0 - (x / half) ** 2, 0.0, 1.0))
-
-
-def _enlarged(skin: Light, size: tuple[int, int]) -> Light:
-    planes = [Image.fromarray(np.ascontiguousarray(skin[..., c])) for c in range(3)]
-    return np.stack([np.asarray(p.resize(size, Image.Resampling.BICUBIC)) for p in planes], -1)
+    result: Plane = 1.0 - np.sqrt(np.clip(1.0 - (x / half) ** 2, 0.0, 1.0))
+    return result
 
 
 def _polygon(points: Points, size: tuple[int, int]) -> Plane:
@@ -108,8 +109,8 @@ def _neck(mean: Points, size: tuple[int, int]) -> Plane:
     return _polygon(np.array(points + mirrored), size)
 
 
-def _bend(shape: Points) -> NDArray[np.float32]:
-    """The map (H, W, 2) from the canvas to the mean shape's frame at `SCALE`."""
+def _bend(shape: Points) -> NDArray[np.floating[Any]]:
+    """The map (2, H, W) from the canvas to the mean shape's frame at `SCALE`."""
     ring = FRAME.ring()
     spline = Spline(
         np.r_[_to_canvas(shape), _to_canvas(ring)],

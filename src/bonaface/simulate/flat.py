@@ -5,20 +5,21 @@ The pose is a pinhole's (Hartley & Zisserman, ch. 6); bent paper is a cylinder, 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bonaface.simulate.light import Light, Plane, clouds, smooth_step
+from bonaface.simulate.light import Light, Plane, clouds, resize, smooth_step, unit
 from bonaface.simulate.seeds import between, chance
-from bonaface.simulate.warp import Map, Points, homography, project, projective_map
+from bonaface.simulate.warp import Map, Points, homography, project, projective_map, sample
 
 _FOCAL = 1.2  # focal length in widths of the picture: a phone's
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a face is in the picture: the middle between the eyes, their distance in pixels, and the roll in radians."""
+    """Where a face is in the picture: the eyes' middle and distance in pixels, and the roll in radians."""
 
     x: float
     y: float
@@ -63,56 +64,62 @@ def draw_hold(rng: np.random.Generator, stiff: bool) -> Hold:
 
 @dataclass(frozen=True)
 class Held:
-    """A held thing in the picture: where (H, W, 2) reads it, alpha (H, W) covers, normals (H, W, 3), and the matrix from
-    its pixels to the picture's (the bend left out). near: (H, W) distance inside the edge, picture pixels."""
+    """A held thing in the picture.
+
+    where: (2, H, W) reads it. alpha: (H, W) its coverage. normals: (3, H, W). matrix: from its pixels to the
+    picture's, the bend left out. near: (H, W) distance inside the edge, picture pixels.
+    """
 
     where: Map
     alpha: Plane
     normals: Light
-    matrix: NDArray[np.float64]
+    matrix: NDArray[np.floating[Any]]
     near: Plane
 
     def found(self, points: Points) -> Points:
-        """Where points of the thing (N, 2) are in the picture: the pixel whose place is nearest, bend and all."""
-        rough = project(self.matrix, points)
-        found = []
-        for point, guess in zip(points, rough, strict=True):
-            gap = ((self.where - point.astype(np.float32)) ** 2).sum(-1)
-            row, column = np.unravel_index(int(gap.argmin()), gap.shape)
-            inside = 0 < row < gap.shape[0] - 1 and 0 < column < gap.shape[1] - 1
-            found.append([column, row] if inside else guess)
-        return np.array(found, float)
+        """Where points of the thing (N, 2) are in the picture, bend and all."""
+        height, width = self.alpha.shape
+        goal = project(self.matrix, points)
+        at = goal.copy()
+        # What the bend shows at a guess lies off by so much on the flat sheet: move the guess by that.
+        for _ in range(6):
+            inside = np.clip(at, 0, [width - 1.0, height - 1.0])
+            shown = sample(self.where, inside.T[:, None].astype(np.float32))[:, 0].T
+            at = at + np.where(inside == at, goal - project(self.matrix, shown.astype(np.float64)), 0.0)
+        return at
 
 
 def hold(size: tuple[int, int], sheet: tuple[int, int], eyes: Points, place: Place, how: Hold) -> Held:
-    """Hold a thing of `sheet` = (width, height) pixels so that its `eyes` (2, 2) come to `place` in a picture of `size`."""
+    """Hold a thing of `sheet` = (width, height) so that its `eyes` (2, 2) come to `place` in a picture of `size`."""
     middle, apart = eyes.mean(0), float(np.hypot(*(eyes[1] - eyes[0])))
     matrix = _pose(size, sheet, middle, place, place.eyes / apart, how)
     where = projective_map(np.linalg.inv(matrix), size)
-    normal = _turn(how, place.roll)[:, 2].astype(np.float32)
-    normals = np.broadcast_to(normal, (*where.shape[:2], 3))
+    turn = _turn(how, place.roll)
+    tilt = (-turn[0, 2] / turn[2, 2], -turn[1, 2] / turn[2, 2])
     if abs(how.bend) > 1e-3 or how.crease > 1e-3:
-        slope = _bent(where, middle, apart, how)
-        normals = normals - np.concatenate([slope, np.zeros_like(slope[..., :1])], -1)
-        normals = normals / np.sqrt((normals**2).sum(-1, keepdims=True))
+        slopes = _bent(where, middle, apart, how)
+        normals = unit(slopes[0] + np.float32(tilt[0]), slopes[1] + np.float32(tilt[1]))
+    else:
+        flat = unit(np.full((1, 1), tilt[0], np.float32), np.full((1, 1), tilt[1], np.float32))
+        normals = np.broadcast_to(flat, (3, size[1], size[0]))
     near = _inside(where, sheet, place.eyes / apart)
     if how.torn > 0.0:
-        near = near - _tears(near.shape, how, place.eyes)
+        near -= _tears(near.shape, how, place.eyes)
     return Held(where, np.clip(near + 0.5, 0.0, 1.0), normals, matrix, near)
 
 
-def _turn(how: Hold, roll: float) -> NDArray[np.float64]:
+def _turn(how: Hold, roll: float) -> NDArray[np.floating[Any]]:
     cy, sy, cp, sp = np.cos(how.yaw), np.sin(how.yaw), np.cos(how.pitch), np.sin(how.pitch)
     cr, sr = np.cos(roll), np.sin(roll)
     yaw = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     pitch = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
-    turned: NDArray[np.float64] = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]]) @ yaw @ pitch
+    turned: NDArray[np.floating[Any]] = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]]) @ yaw @ pitch
     return turned
 
 
 def _pose(
     size: tuple[int, int], sheet: tuple[int, int], middle: Points, place: Place, scale: float, how: Hold
-) -> NDArray[np.float64]:
+) -> NDArray[np.floating[Any]]:
     """The homography from the thing's pixels to the picture's."""
     focal = _FOCAL * size[0]
     w, h = sheet
@@ -124,54 +131,68 @@ def _pose(
     return homography(corners, seen)
 
 
-def _bent(where: Map, middle: Points, apart: float, how: Hold) -> NDArray[np.float32]:
-    """Move `where` (in place) for a cylinder and creases; the slopes of the surface (H, W, 2)."""
+def _bent(where: Map, middle: Points, apart: float, how: Hold) -> Map:
+    """Move `where` (in place) for a cylinder and creases; the slopes of the surface (2, H, W)."""
     cos, sin = np.float32(np.cos(how.axis)), np.float32(np.sin(how.axis))
-    along = ((where[..., 0] - middle[0]) * cos + (where[..., 1] - middle[1]) * sin) / np.float32(apart)
-    bend = np.float32(how.bend)
-    slope = np.clip(along * bend, -0.9, 0.9)
-    slopes = np.stack([slope * cos, slope * sin], -1)
+    along = (where[0] - np.float32(middle[0])) * (cos / np.float32(apart))
+    along += (where[1] - np.float32(middle[1])) * (sin / np.float32(apart))
+    slope = np.clip(along * np.float32(how.bend), -0.9, 0.9)
+    slopes = np.stack([slope * cos, slope * sin])
     if abs(how.bend) > 1e-3:
         # Seen flat, arc s of the cylinder stands at sin(s k) / k: turn it round.
-        extra = (np.arcsin(slope) / bend - along) * np.float32(apart)
-        where[..., 0] += extra * cos
-        where[..., 1] += extra * sin
+        along -= np.arcsin(slope) / np.float32(how.bend)
+        along *= np.float32(-apart)
+        where[0] += along * cos
+        where[1] += along * sin
     if how.crease > 1e-3:
-        rng = np.random.Generator(np.random.Philox(how.seed))
-        height = clouds(where.shape[:2], where.shape[1] / 3, rng, 3) * np.float32(how.crease)
-        # Folds are sharp at the top: the ridge of the noise, not the noise.
-        height = -np.abs(height) * np.float32(where.shape[1] / 6)
-        dy, dx = np.gradient(height)
-        slopes += np.stack([dx, dy], -1)
-        where[..., 0] -= dx * np.float32(how.yaw * apart)
-        where[..., 1] -= dy * np.float32(how.pitch * apart)
+        _crease(where, slopes, apart, how)
     return slopes
+
+
+def _crease(where: Map, slopes: Map, apart: float, how: Hold) -> None:
+    """Add creases to `where` and `slopes`, in place."""
+    height, width = where.shape[1:]
+    rng = np.random.Generator(np.random.Philox(how.seed))
+    # Folds are sharp at the top: the ridge of a smooth noise, not the noise. Half the size is fine enough for it.
+    ridges = -np.abs(clouds((-(-height // 2), -(-width // 2)), width / 6, rng, 3))
+    ridges *= np.float32(how.crease * width / 6)
+    dy, dx = np.gradient(resize(ridges, (width, height)))
+    slopes[0] += dx
+    slopes[1] += dy
+    where[0] -= dx * np.float32(how.yaw * apart)
+    where[1] -= dy * np.float32(how.pitch * apart)
 
 
 def _inside(where: Map, sheet: tuple[int, int], scale: float) -> Plane:
     """The distance (H, W) to the nearest edge in picture pixels, positive on the sheet."""
-    u, v = where[..., 0], where[..., 1]
-    across = np.minimum(u + 0.5, sheet[0] - 0.5 - u)
-    down = np.minimum(v + 0.5, sheet[1] - 0.5 - v)
-    return np.minimum(across, down) * np.float32(scale)
+    u, v = where
+    across = np.minimum(u + 0.5, np.float32(sheet[0] - 0.5) - u)
+    down = np.minimum(v + 0.5, np.float32(sheet[1] - 0.5) - v)
+    result: Plane = np.minimum(across, down) * np.float32(scale)
+    return result
 
 
 def _tears(shape: tuple[int, int], how: Hold, eyes: float) -> Plane:
     rng = np.random.Generator(np.random.Philox(how.seed + 1))
     ragged = clouds(shape, 1.2 * eyes, rng, 6)
-    return np.maximum(ragged + 0.4, 0.0) * np.float32(how.torn * eyes)
+    result: Plane = np.maximum(ragged + 0.4, 0.0) * np.float32(how.torn * eyes)
+    return result
 
 
 def face_oval(where: Map, middle: Points, apart: float, rng: np.random.Generator) -> Plane:
     """1 inside a face that was cut out along its outline with scissors, (H, W); `where` in the thing's pixels."""
-    u = (where[..., 0] - np.float32(middle[0])) / np.float32(apart)
-    v = (where[..., 1] - np.float32(middle[1])) / np.float32(apart)
+    u = (where[0] - np.float32(middle[0])) / np.float32(apart)
+    v = (where[1] - np.float32(middle[1])) / np.float32(apart)
     top, bottom = between(rng, 1.0, 1.6), between(rng, 1.75, 2.0)
     wide, power = between(rng, 1.15, 1.4), between(rng, 2.0, 2.8)
     tall = np.where(v < 0.3, np.float32(top + 0.3), np.float32(bottom - 0.3))
     angle = np.arctan2(v - 0.3, u)
-    snips = 0.025 * np.sin(angle * between(rng, 4, 9) + rng.random()) + 0.015 * np.sin(angle * between(rng, 11, 19))
-    radius = (np.abs(u / np.float32(wide)) ** power + np.abs((v - 0.3) / tall) ** power) ** (1 / power) + snips
+    snips = 0.025 * np.sin(angle * between(rng, 4, 9) + rng.random()) + 0.015 * np.sin(
+        angle * between(rng, 11, 19)
+    )
+    radius = (np.abs(u / np.float32(wide)) ** power + np.abs((v - 0.3) / tall) ** power) ** (
+        1 / power
+    ) + snips
     return smooth_step(1.008, 0.992, radius.astype(np.float32))
 
 
@@ -179,9 +200,9 @@ def eye_holes(where: Map, eyes: Points, rng: np.random.Generator) -> Plane:
     """1 in the holes cut for the wearer's eyes, (H, W)."""
     apart = np.float32(np.hypot(*(eyes[1] - eyes[0])))
     wide, tall = between(rng, 0.20, 0.30), between(rng, 0.10, 0.19)
-    holes = np.zeros(where.shape[:2], np.float32)
+    holes = np.zeros(where.shape[1:], np.float32)
     for eye in eyes:
-        u, v = (where[..., 0] - np.float32(eye[0])) / apart, (where[..., 1] - np.float32(eye[1])) / apart
+        u, v = (where[0] - np.float32(eye[0])) / apart, (where[1] - np.float32(eye[1])) / apart
         radius = np.sqrt((u / np.float32(wide)) ** 2 + (v / np.float32(tall)) ** 2)
         holes = np.maximum(holes, smooth_step(1.03, 0.97, radius))
     return holes

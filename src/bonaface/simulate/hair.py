@@ -1,22 +1,23 @@
 """Hair for synthetic persons: strands between the hairline and the outline of the head that the model draws.
 
-A linear model of faces blurs hair, whose strands lie elsewhere on every head. So the model gives only the outline and the
-colour, and the strands are made: seen from the front they run like the meridians of a globe whose poles are the parting,
-which is how combed hair lies (Ward et al., *A survey on hair modeling*, TVCG 13, 2007), bent by smooth noise for waves
-and curls. All of it lies in the mean shape's frame, at any scale.
+A linear model of faces blurs hair, whose strands lie elsewhere on every head. So the model gives only the
+outline and the colour, and the strands are made: seen from the front they run like the meridians of a globe
+whose poles are the parting, which is how combed hair lies (Ward et al., *A survey on hair modeling*, TVCG 13,
+2007), bent by smooth noise for waves and curls. All of it lies in the mean shape's frame, at any scale.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bonaface.simulate.light import Plane, blur, clouds, resize, smooth_step
+from bonaface.simulate.light import Plane, blur, clouds, coloured, resize, smooth_step
 from bonaface.simulate.persons import FRAME
 from bonaface.simulate.seeds import between
 from bonaface.simulate.warp import sample
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,22 @@ class HairStyle:
     tones: float  # how much strands differ in tone
 
 
-# name: (share of heads, then a low and a high value for every field of HairStyle)
-_STYLES: dict[str, tuple[float, tuple[tuple[float, float], ...]]] = {
-    "back": (0.28, ((-0.5, 0.5), (0.02, 0.15), (1.2, 2.5), (0.01, 0.05), (0.0, 0.0), (-1, -1), (-0.05, 0.1), (1, 1), (0.2, 0.4))),
-    "short": (0.27, ((-0.8, 0.8), (0.1, 0.4), (0.1, 0.3), (0.04, 0.12), (0.0, 0.22), (-2, -2), (-0.1, 0.05), (1, 1), (0.25, 0.5))),
-    "loose": (0.23, ((-0.5, 0.5), (0.05, 0.5), (0.8, 2.0), (0.03, 0.1), (0.0, 0.12), (0.2, 2.2), (0.1, 0.3), (1, 1), (0.2, 0.4))),
-    "fringe": (0.10, ((-0.4, 0.4), (0.05, 0.3), (0.6, 1.5), (0.03, 0.08), (0.3, 0.55), (-2, 1.5), (0.0, 0.2), (1, 1), (0.2, 0.4))),
-    "curly": (0.08, ((-0.3, 0.3), (0.7, 1.0), (0.1, 0.25), (0.08, 0.2), (0.0, 0.25), (-2, 0.8), (0.1, 0.45), (1, 1), (0.35, 0.6))),
-    "shaven": (0.04, ((0.0, 0.0), (0.3, 0.5), (0.02, 0.05), (0.0, 0.01), (0.0, 0.0), (-2, -2), (-0.5, -0.4), (0.25, 0.7), (0.1, 0.2))),
+_Range = tuple[float, float]
+
+# Of each style the share of heads, and a low and a high value for every field of HairStyle in its order.
+_STYLES: dict[str, tuple[float, tuple[_Range, ...]]] = {
+    "back": (0.28, ((-0.5, 0.5), (0.02, 0.15), (1.2, 2.5), (0.01, 0.05), (0.0, 0.0), (-1, -1), (-0.05, 0.1), (1, 1),
+                    (0.2, 0.4))),
+    "short": (0.27, ((-0.8, 0.8), (0.1, 0.4), (0.1, 0.3), (0.04, 0.12), (0.0, 0.22), (-2, -2), (-0.1, 0.05), (1, 1),
+                     (0.25, 0.5))),
+    "loose": (0.23, ((-0.5, 0.5), (0.05, 0.5), (0.8, 2.0), (0.03, 0.1), (0.0, 0.12), (0.2, 2.2), (0.1, 0.3), (1, 1),
+                     (0.2, 0.4))),
+    "fringe": (0.10, ((-0.4, 0.4), (0.05, 0.3), (0.6, 1.5), (0.03, 0.08), (0.3, 0.55), (-2, 1.5), (0.0, 0.2), (1, 1),
+                      (0.2, 0.4))),
+    "curly": (0.08, ((-0.3, 0.3), (0.7, 1.0), (0.1, 0.25), (0.08, 0.2), (0.0, 0.25), (-2, 0.8), (0.1, 0.45), (1, 1),
+                     (0.35, 0.6))),
+    "shaven": (0.04, ((0.0, 0.0), (0.3, 0.5), (0.02, 0.05), (0.0, 0.01), (0.0, 0.0), (-2, -2), (-0.5, -0.4),
+                      (0.25, 0.7), (0.1, 0.2))),
 }  # fmt: skip
 
 
@@ -54,7 +63,7 @@ def draw_style(rng: np.random.Generator) -> HairStyle:
 
 @dataclass(frozen=True)
 class HairLayer:
-    """Hair in the mean shape's frame at some scale: (H, W) coverages and (H, W, 3) linear colour."""
+    """Hair in the mean shape's frame at some scale: (H, W) coverages and (3, H, W) linear colour."""
 
     front: Plane  # what lies over the skin
     behind: Plane  # what lies behind it
@@ -88,7 +97,7 @@ def comb(
     return HairLayer(
         front=behind * _hairline(face, style, strands, eyes, rows) * (1.0 - neck),
         behind=behind,
-        colour=(colour * tone[..., None]).astype(np.float32),
+        colour=coloured(tone.astype(np.float32), colour),
     )
 
 
@@ -129,7 +138,7 @@ def _strands(across: Plane, along: Plane, style: HairStyle, eyes: float, rng: np
         grain = rng.standard_normal((256, 512), np.float32)
         column = np.mod(across / np.float32(wide * eyes) + 256.0, 510.0)
         row = np.mod(along / np.float32(max(style.strand * eyes * 0.5, 2.0)) + wide * 999.0, 254.0)
-        total += np.float32(weight) * sample(grain, np.stack([column, row], -1))
+        total += np.float32(weight) * sample(grain, np.stack([column, row]))
     return total
 
 
@@ -147,7 +156,13 @@ def _hairline(face: Plane, style: HairStyle, strands: Plane, eyes: float, rows: 
 
 
 def _tone(
-    strands: Plane, across: Plane, rows: Plane, depth: Plane, eyes: float, style: HairStyle, rng: np.random.Generator
+    strands: Plane,
+    across: Plane,
+    rows: Plane,
+    depth: Plane,
+    eyes: float,
+    style: HairStyle,
+    rng: np.random.Generator,
 ) -> Plane:
     """The strands' brightness (H, W) around 1: their own tone, the sheen, and the dark between and below."""
     tone = 1.0 + style.tones * 0.55 * strands
@@ -155,10 +170,17 @@ def _tone(
     band = (FRAME.eye_row - between(rng, 1.2, 1.6) * FRAME.eyes) * eyes / FRAME.eyes
     wobble = 0.12 * eyes * np.sin(across / (0.35 * eyes)) + 0.10 * eyes * strands
     sheen = np.exp(-(((rows + wobble - band) / (0.28 * eyes)) ** 2))
-    tone = tone + between(rng, 0.2, 1.0) * (1.0 - style.curl) * sheen * (0.6 + 0.4 * np.clip(strands, -1, 1.5))
-    below = smooth_step((FRAME.eye_row + 0.2 * FRAME.eyes) * eyes / FRAME.eyes, (FRAME.eye_row + 1.2 * FRAME.eyes) * eyes / FRAME.eyes, rows)
+    tone = tone + between(rng, 0.2, 1.0) * (1.0 - style.curl) * sheen * (
+        0.6 + 0.4 * np.clip(strands, -1, 1.5)
+    )
+    below = smooth_step(
+        (FRAME.eye_row + 0.2 * FRAME.eyes) * eyes / FRAME.eyes,
+        (FRAME.eye_row + 1.2 * FRAME.eyes) * eyes / FRAME.eyes,
+        rows,
+    )
     inner = smooth_step(0.0, 0.45 * eyes, depth)
-    return np.clip(tone * (1.0 - 0.55 * below * inner), 0.15, 3.0)
+    result: Plane = np.clip(tone * (1.0 - 0.55 * below * inner), 0.15, 3.0)
+    return result
 
 
 def upsample(outline: Plane, scale: float) -> Plane:

@@ -1,25 +1,29 @@
 """Periodic fine structure as Fourier series: the sub-pixels of a display and the dots of a printing screen.
 
-Both are lattices of identical apertures, whose spectrum is lines at the lattice's frequencies weighted by the aperture's
-transform (Amidror, *The theory of the moiré phenomenon*, ch. 2). The camera decides what of each line survives.
+Both are lattices of identical apertures, whose spectrum is lines at the lattice's frequencies weighted by the
+aperture's transform (Amidror, *The theory of the moiré phenomenon*, ch. 2). The camera decides what of each
+line survives.
 """
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bonaface.simulate.camera import Wave
 from bonaface.simulate.light import Light, Plane
+from bonaface.simulate.warp import Map
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 _FINEST = 1.4  # cycles a pixel: no lens in front of a pixel's aperture passes more
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a spectrum: `cycles` = k . u for lattice coordinates u, with a weight and a shift for each channel."""
+    """One line of a spectrum: `cycles` = k . u for lattice coordinates u, with a weight and a shift for each
+    channel."""
 
     k: tuple[float, float]
     weights: tuple[float, float, float]
@@ -50,52 +54,69 @@ def aperture_lines(
     return tuple(lines)
 
 
-def lattice_waves(where: Floats, light: Light, lines: tuple[Line, ...]) -> tuple[Wave, ...]:
+def lattice_waves(where: Map, light: Light, lines: tuple[Line, ...]) -> tuple[Wave, ...]:
     """The waves of a lattice seen by a camera.
 
     Args:
-        where: (H, W, 2) lattice coordinates at every pixel of the picture.
-        light: (H, W, 3) the mean light of the lattice, 0 where it is not seen.
+        where: (2, H, W) lattice coordinates at every pixel of the picture.
+        light: (3, H, W) the mean light of the lattice, 0 where it is not seen.
         lines: its spectrum.
     """
     steep = _steepness(where)
     waves = []
     for line in lines:
-        fine = np.hypot(line.k[0] * steep[0] + line.k[1] * steep[1], line.k[0] * steep[2] + line.k[1] * steep[3])
-        if fine < _FINEST:
-            cycles = where[..., 0] * np.float32(line.k[0]) + where[..., 1] * np.float32(line.k[1])
+        if _fineness(steep, line.k) < _FINEST:
+            cycles = where[0] * np.float32(line.k[0]) + where[1] * np.float32(line.k[1])
             waves.append(Wave(cycles, light, line.weights, line.shifts))
     return tuple(waves)
 
 
-def _steepness(where: Floats) -> tuple[float, float, float, float]:
+def _steepness(where: Map) -> tuple[float, float, float, float]:
     """The mean slopes du/dx, dv/dx, du/dy, dv/dy of a map."""
-    h, w = where.shape[:2]
-    across = (where[:, -1] - where[:, 0]).mean(0) / (w - 1)
-    down = (where[-1] - where[0]).mean(0) / (h - 1)
+    height, width = where.shape[1:]
+    across = (where[:, :, -1] - where[:, :, 0]).mean(1) / (width - 1)
+    down = (where[:, -1] - where[:, 0]).mean(1) / (height - 1)
     return float(across[0]), float(across[1]), float(down[0]), float(down[1])
 
 
-def dot_waves(where: Floats, coverage: Plane, effect: Light, angle: float) -> tuple[Wave, ...]:
+_ORDERS = ((1, 0), (0, 1), (1, 1), (1, -1))
+
+
+def _fineness(steep: tuple[float, float, float, float], k: tuple[float, float]) -> float:
+    """The frequency of line k, cycles a pixel."""
+    return float(np.hypot(k[0] * steep[0] + k[1] * steep[1], k[0] * steep[2] + k[1] * steep[3]))
+
+
+def _turned(where: Map, angle: float) -> Map:
+    cos, sin = np.float32(np.cos(np.radians(angle))), np.float32(np.sin(np.radians(angle)))
+    return np.stack([where[0] * cos + where[1] * sin, where[1] * cos - where[0] * sin])
+
+
+def too_fine(where: Map, angle: float) -> bool:
+    """Whether a screen at `angle` is too fine for any camera to see, so that its dots need not be looked at."""
+    corners = _turned(np.ascontiguousarray(where[:, :: where.shape[1] - 1, :: where.shape[2] - 1]), angle)
+    across, down = where.shape[2] - 1, where.shape[1] - 1
+    du, dv, eu, ev = _steepness(corners)
+    return min(_fineness((du / across, dv / across, eu / down, ev / down), k) for k in _ORDERS) >= _FINEST
+
+
+def dot_waves(where: Map, coverage: Plane, effect: Light, angle: float) -> tuple[Wave, ...]:
     """The waves of a printing screen of round dots for one ink.
 
     Args:
-        where: (H, W, 2) place on the paper in screen periods, unturned.
+        where: (2, H, W) place on the paper in screen periods, unturned.
         coverage: (H, W) share of the paper under dots, 0 to 1.
-        effect: (H, W, 3) change of the light per unit of coverage (negative: ink takes light away).
+        effect: (3, H, W) change of the light per unit of coverage (negative: ink takes light away).
         angle: of the screen, degrees.
     """
-    a = np.radians(angle)
-    turn = np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]], np.float32)
-    turned = where @ turn.T
+    turned = _turned(where, angle)
     steep = _steepness(turned)
     waves = []
-    for k in ((1, 0), (0, 1), (1, 1), (1, -1)):
-        fine = np.hypot(k[0] * steep[0] + k[1] * steep[1], k[0] * steep[2] + k[1] * steep[3])
-        if fine < _FINEST:
+    for k in _ORDERS:
+        if _fineness(steep, k) < _FINEST:
             strength = _read(_dot_table(k[0] ** 2 + k[1] ** 2), coverage)
-            cycles = turned[..., 0] * np.float32(k[0]) + turned[..., 1] * np.float32(k[1])
-            waves.append(Wave(cycles, -effect * strength[..., None], (-1.0, -1.0, -1.0)))
+            cycles = turned[0] * np.float32(k[0]) + turned[1] * np.float32(k[1])
+            waves.append(Wave(cycles, effect * strength))
     return tuple(waves)
 
 
@@ -117,8 +138,8 @@ def _dot_table(square: int) -> Floats:
     return (sign * 2.0 * radius * _j1(2 * np.pi * radius * norm) / norm).astype(np.float32)
 
 
-def _j1(x: NDArray[np.float64]) -> NDArray[np.float64]:
+def _j1(x: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """The Bessel function J1 by its integral (Abramowitz & Stegun 9.1.21)."""
     t = (np.arange(128) + 0.5) * np.pi / 128
-    mean: NDArray[np.float64] = np.cos(t - x[:, None] * np.sin(t)).mean(1)
+    mean: NDArray[np.floating[Any]] = np.cos(t - x[:, None] * np.sin(t)).mean(1)
     return mean

@@ -1,18 +1,20 @@
-"""Hands that hold things: capsules of skin with their shading, palm and fingers behind the thing and the thumb before it.
+"""Hands that hold things: capsules of skin with their shading, the fingers behind and the thumb before.
 
-Sizes are of an adult hand (Garrett, *The adult human hand*, Human Factors 13, 1971): a finger 17 mm and a thumb 21 mm wide.
+Sizes are of an adult hand (Garrett, *The adult human hand*, Human Factors 13, 1971): a finger 17 mm and a thumb
+21 mm wide.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bonaface.simulate.light import Light, Plane, clouds
+from bonaface.simulate.light import Light, Plane, clouds, unit
 from bonaface.simulate.scene import Lighting
 from bonaface.simulate.seeds import between
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,30 @@ class Capsule:
 
 
 @dataclass(frozen=True)
-class Layer:
-    """Something drawn: light (H, W, 3) and coverage (H, W)."""
+class Patch:
+    """Something drawn in a part of the picture: light (3, h, w), coverage (h, w), and for which rows and columns."""
 
     light: Light
     alpha: Plane
+    rows: slice
+    columns: slice
+
+    def over(self, scene: Light, hidden: Plane | None = None) -> None:
+        """Draw it into `scene` (3, H, W), but not where something that covers it is: `hidden` (H, W)."""
+        alpha = self.alpha if hidden is None else self.alpha * (1.0 - hidden[self.rows, self.columns])
+        below = scene[:, self.rows, self.columns]
+        below += (self.light - below) * alpha
 
 
 SKINS = np.array(
-    [[0.62, 0.38, 0.28], [0.52, 0.31, 0.21], [0.45, 0.25, 0.16], [0.33, 0.18, 0.11], [0.20, 0.10, 0.06], [0.10, 0.05, 0.035]],
+    [
+        [0.62, 0.38, 0.28],
+        [0.52, 0.31, 0.21],
+        [0.45, 0.25, 0.16],
+        [0.33, 0.18, 0.11],
+        [0.20, 0.10, 0.06],
+        [0.10, 0.05, 0.035],
+    ],
     np.float32,
 )  # linear reflectances along the Monk scale's middle
 
@@ -45,15 +62,16 @@ def draw_skin(rng: np.random.Generator) -> Floats:
     """The reflectance (3,) of someone's hands."""
     at = between(rng, 0, len(SKINS) - 1.001)
     low = int(at)
-    return SKINS[low] + (SKINS[low + 1] - SKINS[low]) * np.float32(at - low)
+    result: Floats = SKINS[low] + (SKINS[low + 1] - SKINS[low]) * np.float32(at - low)
+    return result
 
 
 def hand(
-    edge: tuple[float, float], inward: float, mm: float, sleeve: Floats, rng: np.random.Generator
+    edge: tuple[float, float], inward: float, mm: float, room: float, rng: np.random.Generator
 ) -> tuple[list[Capsule], list[Capsule], list[Capsule]]:
-    """A hand at a point `edge` of a thing's border, reaching `inward` (radians): sleeve and arm, what is behind, the thumb.
+    """A hand at a point `edge` of a thing's border, reaching `inward` (radians): the arm, what is behind, the thumb.
 
-    `mm` is the length of a millimetre in pixels at the thing's distance.
+    `mm` is the length of a millimetre in pixels at the thing's distance; `room` is how far the thumb may reach, pixels.
     """
     x, y = edge
     out = inward + np.pi + float(rng.normal(0, 0.25))
@@ -66,7 +84,7 @@ def hand(
             y + mm * (forward * np.sin(inward) + sideways * np.sin(across)),
         )
 
-    reach = between(rng, 18, 40)
+    reach = min(between(rng, 18, 40), room / mm)
     palm = (x + mm * 45 * np.cos(out), y + mm * 45 * np.sin(out))
     far = (palm[0] + mm * 260 * np.cos(out), palm[1] + mm * 260 * np.sin(out))
     arm = [Capsule(*palm, *far, 27 * mm, 36 * mm)]
@@ -82,43 +100,42 @@ def hand(
     return arm, back, thumb
 
 
-def skin_layer(
+def flesh(
     size: tuple[int, int], capsules: list[Capsule], skin: Floats, light: Lighting, rng: np.random.Generator
-) -> Layer:
-    """Capsules melted together as skin, lit."""
-    width, height = size
-    rise = np.full((height, width), -1.0, np.float32)
-    for capsule in capsules:
-        _raise(rise, capsule)
-    covered = np.clip(rise + 1.0, 0.0, 1.0)
-    covered[rise < 0] = 0.0
-    return Layer(_lit(rise, skin, light, rng), np.minimum(covered, 1.0))
-
-
-def _raise(rise: Plane, capsule: Capsule) -> None:
-    """Lift `rise` (H, W) to the height of a capsule, within its box."""
-    height, width = rise.shape
-    reach = max(capsule.r0, capsule.r1) + 2
-    left, right = sorted((capsule.x0, capsule.x1))
-    top, bottom = sorted((capsule.y0, capsule.y1))
-    rows = slice(max(int(top - reach), 0), min(int(bottom + reach) + 1, height))
-    columns = slice(max(int(left - reach), 0), min(int(right + reach) + 1, width))
+) -> Patch | None:
+    """Capsules melted together as skin, lit; None where they lie outside a picture of `size`."""
+    rows, columns = _box(size, capsules)
     if rows.start >= rows.stop or columns.start >= columns.stop:
-        return
-    y = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None] - np.float32(capsule.y0)
-    x = np.arange(columns.start, columns.stop, dtype=np.float32)[None, :] - np.float32(capsule.x0)
+        return None
+    y = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]
+    x = np.arange(columns.start, columns.stop, dtype=np.float32)[None, :]
+    rise = np.full((rows.stop - rows.start, columns.stop - columns.start), -1.0, np.float32)
+    for capsule in capsules:
+        np.maximum(rise, _height(capsule, x, y), out=rise)
+    return Patch(_lit(rise, skin, light, rng), np.clip(rise, 0.0, 1.0), rows, columns)
+
+
+def _box(size: tuple[int, int], capsules: list[Capsule]) -> tuple[slice, slice]:
+    reach = max(max(c.r0, c.r1) for c in capsules) + 2
+    x = [v for c in capsules for v in (c.x0, c.x1)]
+    y = [v for c in capsules for v in (c.y0, c.y1)]
+    rows = slice(max(int(min(y) - reach), 0), min(int(max(y) + reach) + 1, size[1]))
+    return rows, slice(max(int(min(x) - reach), 0), min(int(max(x) + reach) + 1, size[0]))
+
+
+def _height(capsule: Capsule, x: Plane, y: Plane) -> Plane:
+    """How far a capsule stands out at x (1, W), y (H, 1): negative outside of it."""
     dx, dy = np.float32(capsule.x1 - capsule.x0), np.float32(capsule.y1 - capsule.y0)
-    along = np.clip((x * dx + y * dy) / max(float(dx * dx + dy * dy), 1e-6), 0.0, 1.0)
+    u, v = x - np.float32(capsule.x0), y - np.float32(capsule.y0)
+    along = np.clip((u * dx + v * dy) / np.float32(max(float(dx * dx + dy * dy), 1e-6)), 0.0, 1.0)
     radius = np.float32(capsule.r0) + np.float32(capsule.r1 - capsule.r0) * along
-    square = radius**2 - (x - along * dx) ** 2 - (y - along * dy) ** 2
-    here = np.sign(square) * np.sqrt(np.abs(square))
-    np.maximum(rise[rows, columns], here, out=rise[rows, columns])
+    square = radius**2 - (u - along * dx) ** 2 - (v - along * dy) ** 2
+    return np.sqrt(np.maximum(square, 0.0)) - (square < 0)
 
 
 def _lit(rise: Plane, skin: Floats, light: Lighting, rng: np.random.Generator) -> Light:
     dy, dx = np.gradient(np.maximum(rise, 0.0))
     # Flesh scatters light under the skin, which softens what the bare geometry would show.
-    normals = np.stack([-0.6 * dx, -0.6 * dy, np.ones_like(dx)], -1)
-    normals /= np.sqrt((normals**2).sum(-1, keepdims=True))
-    mottled = 1.0 + 0.05 * clouds(rise.shape, 24.0, rng, 3)
-    return (light.on(normals) * skin * mottled[..., None]).astype(np.float32)
+    lit = light.on(unit(np.clip(0.6 * dx, -2, 2), np.clip(0.6 * dy, -2, 2)))
+    lit *= 1.0 + np.float32(0.05) * clouds(rise.shape, 24.0, rng, 2)
+    return lit * skin[:, None, None]

@@ -1,17 +1,21 @@
 """Pictures in linear light, and the few operations on them that every part needs.
 
-A *light* is (H, W, 3) float32, proportional to radiance in linear sRGB primaries; 1.0 is a white sheet under the
-scene's main light. A *picture* is (H, W, 3) uint8 as sRGB codes it (IEC 61966-2-1).
+A *light* is (3, H, W) float32: red, green and blue, proportional to radiance in linear sRGB primaries; 1.0 is a white
+sheet under the scene's main light. Planes lie apart because arithmetic on whole planes is several times as fast. A
+*picture* is (H, W, 3) uint8 as sRGB codes it (IEC 61966-2-1), the form of files and of every other package.
 """
 
 from functools import cache
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Light = NDArray[np.float32]
-Plane = NDArray[np.float32]
+T = TypeVar("T", bound=np.generic)
+Way = Image.Resampling
+Light = NDArray[np.floating[Any]]  # float32 throughout; numpy promises less to a type checker
+Plane = Light
 Picture = NDArray[np.uint8]
 
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
@@ -19,16 +23,16 @@ _STEPS = 4095
 
 
 def to_light(picture: Picture) -> Light:
-    """sRGB codes (H, W, 3) uint8 -> light (H, W, 3) in [0, 1]."""
-    return _decode_table()[picture]
+    """sRGB codes (H, W, 3) uint8 -> light (3, H, W) in [0, 1]."""
+    return np.take(_decode_table(), planes_of(picture))
 
 
 def to_picture(light: Light) -> Picture:
-    """Light (H, W, 3) -> sRGB codes uint8; what lies outside [0, 1] is clipped."""
-    return look_up(light, encode_table())
+    """Light (3, H, W) -> sRGB codes (H, W, 3) uint8; what lies outside [0, 1] is clipped."""
+    return picture_of(look_up(light, encode_table()))
 
 
-def look_up(values: NDArray[np.float32], table: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def look_up(values: NDArray[np.floating[Any]], table: NDArray[T]) -> NDArray[T]:
     """`table` (4096,) read at `values` in [0, 1] (clipped). The table runs over the square root of the value.
 
     The square root spends the table's steps where the eye and the code need them: in the shadows.
@@ -37,20 +41,21 @@ def look_up(values: NDArray[np.float32], table: NDArray[np.uint8]) -> NDArray[np
     np.sqrt(steps, out=steps)
     steps *= _STEPS
     steps += 0.5
-    return np.take(table, steps.astype(np.uint16))
+    result: NDArray[T] = np.take(table, steps.astype(np.uint16))
+    return result
 
 
-def look_up_positions() -> NDArray[np.float64]:
+def look_up_positions() -> NDArray[np.floating[Any]]:
     """The linear values in [0, 1] at which the tables of `look_up` are to be filled, (4096,)."""
     return (np.arange(_STEPS + 1) / _STEPS) ** 2
 
 
-def srgb_encode(light: NDArray[np.float64]) -> NDArray[np.float64]:
+def srgb_encode(light: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """The sRGB transfer function, light in [0, 1] -> code in [0, 1]."""
     return np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.maximum(light, 1e-9) ** (1 / 2.4) - 0.055)
 
 
-def srgb_decode(code: NDArray[np.float64]) -> NDArray[np.float64]:
+def srgb_decode(code: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """The inverse of `srgb_encode`."""
     return np.where(code <= 0.04045, code / 12.92, ((np.maximum(code, 0.0) + 0.055) / 1.055) ** 2.4)
 
@@ -58,48 +63,65 @@ def srgb_decode(code: NDArray[np.float64]) -> NDArray[np.float64]:
 @cache
 def encode_table() -> NDArray[np.uint8]:
     """The table of `look_up` that codes light as sRGB."""
-    return np.rint(255 * srgb_encode(look_up_positions())).astype(np.uint8)
+    result: NDArray[np.uint8] = np.rint(255 * srgb_encode(look_up_positions())).astype(np.uint8)
+    return result
 
 
 @cache
-def _decode_table() -> NDArray[np.float32]:
+def _decode_table() -> NDArray[np.floating[Any]]:
     return srgb_decode(np.arange(256) / 255).astype(np.float32)
 
 
-def planes_of(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(H, W, C) -> (C, H, W), each plane in one piece: arithmetic on planes is several times as fast."""
+def planes_of(image: NDArray[T]) -> NDArray[T]:
+    """(H, W, C) -> (C, H, W), each plane in one piece."""
     return np.ascontiguousarray(image.transpose(2, 0, 1))
+
+
+def picture_of(planes: NDArray[T]) -> NDArray[T]:
+    """(C, H, W) -> (H, W, C)."""
+    return np.ascontiguousarray(planes.transpose(1, 2, 0))
+
+
+def size_of(image: NDArray[np.floating[Any]]) -> tuple[int, int]:
+    """Width and height of a plane (H, W) or a light (C, H, W)."""
+    return image.shape[-1], image.shape[-2]
 
 
 def luma(light: Light) -> Plane:
     """The luminance (H, W) of a light (Rec. 709 weights)."""
-    return light @ LUMA
+    result: Plane = light[0] * LUMA[0] + light[1] * LUMA[1] + light[2] * LUMA[2]
+    return result
 
 
-def blur(image: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
-    """A Gaussian blur of (H, W) or (H, W, C) by `sigma` pixels, borders repeated.
+def coloured(plane: Plane, colour: NDArray[np.floating[Any]]) -> Light:
+    """A plane (H, W) in a `colour` (3,)."""
+    return plane * colour[:, None, None]
 
-    Small sigmas convolve with the sampled kernel; from 2 px on the work is done on a reduced picture, which costs
-    less and whose error stays under one part in a hundred.
+
+def blur(image: NDArray[np.floating[Any]], sigma: float) -> NDArray[np.floating[Any]]:
+    """A Gaussian blur of (..., H, W) by `sigma` pixels, borders repeated.
+
+    From 2 px on the work is done on a reduced picture: less to do, and an error under one part in a hundred.
     """
     if sigma < 0.2:
         return image.copy()
-    if sigma > 2.0 and min(image.shape[:2]) >= 8:
+    if image.ndim == 3:
+        return np.stack([blur(plane, sigma) for plane in image])
+    width, height = size_of(image)
+    if sigma > 2.0 and min(width, height) >= 8:
         factor = 2 if sigma < 4.0 else 4
-        height, width = image.shape[:2]
         small = resize(image, (-(-width // factor), -(-height // factor)))
         return resize(blur(small, sigma / factor), (width, height))
-    radius = max(1, int(3.0 * sigma + 0.5))
-    taps = np.exp(-0.5 * (np.arange(radius + 1) / sigma) ** 2)
+    taps = np.exp(-0.5 * (np.arange(max(1, int(3.0 * sigma + 0.5)) + 1) / sigma) ** 2)
     taps /= taps[0] + 2 * taps[1:].sum()
     return _convolve(_convolve(image, taps, 0), taps, 1)
 
 
-def _convolve(image: NDArray[np.float32], taps: NDArray[np.float64], axis: int) -> NDArray[np.float32]:
-    radius, length = len(taps) - 1, image.shape[axis]
-    padded = np.pad(image, [(radius, radius) if i == axis else (0, 0) for i in range(image.ndim)], mode="edge")
+def _convolve(plane: Plane, taps: NDArray[np.floating[Any]], axis: int) -> Plane:
+    radius, length = len(taps) - 1, plane.shape[axis]
+    padded = np.pad(plane, [(radius, radius) if i == axis else (0, 0) for i in range(2)], mode="edge")
 
-    def shifted(offset: int) -> NDArray[np.float32]:
+    def shifted(offset: int) -> Plane:
         window = slice(radius + offset, radius + offset + length)
         return padded[window] if axis == 0 else padded[:, window]
 
@@ -112,25 +134,40 @@ def _convolve(image: NDArray[np.float32], taps: NDArray[np.float64], axis: int) 
     return total
 
 
-def resize(image: NDArray[np.float32], size: tuple[int, int], box: bool = False) -> NDArray[np.float32]:
-    """(H, W) or (H, W, C) float32 at `size` = (width, height): area-weighted when it shrinks, linear when it grows."""
+def resize(
+    image: NDArray[np.floating[Any]], size: tuple[int, int], way: Way = Way.BILINEAR
+) -> NDArray[np.floating[Any]]:
+    """(..., H, W) float32 at `size` = (width, height), antialiased when it shrinks."""
     if image.ndim == 3:
-        return np.stack([resize(image[..., c], size, box) for c in range(image.shape[2])], axis=-1)
-    if image.shape == size[::-1]:
-        return np.ascontiguousarray(image)
-    way = Image.Resampling.BOX if box else Image.Resampling.BILINEAR
+        return np.stack([resize(plane, size, way) for plane in image])
+    if size_of(image) == size:
+        return image
     return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize(size, way))
 
 
 def mix(back: Light, front: Light, alpha: Plane) -> Light:
-    """`front` (H, W, 3) over `back` with coverage `alpha` (H, W) in [0, 1]."""
-    return back + (front - back) * alpha[..., None]
+    """`front` (3, H, W) over `back` with coverage `alpha` (H, W) in [0, 1]."""
+    mixed = front - back
+    mixed *= alpha
+    mixed += back
+    return mixed
 
 
-def smooth_step(low: float, high: float, values: NDArray[np.float32]) -> NDArray[np.float32]:
+def unit(dx: Plane, dy: Plane) -> Light:
+    """Unit normals (3, H, W) of a surface whose height rises by dx, dy a pixel: x right, y down, z to the camera."""
+    normals = np.empty((3, *dx.shape), np.float32)
+    scale = 1.0 / np.sqrt(dx * dx + dy * dy + 1.0)
+    np.multiply(dx, -scale, out=normals[0])
+    np.multiply(dy, -scale, out=normals[1])
+    normals[2] = scale
+    return normals
+
+
+def smooth_step(low: float, high: float, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """0 below `low`, 1 above `high`, a smooth cubic between; `low` may be the greater for a falling step."""
     t = np.clip((values - np.float32(low)) / np.float32(high - low), 0.0, 1.0)
-    return t * t * (3.0 - 2.0 * t)
+    result: NDArray[np.floating[Any]] = t * t * (3.0 - 2.0 * t)
+    return result
 
 
 def clouds(shape: tuple[int, int], coarse: float, rng: np.random.Generator, octaves: int = 4) -> Plane:
@@ -144,8 +181,7 @@ def clouds(shape: tuple[int, int], coarse: float, rng: np.random.Generator, octa
         cell = max(coarse / 2**octave, 1.0)
         grid = rng.standard_normal((int(height / cell) + 2, int(width / cell) + 2), np.float32)
         # Cubic: the slope of this noise is lit in places, and linear pieces would show.
-        fine = Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC)
-        total += np.asarray(fine) * np.float32(0.5**octave)
+        total += resize(grid * np.float32(0.5**octave), (width, height), Way.BICUBIC)
     total -= total.mean()
     spread = float(total.std())
     return total / np.float32(spread if spread > 0 else 1.0)

@@ -1,25 +1,26 @@
 """Persons who do not exist: an active appearance model of faces, drawn from and turned into skin.
 
-Cootes, Edwards & Taylor, *Active appearance models*, PAMI 23 (2001): a face is the mean plus a sum of modes of shape and
-shape-free texture under one set of coefficients. `tools/learn_persons.py` learned the modes; `persons.json` says from
-what, under which licences. `figure` adds the hair, the clothes and the rest.
+Cootes, Edwards & Taylor, *Active appearance models*, PAMI 23 (2001): a face is the mean plus a sum of modes of
+shape and shape-free texture under one set of coefficients. `tools/learn_persons.py` learned the modes;
+`persons.json` says from what, under which licences. `figure` adds the hair, the clothes and the rest.
 """
 
 import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bonaface.core.errors import ModelFileError
 from bonaface.core.files import sha256
-from bonaface.simulate.light import clouds, resize
+from bonaface.simulate.light import clouds, resize, size_of
 from bonaface.simulate.seeds import stream
 from bonaface.simulate.warp import Points
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 LIMIT = 2.5  # standard deviations: beyond it a face is a caricature
 SPREAD = 0.95  # a little less than the originals', whose mirror images are in the model too
@@ -60,7 +61,7 @@ class Face:
     """One synthetic face in the mean shape's frame (416 x 544)."""
 
     shape: Points  # (189, 2) landmarks of this face, frame pixels
-    skin: Floats  # (544, 416, 3) sRGB in [0, 1], bald
+    skin: Floats  # (3, 544, 416) sRGB in [0, 1], bald
     outline: Floats  # (68, 52) signed distance to the outline of head and hair, frame pixels, positive inside
     hair: Floats  # (3,) sRGB in [0, 1]
 
@@ -84,7 +85,8 @@ class PersonModel:
         """The coefficients (K,) of person `number` under `seed`, in standard deviations of the originals."""
         rng = stream(seed, "person", number, "face")
         drawn = rng.standard_normal(self.count, np.float32) * np.float32(SPREAD)
-        return np.clip(drawn, -LIMIT, LIMIT)
+        result: Floats = np.clip(drawn, -LIMIT, LIMIT)
+        return result
 
     def face(self, coefficients: Floats, rng: np.random.Generator, smile: float = 0.0) -> Face:
         """The face of `coefficients` (K,), with a smile from 0 (neutral) to 1; `rng` makes its pores."""
@@ -109,18 +111,17 @@ def _pores(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
 
 
 def _coloured(luma: Floats, tint: Floats) -> Floats:
-    """Luma (h, w) and colour differences red and blue (h / 4, w / 4, 2), codes -> (h, w, 3) sRGB in [0, 1]."""
-    difference = resize(tint, (luma.shape[1], luma.shape[0]))
-    red, blue = luma + difference[..., 0], luma + difference[..., 1]
+    """Luma (h, w) and colour differences red and blue (2, h / 4, w / 4), codes -> (3, h, w) sRGB in [0, 1]."""
+    red, blue = resize(tint, size_of(luma)) + luma
     green = (luma - 0.299 * red - 0.114 * blue) / 0.587
-    return np.clip(np.stack([red, green, blue], -1) / 255, 0.0, 1.0)
+    return np.clip(np.stack([red, green, blue]) / 255, 0.0, 1.0)
 
 
 def _framed(window: Floats) -> Floats:
     """The texture's window in the whole frame, its border carried outwards."""
     below = FRAME.height - TEXTURE.top - TEXTURE.height
     right = FRAME.width - TEXTURE.left - TEXTURE.width
-    return np.pad(window, ((TEXTURE.top, below), (TEXTURE.left, right), (0, 0)), mode="edge")
+    return np.pad(window, ((0, 0), (TEXTURE.top, below), (TEXTURE.left, right)), mode="edge")
 
 
 @cache
@@ -133,7 +134,9 @@ def open_model() -> PersonModel:
     folder = files("bonaface.simulate")
     path, card_path = folder.joinpath("persons.npz"), folder.joinpath("persons.json")
     if not (path.is_file() and card_path.is_file()):
-        raise ModelFileError("the person model (bonaface/simulate/persons.npz) is missing; re-install bonaface")
+        raise ModelFileError(
+            "the person model (bonaface/simulate/persons.npz) is missing; re-install bonaface"
+        )
     card = json.loads(card_path.read_text())
     from pathlib import Path
 

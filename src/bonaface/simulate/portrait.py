@@ -2,19 +2,29 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bonaface.simulate.light import Light, Plane, resize
+from bonaface.core.errors import InputError
+from bonaface.core.records import Response
+from bonaface.face.detect import Detector
+from bonaface.face.find import FacePolicy, find_face
+from bonaface.face.picture import read_picture
+from bonaface.simulate.light import Light, Picture, Plane, Way, resize, size_of, to_light
 from bonaface.simulate.warp import Points
+
+_EYES = 110.0  # pixels between the pupils that are plenty for every picture made here
+_LEAN = 30.0  # degrees
 
 
 @dataclass(frozen=True)
 class Portrait:
     """A person, ready to be put before a camera.
 
-    light: (H, W, 3) linear. alpha: (H, W) in [0, 1], the person's coverage, or None where the picture has a
+    light: (3, H, W) linear. alpha: (H, W) in [0, 1], the person's coverage, or None where the picture has a
     background of its own. landmarks: (5, 2) pixels in RetinaFace's order. relief: (H, W) height of the surface
     towards the camera, in pixels.
     """
@@ -33,10 +43,11 @@ class Portrait:
     @cached_property
     def halved(self) -> "Portrait":
         """The portrait at half the size, averaged."""
-        size = (self.light.shape[1] // 2, self.light.shape[0] // 2)
+        width, height = size_of(self.light)
+        size = (width // 2, height // 2)
 
-        def small(image: NDArray[np.float32]) -> NDArray[np.float32]:
-            return resize(image, size, box=True)
+        def small(image: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+            return resize(image, size, Way.BOX)
 
         alpha = None if self.alpha is None else small(self.alpha)
         marks = (self.landmarks + 0.5) / 2 - 0.5
@@ -55,7 +66,8 @@ def face_relief(x: Plane, y: Plane) -> Plane:
     for cx, cy, wide, tall, rise in _BUMPS:
         for side in (-1.0, 1.0) if cx else (1.0,):
             height = height + rise * np.exp(-(((x - side * cx) / wide) ** 2) - ((y - cy) / tall) ** 2)
-    return height.astype(np.float32)
+    result: Plane = height.astype(np.float32)
+    return result
 
 
 # centre (mirrored where x is not 0), half-widths, height
@@ -67,3 +79,55 @@ _BUMPS = (
     (0.0, 1.40, 0.30, 0.07, -0.03),
     (0.0, 1.70, 0.32, 0.22, 0.08),
 )
+
+
+def portrait_of(picture: Picture, landmarks: Points, name: str = "") -> Portrait:
+    """A photograph of a person as a portrait: its light, and a mean face's relief laid over the face.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        landmarks: (5, 2) of the face in it, RetinaFace's order.
+    """
+    light, marks = to_light(picture), np.asarray(landmarks, np.float64)
+    whole = Portrait(light, None, marks, np.zeros(light.shape[1:], np.float32), name)
+    while whole.eyes > 1.5 * _EYES:
+        whole = whole.halved
+    width, height = size_of(whole.light)
+    middle, gap = whole.landmarks[:2].mean(0), whole.landmarks[1] - whole.landmarks[0]
+    x = (np.arange(width, dtype=np.float32)[None, :] - np.float32(middle[0])) / np.float32(whole.eyes)
+    y = (np.arange(height, dtype=np.float32)[:, None] - np.float32(middle[1])) / np.float32(whole.eyes)
+    cos, sin = (gap / whole.eyes).astype(np.float32)
+    relief = face_relief(x * cos + y * sin, y * cos - x * sin) * np.float32(whole.eyes)
+    return Portrait(whole.light, None, whole.landmarks, relief, name)
+
+
+def read_portrait(path: Path, detector: Detector) -> Portrait:
+    """The portrait in the picture at `path`.
+
+    Raises:
+        PictureError: it cannot be read. InputError: it does not show exactly one face, large enough and upright.
+    """
+    picture = read_picture(path)
+    face = find_face(detector.detect(picture), FacePolicy())
+    if isinstance(face, Response):
+        raise InputError(f"{path}: a portrait shows one face, found: {face}")
+    marks = np.array(face.landmarks)
+    lean = float(np.degrees(np.arctan2(*(marks[1] - marks[0])[::-1])))
+    if abs(lean) > _LEAN:
+        raise InputError(
+            f"{path}: the face leans by {lean:.0f} degrees; a portrait's may lean by {_LEAN:.0f}"
+        )
+    return portrait_of(picture, marks, path.stem)
+
+
+def list_portraits(folder: Path) -> list[Path]:
+    """The picture files below `folder`, in the order of their paths; each is one person.
+
+    Raises:
+        InputError: there is none.
+    """
+    suffixes = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
+    if not found:
+        raise InputError(f"{folder}: expected a folder with pictures of faces, found none")
+    return found

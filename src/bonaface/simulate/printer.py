@@ -1,23 +1,26 @@
 """A printed photograph: separation into inks, the screen that makes tones of dots, ink on paper.
 
-Colour follows Neugebauer with Demichel's shares (the dots of the inks overlap at random) and the Yule-Nielsen exponent
-for light that spreads in the paper; see Yule, *Principles of color reproduction*. A laser printer or a press screens with
-turned lattices of dots (`halftone`), an ink-jet with error diffusion (Floyd & Steinberg 1976) at its own resolution.
+Colour follows Neugebauer with Demichel's shares (the dots of the inks overlap at random) and the Yule-Nielsen
+exponent for light that spreads in the paper; see Yule, *Principles of color reproduction*. A laser printer or a
+press screens with turned lattices of dots (`halftone`), an ink-jet with error diffusion (Floyd & Steinberg
+1976) at its own resolution.
 """
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from bonaface.simulate.camera import Wave
-from bonaface.simulate.halftone import dot_waves
-from bonaface.simulate.light import Light, Picture, Plane, clouds, srgb_decode
+from bonaface.simulate.halftone import dot_waves, too_fine
+from bonaface.simulate.light import Light, Picture, clouds, coloured, planes_of, srgb_decode
 from bonaface.simulate.seeds import between, chance
+from bonaface.simulate.warp import Map, sample
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 # Reflectance of full cyan, magenta, yellow and black on white paper, linear sRGB. After the coated-paper
 # characterisation FOGRA39 and common ink-jet dyes; the gamut that they span is what a print can show.
@@ -43,7 +46,11 @@ class Printer:
     gloss: float = 0.3  # 0 matt to 1 photo paper
     fibre: float = 0.012  # unevenness of the paper
     banding: float = 0.008  # unevenness from one pass of the head to the next
-    weak: tuple[float, float, float] = (1.0, 1.0, 1.0)  # cyan, magenta, yellow: below 1 for a tank that runs dry
+    weak: tuple[float, float, float] = (
+        1.0,
+        1.0,
+        1.0,
+    )  # cyan, magenta, yellow: below 1 for a tank that runs dry
 
 
 PRINTERS = (
@@ -52,52 +59,58 @@ PRINTERS = (
 )
 
 
+_FULL = (1.0, 1.0, 1.0)
+_DRY = ((0.7, 1.0, 1.0), (1.0, 0.7, 1.0), (1.0, 1.0, 0.7))
+
+
 def draw_printer(rng: np.random.Generator) -> Printer:
     """A printer of home, office or photo shop, sometimes with a tank that runs dry."""
     screened = chance(rng, 0.4)
+    # Few sorts of separation, so that their tables are worked out once.
+    dry = int(rng.integers(3)) if chance(rng, 0.3) else -1
     base = between(rng, 0.76, 0.93)
     tone = between(rng, -0.03, 0.04)
-    weak = tuple(between(rng, 0.55, 1.0) if chance(rng, 0.15) else 1.0 for _ in range(3))
     return Printer(
         "laser" if screened else "ink-jet",
         "press" if screened or chance(rng, 0.3) else "dye",
         between(rng, 60, 150) if screened else 0.0,
         between(rng, 200, 720),
         between(rng, 0.02, 0.25),
-        between(rng, 0.2, 1.0),
+        float(rng.choice([0.3, 0.6, 0.9])),
         (base - tone, base, base + tone),
         between(rng, 0.0, 1.0),
         between(rng, 0.002, 0.03),
-        between(rng, 0.0, 0.03),
-        (weak[0], weak[1], weak[2]),
+        between(rng, 0.0, 0.012),
+        _FULL if dry < 0 else _DRY[dry],
     )
 
 
 @dataclass(frozen=True)
 class Print:
-    """A sheet out of the printer: (H, W, 3) reflectance, (H, W, 4) ink coverage in codes, millimetres a pixel."""
+    """A sheet out of the printer: (3, H, W) reflectance, (4, H, W) ink coverage in codes, millimetres a pixel."""
 
     reflectance: Light
     coverage: NDArray[np.uint8]
     pitch: float
     printer: Printer
 
-    def waves(self, where: Floats, light: Light, coverage: Light) -> tuple[Wave, ...]:
-        """The dots of a screen as the camera meets them.
+    def waves(self, where: Map, light: Light) -> tuple[Wave, ...]:
+        """The dots of the screen as the camera meets them.
 
         Args:
-            where: (H, W, 2) place on the sheet in its pixels, for every pixel of the camera's picture.
-            light: (H, W, 3) the light that comes from the sheet there.
-            coverage: (H, W, 4) `self.coverage` there, 0 to 1.
+            where: (2, H, W) place on the sheet in its pixels, for every pixel of the camera's picture.
+            light: (3, H, W) the light that comes from the sheet there.
         """
         if self.printer.screen == 0.0:
             return ()
         periods = where * np.float32(self.pitch * self.printer.screen / 25.4)
         waves: list[Wave] = []
         for ink, angle in enumerate(_ANGLES):
+            if too_fine(periods, angle):
+                continue
             taken = (1.0 - _INKS[self.printer.inks][ink]).astype(np.float32)
-            share = coverage[..., ink]
-            effect = -light * taken / (1.0 - share[..., None] * taken)
+            share = sample(self.coverage[ink].astype(np.float32) / 255, where)
+            effect = -coloured(1.0 / (1.0 - share * taken.mean()), taken) * light
             waves.extend(dot_waves(periods, share, effect, angle))
         return tuple(waves)
 
@@ -107,28 +120,38 @@ def print_picture(picture: Picture, printer: Printer, width_mm: float, rng: np.r
     pitch = width_mm / picture.shape[1]
     coverage = _separated(picture, printer)
     if printer.screen == 0.0:
-        coverage = _diffused(coverage, max(1, round((printer.dots * pitch / 25.4) ** 2)), rng)
-    inked = np.take(_gain_table(printer.gain), coverage).astype(np.float32)
-    inked *= _bands(picture.shape[0], pitch, printer, rng)
-    white = np.array(printer.white, np.float32)
-    reflectance = white * _neugebauer(inked, _INKS[printer.inks].astype(np.float32))
-    shape = picture.shape[:2]
-    reflectance *= (1.0 + printer.fibre * clouds(shape, max(1.2 / pitch, 1.5), rng, 2))[..., None]
-    return Print(reflectance.astype(np.float32), coverage, pitch, printer)
+        coverage = _diffused(coverage, max(1, round((printer.dots * pitch / 25.4) ** 2)))
+    reflectance = _inked(coverage, printer)
+    bands = _bands(picture.shape[0], pitch, printer, rng)
+    paper = clouds(picture.shape[:2], max(1.2 / pitch, 1.5), rng, 2)
+    paper *= np.float32(printer.fibre)
+    paper += 1.0
+    for plane, white in zip(reflectance, printer.white, strict=True):
+        # A pass that lays more ink takes more of the light that ink takes.
+        plane *= 1.0 - bands * (1.0 - plane)
+        plane *= paper * np.float32(white)
+    return Print(reflectance, coverage, pitch, printer)
 
 
-def _neugebauer(coverage: Floats, inks: Floats) -> Light:
-    """Ink coverage (..., 4) -> reflectance (..., 3): the product over the inks of 1 - a (1 - R), n = 1."""
-    out = 1.0 - coverage[..., :1] * (1.0 - inks[0])
-    for ink in range(1, 4):
-        out *= 1.0 - coverage[..., ink : ink + 1] * (1.0 - inks[ink])
+def _inked(coverage: NDArray[np.uint8], printer: Printer) -> Light:
+    """Ink coverage (4, H, W) in codes -> reflectance (3, H, W) on white: the product over the inks of 1 - a (1 - R)."""
+    out = np.ones((3, *coverage.shape[1:]), np.float32)
+    grown = np.float32(4 * printer.gain)
+    for ink, codes in enumerate(coverage):
+        area = codes * np.float32(1 / 255)
+        area *= (1 + grown) - grown * area
+        np.minimum(area, 1.0, out=area)
+        for channel, left in enumerate(_INKS[printer.inks][ink]):
+            through = area * np.float32(left - 1)
+            through += 1.0
+            out[channel] *= through
     return out
 
 
 def _separated(picture: Picture, printer: Printer) -> NDArray[np.uint8]:
-    """sRGB codes (H, W, 3) -> ink coverage (H, W, 4) in codes, through the printer's table."""
+    """sRGB codes (H, W, 3) -> ink coverage (4, H, W) in codes, through the printer's table."""
     table = _separation(printer.inks, round(printer.grey, 2), tuple(round(w, 2) for w in printer.weak))
-    return np.asarray(Image.fromarray(picture).filter(table))
+    return planes_of(np.asarray(Image.fromarray(picture).filter(table)))
 
 
 @cache
@@ -153,30 +176,29 @@ def _separation(inks: str, grey: float, weak: tuple[float, ...]) -> ImageFilter.
     return ImageFilter.Color3DLUT(_GRID, table.ravel().tolist(), channels=4, target_mode="CMYK")
 
 
-def _diffused(coverage: NDArray[np.uint8], dots: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _diffused(coverage: NDArray[np.uint8], dots: int) -> NDArray[np.uint8]:
     """Error diffusion: every pixel holds `dots` places for ink, so a whole number of them is filled.
 
     Full places are set, and the fraction that is left is diffused, which is Floyd & Steinberg's algorithm for the last
     place.
     """
+    places = np.arange(256) * dots / 255
+    full = np.floor(places)
+    fraction = np.rint((places - full) * 255).astype(int).tolist()
+    without, with_last = (
+        np.rint(np.minimum(full + i, dots) * 255 / dots).astype(int).tolist() for i in (0, 1)
+    )
     inks = []
-    for ink in range(4):
-        places = coverage[..., ink].astype(np.float32) * np.float32(dots / 255)
-        full = np.floor(places)
-        fraction = ((places - full) * 255).astype(np.uint8)
-        last = np.asarray(Image.fromarray(fraction).convert("1"), np.float32)
-        inks.append(np.rint((full + last) * np.float32(255 / dots)).astype(np.uint8))
-    return np.stack(inks, -1)
-
-
-@cache
-def _gain_table(gain: float) -> NDArray[np.float32]:
-    a = np.arange(256, dtype=np.float32) / 255
-    return np.clip(a + 4 * gain * a * (1 - a), 0, 1)
+    for plane in coverage:
+        image = Image.fromarray(plane)
+        last = image.point(fraction).convert("1")
+        inks.append(np.asarray(Image.composite(image.point(with_last), image.point(without), last)))
+    return np.stack(inks)
 
 
 def _bands(height: int, pitch: float, printer: Printer, rng: np.random.Generator) -> Floats:
-    """What each row gets of its ink, (H, 1, 1): passes of the head, each a few millimetres high, differ a little."""
-    passes = rng.normal(1.0, max(printer.banding, 1e-6), 512).astype(np.float32)
-    at = (np.arange(height) * pitch / 2.1 + 512 * rng.random()).astype(int) % 512
-    return np.minimum(passes[at], 1.02)[:, None, None]
+    """How much more ink each row got, (H, 1): passes of the head, each some millimetres high, differ a little."""
+    passes = rng.normal(0.0, max(printer.banding, 1e-6), 512)
+    at = np.arange(height) * pitch / 3.4 + 512 * rng.random()
+    result: Floats = np.interp(at % 511, np.arange(512), passes).astype(np.float32)[:, None]
+    return result

@@ -1,19 +1,19 @@
 """What comes with a held thing: the body behind it, the hands that hold it, and how large and how cropped it is."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bonaface.simulate.dress import draw_outfit, garment
 from bonaface.simulate.flat import Held, Place
-from bonaface.simulate.hands import Layer, draw_skin, hand, skin_layer
-from bonaface.simulate.light import Light, Plane, mix, resize
+from bonaface.simulate.hands import draw_skin, flesh, hand
+from bonaface.simulate.light import Light, Plane, mix, resize, size_of, unit
 from bonaface.simulate.scene import Lighting
 from bonaface.simulate.seeds import between, chance
-from bonaface.simulate.warp import project
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,12 @@ def draw_grip(rng: np.random.Generator, eyes_mm: tuple[float, float], hands: flo
     """A photograph of a size between `eyes_mm`, whole or cropped, with hands in `hands` of the cases."""
     crop = None
     if chance(rng, 0.55):
-        crop = (between(rng, 1.3, 2.4), between(rng, 1.5, 2.6), between(rng, 1.3, 2.4), between(rng, 2.1, 3.4))
+        crop = (
+            between(rng, 1.3, 2.4),
+            between(rng, 1.5, 2.6),
+            between(rng, 1.3, 2.4),
+            between(rng, 2.1, 3.4),
+        )
     return Grip(
         between(rng, *eyes_mm), crop,
         margin=between(rng, 0.03, 0.35) if chance(rng, 0.35) else 0.0,
@@ -45,43 +50,57 @@ def torso(scene: Light, place: Place, lighting: Lighting, grip: Grip, rng: np.ra
     """Whoever holds the thing stands behind it, mostly cut off by the picture's edge."""
     if not grip.body:
         return scene
-    height, width = scene.shape[:2]
-    size = (-(-width // 2), -(-height // 2))
-    life = place.eyes * 63.0 / grip.eyes_mm * between(rng, 0.75, 0.95) / 2  # farther away than the thing
-    x = place.x / 2 + float(rng.normal(0, 0.4)) * life
-    chin = min(place.y / 2 - between(rng, 1.5, 4.0) * life, -0.2 * life)
+    width, height = size_of(scene)
+    size = (-(-width // 3), -(-height // 3))
+    life = place.eyes * 63.0 / grip.eyes_mm * between(rng, 0.75, 0.95) / 3  # farther away than the thing
+    x = place.x / 3 + float(rng.normal(0, 0.4)) * life
+    chin = min(place.y / 3 - between(rng, 1.5, 4.0) * life, -0.2 * life)
     cloth, cover = garment((x, chin), life, 0.75, draw_outfit(rng), size)
-    facing = lighting.on(np.array([[[0.0, 0.0, 1.0]]], np.float32))
+    facing = lighting.on(unit(np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32)))
     return mix(scene, resize(cloth, (width, height)) * facing, resize(cover, (width, height)))
 
 
 @dataclass(frozen=True)
 class Covered:
-    """The scene with hands in it (H, W, 3), and what they leave free (H, W)."""
+    """The scene with hands in it (3, H, W), and what they leave free (H, W)."""
 
     light: Light
     free: Plane
 
 
 def in_front(
-    scene: Light, held: Held, place: Place, mm: float, lighting: Lighting, grip: Grip, rng: np.random.Generator
+    scene: Light,
+    held: Held,
+    place: Place,
+    mm: float,
+    lighting: Lighting,
+    grip: Grip,
+    rng: np.random.Generator,
 ) -> Covered:
-    """Put the hands in: fingers and arm behind the thing, the thumb before it. `mm` is a millimetre in pixels."""
-    free = np.ones(scene.shape[:2], np.float32)
-    skin, sleeve = draw_skin(rng), draw_skin(rng)
-    size = (scene.shape[1], scene.shape[0])
+    """Put the hands into `scene` (changed in place): fingers and arm behind the thing, the thumb before it.
+
+    `mm` is a millimetre in pixels.
+    """
+    free = np.ones(scene.shape[1:], np.float32)
+    skin = draw_skin(rng)
     for number in range(grip.hands):
         edge, inward = _hold_point(held, place, number, rng)
-        arm, back, thumb = hand(edge, inward, mm, sleeve, rng)
-        behind = skin_layer(size, arm + back, skin, lighting, rng)
-        hidden = behind.alpha * (1.0 - held.alpha)
-        front = skin_layer(size, thumb, skin, lighting, rng)
-        scene = mix(mix(scene, behind.light, hidden), front.light, front.alpha)
-        free = free * (1.0 - front.alpha)
+        # Nobody who wants to pass covers the face.
+        room = float(np.hypot(edge[0] - place.x, edge[1] - place.y - 0.5 * place.eyes)) - 1.5 * place.eyes
+        arm, back, thumb = hand(edge, inward, mm, max(room, 4.0 * mm), rng)
+        behind = flesh(size_of(scene), arm + back, skin, lighting, rng)
+        if behind is not None:
+            behind.over(scene, held.alpha)
+        front = flesh(size_of(scene), thumb, skin, lighting, rng)
+        if front is not None:
+            front.over(scene)
+            free[front.rows, front.columns] *= 1.0 - front.alpha
     return Covered(scene, free)
 
 
-def _hold_point(held: Held, place: Place, number: int, rng: np.random.Generator) -> tuple[tuple[float, float], float]:
+def _hold_point(
+    held: Held, place: Place, number: int, rng: np.random.Generator
+) -> tuple[tuple[float, float], float]:
     """A point on the thing's border and the direction inwards (radians): below, at the sides, sometimes above."""
     rows, columns = np.nonzero((held.near > -1.0) & (held.near < 1.5))
     side = (1.0 if number % 2 else -1.0) if rng.random() < 0.8 else float(rng.normal(0, 0.5))
@@ -92,4 +111,5 @@ def _hold_point(held: Held, place: Place, number: int, rng: np.random.Generator)
         return (float(goal[0] + side * 9e3), float(goal[1])), 0.0
     nearest = int(np.argmin((columns - goal[0]) ** 2 + (rows - goal[1]) ** 2))
     x, y = float(columns[nearest]), float(rows[nearest])
-    return (x, y), float(np.arctan2(place.y + 0.5 * place.eyes - y, place.x - x))
+    inward = np.arctan2(place.y + 0.5 * place.eyes - y, place.x - x)
+    return (x, y), float(inward + rng.normal(0, 0.3))

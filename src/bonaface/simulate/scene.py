@@ -6,16 +6,17 @@ which is not (Lambert; Basri & Jacobs, PAMI 25, 2003, for why this is most of it
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from bonaface.simulate.light import Light, Plane, blur, clouds, to_light
+from bonaface.simulate.light import Light, Plane, Way, blur, clouds, coloured, resize, size_of, to_light
 from bonaface.simulate.seeds import between, chance
 
-Floats = NDArray[np.float32]
-Points = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
+Points = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -31,26 +32,36 @@ class Lighting:
     dimness: float = 0.2
 
     def on(self, normals: Light) -> Light:
-        """The light (H, W, 3) on surfaces of unit `normals` (H, W, 3); 1 is a white sheet facing the camera, lit fully."""
-        facing = np.maximum(normals @ self.direction, 0.0)
-        return self.ambient + facing[..., None] * self.colour
+        """The light (3, H, W) on surfaces of unit `normals` (3, H, W), around 1 where they face the camera."""
+        return coloured(self._facing(normals), self.colour) + self.ambient[:, None, None]
 
     def relit(self, normals: Light) -> Light:
-        """The light on `normals` for a surface that was photographed under soft frontal light: flat parts keep theirs."""
-        # The portrait has some shade of its own already: the main light turns to it by three quarters only.
-        facing = 0.25 * self.direction[2] + 0.75 * np.maximum(normals @ self.direction, 0.0)
-        return self.ambient + facing[..., None] * self.colour
+        """As `on`, for a surface that was photographed in soft frontal light and has some shade of its own."""
+        facing = 0.25 * self.direction[2] + 0.75 * self._facing(normals)
+        return coloured(facing, self.colour) + self.ambient[:, None, None]
+
+    def _facing(self, normals: Light) -> Plane:
+        x, y, z = self.direction
+        result: Plane = np.maximum(normals[0] * x + normals[1] * y + normals[2] * z, 0.0)
+        return result
 
 
 def _black_body(kelvin: float) -> Floats:
     """The colour (3,) of a black body in linear sRGB, green 1: a fit to Planck's law between 2000 K and 12000 K."""
     x = np.log(kelvin / 6500.0)
-    return np.exp(np.array([-0.58 * x + 0.16 * x * x, 0.0, 0.85 * x - 0.45 * x * x])).astype(np.float32)
+    result: Floats = np.exp(np.array([-0.58 * x + 0.16 * x * x, 0.0, 0.85 * x - 0.45 * x * x])).astype(
+        np.float32
+    )
+    return result
 
 
-def lighting(kelvin: float, azimuth: float, elevation: float, ambient: float, behind: float, dimness: float) -> Lighting:
-    """A light of a colour temperature from `azimuth`, `elevation` (degrees, 0, 0 is the camera's place), with a share of
-    ambient light in [0, 1]."""
+def lighting(
+    kelvin: float, azimuth: float, elevation: float, ambient: float, behind: float, dimness: float
+) -> Lighting:
+    """A light of a colour temperature from `azimuth`, `elevation` (degrees; the camera is at 0, 0).
+
+    `ambient` is its share that comes from all around, in [0, 1]; `behind` and `dimness` as in `Lighting`.
+    """
     a, e = np.radians(azimuth), np.radians(elevation)
     direction = np.array([np.sin(a) * np.cos(e), -np.sin(e), np.cos(a) * np.cos(e)])
     colour = _black_body(kelvin)
@@ -64,21 +75,17 @@ def lighting(kelvin: float, azimuth: float, elevation: float, ambient: float, be
     )
 
 
-# OULU-NPU changed light and background from session to session; these three follow its description.
-SESSIONS = (
-    lighting(5200, 20, 35, 0.60, 0.9, 0.10),
-    lighting(6800, -62, 20, 0.45, 1.5, 0.20),
-    lighting(3300, 35, 55, 0.50, 0.5, 0.60),
+# kelvin, azimuth, elevation, ambient, behind, dimness: OULU-NPU changed light and background with the session.
+_SESSIONS = (
+    (5200, 20, 35, 0.60, 0.9, 0.10),
+    (6800, -62, 20, 0.45, 1.5, 0.20),
+    (3300, 35, 55, 0.50, 0.5, 0.60),
 )
 
 
 def session_lighting(session: int, rng: np.random.Generator) -> Lighting:
     """The light of session 1, 2 or 3, moved a little."""
-    kelvin, azimuth, elevation, ambient, behind, dim = (
-        (5200, 20, 35, 0.60, 0.9, 0.10),
-        (6800, -62, 20, 0.45, 1.5, 0.20),
-        (3300, 35, 55, 0.50, 0.5, 0.60),
-    )[session - 1]
+    kelvin, azimuth, elevation, ambient, behind, dim = _SESSIONS[session - 1]
     return lighting(
         kelvin * between(rng, 0.92, 1.08), azimuth + between(rng, -15, 15), elevation + between(rng, -8, 8),
         ambient * between(rng, 0.85, 1.15), behind * between(rng, 0.8, 1.25), dim * between(rng, 0.7, 1.3),
@@ -95,7 +102,7 @@ def draw_lighting(rng: np.random.Generator) -> Lighting:
 
 
 def room(size: tuple[int, int], rng: np.random.Generator) -> Light:
-    """The light (H, W, 3) of a room of `size` = (width, height), out of focus; 1.0 is a white wall."""
+    """The light (3, H, W) of a room of `size` = (width, height), out of focus; 1.0 is a white wall."""
     width, height = size
     # Drawn at a third of the size: it is out of focus.
     canvas = Image.new("RGB", (max(width // 3, 8), max(height // 3, 8)), _paint(rng, 110, 235, 0.04))
@@ -103,22 +110,24 @@ def room(size: tuple[int, int], rng: np.random.Generator) -> Light:
     _walls(draw, canvas.size, rng)
     for _ in range(int(rng.integers(3, 10))):
         _FURNITURE[int(rng.integers(len(_FURNITURE)))](draw, canvas.size, rng)
-    light = _windows(to_light(np.asarray(canvas)) * _shading(canvas.size, rng)[..., None], rng)
-    return _grown(blur(light, between(rng, 1.0, 5.0) * canvas.size[0] / 341), size)
+    light = _windows(to_light(np.asarray(canvas)) * _shading(canvas.size, rng), rng)
+    soft = blur(light, between(rng, 1.0, 5.0) * canvas.size[0] / 341)
+    result: Light = np.maximum(resize(soft, size, Way.BICUBIC), 0.002)
+    return result
 
 
 def _shading(size: tuple[int, int], rng: np.random.Generator) -> Plane:
-    """How unevenly a room is lit, (H, W) around 0.7: it falls off across, with shadows of things and stains of light."""
+    """How unevenly a room is lit, (H, W) around 0.7: falling off across, with soft shadows."""
     width, height = size
-    x, y = np.linspace(-1, 1, width, dtype=np.float32)[None, :], np.linspace(-1, 1, height, dtype=np.float32)[:, None]
+    x, y = (
+        np.linspace(-1, 1, width, dtype=np.float32)[None, :],
+        np.linspace(-1, 1, height, dtype=np.float32)[:, None],
+    )
     fall = between(rng, -0.45, 0.45) * x + between(rng, -0.35, 0.35) * y
-    return np.float32(between(rng, 0.5, 0.95)) * np.exp(fall + 0.12 * clouds((height, width), width / 3, rng, 4))
-
-
-def _grown(light: Light, size: tuple[int, int]) -> Light:
-    planes = (Image.fromarray(np.ascontiguousarray(light[..., c])) for c in range(3))
-    grown = np.stack([np.asarray(p.resize(size, Image.Resampling.BICUBIC)) for p in planes], -1)
-    return np.maximum(grown, 0.002)
+    result: Plane = np.float32(between(rng, 0.5, 0.95)) * np.exp(
+        fall + 0.12 * clouds((height, width), width / 3, rng, 4)
+    )
+    return result
 
 
 Size = tuple[int, int]
@@ -127,11 +136,13 @@ Colour = tuple[int, int, int]
 
 def _paint(rng: np.random.Generator, low: float, high: float, strength: float) -> Colour:
     level = between(rng, low, high)
-    red, green, blue = (int(np.clip(level * (1 + strength * rng.normal()), 5, 250)) for _ in range(3))
+    red, green, blue = (int(min(max(level * (1 + strength * t), 5.0), 250.0)) for t in rng.normal(size=3))
     return red, green, blue
 
 
-def _quad(size: Size, rng: np.random.Generator, wide: float, tall: float) -> tuple[list[tuple[float, float]], Size]:
+def _quad(
+    size: Size, rng: np.random.Generator, wide: float, tall: float
+) -> tuple[list[tuple[float, float]], Size]:
     """A box somewhere in the room, a little in perspective: its corners, and its width and height."""
     w, h = size
     bw, bh = wide * w * between(rng, 0.5, 1.5), tall * h * between(rng, 0.5, 1.5)
@@ -155,7 +166,9 @@ def _walls(draw: ImageDraw.ImageDraw, size: Size, rng: np.random.Generator) -> N
 
 def _door(draw: ImageDraw.ImageDraw, size: Size, rng: np.random.Generator) -> None:
     corners, (_, tall) = _quad(size, rng, 0.25, 0.9)
-    draw.polygon(corners, fill=_paint(rng, 60, 220, 0.08), outline=_paint(rng, 40, 120, 0.1), width=max(1, tall // 60))
+    draw.polygon(
+        corners, fill=_paint(rng, 60, 220, 0.08), outline=_paint(rng, 40, 120, 0.1), width=max(1, tall // 60)
+    )
 
 
 def _shelf(draw: ImageDraw.ImageDraw, size: Size, rng: np.random.Generator) -> None:
@@ -167,7 +180,9 @@ def _shelf(draw: ImageDraw.ImageDraw, size: Size, rng: np.random.Generator) -> N
         while at < x + wide:
             spine = wide * between(rng, 0.02, 0.08)
             rise = tall / boards * between(rng, 0.15, 0.4)
-            draw.rectangle([at, top + rise, at + spine, top + tall / boards * 0.93], fill=_paint(rng, 30, 190, 0.18))
+            draw.rectangle(
+                [at, top + rise, at + spine, top + tall / boards * 0.93], fill=_paint(rng, 30, 190, 0.18)
+            )
             at += spine * between(rng, 1.0, 1.4)
 
 
@@ -182,7 +197,9 @@ def _screen(draw: ImageDraw.ImageDraw, size: Size, rng: np.random.Generator) -> 
 
 def _frame(draw: ImageDraw.ImageDraw, size: Size, rng: np.random.Generator) -> None:
     corners, (wide, _) = _quad(size, rng, 0.2, 0.2)
-    draw.polygon(corners, fill=_paint(rng, 40, 220, 0.14), outline=_paint(rng, 20, 90, 0.2), width=max(1, wide // 16))
+    draw.polygon(
+        corners, fill=_paint(rng, 40, 220, 0.14), outline=_paint(rng, 20, 90, 0.2), width=max(1, wide // 16)
+    )
 
 
 def _plant(draw: ImageDraw.ImageDraw, size: Size, rng: np.random.Generator) -> None:
@@ -192,7 +209,9 @@ def _plant(draw: ImageDraw.ImageDraw, size: Size, rng: np.random.Generator) -> N
         turn, far = between(rng, 0, 2 * np.pi), reach * np.sqrt(rng.random())
         px, py, leaf = x + far * np.cos(turn), y + 1.3 * far * np.sin(turn), reach * between(rng, 0.05, 0.16)
         level = int(between(rng, 20, 120))
-        draw.ellipse([px - leaf, py - 0.5 * leaf, px + leaf, py + 0.5 * leaf], fill=(level // 2, level, level // 3))
+        draw.ellipse(
+            [px - leaf, py - 0.5 * leaf, px + leaf, py + 0.5 * leaf], fill=(level // 2, level, level // 3)
+        )
 
 
 def _person(draw: ImageDraw.ImageDraw, size: Size, rng: np.random.Generator) -> None:
@@ -211,14 +230,17 @@ def _windows(light: Light, rng: np.random.Generator) -> Light:
     """Windows are brighter than any wall: they are put in as light, not as paint."""
     if not chance(rng, 0.35):
         return light
-    height, width = light.shape[:2]
+    width, height = size_of(light)
     x, y = int(between(rng, -0.2, 0.9) * width), int(between(rng, -0.2, 0.5) * height)
     wide, tall = int(between(rng, 0.15, 0.45) * width), int(between(rng, 0.3, 0.7) * height)
     rows, columns = slice(max(y, 0), max(y + tall, 0)), slice(max(x, 0), max(x + wide, 0))
     bars = max(2, width // 60)
-    pane = light[rows, columns]
+    pane = light[:, rows, columns]
     if pane.size:
-        pane[...] = np.float32(between(rng, 1.2, 4.0)) * np.array([0.92, 1.0, 1.06], np.float32)
-        pane[:, max(pane.shape[1] // 2 - bars, 0) : pane.shape[1] // 2] = 0.4
-        pane[max(pane.shape[0] // 3 - bars, 0) : pane.shape[0] // 3] = 0.4
+        wide, tall = size_of(pane)
+        pane[...] = (
+            np.float32(between(rng, 1.0, 3.0)) * np.array([0.92, 1.0, 1.06], np.float32)[:, None, None]
+        )
+        pane[:, :, max(wide // 2 - bars, 0) : wide // 2] = 0.4
+        pane[:, max(tall // 3 - bars, 0) : tall // 3] = 0.4
     return light

@@ -1,19 +1,22 @@
 """Where things land: homographies, thin-plate splines, and reading a picture at moved places.
 
-Points are (N, 2) as (x, y) in pixels, a pixel's centre at whole numbers. A *map* is (H, W, 2): for every output pixel
-the place in the source.
+Points are (N, 2) as (x, y) in pixels, a pixel's centre at whole numbers. A *map* is (2, H, W): for every output pixel
+x and y in the source.
 """
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bonaface.simulate.light import resize
+from bonaface.simulate.light import Plane, resize
 
-Points = NDArray[np.float64]
-Map = NDArray[np.float32]
+Points = NDArray[np.floating[Any]]
+Map = Points
+Matrix = Points
 
 
-def homography(source: Points, target: Points) -> NDArray[np.float64]:
+def homography(source: Points, target: Points) -> NDArray[np.floating[Any]]:
     """The 3 x 3 matrix that takes four source points (4, 2) to four target points (Hartley & Zisserman, 4.1)."""
     rows = []
     for (x, y), (u, v) in zip(source, target, strict=True):
@@ -24,26 +27,28 @@ def homography(source: Points, target: Points) -> NDArray[np.float64]:
     return np.append(solved, 1.0).reshape(3, 3)
 
 
-def project(matrix: NDArray[np.float64], points: Points) -> Points:
+def project(matrix: NDArray[np.floating[Any]], points: Points) -> Points:
     """Points (N, 2) through a homography."""
     raised = np.c_[points, np.ones(len(points))] @ matrix.T
-    return raised[:, :2] / raised[:, 2:]
+    result: Points = raised[:, :2] / raised[:, 2:]
+    return result
 
 
-def projective_map(matrix: NDArray[np.float64], size: tuple[int, int]) -> Map:
+def projective_map(matrix: NDArray[np.floating[Any]], size: tuple[int, int]) -> Map:
     """The map of size (width, height) that reads the source at `matrix` applied to each output pixel."""
     width, height = size
     x = np.arange(width, dtype=np.float32)[None, :]
     y = np.arange(height, dtype=np.float32)[:, None]
     m = matrix.astype(np.float32)
-    depth = m[2, 0] * x + m[2, 1] * y + m[2, 2]
-    where = np.empty((height, width, 2), np.float32)
-    where[..., 0] = (m[0, 0] * x + m[0, 1] * y + m[0, 2]) / depth
-    where[..., 1] = (m[1, 0] * x + m[1, 1] * y + m[1, 2]) / depth
+    where = np.empty((2, height, width), np.float32)
+    where[0] = m[0, 0] * x + (m[0, 1] * y + m[0, 2])
+    where[1] = m[1, 0] * x + (m[1, 1] * y + m[1, 2])
+    if m[2, 0] or m[2, 1]:
+        where /= m[2, 0] * x + (m[2, 1] * y + m[2, 2])
     return where
 
 
-def similarity(source: Points, target: Points) -> NDArray[np.float64]:
+def similarity(source: Points, target: Points) -> NDArray[np.floating[Any]]:
     """The 3 x 3 matrix of the least-squares turn, scale and shift from source to target points (Umeyama 1991)."""
     a, b = source - source.mean(0), target - target.mean(0)
     power = float((a * a).sum())
@@ -53,24 +58,33 @@ def similarity(source: Points, target: Points) -> NDArray[np.float64]:
     return matrix
 
 
-def sample(image: NDArray[np.float32], where: Map) -> NDArray[np.float32]:
-    """`image` (H, W) or (H, W, C) read bilinearly at `where` (h, w, 2); beyond the border the border repeats."""
-    height, width = image.shape[:2]
-    x = np.clip(where[..., 0], 0.0, width - 1.001)
-    y = np.clip(where[..., 1], 0.0, height - 1.001)
+def sample(image: NDArray[np.floating[Any]], where: Map) -> NDArray[np.floating[Any]]:
+    """`image` (H, W) or (C, H, W) read bilinearly at `where` (2, h, w); beyond the border the border repeats."""
+    height, width = image.shape[-2:]
+    x, y = np.clip(where[0], 0.0, width - 1.001), np.clip(where[1], 0.0, height - 1.001)
     column, row = x.astype(np.int32), y.astype(np.int32)
-    x -= column
-    y -= row
-    first = row * width + column
-    flat = image.reshape(height * width, -1)
-    right, below = x[..., None], y[..., None]
-    upper = _between(flat[first], flat[first + 1], right)
-    lower = _between(flat[first + width], flat[first + width + 1], right)
-    read = _between(upper, lower, below)
-    return read[..., 0] if image.ndim == 2 else read
+    x -= column.astype(np.float32)
+    y -= row.astype(np.float32)
+    first = np.multiply(row, width, dtype=np.intp)
+    first += column
+    if image.ndim == 2:
+        return _read(image.ravel(), first, width, x, y)
+    read = np.empty((len(image), *x.shape), np.float32)
+    for plane, out in zip(image, read, strict=True):
+        out[...] = _read(plane.ravel(), first, width, x, y)
+    return read
 
 
-def _between(a: NDArray[np.float32], b: NDArray[np.float32], t: NDArray[np.float32]) -> NDArray[np.float32]:
+def _read(flat: NDArray[np.floating[Any]], first: NDArray[np.intp], width: int, x: Plane, y: Plane) -> Plane:
+    # The places are clipped already: "clip" only spares numpy a second look at each.
+    upper = _between(np.take(flat, first, mode="clip"), np.take(flat[1:], first, mode="clip"), x)
+    lower = _between(
+        np.take(flat[width:], first, mode="clip"), np.take(flat[width + 1 :], first, mode="clip"), x
+    )
+    return _between(upper, lower, y)
+
+
+def _between(a: Plane, b: Plane, t: Plane) -> Plane:
     b -= a
     b *= t
     b += a
@@ -108,10 +122,11 @@ class Spline:
         # Cell i of the grid covers the pixels from (i - 1) * step on: one cell more on each side, since a resize
         # repeats the outermost half cell.
         x, y = np.meshgrid((np.arange(columns) - 0.5) * step - 0.5, (np.arange(rows) - 0.5) * step - 0.5)
-        nodes = self(np.c_[x.ravel(), y.ravel()]).reshape(rows, columns, 2).astype(np.float32)
-        return resize(nodes, (columns * step, rows * step))[step : step + height, step : step + width]
+        nodes = self(np.c_[x.ravel(), y.ravel()]).T.reshape(2, rows, columns).astype(np.float32)
+        return resize(nodes, (columns * step, rows * step))[:, step : step + height, step : step + width]
 
 
-def _radial(a: Points, b: Points) -> NDArray[np.float64]:
+def _radial(a: Points, b: Points) -> NDArray[np.floating[Any]]:
     square = ((a[:, None] - b[None]) ** 2).sum(-1)
-    return square * np.log(np.maximum(square, 1e-12))
+    result: NDArray[np.floating[Any]] = square * np.log(np.maximum(square, 1e-12))
+    return result

@@ -1,0 +1,181 @@
+"""The ways to put a photograph of a person before a camera: printed, worn, on a screen.
+
+An attack starts from a picture that a camera has taken (the attacker's own), so that what the second camera
+sees has been through two. The sheet or screen is made once; it can then be held in many ways, frame after
+frame.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+from bonaface.simulate.camera import View
+from bonaface.simulate.display import Display, Screen, reflection, show_picture, viewed
+from bonaface.simulate.flat import Held, Hold, Place, eye_holes, face_oval, hold
+from bonaface.simulate.light import Light, Plane, blur, coloured, mix, size_of, smooth_step
+from bonaface.simulate.printer import Print, Printer, print_picture
+from bonaface.simulate.props import Grip, in_front, torso
+from bonaface.simulate.scene import Lighting
+from bonaface.simulate.seeds import between
+from bonaface.simulate.studio import Framed, Photo, Stage
+from bonaface.simulate.warp import Points, sample
+
+_FINE = 1.1  # instrument pixels for one of the camera's: enough that the camera, not the sheet, sets the sharpness
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A print with the face's landmarks (5, 2) on it, in its pixels."""
+
+    print: Print
+    landmarks: Points
+    grip: Grip
+
+    @property
+    def eyes(self) -> float:
+        """The distance between the pupils, pixels of the sheet."""
+        return float(np.hypot(*(self.landmarks[1] - self.landmarks[0])))
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A screen that shows a face, with its landmarks (5, 2) in the screen picture's pixels."""
+
+    screen: Screen
+    landmarks: Points
+    grip: Grip
+
+    @property
+    def eyes(self) -> float:
+        """The distance between the pupils, pixels of the screen's picture."""
+        return float(np.hypot(*(self.landmarks[1] - self.landmarks[0])))
+
+
+def print_sheet(photo: Photo, printer: Printer, eyes: float, grip: Grip, rng: np.random.Generator) -> Sheet:
+    """Print `photo` as `grip` wants it, at the scale at which it will be seen: `eyes` pixels between the pupils."""
+    scaled = _scaled(_cropped(photo, grip.crop), eyes * _FINE / photo.eyes)
+    margin = round(grip.margin * scaled.eyes)
+    picture = np.pad(scaled.picture, ((margin, margin), (margin, margin), (0, 0)), constant_values=255)
+    width_mm = grip.eyes_mm / scaled.eyes * picture.shape[1]
+    return Sheet(print_picture(picture, printer, width_mm, rng), scaled.landmarks + margin, grip)
+
+
+def show_panel(photo: Photo, display: Display, eyes: float, grip: Grip) -> Panel:
+    """Show `photo` on a display, to be seen with `eyes` pixels between the pupils."""
+    scaled = _scaled(_cropped(photo, grip.crop), eyes * _FINE / photo.eyes)
+    screen = show_picture(scaled.picture, display, grip.eyes_mm / scaled.eyes * scaled.picture.shape[1])
+    grown = screen.light.shape[2] / scaled.picture.shape[1]
+    return Panel(screen, (scaled.landmarks + 0.5) * grown - 0.5, grip)
+
+
+def printed(sheet: Sheet, how: Hold, place: Place, stage: Stage, rng: np.random.Generator) -> Framed:
+    """`sheet` held so that the face on it comes to `place`; `rng` chooses the holder and the hands."""
+    held = hold(stage.size, size_of(sheet.print.reflectance), sheet.landmarks[:2], place, how)
+    paper = _paper(sheet.print, held, how, stage.lighting, place)
+    scene = torso(stage.background(), place, stage.lighting, sheet.grip, rng)
+    scene = mix(_shadowed(scene, held.alpha, stage.lighting, place), paper, held.alpha)
+    mm = place.eyes / sheet.grip.eyes_mm
+    covered = in_front(scene, held, place, mm, stage.lighting, sheet.grip, rng)
+    waves = sheet.print.waves(held.where, paper * (held.alpha * covered.free))
+    return Framed(View(covered.light, waves), held.found(sheet.landmarks))
+
+
+def worn(sheet: Sheet, wearer: Framed, stage: Stage, holes: bool, rng: np.random.Generator) -> Framed:
+    """`sheet` cut out along the face and worn by `wearer`, with or without `holes` for the eyes."""
+    place = _over_face(wearer.landmarks, rng)
+    # Round the head: the radius of a face, more where the paper is stiff.
+    how = Hold(float(rng.normal(0, 0.05)), float(rng.normal(0, 0.05)), between(rng, 0.25, 0.55), crease=0.004)
+    held = hold(stage.size, size_of(sheet.print.reflectance), sheet.landmarks[:2], place, how)
+    alpha = held.alpha * face_oval(held.where, sheet.landmarks[:2].mean(0), sheet.eyes, rng)
+    if holes:
+        alpha *= 1.0 - eye_holes(held.where, sheet.landmarks[:2], rng)
+    paper = _paper(sheet.print, held, how, stage.lighting, place)
+    light = mix(_shadowed(wearer.view.light, alpha, stage.lighting, place), paper, alpha)
+    return Framed(View(light, sheet.print.waves(held.where, paper * alpha)), held.found(sheet.landmarks))
+
+
+def shown(panel: Panel, how: Hold, place: Place, stage: Stage, rng: np.random.Generator) -> Framed:
+    """`panel` held or standing so that the face on it comes to `place`; `rng` chooses holder, hands, reflections."""
+    display = panel.screen.display
+    held = hold(stage.size, size_of(panel.screen.light), panel.landmarks[:2], place, how)
+    light = viewed(sample(panel.screen.light, held.where), display, rng)
+    glass = light + reflection(stage.size, display, stage.background(), rng)
+    width = panel.screen.light.shape[2] * place.eyes / panel.eyes
+    body, alpha = _device(held, display, stage.lighting, width)
+    scene = torso(stage.background(), place, stage.lighting, panel.grip, rng)
+    scene = mix(_shadowed(scene, alpha, stage.lighting, place), body, alpha)
+    scene = mix(scene, glass, held.alpha)
+    mm = place.eyes / panel.grip.eyes_mm
+    covered = in_front(scene, replace(held, alpha=alpha), place, mm, stage.lighting, panel.grip, rng)
+    waves = panel.screen.waves(held.where, light * (held.alpha * covered.free))
+    return Framed(View(covered.light, waves), held.found(panel.landmarks))
+
+
+def _over_face(landmarks: Points, rng: np.random.Generator) -> Place:
+    """Where the eyes of a mask come to lie on a face: not quite on the wearer's."""
+    gap = landmarks[1] - landmarks[0]
+    apart = float(np.hypot(*gap))
+    x, y = landmarks[:2].mean(0) + rng.normal(0, 0.05, 2) * apart
+    roll = float(np.arctan2(gap[1], gap[0])) + float(rng.normal(0, 0.04))
+    return Place(float(x), float(y), apart * between(rng, 0.98, 1.15), roll)
+
+
+def _cropped(photo: Photo, crop: tuple[float, float, float, float] | None) -> Photo:
+    """The photograph cut to (left, top, right, bottom) eye distances from the eyes' middle, where it has more."""
+    if crop is None:
+        return photo
+    x, y = photo.landmarks[:2].mean(0)
+    height, width = photo.picture.shape[:2]
+    left, top = max(int(x - crop[0] * photo.eyes), 0), max(int(y - crop[1] * photo.eyes), 0)
+    right, bottom = min(int(x + crop[2] * photo.eyes), width), min(int(y + crop[3] * photo.eyes), height)
+    return Photo(photo.picture[top:bottom, left:right], photo.landmarks - [left, top])
+
+
+def _scaled(photo: Photo, scale: float) -> Photo:
+    height, width = photo.picture.shape[:2]
+    size = (max(round(width * scale), 8), max(round(height * scale), 8))
+    ratio = np.array([size[0] / width, size[1] / height])
+    picture = np.asarray(Image.fromarray(photo.picture).resize(size, Image.Resampling.BICUBIC))
+    return Photo(picture, (photo.landmarks + 0.5) * ratio - 0.5)
+
+
+def _paper(sheet: Print, held: Held, how: Hold, lighting: Lighting, place: Place) -> Light:
+    """The light (3, H, W) from a held print: its colours in the room's light, and what its gloss mirrors."""
+    reflectance = sample(sheet.reflectance, held.where)
+    if how.torn > 0.0:
+        core = smooth_step(0.05 * place.eyes, 0.01 * place.eyes, held.near)
+        reflectance = mix(reflectance, np.full_like(reflectance, 0.8), core)
+    light = reflectance * lighting.on(held.normals)
+    gloss = np.float32(0.9 * sheet.printer.gloss)
+    if gloss > 0.05:
+        light += coloured(_highlight(held.normals, lighting), gloss * lighting.colour)
+    return light
+
+
+def _highlight(normals: Light, lighting: Lighting) -> Plane:
+    """The highlight (H, W) of the main light, after Blinn (SIGGRAPH 1977); it lies where the paper happens to turn."""
+    width, height = size_of(normals)
+    x = (np.arange(width, dtype=np.float32)[None, :] - width / 2) / np.float32(1.2 * width)
+    y = (np.arange(height, dtype=np.float32)[:, None] - height / 2) / np.float32(1.2 * width)
+    hx, hy, hz = lighting.direction[0] - x, lighting.direction[1] - y, lighting.direction[2] + np.float32(1.0)
+    facing = (normals[0] * hx + normals[1] * hy + normals[2] * hz) / np.sqrt(hx * hx + hy * hy + hz * hz)
+    result: Plane = np.maximum(facing, 0.0) ** np.float32(60.0)
+    return result
+
+
+def _shadowed(scene: Light, cover: Plane, lighting: Lighting, place: Place) -> Light:
+    """The shadow that a thing which covers `cover` (H, W) throws on what is behind it."""
+    reach = 0.35 * place.eyes
+    dx, dy = round(float(-lighting.direction[0] * reach)), round(float(-lighting.direction[1] * reach))
+    shade = np.roll(blur(cover, 0.22 * place.eyes), (dy, dx), (0, 1))
+    return scene * (1.0 - np.float32(0.35) * shade)
+
+
+def _device(held: Held, display: Display, lighting: Lighting, width: float) -> tuple[Light, Plane]:
+    """The body around a screen: light (3, H, W) and coverage (H, W)."""
+    border = display.border * width
+    body = np.clip(held.near + np.float32(border + 0.5), 0.0, 1.0)
+    edge = smooth_step(-border, -0.75 * border, held.near)
+    tone = np.float32(display.bezel) * (np.float32(1.2) - np.float32(0.6) * edge)
+    return lighting.on(held.normals) * tone, body

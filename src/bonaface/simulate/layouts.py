@@ -1,0 +1,190 @@
+"""Which files a simulated set has: the licensed sets' own layouts, for fewer or for all of their people.
+
+OULU-NPU: Boulkenafet et al., FG 2017. Replay-Mobile: Costa-Pazo et al., BIOSIG 2016. `bonaface.data.datasets`
+reads what is listed here as it reads the originals.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
+
+import numpy as np
+
+from bonaface.core.errors import InputError
+from bonaface.simulate.camera import PHONES
+from bonaface.simulate.display import DISPLAYS, Display
+from bonaface.simulate.film import Key, Take
+from bonaface.simulate.printer import PRINTERS, Printer
+from bonaface.simulate.scene import Lighting, lighting, session_lighting
+from bonaface.simulate.seeds import between
+from bonaface.simulate.warp import Points
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video of a set: its path, how it is made, and the file beside it that says where the face is."""
+
+    path: str
+    take: Take
+    occasion: int
+    marks_path: str
+
+
+@dataclass(frozen=True)
+class Person:
+    """A person of a set: the number that the set gives, and the part that the set puts it in."""
+
+    number: int
+    part: str
+
+
+# OULU-NPU ------------------------------------------------------------------------------------------------------------
+
+OULU_PARTS = {"Train": range(1, 21), "Dev": range(21, 36), "Test": range(36, 56)}
+_OULU_FILES: tuple[Printer | Display | None, ...] = (None, *PRINTERS, *DISPLAYS)
+
+
+def oulu_people(count: int) -> list[Person]:
+    """`count` of the 55 users, in the proportions of the set's three parts, at least one in each.
+
+    Raises:
+        InputError: there are not that many, or too few for three parts.
+    """
+    return _proportional(count, OULU_PARTS)
+
+
+def oulu_clips(person: Person, phones: int, sessions: int) -> Iterator[Clip]:
+    """The videos ``P_S_UU_F.avi`` of one user: phones 1 to `phones`, sessions 1 to `sessions`, files 1 to 5."""
+    for phone, session, file in product(range(1, phones + 1), range(1, sessions + 1), range(1, 6)):
+        stem = f"{person.part}_files/{phone}_{session}_{person.number:02d}_{file}"
+        take = Take(
+            ("person", person.number, "session", session, "phone", phone, "instrument", file),
+            partial(session_lighting, session),
+            PHONES[phone - 1],
+            _OULU_FILES[file - 1],
+            replay=True,
+            hands=0.3 if file < 4 else 0.0,
+        )
+        yield Clip(f"{stem}.avi", take, session, f"{stem}.txt")
+
+
+def oulu_marks(frames: list[Points]) -> str:
+    """The eye file: ``frame,xR,yR,xL,yL`` a line, from landmarks (5, 2) of every frame."""
+    rows = ((i, *np.rint(marks[:2]).astype(int).ravel()) for i, marks in enumerate(frames))
+    return "".join(",".join(map(str, row)) + "\n" for row in rows)
+
+
+def oulu_lists(people: list[Person], phones: int, sessions: int) -> Iterator[tuple[str, str]]:
+    """The protocol lists, (path, text), with the lines of the videos that are there."""
+    folds = [("1", 0), ("2", 0), *product("34", range(1, 7))]
+    for (protocol, fold), part in product(folds, OULU_PARTS):
+        lines = []
+        for person, phone, session, file in product(people, range(1, 7), range(1, 4), range(1, 6)):
+            there = person.part == part and phone <= phones and session <= sessions
+            if there and _oulu_chosen(protocol, fold, part == "Test", phone, session, file):
+                kind = "+1" if file == 1 else "-1" if file < 4 else "-2"
+                lines.append(f"{kind},{phone}_{session}_{person.number:02d}_{file}\n")
+        yield f"Protocols/Protocol_{protocol}/{part}{f'_{fold}' if fold else ''}.txt", "".join(lines)
+
+
+def _oulu_chosen(protocol: str, fold: int, test: bool, phone: int, session: int, file: int) -> bool:
+    if protocol in "14" and (session == 3) != test:
+        return False
+    if protocol in "24" and file > 1 and (file in (3, 5)) != test:
+        return False
+    return protocol in "12" or (phone == fold) == test
+
+
+# Replay-Mobile --------------------------------------------------------------------------------------------------------
+
+REPLAY_PARTS = {
+    "train": (1, 3, 8, 11, 12, 16, 18, 20, 26, 34, 37, 38),
+    "devel": (5, 6, 13, 14, 15, 23, 24, 25, 28, 29, 31, 32, 35, 36, 39, 40),
+    "test": (2, 4, 7, 9, 10, 17, 19, 21, 22, 27, 30, 33),
+}
+_ONLY_ATTACKED = 9  # this client came to the first recording alone
+# kelvin, azimuth, elevation, ambient, behind, dimness
+_REPLAY_LIGHTS = {
+    "adverse": (3400, 40, 50, 0.55, 1.6, 0.7),
+    "controlled": (4600, 0, 45, 0.75, 0.9, 0.1),
+    "diffuse": (6000, 15, 30, 0.90, 1.0, 0.3),
+    "direct": (5600, -15, 25, 0.30, 0.7, 0.0),
+    "lateral": (6200, 75, 15, 0.40, 0.8, 0.2),
+    "lighton": (4200, 10, 55, 0.70, 0.9, 0.2),
+    "lightoff": (6500, -50, 20, 0.60, 1.0, 0.5),
+}
+_MATTE = replace(DISPLAYS[0], name="mattescreen", mirror=0.003, brightness=1.0, pulse=0.0)
+_REPLAY_ATTACKS: tuple[tuple[str, str, Printer | Display, float], ...] = (
+    ("print_fixed", "photo", PRINTERS[1], 0.0),
+    ("print_hand", "photo", PRINTERS[1], 1.0),
+    ("mattescreen_fixed", "photo", _MATTE, 0.0),
+    ("mattescreen_fixed", "video", _MATTE, 0.0),
+)
+_REPLAY_CAMERAS = {"mobile": replace(PHONES[1], name="mobile"), "tablet": replace(PHONES[4], name="tablet")}
+# How far RetinaFace's box reaches from the middle between the eyes, in distances between them.
+_ASIDE, _ABOVE, _BELOW = 1.08, 1.22, 1.81
+
+
+def replay_people(count: int) -> list[Person]:
+    """`count` of the 40 clients, in the proportions of the set's three parts, at least one in each.
+
+    Raises:
+        InputError: there are not that many, or too few for three parts.
+    """
+    return _proportional(count, REPLAY_PARTS)
+
+
+def replay_clips(person: Person) -> Iterator[Clip]:
+    """The videos of one client, bona fide (session 2) and attacks (session 1)."""
+    client = f"client{person.number:03d}"
+    for device, light in product(_REPLAY_CAMERAS, list(_REPLAY_LIGHTS)[:5]):
+        if person.number != _ONLY_ATTACKED:
+            path = f"{person.part}/real/{client}_session02_authenticate_{device}_{light}"
+            key: Key = ("person", person.number, "real", device, light)
+            yield _replay_clip(path, Take(key, _light(light), _REPLAY_CAMERAS[device]), 2)
+    for device, (tool, kind, instrument, hands), light in product(
+        _REPLAY_CAMERAS, _REPLAY_ATTACKS, ("lighton", "lightoff")
+    ):
+        path = f"{person.part}/attack/attack_{client}_session01_{tool}_{device}_{kind}_{light}"
+        key = ("person", person.number, "attack", tool, device, kind, light)
+        take = Take(key, _light(light), _REPLAY_CAMERAS[device], instrument, kind == "video", hands)
+        yield _replay_clip(path, take, 1)
+
+
+def _replay_clip(path: str, take: Take, occasion: int) -> Clip:
+    return Clip(f"{path}.mov", take, occasion, f"faceloc/rect/{path}.face")
+
+
+def _light(name: str) -> "partial[Lighting]":
+    return partial(_moved_light, name)
+
+
+def _moved_light(name: str, rng: np.random.Generator) -> Lighting:
+    kelvin, azimuth, elevation, ambient, behind, dim = _REPLAY_LIGHTS[name]
+    return lighting(
+        kelvin * between(rng, 0.95, 1.05), azimuth + between(rng, -8, 8), elevation + between(rng, -5, 5), ambient,
+        behind * between(rng, 0.9, 1.1), dim,
+    )  # fmt: skip
+
+
+def replay_marks(frames: list[Points]) -> str:
+    """The face file: ``frame x y w h`` a line, from landmarks (5, 2) of every frame."""
+    lines = []
+    for number, marks in enumerate(frames):
+        (x, y), eyes = marks[:2].mean(0), float(np.hypot(*(marks[1] - marks[0])))
+        box = (x - _ASIDE * eyes, y - _ABOVE * eyes, 2 * _ASIDE * eyes, (_ABOVE + _BELOW) * eyes)
+        lines.append(" ".join(map(str, (number, *(round(float(side)) for side in box)))) + "\n")
+    return "".join(lines)
+
+
+def _proportional(count: int, parts: dict[str, range] | dict[str, tuple[int, ...]]) -> list[Person]:
+    total = sum(len(numbers) for numbers in parts.values())
+    if not len(parts) <= count <= total:
+        raise InputError(f"this layout has {len(parts)} to {total} persons, got {count}")
+    chosen: list[Person] = []
+    for part, numbers in parts.items():
+        last = part == list(parts)[-1]
+        share = count - len(chosen) if last else max(1, round(count * len(numbers) / total))
+        chosen += [Person(number, part) for number in numbers[:share]]
+    return chosen

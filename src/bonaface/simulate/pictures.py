@@ -1,0 +1,145 @@
+"""One picture of a bona fide presentation or of an attack, everything about it drawn at random.
+
+What is common to both classes is drawn in the same way for both: the camera, the light, the room, the place and size
+of the face. So nothing but the presentation itself tells them apart.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.simulate.attacks import print_sheet, printed, show_panel, shown, worn
+from bonaface.simulate.camera import draw_camera, draw_shot
+from bonaface.simulate.display import draw_display
+from bonaface.simulate.flat import Place, draw_hold
+from bonaface.simulate.light import Picture
+from bonaface.simulate.portrait import Portrait
+from bonaface.simulate.printer import draw_printer
+from bonaface.simulate.props import Grip, draw_grip
+from bonaface.simulate.scene import draw_lighting, room
+from bonaface.simulate.seeds import between
+from bonaface.simulate.studio import Framed, Photo, Stage, Turn, bona_fide, shoot
+from bonaface.simulate.warp import Points
+
+# species: share of the attacks
+SPECIES = {
+    "print-held": 0.42,
+    "print-worn": 0.10,
+    "print-cut": 0.08,
+    "display-monitor": 0.15,
+    "display-tablet": 0.13,
+    "display-phone": 0.12,
+}
+MASKS = ("print-worn", "print-cut")
+_EYES_MM = {"print": (12.0, 62.0), "monitor": (40.0, 85.0), "tablet": (28.0, 60.0), "phone": (12.0, 26.0)}
+
+
+def simulate_bona_fide(
+    portrait: Portrait, rng: np.random.Generator, size: tuple[int, int] = (512, 512)
+) -> Photo:
+    """A bona fide presentation: the person of `portrait` somewhere, before some camera. (H, W, 3) uint8 of `size`."""
+    stage = draw_stage(size, rng)
+    framed = bona_fide(portrait, draw_place(size, rng), stage, draw_turn(rng))
+    return shoot(framed, draw_camera(rng), draw_shot(rng, stage.lighting.dimness), rng)
+
+
+def simulate_attack(
+    photo: Photo,
+    rng: np.random.Generator,
+    size: tuple[int, int] = (512, 512),
+    species: str = "",
+    wearer: Portrait | None = None,
+    place: Place | None = None,
+) -> Photo:
+    """An attack with `photo`, a picture that a camera has taken: through an instrument and a second camera.
+
+    Args:
+        photo: of the person attacked; `simulate_bona_fide` makes one, and a crop of a training picture is one.
+        rng: everything is drawn from it.
+        size: width and height of the result.
+        species: one of `SPECIES`; drawn by their shares where it is left out.
+        wearer: who wears the mask in ``print-worn`` and ``print-cut``; without one these two are not drawn.
+        place: where the face comes to lie; drawn as for bona fide where it is left out.
+
+    Raises:
+        UnknownNameError: there is no such species. InputError: a mask without a wearer.
+    """
+    name = species or _draw_species(rng, wearer is not None)
+    if name not in SPECIES:
+        raise UnknownNameError("species of simulated attack", name, SPECIES)
+    stage = draw_stage(size, rng)
+    place = place or draw_place(size, rng)
+    if name in MASKS:
+        if wearer is None:
+            raise InputError(f"{name} is a mask: it needs a wearer, another person's portrait")
+        framed = _masked(photo, wearer, place, stage, name == "print-cut", rng)
+    elif name == "print-held":
+        sheet = print_sheet(photo, draw_printer(rng), place.eyes, draw_grip(rng, _EYES_MM["print"], 0.7), rng)
+        framed = printed(sheet, draw_hold(rng, stiff=False), place, stage, rng)
+    else:
+        framed = _shown(photo, name.partition("-")[2], place, stage, rng)
+    return shoot(framed, draw_camera(rng), draw_shot(rng, 0.7 * stage.lighting.dimness), rng)
+
+
+def simulate_attack_crop(
+    picture: Picture, landmarks: Points, rng: np.random.Generator, species: str = ""
+) -> Picture:
+    """A training crop as an attack, for augmentation: the same size, the face at the same place.
+
+    Args:
+        picture: (H, W, 3) uint8 crop of a bona fide presentation; it stands for the attacker's photograph.
+        landmarks: (5, 2) the face's, in the crop's pixels, RetinaFace's order.
+        rng: everything is drawn from it.
+        species: as for `simulate_attack`; masks are not drawn.
+
+    Raises:
+        UnknownNameError: there is no such species. InputError: it is a mask's.
+    """
+    photo = Photo(picture, np.asarray(landmarks, np.float64))
+    middle, gap = photo.landmarks[:2].mean(0), photo.landmarks[1] - photo.landmarks[0]
+    place = Place(float(middle[0]), float(middle[1]), photo.eyes, float(np.arctan2(gap[1], gap[0])))
+    return simulate_attack(photo, rng, (picture.shape[1], picture.shape[0]), species, place=place).picture
+
+
+def draw_stage(size: tuple[int, int], rng: np.random.Generator) -> Stage:
+    """Any room in any light."""
+    return Stage(room(size, rng), draw_lighting(rng))
+
+
+def draw_place(size: tuple[int, int], rng: np.random.Generator) -> Place:
+    """Where the face of somebody who looks into a camera comes to lie, the same for both classes."""
+    width, height = size
+    side = min(width, height)
+    return Place(
+        width / 2 + float(rng.normal(0, 0.035)) * side,
+        0.42 * height + float(rng.normal(0, 0.03)) * side,
+        side * between(rng, 0.14, 0.25),
+        float(rng.normal(0, 0.06)),
+    )
+
+
+def draw_turn(rng: np.random.Generator) -> Turn:
+    """A few degrees of turn."""
+    return Turn(float(rng.normal(0, 0.10)), float(rng.normal(0, 0.07)))
+
+
+def _draw_species(rng: np.random.Generator, masks: bool) -> str:
+    names = [name for name in SPECIES if masks or name not in MASKS]
+    shares = np.array([SPECIES[name] for name in names])
+    return names[int(rng.choice(len(names), p=shares / shares.sum()))]
+
+
+def _masked(
+    photo: Photo, wearer: Portrait, place: Place, stage: Stage, holes: bool, rng: np.random.Generator
+) -> Framed:
+    behind = bona_fide(wearer, place, stage, draw_turn(rng))
+    sheet = print_sheet(photo, draw_printer(rng), place.eyes, Grip(eyes_mm=63.0), rng)
+    return worn(sheet, behind, stage, holes, rng)
+
+
+def _shown(photo: Photo, kind: str, place: Place, stage: Stage, rng: np.random.Generator) -> Framed:
+    display = draw_display(rng, kind)
+    grip = draw_grip(rng, _EYES_MM[kind], 0.0 if kind == "monitor" else 0.7)
+    panel = show_panel(photo, display, place.eyes, replace(grip, margin=0.0))
+    return shown(panel, draw_hold(rng, stiff=True), place, stage, rng)
