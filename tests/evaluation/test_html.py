@@ -1,7 +1,7 @@
 import base64
 from html.parser import HTMLParser
 
-from bonaface.evaluation import Judging, ScoreTable, evaluate_table
+from bonaface.evaluation import Judging, ScoreTable, Threshold, evaluate_table
 from bonaface.evaluation.html import html
 from bonaface.evaluation.tables import grids
 from bonaface.evaluation.threshold import FROM_TEST
@@ -68,6 +68,15 @@ def test_each_fold_has_its_place(drawn):
     assert text.count("<svg") == 4
     assert "Fold f1" in text
     assert "Fold f2" in text
+
+
+def test_names_from_a_file_are_text_and_not_markup(row):
+    rows = [row("a", 1, 0.9), row("<img src=x>", 0, 0.8, "<b>mask & co")]
+    report = evaluate_table(ScoreTable.from_scores(rows), judging=Judging(Threshold(0.5)), rounds=5)
+    page = _page(html(report, lambda _: b"png"))
+    assert "<b>mask & co" in page.cells
+    assert any(part.startswith("<img src=x>: <b>mask & co, accepted") for part in page.text)
+    assert len(page.fetched) == 1
 
 
 def test_the_gallery_shows_the_errors_that_have_a_picture(drawn):

@@ -2,6 +2,7 @@ import re
 from itertools import pairwise
 
 import pytest
+from scipy.stats import norm
 
 from bonaface.evaluation import evaluate_table
 from bonaface.evaluation.svg import det_svg, histogram_svg
@@ -22,8 +23,10 @@ def test_the_det_curve_is_drawn_where_the_errors_are(drawn):
     (centre,) = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', svg)
     left, right, top, bottom = 62, 466, 14, 350
     assert left < float(centre[0]) < right
-    # Equal errors lie on the diagonal.
+    # On normal-deviate axes from 0.1 % to 60 %; equal errors lie on the diagonal.
     share = (float(centre[0]) - left) / (right - left)
+    low, here, high = norm.ppf([0.001, 0.05, 0.6])
+    assert share == pytest.approx((here - low) / (high - low), abs=1e-3)
     assert float(centre[1]) == pytest.approx(bottom - share * (bottom - top), abs=0.2)
 
 
