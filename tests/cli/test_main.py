@@ -60,7 +60,7 @@ def test_check_takes_folders_and_prints_a_json_object_a_line(run: Path, faces_ro
         (["evaluate", "{run}", "--data", "{run}", "--protocol", "split"], "expected a crop store"),
         (["train", "bi-fas", "--out", "x"], "expected --data STORE and --protocol NAME"),
         (
-            ["train", "bi-fass", "--data", "{store}", "--protocol", "split", "--out", "x"],
+            ["train", "bifas", "--data", "{store}", "--protocol", "split", "--out", "x"],
             "Did you mean 'bi-fas'?",
         ),
         (["train", "--resume", "--out", "nowhere"], "nowhere/run.json: expected the settings of a run"),
