@@ -127,6 +127,7 @@ def test_cosine_stays_in_range_whatever_the_length_of_weights_and_features(facto
     vectors = (torch.cat([towards, -towards, torch.randn(6, 64, 1, 1)]) * factor).to(dtype)
     cosine = layer(vectors)
     assert cosine.dtype == torch.float32
+    assert torch.equal(cosine, layer(vectors.float()))
     assert cosine.abs().max() <= 1
     np.testing.assert_allclose(cosine[:2].detach().flatten().numpy(), [1, -1], atol=1e-2)
 

@@ -4,6 +4,7 @@ import pickle
 from dataclasses import FrozenInstanceError, asdict
 
 import pytest
+import torch
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.models import create_model, default_preset, describe, model_names, presets
@@ -46,8 +47,8 @@ def test_settings_of_paper_2_section_5_1():
         assert (p.lr, p.weight_decay, p.epochs, p.batch, p.flip) == (1e-4, 1e-5, 2, 64, 0.5)
         assert (p.balance, p.bn_batches) == ("undersample", 200)
         assert describe(name).options["levels"] == (3, 4, 5)
-    assert describe("bi-fas-s").options["spectrum_size"] == 80
-    assert describe("bi-fas-s").options["spectrum_weight"] == 1.0
+    spectrum = {"spectrum_size": 80, "raw": False, "spectrum_weight": 1.0}
+    assert describe("bi-fas-s").options == describe("bi-fas").options | spectrum
 
 
 @pytest.mark.parametrize("name", model_names())
@@ -94,6 +95,15 @@ def test_an_option_of_another_kind_is_refused(name, option, value):
 def test_a_whole_number_is_a_number_and_a_list_is_levels():
     assert create_model("a-deep-pix-bis", scale=4, **TINY).scale == 4
     assert create_model("bi-fas", levels=[4, 3], **TINY).levels == (3, 4)
+
+
+def test_pretrained_weights_are_the_default_and_can_be_left_out():
+    def stem(**arguments):
+        model = create_model("deep-pix-bis", backbone="efficientnet-lite0", size=64, **arguments)
+        return model.backbone.network.conv_stem.weight
+
+    assert torch.equal(stem(), stem())
+    assert not torch.equal(stem(), stem(pretrained=False))
 
 
 @pytest.mark.parametrize(("name", "size"), [("deep-pix-bis", 100), ("bi-fas", 48), ("bi-fas", 0)])

@@ -18,36 +18,12 @@ from torch import Tensor, nn
 from bonaface.core.errors import InputError
 from bonaface.losses.angular import angular_bce, check_angular
 from bonaface.models.base import Features, PadModel
-from bonaface.models.deep_pix_bis import check_pixel_weight, weigh
+from bonaface.models.deep_pix_bis import check_pixel_weight, paper_preset, weigh
 from bonaface.models.layers import Cosine
 from bonaface.models.record import Output
-from bonaface.models.registry import Preset, register
+from bonaface.models.registry import register
 
 
-def _preset(name: str, bn_batches: int = 200, **options: object) -> Preset:
-    """Sec. IV-E: Adam, lr 1e-3, weight decay 1e-5, 10 epochs, batch 64; tight RetinaFace crops."""
-    return Preset(
-        name=name,
-        model="a-deep-pix-bis",
-        backbone="densenet161",
-        size=224,
-        crop="tight",
-        lr=1e-3,
-        weight_decay=1e-5,
-        epochs=10,
-        options=options,
-        bn_batches=bn_batches,
-    )
-
-
-_PRESETS = (_preset("paper"), _preset("scaled", scale=16.0), _preset("literal", bn_batches=0, literal=True))
-
-
-@register(
-    paper="Hossain et al., A-DeepPixBis: Attentional Angular Margin for Face Anti-Spoofing, DICTA 2020",
-    link="https://doi.org/10.1109/DICTA51227.2020.9363382",
-    presets=_PRESETS,
-)
 class ADeepPixBiS(PadModel):
     """DeepPixBiS with an angular margin for bona fide and learned attention over the pixel losses.
 
@@ -132,3 +108,15 @@ class ADeepPixBiS(PadModel):
 
     def _angular_bce(self, cosine: Tensor, labels: Tensor) -> Tensor:
         return angular_bce(cosine, labels, self.margin, self.scale, self.literal)
+
+
+register(
+    ADeepPixBiS,
+    paper="Hossain et al., A-DeepPixBis: Attentional Angular Margin for Face Anti-Spoofing, DICTA 2020",
+    link="https://doi.org/10.1109/DICTA51227.2020.9363382",
+    presets=(
+        paper_preset("a-deep-pix-bis", "paper"),
+        paper_preset("a-deep-pix-bis", "scaled", scale=16.0),
+        paper_preset("a-deep-pix-bis", "literal", bn_batches=0, literal=True),
+    ),
+)

@@ -15,6 +15,7 @@ paper's future work: the angular margin of A-DeepPixBiS on every pyramid pixel.
 from collections.abc import Sequence
 from dataclasses import replace
 from math import log
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -102,35 +103,6 @@ def _log_mean_sigmoid(logits: Sequence[Tensor]) -> Tensor:
     return means.logsumexp(0) - log(len(levels))
 
 
-def _preset(model: str, name: str, bn_batches: int = 200, **options: object) -> Preset:
-    """Sec. 5.1: Adam, lr 1e-4, weight decay 1e-5, two epochs, batch 64; square crops (fig. 3d)."""
-    return Preset(
-        name=name,
-        model=model,
-        backbone="efficientnet_b0",
-        size=512,
-        crop="square-1.0",
-        lr=1e-4,
-        weight_decay=1e-5,
-        epochs=2,
-        options=options,
-        bn_batches=bn_batches,
-    )
-
-
-_PAPER = "Roy et al., Bi-FPNFAS, Sensors 2021, 21, 2799"
-_LINK = "https://doi.org/10.3390/s21082799"
-
-
-@register(
-    paper=_PAPER,
-    link=_LINK,
-    presets=(
-        _preset("bi-fas", "paper"),
-        _preset("bi-fas", "angular", pixel_loss="a-bce"),
-        _preset("bi-fas", "literal", bn_batches=0),
-    ),
-)
 class BiFas(PadModel):
     """Pixel-wise supervision on three levels of a bi-directional feature pyramid.
 
@@ -207,11 +179,6 @@ class BiFas(PadModel):
         return {"total": value, "bce": value}
 
 
-@register(
-    paper=_PAPER,
-    link=_LINK,
-    presets=(_preset("bi-fas-s", "paper"), _preset("bi-fas-s", "literal", bn_batches=0, raw=True)),
-)
 class BiFasS(BiFas):
     """Bi-FAS with a branch that redraws the picture's Fourier spectrum, in training only.
 
@@ -227,19 +194,15 @@ class BiFasS(BiFas):
         size: int,
         pretrained: bool = True,
         *,
-        levels: Sequence[int] = (3, 4, 5),
-        pixel_loss: str = "bce",
-        scale: float = 1.0,
-        margin: float = 0.5,
-        literal: bool = False,
         spectrum_size: int = 80,
         raw: bool = False,
         spectrum_weight: float = 1.0,
+        **options: Any,
     ) -> None:
         """Build the network.
 
         Args:
-            backbone: as for `BiFas`, like the arguments up to `literal`.
+            backbone: as for `BiFas`, like size, pretrained and the other options.
             spectrum_size: side of the spectra that the generators draw (fig. 9 shows 80).
             raw: take the spectrum of eq. 14 as printed; else divided by log(1 + H * W).
             spectrum_weight: w, the weight of the reconstruction loss beside the BCE (eq. 17 has 1).
@@ -248,16 +211,7 @@ class BiFasS(BiFas):
             raise InputError(f"spectrum_size must be at least 1 pixel, got {spectrum_size}")
         if not spectrum_weight >= 0:
             raise InputError(f"spectrum_weight must be 0 or more, got {spectrum_weight}")
-        super().__init__(
-            backbone,
-            size,
-            pretrained,
-            levels=levels,
-            pixel_loss=pixel_loss,
-            scale=scale,
-            margin=margin,
-            literal=literal,
-        )
+        super().__init__(backbone, size, pretrained, **options)
         self.spectrum_size, self.raw, self.spectrum_weight = spectrum_size, raw, spectrum_weight
         self.generators: nn.ModuleDict | None = nn.ModuleDict(
             {name: SpectrumGenerator(CHANNELS, spectrum_size) for name in self.map_names}
@@ -306,3 +260,42 @@ def _checked_levels(levels: Sequence[int]) -> tuple[int, ...]:
             f"levels must be distinct numbers of 1 (stride 8) to 5 (stride 128), got {tuple(levels)}"
         )
     return chosen
+
+
+def _preset(model: str, name: str, bn_batches: int = 200, **options: object) -> Preset:
+    """Sec. 5.1: Adam, lr 1e-4, weight decay 1e-5, two epochs, batch 64; square crops (fig. 3d)."""
+    return Preset(
+        name=name,
+        model=model,
+        backbone="efficientnet_b0",
+        size=512,
+        crop="square-1.0",
+        lr=1e-4,
+        weight_decay=1e-5,
+        epochs=2,
+        options=options,
+        bn_batches=bn_batches,
+    )
+
+
+_PAPER = "Roy et al., Bi-FPNFAS, Sensors 2021, 21, 2799"
+_LINK = "https://doi.org/10.3390/s21082799"
+
+
+register(
+    BiFas,
+    paper=_PAPER,
+    link=_LINK,
+    presets=(
+        _preset("bi-fas", "paper"),
+        _preset("bi-fas", "angular", pixel_loss="a-bce"),
+        _preset("bi-fas", "literal", bn_batches=0),
+    ),
+)
+
+register(
+    BiFasS,
+    paper=_PAPER,
+    link=_LINK,
+    presets=(_preset("bi-fas-s", "paper"), _preset("bi-fas-s", "literal", bn_batches=0, raw=True)),
+)

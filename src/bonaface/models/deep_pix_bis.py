@@ -9,6 +9,8 @@ Differs from the paper: the weight of the pixel term is 0.7, as A-DeepPixBiS has
 used 0.5); any backbone with a level of stride 16 can take DenseNet-161's place.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -19,26 +21,6 @@ from bonaface.models.record import Output
 from bonaface.models.registry import Preset, register
 
 
-def _preset(name: str, bn_batches: int = 200) -> Preset:
-    """What A-DeepPixBiS trains with (its sec. IV-E), so that the two compare."""
-    return Preset(
-        name=name,
-        model="deep-pix-bis",
-        backbone="densenet161",
-        size=224,
-        crop="tight",
-        lr=1e-3,
-        weight_decay=1e-5,
-        epochs=10,
-        bn_batches=bn_batches,
-    )
-
-
-@register(
-    paper="George & Marcel, Deep Pixel-wise Binary Supervision, ICB 2019",
-    link="https://arxiv.org/abs/1907.04047",
-    presets=(_preset("paper"), _preset("literal", bn_batches=0)),
-)
 class DeepPixBiS(PadModel):
     """Pixel-wise binary supervision on one feature level of stride 16.
 
@@ -104,3 +86,30 @@ def check_pixel_weight(value: float) -> None:
     """
     if not 0 <= value <= 1:
         raise InputError(f"pixel_weight must be in [0, 1], got {value}; the paper's is 0.7")
+
+
+def paper_preset(model: str, name: str, bn_batches: int = 200, **options: Any) -> Preset:
+    """How A-DeepPixBiS trains (its sec. IV-E): Adam, lr 1e-3, weight decay 1e-5, 10 epochs, batch 64, tight crops.
+
+    DeepPixBiS takes the same settings, so that the two compare.
+    """
+    return Preset(
+        name=name,
+        model=model,
+        backbone="densenet161",
+        size=224,
+        crop="tight",
+        lr=1e-3,
+        weight_decay=1e-5,
+        epochs=10,
+        options=options,
+        bn_batches=bn_batches,
+    )
+
+
+register(
+    DeepPixBiS,
+    paper="George & Marcel, Deep Pixel-wise Binary Supervision, ICB 2019",
+    link="https://arxiv.org/abs/1907.04047",
+    presets=(paper_preset("deep-pix-bis", "paper"), paper_preset("deep-pix-bis", "literal", bn_batches=0)),
+)

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.models.base import PadModel
@@ -27,6 +27,7 @@ class Preset:
         balance: "undersample" (the majority class, anew each epoch) or "none".
         bn_batches: training batches over which the running statistics of batch normalisation are estimated
             again before each validation and before the bundle is written; 0 leaves them as training left them.
+        backbone_rate: the backbone's learning rate as a share of `lr`; 0 freezes it.
     """
 
     name: str
@@ -70,19 +71,12 @@ class _Entry:
 # What may stand for a default of each kind; any other kind stands for itself.
 _KINDS: dict[type, type | tuple[type, ...]] = {float: (int, float), tuple: (tuple, list)}
 
-_Model = TypeVar("_Model", bound=type[PadModel])
-
 _entries: dict[str, _Entry] = {}
 
 
-def register(*, paper: str, link: str, presets: tuple[Preset, ...]) -> Callable[[_Model], _Model]:
-    """Class decorator: make a model known under its `name`, with its presets, the default one first."""
-
-    def add(model: _Model) -> _Model:
-        _entries[model.name] = _Entry(model, {preset.name: preset for preset in presets}, paper, link)
-        return model
-
-    return add
+def register(model: type[PadModel], *, paper: str, link: str, presets: tuple[Preset, ...]) -> None:
+    """Make a model known under its `name`, with its presets, the default one first."""
+    _entries[model.name] = _Entry(model, {preset.name: preset for preset in presets}, paper, link)
 
 
 def model_names() -> tuple[str, ...]:
@@ -179,5 +173,7 @@ def _check_kind(option: str, value: Any, default: Any) -> None:
 
 
 def _options(model: type[PadModel]) -> dict[str, Any]:
-    parameters = inspect.signature(model).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "pretrained"}
+    """Keyword-only arguments of the model and of the models that it builds on, with their defaults."""
+    classes = [cls for cls in reversed(model.__mro__) if issubclass(cls, PadModel)]
+    parameters = [p for cls in classes for p in inspect.signature(cls.__init__).parameters.values()]
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
