@@ -88,9 +88,13 @@ def test_factors_are_uniform_in_torchvisions_range(
     assert abs(middle - centre) < 0.2 * strength
 
 
-def test_a_strength_above_one_never_inverts(crop):
-    for seed in range(20):
-        flip_and_jitter(crop, np.random.default_rng(seed), **NONE | {"brightness": 3.0})
+def test_a_strength_above_one_never_inverts(monkeypatch: pytest.MonkeyPatch, crop):
+    factors: list[float] = []
+    monkeypatch.setattr(augment, "CHANGES", [lambda image, factor: factors.append(factor) or image] * 4)
+    for seed in range(50):
+        flip_and_jitter(crop[:1, :1], np.random.default_rng(seed), **NONE | {"brightness": 3.0})
+    assert min(factors) >= 0.0
+    assert 3.0 < max(factors) <= 4.0
 
 
 def test_the_order_is_random(monkeypatch: pytest.MonkeyPatch, crop):

@@ -112,11 +112,15 @@ def test_no_jobs():
 
 
 def test_a_workers_error_ends_the_run(script: Path):
-    jobs = [*named(1), {"name": "bad", "steps": 1, "raises": True}, *named(50, sleep=0.2)[1:]]
+    jobs = [
+        {"name": "bad", "steps": 1, "raises": True},
+        {"name": "long", "steps": 1000, "sleep": 0.1},
+        *named(9),
+    ]
     out, err = start(script, jobs, 2).communicate(timeout=60)
     assert out.startswith("ValueError job bad is wrong\n")
     assert err == ""
-    assert len(done(script)) < 20
+    assert "long" not in done(script)
 
 
 def test_a_job_whose_process_is_killed_is_done_again(script: Path):
@@ -134,12 +138,14 @@ def test_a_job_that_always_kills_ends_in_a_sentence(script: Path):
 
 
 def test_ctrl_c_is_clean(script: Path):
-    process = start(script, named(100, sleep=0.2), 2)
-    wait_for(lambda: done(script))
+    long = [{"name": f"long{i}", "steps": 1000, "sleep": 0.1} for i in range(2)]
+    process = start(script, [*long, *named(1)], 3)
+    wait_for(lambda: len(workers_of(script)) == 3 and done(script))  # so one of them waits for a job
     os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to every process of the group
     out, err = process.communicate(timeout=30)
     assert out.startswith("KeyboardInterrupt")
     assert err == ""
+    assert done(script) == {"job0"}
     assert not any(alive(pid) for pid in workers_of(script))
 
 
