@@ -21,7 +21,7 @@ from bonaface.simulate.seeds import between
 from bonaface.simulate.studio import Framed, Photo, Stage
 from bonaface.simulate.warp import Points, sample
 
-_FINE = 1.1  # instrument pixels for one of the camera's: enough that the camera, not the sheet, sets the sharpness
+_FINE = 1.05  # instrument pixels for one of the camera's: enough that the camera, not the sheet, sets the sharpness
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,20 @@ class Panel:
         return float(np.hypot(*(self.landmarks[1] - self.landmarks[0])))
 
 
-def print_sheet(photo: Photo, printer: Printer, eyes: float, grip: Grip, rng: np.random.Generator) -> Sheet:
-    """Print `photo` as `grip` wants it, at the scale at which it will be seen: `eyes` pixels between the pupils."""
-    scaled = _scaled(_cropped(photo, grip.crop), eyes * _FINE / photo.eyes)
+def print_sheet(
+    photo: Photo, printer: Printer, place: Place, size: tuple[int, int], grip: Grip, rng: np.random.Generator
+) -> Sheet:
+    """Print `photo` as `grip` wants it, at the scale at which it will be seen: at `place` in a picture of `size`."""
+    scaled = _seen(photo, place, size, grip)
     margin = round(grip.margin * scaled.eyes)
     picture = np.pad(scaled.picture, ((margin, margin), (margin, margin), (0, 0)), constant_values=255)
     width_mm = grip.eyes_mm / scaled.eyes * picture.shape[1]
     return Sheet(print_picture(picture, printer, width_mm, rng), scaled.landmarks + margin, grip)
 
 
-def show_panel(photo: Photo, display: Display, eyes: float, grip: Grip) -> Panel:
-    """Show `photo` on a display, to be seen with `eyes` pixels between the pupils."""
-    scaled = _scaled(_cropped(photo, grip.crop), eyes * _FINE / photo.eyes)
+def show_panel(photo: Photo, display: Display, place: Place, size: tuple[int, int], grip: Grip) -> Panel:
+    """Show `photo` on a display, to be seen at `place` in a picture of `size`."""
+    scaled = _seen(photo, place, size, grip)
     screen = show_picture(scaled.picture, display, grip.eyes_mm / scaled.eyes * scaled.picture.shape[1])
     grown = screen.light.shape[2] / scaled.picture.shape[1]
     return Panel(screen, (scaled.landmarks + 0.5) * grown - 0.5, grip)
@@ -121,15 +123,18 @@ def _over_face(landmarks: Points, rng: np.random.Generator) -> Place:
     return Place(float(x), float(y), apart * between(rng, 0.98, 1.15), roll)
 
 
-def _cropped(photo: Photo, crop: tuple[float, float, float, float] | None) -> Photo:
-    """The photograph cut to (left, top, right, bottom) eye distances from the eyes' middle, where it has more."""
-    if crop is None:
-        return photo
+def _seen(photo: Photo, place: Place, size: tuple[int, int], grip: Grip) -> Photo:
+    """The part of the photograph that is shown and can be in the picture, at the picture's scale."""
+    beyond = (place.x, place.y, size[0] - place.x, size[1] - place.y)
+    # Half as much again, and a face more: what a turn or a bend may bring in.
+    reach = [1.5 * side / place.eyes + 1.0 for side in beyond]
+    crop = reach if grip.crop is None else [min(pair) for pair in zip(reach, grip.crop, strict=True)]
     x, y = photo.landmarks[:2].mean(0)
     height, width = photo.picture.shape[:2]
     left, top = max(int(x - crop[0] * photo.eyes), 0), max(int(y - crop[1] * photo.eyes), 0)
     right, bottom = min(int(x + crop[2] * photo.eyes), width), min(int(y + crop[3] * photo.eyes), height)
-    return Photo(photo.picture[top:bottom, left:right], photo.landmarks - [left, top])
+    shown = Photo(photo.picture[top:bottom, left:right], photo.landmarks - [left, top])
+    return _scaled(shown, place.eyes * _FINE / photo.eyes)
 
 
 def _scaled(photo: Photo, scale: float) -> Photo:
@@ -149,18 +154,20 @@ def _paper(sheet: Print, held: Held, how: Hold, lighting: Lighting, place: Place
     light = reflectance * lighting.on(held.normals)
     gloss = np.float32(0.9 * sheet.printer.gloss)
     if gloss > 0.05:
-        light += coloured(_highlight(held.normals, lighting), gloss * lighting.colour)
+        light += coloured(
+            _highlight(held.normals, lighting, 40.0 + 300.0 * sheet.printer.gloss**2), gloss * lighting.colour
+        )
     return light
 
 
-def _highlight(normals: Light, lighting: Lighting) -> Plane:
+def _highlight(normals: Light, lighting: Lighting, power: float) -> Plane:
     """The highlight (H, W) of the main light, after Blinn (SIGGRAPH 1977); it lies where the paper happens to turn."""
     width, height = size_of(normals)
     x = (np.arange(width, dtype=np.float32)[None, :] - width / 2) / np.float32(1.2 * width)
     y = (np.arange(height, dtype=np.float32)[:, None] - height / 2) / np.float32(1.2 * width)
     hx, hy, hz = lighting.direction[0] - x, lighting.direction[1] - y, lighting.direction[2] + np.float32(1.0)
     facing = (normals[0] * hx + normals[1] * hy + normals[2] * hz) / np.sqrt(hx * hx + hy * hy + hz * hz)
-    result: Plane = np.maximum(facing, 0.0) ** np.float32(60.0)
+    result: Plane = np.maximum(facing, 0.0) ** np.float32(power)
     return result
 
 

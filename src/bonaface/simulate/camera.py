@@ -1,7 +1,7 @@
 """A phone's or a web camera: from light before the lens to the picture in the file.
 
 The order is that of the device: lens, shutter, colour filter array and sensor, demosaicing, noise reduction, colour,
-tone, sharpening, JPEG. Sources by stage: optical transfer functions, Goodman, *Introduction to Fourier optics*, ch. 6;
+sharpening, tone, JPEG. Sources by stage: optical transfer functions, Goodman, *Introduction to Fourier optics*, ch. 6;
 noise, EMVA standard 1288 (shot noise of the electrons, Gaussian read noise, whole digital numbers); demosaicing,
 Malvar, He & Cutler (ICASSP 2004) or bilinear; the rest as in Karaimer & Brown, *A software platform for manipulating
 the camera imaging pipeline* (ECCV 2016).
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bonaface.simulate.demosaic import demosaic, mosaic
+from bonaface.simulate.demosaic import Demosaiced, demosaic, mosaic
 from bonaface.simulate.light import (
     LUMA,
     Light,
@@ -30,7 +30,6 @@ from bonaface.simulate.light import (
     blur,
     look_up,
     look_up_positions,
-    luma,
     picture_of,
     resize,
     size_of,
@@ -177,17 +176,22 @@ def photograph(view: View, camera: Camera, shot: Shot, rng: np.random.Generator)
 def develop(view: View, camera: Camera, shot: Shot, rng: np.random.Generator) -> Picture:
     """As `photograph`, without the JPEG: a frame of a video before its own coder."""
     width, height = size_of(view.light)
-    if camera.resolution < 1.0:
-        view = view.at((max(2, round(width * camera.resolution)), max(2, round(height * camera.resolution))))
+    own = (_even(width * camera.resolution), _even(height * camera.resolution))
+    if own != (width, height):
+        view = view.at(own)
     scale = view.light.shape[2] / 512
     seen = through_lens(view, camera, shot, scale)
     raw, deviation = expose(seen, camera, shot, rng)
-    colour = demosaic(raw, camera.simple)
-    colour = _quieten(colour, camera.denoise * deviation)
-    picture = _render(_corrected(colour, camera), camera, scale)
+    colour = _processed(demosaic(raw, camera.simple), camera, deviation, scale)
+    picture = picture_of(look_up(colour, _tone_table(round(camera.contrast, 3))))
     if picture.shape[:2] != (height, width):
         picture = np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
     return picture
+
+
+def _even(length: float) -> int:
+    """The number of a sensor's rows or columns: its filters come in pairs."""
+    return max(4, 2 * round(length / 2))
 
 
 def transfer(
@@ -223,8 +227,9 @@ def _disc_table() -> NDArray[np.floating[Any]]:
 
 def through_lens(view: View, camera: Camera, shot: Shot, scale: float) -> Light:
     """The light on the sensor (3, H, W): blurred, fringed, darkened to the corners, waves at their sampled values."""
-    blurred = (_blurred(p, sigma, shot) for p, sigma in zip(view.light, _sigmas(camera, scale), strict=True))
-    light = np.stack(list(blurred))
+    light = np.empty_like(view.light)
+    for plane, seen, sigma in zip(light, view.light, _sigmas(camera, scale), strict=True):
+        plane[...] = _blurred(seen, sigma, shot)
     for wave in view.waves:
         _add_wave(light, wave, _sigmas(camera, scale), shot)
     height, width = light.shape[1:]
@@ -286,10 +291,8 @@ def expose(light: Light, camera: Camera, shot: Shot, rng: np.random.Generator) -
     """
     height, width = light.shape[1:]
     # Phones meter on the face, which is a little above the middle, and look at the rest too.
-    face, whole = (
-        light[1, height // 4 : height * 2 // 3 : 3, width * 3 // 10 : width * 7 // 10 : 3],
-        light[1, ::8, ::8],
-    )
+    face = light[1, height // 4 : height * 2 // 3 : 3, width * 3 // 10 : width * 7 // 10 : 3]
+    whole = light[1, ::8, ::8]
     level = float(0.75 * face.mean() + 0.25 * np.sqrt((np.minimum(whole, 3.0 * face.mean()) ** 2).mean()))
     factor = 0.20 * 2.0**shot.exposure / max(level, 1e-4)
     raw = mosaic(light, _CROSSTALK * factor)
@@ -303,55 +306,52 @@ def expose(light: Light, camera: Camera, shot: Shot, rng: np.random.Generator) -
     return raw, float(np.sqrt(0.2 / well + (camera.read / well) ** 2))
 
 
-def _quieten(colour: Light, threshold: float) -> Light:
-    """Noise reduction: fine luma below `threshold` is cored away, and colour is smoothed more, as phones do."""
-    if threshold < 1e-3:
-        return colour
-    grey = luma(colour)
-    size = size_of(grey)
-    small = (-(-size[0] // 2), -(-size[1] // 2))
-    smooth = blur(grey, 1.0)
+def _processed(sites: Demosaiced, camera: Camera, deviation: float, scale: float) -> Light:
+    """Noise reduction, sharpening, white balance and colour matrix: linear sRGB (3, H, W).
+
+    As phones do it: brightness at full size, where detail under the noise is cored away and the rest is lifted, and
+    colour at half size, where it is smooth.
+    """
+    sigma = 0.35 + 0.35 * min(camera.denoise, 1.5)
+    red, blue = blur(sites.red, sigma), blur(sites.blue, sigma)
+    size = size_of(sites.green)
+    detail = _detailed(sites.green, camera.denoise * deviation, camera.sharpen, scale)
+    out = np.empty((3, size[1], size[0]), np.float32)
+    for plane, row in zip(out, _colour_matrix(sites, camera).astype(np.float32), strict=True):
+        np.multiply(detail, row.sum(), out=plane)
+        plane += resize(red * row[0] + blue * row[2], size)
+    return out
+
+
+def _detailed(grey: Plane, threshold: float, sharpen: float, scale: float) -> Plane:
+    """Brightness (H, W) with its detail cored below `threshold` and made (1 + `sharpen`) times as strong."""
+    smooth = blur(grey, 0.9 * max(scale, 0.7))
     fine = grey - smooth
-    smooth += fine - np.clip(fine, -threshold, threshold) * np.float32(0.85)
-    colour -= grey
-    for channel in range(3):
-        colour[channel] = resize(blur(resize(colour[channel], small), 0.6), size)
-    colour += smooth
-    return colour
+    fine -= np.clip(fine, -threshold, threshold) * np.float32(0.85)
+    fine *= np.float32(1.0 + sharpen)
+    fine += smooth
+    return fine
 
 
-def _corrected(colour: Light, camera: Camera) -> Light:
-    """White balance, by shades of grey (Finlayson & Trezzi, CIC 2004) as far as the camera goes, and the matrix."""
-    some = np.clip(colour[:, ::4, ::4], 0.0, 0.98).astype(np.float64)
-    norm = (some**6).mean((1, 2)) ** (1 / 6)
+def _colour_matrix(sites: Demosaiced, camera: Camera) -> NDArray[np.floating[Any]]:
+    """White balance, by shades of grey (Finlayson & Trezzi, CIC 2004) as far as the camera goes, and colours (3, 3)."""
+    green = sites.green[::8, ::8]
+    some = np.stack([green + sites.red[::4, ::4], green, green + sites.blue[::4, ::4]])
+    norm = (np.clip(some, 0.0, 0.98).astype(np.float64) ** 6).mean((1, 2)) ** (1 / 6)
     gains = (norm[1] / np.maximum(norm, 1e-4)) ** camera.white
-    grey = np.tile(LUMA.astype(np.float64), (3, 1))
-    saturate = camera.saturation * np.eye(3) + (1 - camera.saturation) * grey
-    matrix = saturate @ np.linalg.inv(_CROSSTALK) @ np.diag(gains / gains[1])
-    m = matrix.astype(np.float32)
-    return np.stack([colour[0] * row[0] + colour[1] * row[1] + colour[2] * row[2] for row in m])
-
-
-def _render(colour: Light, camera: Camera, scale: float) -> Picture:
-    """Tone curve and sharpening: linear (3, H, W) -> codes (H, W, 3) uint8."""
-    coded = look_up(colour, _tone_table(round(camera.contrast, 3)))
-    if camera.sharpen > 0.05:
-        grey = luma(coded)
-        grey -= blur(grey, 0.9 * max(scale, 0.7))
-        grey *= np.float32(camera.sharpen)
-        coded += grey
-    coded += 0.5
-    np.clip(coded, 0.0, 255.0, out=coded)
-    return picture_of(coded.astype(np.uint8))
+    saturate = camera.saturation * np.eye(3) + (1 - camera.saturation) * np.tile(
+        LUMA.astype(np.float64), (3, 1)
+    )
+    matrix: NDArray[np.floating[Any]] = saturate @ np.linalg.inv(_CROSSTALK) @ np.diag(gains / gains[1])
+    return matrix
 
 
 @cache
-def _tone_table(contrast: float) -> NDArray[np.floating[Any]]:
+def _tone_table(contrast: float) -> NDArray[np.uint8]:
     code = srgb_encode(look_up_positions())
     # An S through (0.5, 0.5): the sine keeps black and white where they are.
     bent = code - contrast * 0.5 * np.sin(2 * np.pi * code) / np.pi
-    result: NDArray[np.floating[Any]] = (255 * np.clip(bent, 0, 1)).astype(np.float32)
-    return result
+    return np.rint(255 * np.clip(bent, 0, 1)).astype(np.uint8)
 
 
 def compressed(picture: Picture, quality: int) -> Picture:

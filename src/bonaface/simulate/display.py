@@ -16,7 +16,7 @@ from PIL import Image
 
 from bonaface.simulate.camera import Wave
 from bonaface.simulate.halftone import Line, aperture_lines, lattice_waves
-from bonaface.simulate.light import Light, Picture, blur, luma, planes_of
+from bonaface.simulate.light import Light, Picture, Way, blur, luma, planes_of, resize
 from bonaface.simulate.seeds import between, chance
 from bonaface.simulate.warp import Map
 
@@ -64,7 +64,7 @@ def draw_display(rng: np.random.Generator, kind: str) -> Display:
         kind, kind, "pentile" if pentile else "stripe", between(rng, *dots), (1 - tint, 1.0, 1 + tint),
         float(np.exp(between(rng, np.log(0.35), np.log(3.0)))), 0.0003 if pentile else between(rng, 0.001, 0.012),
         between(rng, 1.9, 2.5), between(rng, 0.0, 0.25) if kind == "monitor" and chance(rng, 0.4) else 0.0,
-        between(rng, 0.9, 1.35), between(rng, 0.03, 0.25) if chance(rng, 0.3) else 0.0,
+        between(rng, 0.9, 1.35), between(rng, 0.03, 0.16) if chance(rng, 0.3) else 0.0,
         between(rng, 0.002, 0.015) if kind == "monitor" else between(rng, 0.03, 0.06),
         between(rng, 0.01, 0.05) if chance(rng, 0.8) else between(rng, 0.2, 0.7), between(rng, 0.015, 0.10),
     )  # fmt: skip
@@ -138,19 +138,22 @@ def viewed(light: Light, display: Display, rng: np.random.Generator) -> Light:
     if display.pulse > 0.0:
         periods = between(rng, 1.5, 9.0)
         beat = np.cos(2 * np.pi * (rows * periods + rng.random()))
-        light = light * (1.0 + np.float32(display.pulse) * np.clip(2.5 * beat, -1, 1))
+        light = light * (1.0 + np.float32(display.pulse) * np.clip(1.5 * beat, -1, 1))
     return light
 
 
 def reflection(size: tuple[int, int], display: Display, room: Light, rng: np.random.Generator) -> Light:
     """What the glass mirrors (3, H, W): the room behind the camera, a lamp or a window now and then, and grease."""
-    width, height = size
-    light = blur(np.ascontiguousarray(room[:, :, ::-1]), 3.0) * np.float32(display.mirror)
+    # Out of focus: the camera looks at the screen. So a quarter of the size does.
+    small = (max(size[0] // 4, 2), max(size[1] // 4, 2))
+    light = blur(resize(np.ascontiguousarray(room[:, :, ::-1]), small, Way.BOX), 1.0) * np.float32(
+        display.mirror
+    )
     if chance(rng, 0.35):
-        y = np.arange(height, dtype=np.float32)[:, None] / np.float32(height) - np.float32(rng.random())
-        x = np.arange(width, dtype=np.float32)[None, :] / np.float32(width) - np.float32(rng.random())
+        y = np.arange(small[1], dtype=np.float32)[:, None] / np.float32(small[1]) - np.float32(rng.random())
+        x = np.arange(small[0], dtype=np.float32)[None, :] / np.float32(small[0]) - np.float32(rng.random())
         wide, tall = between(rng, 0.03, 0.2), between(rng, 0.02, 0.25)
         soft = between(rng, 2.0, 8.0)
         lamp = np.exp(-(np.abs(x / wide) ** soft) - np.abs(y / tall) ** soft)
         light += lamp * np.float32(display.mirror * between(rng, 3.0, 25.0))
-    return light
+    return resize(light, size)

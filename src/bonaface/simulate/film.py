@@ -101,8 +101,8 @@ class Film:
     ) -> Iterator[Framed]:
         grip = draw_grip(self._rng(take.key, "grip"), take.eyes_mm, take.hands)
         photo = self._photos(take, occasion)[0]
-        sheet = print_sheet(photo, printer, place.eyes, grip, self._rng(take.key, "print"))
-        how = draw_hold(self._rng(take.key, "hold"), stiff=False)
+        sheet = print_sheet(photo, printer, place, stage.size, grip, self._rng(take.key, "print"))
+        how = replace(draw_hold(self._rng(take.key, "hold"), stiff=False), torn=0.0)
         sway = Motion(self._rng(take.key, "sway"), _HAND if grip.hands else _STEADY)
         for number in range(self._frames):
             moved = sway.moved(shake.moved(place, number), number)
@@ -116,7 +116,7 @@ class Film:
         sway = Motion(self._rng(take.key, "sway"), _HAND if grip.hands else 0.0)
         photos = self._photos(take, occasion)
         for number in range(self._frames):
-            panel = show_panel(photos[number if take.replay else 0], display, place.eyes, grip)
+            panel = show_panel(photos[number if take.replay else 0], display, place, stage.size, grip)
             moved = sway.moved(shake.moved(place, number), number)
             yield shown(panel, sway.held(how, number), moved, stage, self._rng(take.key, "props"))
 

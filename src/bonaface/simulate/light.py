@@ -112,25 +112,31 @@ def blur(image: NDArray[np.floating[Any]], sigma: float) -> NDArray[np.floating[
         factor = 2 if sigma < 4.0 else 4
         small = resize(image, (-(-width // factor), -(-height // factor)))
         return resize(blur(small, sigma / factor), (width, height))
-    taps = np.exp(-0.5 * (np.arange(max(1, int(3.0 * sigma + 0.5)) + 1) / sigma) ** 2)
+    reach = min(max(1, int(2.5 * sigma + 0.5)), min(width, height) - 1)
+    taps = np.exp(-0.5 * (np.arange(reach + 1) / sigma) ** 2)
     taps /= taps[0] + 2 * taps[1:].sum()
-    return _convolve(_convolve(image, taps, 0), taps, 1)
+    return _convolved_across(_convolved_down(image, taps), taps)
 
 
-def _convolve(plane: Plane, taps: NDArray[np.floating[Any]], axis: int) -> Plane:
-    radius, length = len(taps) - 1, plane.shape[axis]
-    padded = np.pad(plane, [(radius, radius) if i == axis else (0, 0) for i in range(2)], mode="edge")
+def _convolved_down(plane: Plane, taps: NDArray[np.floating[Any]]) -> Plane:
+    total, part = plane * np.float32(taps[0]), np.empty_like(plane)
+    for offset, tap in enumerate(taps[1:], start=1):
+        np.multiply(plane, np.float32(tap), out=part)
+        total[offset:] += part[:-offset]
+        total[:offset] += part[:1]
+        total[:-offset] += part[offset:]
+        total[-offset:] += part[-1:]
+    return total
 
-    def shifted(offset: int) -> Plane:
-        window = slice(radius + offset, radius + offset + length)
-        return padded[window] if axis == 0 else padded[:, window]
 
-    total = shifted(0) * np.float32(taps[0])
-    pair = np.empty_like(total)
-    for offset in range(1, radius + 1):
-        np.add(shifted(-offset), shifted(offset), out=pair)
-        pair *= np.float32(taps[offset])
-        total += pair
+def _convolved_across(plane: Plane, taps: NDArray[np.floating[Any]]) -> Plane:
+    total, part = plane * np.float32(taps[0]), np.empty_like(plane)
+    for offset, tap in enumerate(taps[1:], start=1):
+        np.multiply(plane, np.float32(tap), out=part)
+        total[:, offset:] += part[:, :-offset]
+        total[:, :offset] += part[:, :1]
+        total[:, :-offset] += part[:, offset:]
+        total[:, -offset:] += part[:, -1:]
     return total
 
 

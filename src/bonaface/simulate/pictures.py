@@ -32,7 +32,7 @@ SPECIES = {
     "display-phone": 0.12,
 }
 MASKS = ("print-worn", "print-cut")
-_EYES_MM = {"print": (12.0, 62.0), "monitor": (40.0, 85.0), "tablet": (28.0, 60.0), "phone": (12.0, 26.0)}
+_EYES_MM = {"print": (20.0, 62.0), "monitor": (40.0, 85.0), "tablet": (28.0, 60.0), "phone": (14.0, 26.0)}
 
 
 def simulate_bona_fide(
@@ -75,7 +75,9 @@ def simulate_attack(
             raise InputError(f"{name} is a mask: it needs a wearer, another person's portrait")
         framed = _masked(photo, wearer, place, stage, name == "print-cut", rng)
     elif name == "print-held":
-        sheet = print_sheet(photo, draw_printer(rng), place.eyes, draw_grip(rng, _EYES_MM["print"], 0.7), rng)
+        sheet = print_sheet(
+            photo, draw_printer(rng), place, size, draw_grip(rng, _EYES_MM["print"], 0.7), rng
+        )
         framed = printed(sheet, draw_hold(rng, stiff=False), place, stage, rng)
     else:
         framed = _shown(photo, name.partition("-")[2], place, stage, rng)
@@ -134,12 +136,12 @@ def _masked(
     photo: Photo, wearer: Portrait, place: Place, stage: Stage, holes: bool, rng: np.random.Generator
 ) -> Framed:
     behind = bona_fide(wearer, place, stage, draw_turn(rng))
-    sheet = print_sheet(photo, draw_printer(rng), place.eyes, Grip(eyes_mm=63.0), rng)
+    sheet = print_sheet(photo, draw_printer(rng), place, stage.size, Grip(eyes_mm=63.0), rng)
     return worn(sheet, behind, stage, holes, rng)
 
 
 def _shown(photo: Photo, kind: str, place: Place, stage: Stage, rng: np.random.Generator) -> Framed:
     display = draw_display(rng, kind)
     grip = draw_grip(rng, _EYES_MM[kind], 0.0 if kind == "monitor" else 0.7)
-    panel = show_panel(photo, display, place.eyes, replace(grip, margin=0.0))
+    panel = show_panel(photo, display, place, stage.size, replace(grip, margin=0.0))
     return shown(panel, draw_hold(rng, stiff=True), place, stage, rng)

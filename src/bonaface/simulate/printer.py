@@ -7,12 +7,12 @@ press screens with turned lattices of dots (`halftone`), an ink-jet with error d
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from bonaface.simulate.camera import Wave
 from bonaface.simulate.halftone import dot_waves, too_fine
@@ -29,7 +29,7 @@ _INKS = {
     "dye": np.array([[0.05, 0.45, 0.82], [0.80, 0.04, 0.30], [0.98, 0.87, 0.05], [0.025, 0.025, 0.03]]),
 }
 _ANGLES = (15.0, 75.0, 0.0, 45.0)
-_GRID = 17
+_GRID, _BITS = 17, 6
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def print_picture(picture: Picture, printer: Printer, width_mm: float, rng: np.r
         coverage = _diffused(coverage, max(1, round((printer.dots * pitch / 25.4) ** 2)))
     reflectance = _inked(coverage, printer)
     bands = _bands(picture.shape[0], pitch, printer, rng)
-    paper = clouds(picture.shape[:2], max(1.2 / pitch, 1.5), rng, 2)
+    paper = clouds(picture.shape[:2], max(0.8 / pitch, 1.5), rng, 1)
     paper *= np.float32(printer.fibre)
     paper += 1.0
     for plane, white in zip(reflectance, printer.white, strict=True):
@@ -150,15 +150,29 @@ def _inked(coverage: NDArray[np.uint8], printer: Printer) -> Light:
 
 def _separated(picture: Picture, printer: Printer) -> NDArray[np.uint8]:
     """sRGB codes (H, W, 3) -> ink coverage (4, H, W) in codes, through the printer's table."""
-    table = _separation(printer.inks, round(printer.grey, 2), tuple(round(w, 2) for w in printer.weak))
-    return planes_of(np.asarray(Image.fromarray(picture).filter(table)))
+    table = _separation(printer.inks, printer.grey, printer.weak)
+    fine = (picture >> (8 - _BITS)).astype(np.uint32)
+    inks = table[(fine[..., 0] << 2 * _BITS) | (fine[..., 1] << _BITS) | fine[..., 2]]
+    return planes_of(inks.view(np.uint8).reshape(*inks.shape, 4))
 
 
-@cache
-def _separation(inks: str, grey: float, weak: tuple[float, ...]) -> ImageFilter.Color3DLUT:
-    """The driver's table: inks whose print comes nearest to the wanted colour, black for a share of the grey."""
+@lru_cache(maxsize=32)
+def _separation(inks: str, grey: float, weak: tuple[float, float, float]) -> NDArray[np.uint32]:
+    """The driver's table: for every colour, by six bits of red, green and blue, four codes of ink in one word."""
+    table: Floats = _ink_amounts(inks, grey, weak).reshape(_GRID, _GRID, _GRID, 4)
+    steps = (np.arange(1 << _BITS) + 0.5) / (1 << _BITS) * (_GRID - 1)
+    low = np.minimum(steps.astype(int), _GRID - 2)
+    for axis in range(3):
+        share = (steps - low).reshape([-1 if i == axis else 1 for i in range(4)])
+        table = np.take(table, low, axis) * (1 - share) + np.take(table, low + 1, axis) * share
+    codes = np.ascontiguousarray(np.rint(255 * table).astype(np.uint8))
+    return codes.view(np.uint32).ravel()
+
+
+def _ink_amounts(inks: str, grey: float, weak: tuple[float, float, float]) -> Floats:
+    """The inks (17 ** 3, 4) whose print comes nearest to each colour of a grid, black for a share of the grey."""
     axis = np.linspace(0, 1, _GRID)
-    blue, green, red = np.meshgrid(axis, axis, axis, indexing="ij")  # Pillow's order: red runs fastest
+    red, green, blue = np.meshgrid(axis, axis, axis, indexing="ij")
     wanted = srgb_decode(np.stack([red, green, blue], -1).reshape(-1, 3))
     # What the darkest print reflects is black: the whole scale is moved into the gamut's tones.
     colours = _INKS[inks]
@@ -172,8 +186,7 @@ def _separation(inks: str, grey: float, weak: tuple[float, ...]) -> ImageFilter.
             best = (1.0 - rest[:, ink] / np.maximum(others[:, ink], 1e-3)) / (1.0 - colours[ink, ink])
             amounts[:, ink] = np.clip(best, 0.0, 1.0)
     amounts *= weak
-    table = np.c_[amounts, black].astype(np.float32)
-    return ImageFilter.Color3DLUT(_GRID, table.ravel().tolist(), channels=4, target_mode="CMYK")
+    return np.c_[amounts, black]
 
 
 def _diffused(coverage: NDArray[np.uint8], dots: int) -> NDArray[np.uint8]:

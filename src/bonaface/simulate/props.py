@@ -86,8 +86,12 @@ def in_front(
     for number in range(grip.hands):
         edge, inward = _hold_point(held, place, number, rng)
         # Nobody who wants to pass covers the face.
-        room = float(np.hypot(edge[0] - place.x, edge[1] - place.y - 0.5 * place.eyes)) - 1.5 * place.eyes
-        arm, back, thumb = hand(edge, inward, mm, max(room, 4.0 * mm), rng)
+        room = (
+            float(np.hypot(edge[0] - place.x, edge[1] - place.y - 0.5 * place.eyes))
+            - 1.5 * place.eyes
+            - 11 * mm
+        )
+        arm, back, thumb = hand(edge, inward, mm, max(room, -12.0 * mm), rng)
         behind = flesh(size_of(scene), arm + back, skin, lighting, rng)
         if behind is not None:
             behind.over(scene, held.alpha)

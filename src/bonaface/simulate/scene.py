@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from bonaface.simulate.light import Light, Plane, Way, blur, clouds, coloured, resize, size_of, to_light
+from bonaface.simulate.light import Light, Plane, blur, clouds, coloured, resize, size_of, to_light
 from bonaface.simulate.seeds import between, chance
 
 Floats = NDArray[np.floating[Any]]
@@ -33,14 +33,14 @@ class Lighting:
 
     def on(self, normals: Light) -> Light:
         """The light (3, H, W) on surfaces of unit `normals` (3, H, W), around 1 where they face the camera."""
-        return coloured(self._facing(normals), self.colour) + self.ambient[:, None, None]
+        return self.of(self.facing(normals))
 
-    def relit(self, normals: Light) -> Light:
-        """As `on`, for a surface that was photographed in soft frontal light and has some shade of its own."""
-        facing = 0.25 * self.direction[2] + 0.75 * self._facing(normals)
+    def of(self, facing: Plane) -> Light:
+        """The light (3, H, W) where the main light comes in at a cosine of `facing` (H, W)."""
         return coloured(facing, self.colour) + self.ambient[:, None, None]
 
-    def _facing(self, normals: Light) -> Plane:
+    def facing(self, normals: Light) -> Plane:
+        """The cosine (H, W) between `normals` (3, H, W) and the main light, 0 where it does not reach."""
         x, y, z = self.direction
         result: Plane = np.maximum(normals[0] * x + normals[1] * y + normals[2] * z, 0.0)
         return result
@@ -111,8 +111,8 @@ def room(size: tuple[int, int], rng: np.random.Generator) -> Light:
     for _ in range(int(rng.integers(3, 10))):
         _FURNITURE[int(rng.integers(len(_FURNITURE)))](draw, canvas.size, rng)
     light = _windows(to_light(np.asarray(canvas)) * _shading(canvas.size, rng), rng)
-    soft = blur(light, between(rng, 1.0, 5.0) * canvas.size[0] / 341)
-    result: Light = np.maximum(resize(soft, size, Way.BICUBIC), 0.002)
+    soft = blur(light, between(rng, 0.5, 3.5) * canvas.size[0] / 256)
+    result: Light = np.maximum(resize(soft, size), 0.002)
     return result
 
 

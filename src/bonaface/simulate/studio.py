@@ -9,7 +9,7 @@ import numpy as np
 
 from bonaface.simulate.camera import Camera, Shot, View, photograph
 from bonaface.simulate.flat import Place
-from bonaface.simulate.light import Light, Picture, mix, size_of, unit
+from bonaface.simulate.light import Light, Picture, Plane, mix, resize, size_of, unit
 from bonaface.simulate.portrait import Portrait
 from bonaface.simulate.scene import Lighting
 from bonaface.simulate.warp import Map, Points, project, projective_map, sample, similarity
@@ -75,33 +75,36 @@ def bona_fide(portrait: Portrait, place: Place, stage: Stage, turn: Turn) -> Fra
     """
     while portrait.eyes / place.eyes > 1.4:
         portrait = portrait.halved
-    where, landmarks = _facing(portrait, place, stage.size, turn)
+    where, relief, landmarks = _facing(portrait, place, stage.size, turn)
     light = sample(portrait.light, where)
-    relief = sample(portrait.relief, where)
-    relief *= np.float32(place.eyes / portrait.eyes)
     dy, dx = np.gradient(relief)
-    light *= stage.lighting.relit(unit(dx, dy))
+    # The portrait was taken in soft light from the front, and keeps a quarter of it.
+    lit = 0.25 * stage.lighting.direction[2] + 0.75 * stage.lighting.facing(unit(dx, dy))
+    light *= stage.lighting.of(resize(lit, stage.size))
     if portrait.alpha is not None:
         light = mix(stage.background(), light, sample(portrait.alpha, where))
     return Framed(View(light), landmarks)
 
 
-def _facing(portrait: Portrait, place: Place, size: tuple[int, int], turn: Turn) -> tuple[Map, Points]:
-    """The map from the picture to the portrait, and the landmarks in the picture."""
+def _facing(portrait: Portrait, place: Place, size: tuple[int, int], turn: Turn) -> tuple[Map, Plane, Points]:
+    """The map from the picture to the portrait, the relief at half the picture's size, the landmarks in the picture."""
     reach = place.eyes / 2 * np.array([np.cos(place.roll), np.sin(place.roll)])
     target = np.array([place.x, place.y])
     matrix = similarity(portrait.landmarks[:2], np.stack([target - reach, target + reach]))
     where = projective_map(np.linalg.inv(matrix), size)
+    relief = sample(portrait.relief, where[:, ::2, ::2])
     marks = portrait.landmarks.astype(np.float64)
     if turn.yaw or turn.pitch:
         # What stands out moves against what lies back: parallax of the relief, good for a few degrees.
         shift = np.array([np.tan(turn.yaw), -np.tan(turn.pitch)])
-        where -= sample(portrait.relief, where) * shift.astype(np.float32)[:, None, None]
+        rise = resize(relief, size)
+        for plane, step in zip(where, shift, strict=True):
+            plane -= rise * np.float32(step)
         lifted = sample(portrait.relief, marks.T[:, None].astype(np.float32))[0]
         marks = marks + lifted[:, None] * shift
     if portrait.alpha is None:
         _mirror(where, size_of(portrait.light))
-    return where, project(matrix, marks)
+    return where, relief * np.float32(0.5 * place.eyes / portrait.eyes), project(matrix, marks)
 
 
 def _mirror(where: Map, size: tuple[int, int]) -> None:
