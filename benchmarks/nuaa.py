@@ -1,10 +1,10 @@
 """The NUAA grid of benchmarks/nuaa.md: trains and evaluates what is not there yet, then prints the table.
 
-    python benchmarks/nuaa.py STORE RUNS [--jobs 2]
+    python benchmarks/nuaa.py STORE RUNS [--jobs 2] [--table]
 
 STORE is made by `bonaface prepare nuaa ROOT STORE`; RUNS is a folder for the runs. Each job has a processor core of
 its own, so that two runs side by side do not wait for each other. It can be stopped at any moment and goes on where
-it was; it exits with 1 if a cell failed.
+it was; it exits with 1 if a cell failed. --table prints the rows of the cells that are done, and does nothing more.
 """
 
 import argparse
@@ -115,7 +115,7 @@ def line(cell: Cell, run: Path) -> str:
     test = report["folds"][0]["test"]
     silent = round(test["apnrr"]["errors"] + test["bpnrr"]["errors"])
     columns = [cell.protocol + (f" {cell.fold}" if cell.fold else ""), cell.crop, cell.model, cell.preset]
-    columns += [counted(test["errors"]["apcer"]), counted(test["errors"]["bpcer"])]
+    columns += [counted(test["errors"]["apcer"]["pooled"]), counted(test["errors"]["bpcer"])]
     columns += [
         between(test["hter"]),
         between(test["ranking"]["eer"]),
@@ -137,6 +137,14 @@ def between(figure: dict[str, Any]) -> str:
     return f"{100 * figure['value']:.1f} ({low:.1f} to {high:.1f})"
 
 
+def table(runs: Path) -> None:
+    """Print the rows of the cells that are done."""
+    print(HEADER)
+    for cell in cells():
+        if cell.report(runs / cell.name).is_file():
+            print(line(cell, runs / cell.name))
+
+
 def main() -> int:
     """Do what is to be done, print the table."""
     parser = argparse.ArgumentParser(
@@ -145,17 +153,17 @@ def main() -> int:
     parser.add_argument("store", type=Path)
     parser.add_argument("runs", type=Path)
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--table", action="store_true")
     given = parser.parse_args()
     given.runs.mkdir(parents=True, exist_ok=True)
-    cores: SimpleQueue[int] = SimpleQueue()
-    for core in sorted(os.sched_getaffinity(0))[: given.jobs]:
-        cores.put(core)
-    with ThreadPoolExecutor(given.jobs) as pool:
-        fine = list(pool.map(lambda cell: do(cell, given.store, given.runs, cores), cells()))
-    print(HEADER)
-    for cell, well in zip(cells(), fine, strict=True):
-        if well:
-            print(line(cell, given.runs / cell.name))
+    fine = [True]
+    if not given.table:
+        cores: SimpleQueue[int] = SimpleQueue()
+        for core in sorted(os.sched_getaffinity(0))[: given.jobs]:
+            cores.put(core)
+        with ThreadPoolExecutor(given.jobs) as pool:
+            fine = list(pool.map(lambda cell: do(cell, given.store, given.runs, cores), cells()))
+    table(given.runs)
     return 0 if all(fine) else 1
 
 
