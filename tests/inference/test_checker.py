@@ -8,10 +8,13 @@ from bonaface import Checker
 from bonaface.core.errors import BonafaceError, InputError, UnknownNameError
 from bonaface.core.records import Decision, Verdict
 from bonaface.data.store import CropStore
+from bonaface.data.video import read_frames
 from bonaface.inference.bundle import Bundle
 from bonaface.inference.checker import exit_code
 from bonaface.inference.runtime import OnnxRunner
 from bonaface.inference.scoring import Part, score_part
+from bonaface.testing.clips import encode_clip
+from bonaface.testing.portrait import drawn_portrait
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +68,30 @@ def test_no_face_and_unreadable_are_non_responses(checker: Checker, faces_root: 
     found = checker.check(broken)
     assert (found.decision, found.response) == (Decision.NO_RESPONSE, "unreadable")
     assert "broken.jpg" in found.detail
+
+
+def test_a_clip_is_scored_by_the_mean_of_its_frames(checker: Checker, run: Path, tmp_path: Path) -> None:
+    """Ten frames without a face and thirty with one: those that responded decide, at the video's threshold."""
+    nobody = np.full((256, 256, 3), (90, 120, 90), np.uint8)
+    pictures = [nobody] * 10 + [drawn_portrait(256, 3)] * 30
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(encode_clip(pictures, ".mp4"))
+    found = checker.check(clip)
+    frames = [checker.check_picture(picture).score for _, picture in read_frames(clip, 20)]
+    scores = [score for score in frames if score is not None]
+    assert (found.frames, found.frames_scored) == (20, len(scores)) == (20, 15)
+    assert found.score == pytest.approx(np.mean(scores))
+    assert found.threshold == Bundle.open(run).card.threshold("feature_map", "video")
+
+
+def test_a_clip_without_a_face_or_without_frames_is_a_non_response(checker: Checker, tmp_path: Path) -> None:
+    empty, broken = tmp_path / "empty.mp4", tmp_path / "broken.mp4"
+    empty.write_bytes(encode_clip([np.zeros((64, 64, 3), np.uint8)] * 3, ".mp4"))
+    broken.write_bytes(b"")
+    assert checker.check(empty).response == "no face"
+    found = checker.check(broken)
+    assert (found.score, found.response) == (None, "unreadable")
+    assert "broken.mp4" in found.detail
 
 
 def test_the_box_is_where_the_face_is(checker: Checker, faces_root: Path) -> None:
