@@ -24,11 +24,13 @@ NONE = {"flip": 0.0, "brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue
 
 @pytest.fixture(scope="module")
 def crop() -> np.ndarray:
-    """Smooth colours, a dark and a bright corner, and noise: every part of the colour space."""
+    """Smooth colours, a dark and a bright corner, greys and noise: every part of the colour space."""
     y, x = np.mgrid[0:1:40j, 0:1:48j]
     smooth = np.stack([x, y, (1 - x) * (1 - y)], axis=-1) * 255
     noise = np.random.default_rng(0).uniform(-40, 40, smooth.shape)
-    return (smooth + noise).clip(0, 255).astype(np.uint8)
+    picture = (smooth + noise).clip(0, 255).astype(np.uint8)
+    picture[:8] = picture[:8, :, :1]
+    return picture
 
 
 @pytest.mark.parametrize(
@@ -37,13 +39,12 @@ def crop() -> np.ndarray:
 def test_every_change_is_torchvisions(crop, change, factor):
     image = Image.fromarray(crop)
     ours = np.asarray(change(image, factor)).astype(int)
-    np.testing.assert_array_equal(ours, np.asarray(REFERENCES[change](image, factor)))
-    # and its tensor code, which shares no arithmetic with Pillow's, within rounding
+    # its tensor code shares no arithmetic with ours; grey is rounded differently, and the factor multiplies that
     tensor = torch.from_numpy(crop).permute(2, 0, 1)
     theirs = REFERENCES[change](tensor, factor).permute(1, 2, 0).numpy()
-    difference = np.abs(ours - theirs)
-    assert difference.mean() <= (2.0 if change is augment.turn_hue else 1.0)
-    assert np.quantile(difference, 0.99) <= (14 if change is augment.turn_hue else 2)
+    assert np.abs(ours - theirs).max() <= (2 if factor > 1.5 else 1)
+    if change is not augment.turn_hue:  # where Pillow's hue has too few steps
+        np.testing.assert_array_equal(ours, np.asarray(REFERENCES[change](image, factor)))
 
 
 def test_flip_alone(crop):

@@ -127,7 +127,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(faces_root: Path, whol
         return len(list((store / "shards").glob("[0-9]*.parquet")))
 
     rng = random.Random(7)
-    for _ in range(3):
+    for _ in range(2):
         before = finished() if store.exists() else 0
         process = start()
         wait_for(lambda n=before: finished() > n)

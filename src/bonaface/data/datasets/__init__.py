@@ -38,7 +38,8 @@ class Dataset:
     `read(root)` lists the presentations without opening a picture or video; it raises `InputError` naming
     what is missing. `boxes(root, row)`, where the set comes with face boxes, gives them by frame index as
     (x0, y0, x1, y1) in the upright frame's pixels; frames without one are left out. `expected(root)`, where it
-    is known, gives the paths that the complete set has.
+    is known, gives the paths that the complete set has. `find_turn` says that some of its videos lie on their
+    side or head without saying so.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Dataset:
     protocols: tuple[Protocol, ...]
     boxes: Callable[[Path, Presentation], Mapping[int, Box]] | None = None
     expected: Callable[[Path], Iterable[str]] | None = None
+    find_turn: bool = False
 
 
 def dataset_names() -> tuple[str, ...]:
