@@ -1,7 +1,5 @@
 """`bonaface prepare`."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,6 +29,7 @@ def prepare(
     """
     from rich.console import Console
 
+    from bonaface.cli.progress import bar
     from bonaface.data import prepare as preparing
     from bonaface.data.datasets import open_dataset
     from bonaface.data.store import Recipe
@@ -38,31 +37,9 @@ def prepare(
     console = Console()
     table = open_dataset(dataset).read(root)
     recipe = Recipe(frames=frames, longer_side=longer_side)
-    with _bar() as progress:
+    with bar("presentations") as progress:
         summary = preparing.prepare(table, root, store, recipe=recipe, workers=workers, progress=progress)
     _show(console, summary)
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[int, int], None]]:
-    """A bar with the rate and the time left, fed by (done, total)."""
-    from rich import progress
-    from rich.console import Console
-
-    class Rate(progress.ProgressColumn):
-        def render(self, task: progress.Task) -> str:
-            return f"{task.finished_speed or task.speed or 0:.1f}/s"
-
-    columns = (
-        progress.TextColumn("faces"),
-        progress.BarColumn(),
-        progress.MofNCompleteColumn(),
-        Rate(),
-        progress.TimeRemainingColumn(),
-    )
-    with progress.Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _show(console: "Console", summary: "Summary") -> None:
