@@ -15,6 +15,7 @@ That is all there is to moiré.
 import io
 from dataclasses import dataclass, replace
 from functools import cache
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -299,11 +300,22 @@ def expose(light: Light, camera: Camera, shot: Shot, rng: np.random.Generator) -
     well = camera.full_well / shot.gain
     variance = np.maximum(raw, 0.0) / np.float32(well)
     variance += np.float32((camera.read / well) ** 2)
-    raw += np.sqrt(variance, out=variance) * rng.standard_normal(raw.shape, np.float32)
+    raw += np.sqrt(variance, out=variance) * _normal(raw.shape, rng)
     raw *= np.float32(_DIGITAL_NUMBERS)
     np.clip(np.rint(raw, out=raw), 0.0, _DIGITAL_NUMBERS, out=raw)
     raw /= np.float32(_DIGITAL_NUMBERS)
     return raw, float(np.sqrt(0.2 / well + (camera.read / well) ** 2))
+
+
+def _normal(shape: tuple[int, ...], rng: np.random.Generator) -> Plane:
+    """Gaussian noise of 65,536 distinct values: a quarter of the time of the generator's own, the same to a sensor."""
+    return np.take(_quantiles(), rng.integers(0, 1 << 16, shape, np.uint16))
+
+
+@cache
+def _quantiles() -> NDArray[np.floating[Any]]:
+    normal = NormalDist()
+    return np.array([normal.inv_cdf((i + 0.5) / (1 << 16)) for i in range(1 << 16)], np.float32)
 
 
 def _processed(sites: Demosaiced, camera: Camera, deviation: float, scale: float) -> Light:
@@ -351,7 +363,8 @@ def _tone_table(contrast: float) -> NDArray[np.uint8]:
     code = srgb_encode(look_up_positions())
     # An S through (0.5, 0.5): the sine keeps black and white where they are.
     bent = code - contrast * 0.5 * np.sin(2 * np.pi * code) / np.pi
-    return np.rint(255 * np.clip(bent, 0, 1)).astype(np.uint8)
+    result: NDArray[np.uint8] = np.rint(255 * np.clip(bent, 0, 1)).astype(np.uint8)
+    return result
 
 
 def compressed(picture: Picture, quality: int) -> Picture:

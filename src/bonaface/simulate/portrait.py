@@ -57,10 +57,11 @@ class Portrait:
 def face_relief(x: Plane, y: Plane) -> Plane:
     """The height of a face at (x, y) measured from between the eyes in distances between the pupils.
 
-    An ellipsoid for the head with the nose, the sockets, the brow, the cheeks, the lips and the chin on it; the
+    A dome for the head with the nose, the sockets, the brow, the cheeks, the lips and the chin on it; the
     measures are of the mean adult face (Farkas, *Anthropometry of the head and face*, 1994).
     """
-    head = np.sqrt(np.clip(1.0 - (x / 1.32) ** 2 - ((y - 0.25) / 1.95) ** 2, 0.0, 1.0)) * 1.05
+    # Level at its rim: the outline of a head in a photograph is not known, and a steep rim would show beside it.
+    head = np.clip(1.0 - (x / 1.40) ** 2 - ((y - 0.25) / 2.05) ** 2, 0.0, 1.0) ** 1.25 * 1.2
     ridge = np.clip((y + 0.10) / 0.85, 0.0, 1.0) * (1.0 - np.clip((y - 0.72) / 0.22, 0.0, 1.0))
     height = head + 0.36 * ridge * np.exp(-((x / (0.13 + 0.10 * np.clip(y, 0, 1))) ** 2))
     for cx, cy, wide, tall, rise in _BUMPS:

@@ -30,6 +30,7 @@ _INKS = {
 }
 _ANGLES = (15.0, 75.0, 0.0, 45.0)
 _GRID, _BITS = 17, 6
+_SMOOTH = 20  # dots in a pixel from which their grain is under one part in a hundred
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,9 @@ def print_picture(picture: Picture, printer: Printer, width_mm: float, rng: np.r
     """Print a picture (H, W, 3) uint8 `width_mm` wide. One pixel stays one pixel, so scale the picture first."""
     pitch = width_mm / picture.shape[1]
     coverage = _separated(picture, printer)
-    if printer.screen == 0.0:
-        coverage = _diffused(coverage, max(1, round((printer.dots * pitch / 25.4) ** 2)))
+    dots = max(1, round((printer.dots * pitch / 25.4) ** 2))
+    if printer.screen == 0.0 and dots < _SMOOTH:
+        coverage = _diffused(coverage, dots)
     reflectance = _inked(coverage, printer)
     bands = _bands(picture.shape[0], pitch, printer, rng)
     paper = clouds(picture.shape[:2], max(0.8 / pitch, 1.5), rng, 1)
@@ -186,7 +188,8 @@ def _ink_amounts(inks: str, grey: float, weak: tuple[float, float, float]) -> Fl
             best = (1.0 - rest[:, ink] / np.maximum(others[:, ink], 1e-3)) / (1.0 - colours[ink, ink])
             amounts[:, ink] = np.clip(best, 0.0, 1.0)
     amounts *= weak
-    return np.c_[amounts, black]
+    result: Floats = np.c_[amounts, black]
+    return result
 
 
 def _diffused(coverage: NDArray[np.uint8], dots: int) -> NDArray[np.uint8]:

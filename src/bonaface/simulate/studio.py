@@ -71,13 +71,13 @@ def bona_fide(portrait: Portrait, place: Place, stage: Stage, turn: Turn) -> Fra
     """A person at `place` before the camera.
 
     A portrait with an outline of its own stands before the stage's room; one with a background brings it along,
-    mirrored where the picture reaches over its edge.
+    carried on where the picture reaches over its edge.
     """
     while portrait.eyes / place.eyes > 1.4:
         portrait = portrait.halved
     where, relief, landmarks = _facing(portrait, place, stage.size, turn)
     light = sample(portrait.light, where)
-    dy, dx = np.gradient(relief)
+    dy, dx = (np.gradient(relief, axis=axis) for axis in (0, 1))
     # The portrait was taken in soft light from the front, and keeps a quarter of it.
     lit = 0.25 * stage.lighting.direction[2] + 0.75 * stage.lighting.facing(unit(dx, dy))
     light *= stage.lighting.of(resize(lit, stage.size))
@@ -103,13 +103,25 @@ def _facing(portrait: Portrait, place: Place, size: tuple[int, int], turn: Turn)
         lifted = sample(portrait.relief, marks.T[:, None].astype(np.float32))[0]
         marks = marks + lifted[:, None] * shift
     if portrait.alpha is None:
-        _mirror(where, size_of(portrait.light))
+        _carry_on(where, size_of(portrait.light), 0.5 * portrait.eyes)
     return where, relief * np.float32(0.5 * place.eyes / portrait.eyes), project(matrix, marks)
 
 
-def _mirror(where: Map, size: tuple[int, int]) -> None:
+def _carry_on(where: Map, size: tuple[int, int], reach: float) -> None:
+    """Read a picture of `size` beyond its border as well: mirrored there, ever more slowly, `reach` pixels at most.
+
+    A plain mirror would bring in a second half of the face where the border is near.
+    """
     for plane, length in zip(where, size, strict=True):
-        reach = np.float32(length - 1)
-        if plane.min() < 0 or plane.max() > reach:
-            folded = np.mod(plane, 2 * reach)
-            np.minimum(folded, 2 * reach - folded, out=plane)
+        low, high = float(plane.min()), float(plane.max())
+        if low < 0.0:
+            np.copyto(plane, _saturated(-plane, reach), where=plane < 0.0)
+        if high > length - 1:
+            np.copyto(plane, (length - 1) - _saturated(plane - (length - 1), reach), where=plane > length - 1)
+
+
+def _saturated(distance: Plane, reach: float) -> Plane:
+    saturated: Plane = np.float32(reach) * (
+        1.0 - np.exp(np.maximum(distance, 0.0) * np.float32(-1.0 / reach))
+    )
+    return saturated
