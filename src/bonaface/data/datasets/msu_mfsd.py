@@ -100,6 +100,7 @@ DATASET = Dataset(
     read=read,
     boxes=boxes,
     expected=_expected,
+    find_turn=True,
     protocols=(
         Protocol(
             name="official",

@@ -105,6 +105,7 @@ DATASET = Dataset(
     read=read,
     boxes=boxes,
     expected=_expected,
+    find_turn=True,
     protocols=(
         three_splits("grandtest", "every attack", (120, 192), (160, 256), (110, 192)),
         three_splits("print", "prints alone", (120, 96), (160, 128), (110, 96), ("", "print-*")),

@@ -1,0 +1,102 @@
+"""`bonaface doctor`."""
+
+import json
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bonaface.data.doctor import Detections, Report
+
+FINDINGS = 1
+
+
+def doctor(
+    dataset: Annotated[str, typer.Argument(help="The data set's name; bonaface datasets lists them.")],
+    root: Annotated[Path, typer.Argument(help="The folder with its files; for folder also a CSV file.")],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Look at names and lists, and open no file.")
+    ] = False,
+    detect: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Look for the face in this many files, and compare it with the set's boxes."
+        ),
+    ] = 0,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads; default: one for each core.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything, every name, as JSON.")] = False,
+) -> None:
+    """Examine a copy of a data set before any long work: what is missing, what is broken, what differs.
+
+    Exit code 0: nothing was found. 1: something was; it is listed. 2: there is no such set, or nothing of it.
+    """
+    from rich.console import Console
+
+    from bonaface.cli.progress import bar
+    from bonaface.data.datasets import open_dataset
+    from bonaface.data.doctor import examine
+
+    chosen = open_dataset(dataset)
+    with nullcontext() if quick else bar("files") as progress:
+        report = examine(
+            chosen, root, open_files=not quick, detect=detect, workers=workers, progress=progress
+        )
+    if as_json:
+        typer.echo(json.dumps(report.as_dict(), indent=2))
+    else:
+        _show(Console(), report)
+    if report.findings:
+        sys.exit(FINDINGS)
+
+
+def _show(console: "Console", report: "Report") -> None:
+    _show_parts(console, report)
+    if report.files:
+        _show_files(console, report)
+    if report.with_boxes is not None:
+        console.print(f"files with face boxes of the set: {report.with_boxes}", highlight=False)
+    if report.detections:
+        _show_detections(console, report.detections)
+    console.print()
+    for finding in report.findings:
+        console.print(f"- {finding}", markup=False, highlight=False, soft_wrap=True)
+    if not report.findings:
+        console.print(f"{report.dataset}: nothing is wrong with {report.root}", markup=False, highlight=False)
+
+
+def _show_parts(console: "Console", report: "Report") -> None:
+    from rich.table import Table
+
+    table = Table("split", "bona fide", "attacks", "subjects", box=None)
+    for part in report.parts:
+        table.add_row(part.split or "all", *map(str, (part.bona_fide, part.attacks, part.subjects)))
+    console.print(table)
+
+
+def _show_files(console: "Console", report: "Report") -> None:
+    from rich.table import Table
+
+    table = Table("device", "readable", "frames: fewest, median, most", "what they are", box=None)
+    for files in report.files:
+        shapes = "\n".join(f"{count} {shape}" for shape, count in files.shapes.items())
+        table.add_row(files.device or "any", str(files.readable), ", ".join(map(str, files.frames)), shapes)
+    console.print(table)
+
+
+def _show_detections(console: "Console", seen: "Detections") -> None:
+    for device, turns in seen.turns.items():
+        words = {-1: "without a face", 0: "upright"}
+        said = (f"{count} {words.get(turn, f'to turn by {turn} degrees')}" for turn, count in turns.items())
+        console.print(f"faces, {device or 'any device'}: {', '.join(said)}", highlight=False)
+    if seen.agreement is not None:
+        console.print(
+            f"the set's boxes and the detector's share {seen.agreement:.0%} of their union (median of {seen.compared})",
+            highlight=False,
+        )

@@ -1,0 +1,70 @@
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from bonaface.cli.doctor import doctor
+from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.testing import make_layout
+
+app = typer.Typer()
+app.command()(doctor)
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    result = CliRunner(env={"COLUMNS": "300"}).invoke(app, list(map(str, arguments)), catch_exceptions=False)
+    return result.exit_code, result.stdout
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_layout("folder", tmp_path_factory.mktemp("doctor") / "mine")
+
+
+@pytest.fixture(scope="module")
+def phone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_layout("replay-mobile", tmp_path_factory.mktemp("doctor") / "phone")
+
+
+def test_nothing_wrong(mine: Path):
+    code, text = run("folder", mine, "--detect", 3)
+    assert code == 0
+    assert ["all", "20", "20", "10"] in [line.split() for line in text.splitlines()]
+    assert "10 h264 320 x 240" in text
+    assert "faces, any device: 3 upright" in text
+    assert f"folder: nothing is wrong with {mine}" in text
+
+
+def test_findings_are_listed_and_the_exit_code_tells(phone: Path):
+    code, text = run("replay-mobile", phone, "--detect", 8)
+    assert code == 1
+    assert "- 884 files are missing: train/real/client008_session02_authenticate_mobile_adverse.mov, " in text
+    assert "73 h264 144 x 256, turned 270" in text
+    assert "faces, mobile: 4 to turn by 90 degrees" in text
+    assert "files with face boxes of the set: 146" in text
+    assert "of their union (median of 8)" in text
+
+
+def test_quick_opens_no_file(phone: Path):
+    code, text = run("replay-mobile", phone, "--quick")
+    assert code == 1
+    assert "h264" not in text
+    assert "884 files are missing" in text
+
+
+def test_json_names_everything(phone: Path):
+    code, text = run("replay-mobile", phone, "--quick", "--json")
+    report = json.loads(text)
+    assert code == 1
+    assert len(report["missing"]) == 884
+    assert report["parts"][0] == {"split": "train", "bona_fide": 20, "attacks": 32, "subjects": 2}
+    assert report["findings"][0]["text"].startswith("884 files are missing")
+
+
+def test_misuse(tmp_path: Path):
+    with pytest.raises(UnknownNameError, match="unknown data set 'oulu'"):
+        run("oulu", tmp_path)
+    with pytest.raises(InputError, match="expected the folders"):
+        run("oulu-npu", tmp_path)
