@@ -85,17 +85,20 @@ class Round:
 
 
 def _report(measured: dict[str, list[Round]]) -> None:
-    alone, whole = measured.values()
-    for name, rounds in measured.items():
-        middle = Round(
-            statistics.median(each.rate for each in rounds),
-            statistics.median(each.processor for each in rounds),
-        )
-        print(f"median, {name}: {middle}")
-    rates = [two.rate / one.rate for one, two in zip(alone, whole, strict=True)]
-    processors = [one.processor / two.processor for one, two in zip(alone, whole, strict=True)]
-    print(f"median ratio of a round: {statistics.median(rates):.3f} by the clock, ", end="")
-    print(f"{statistics.median(processors):.3f} by processor time")
+    """Medians, and the best round of each: what the machine's other users disturbed least."""
+    for title, rate_of, processor_of in (
+        ("median", statistics.median, statistics.median),
+        ("best", max, min),
+    ):
+        middle = [
+            Round(rate_of(each.rate for each in rounds), processor_of(each.processor for each in rounds))
+            for rounds in measured.values()
+        ]
+        for name, each in zip(measured, middle, strict=True):
+            print(f"{title}, {name}: {each}")
+        alone, whole = middle
+        print(f"{title}, ratio: {whole.rate / alone.rate:.3f} by the clock, ", end="")
+        print(f"{alone.processor / whole.processor:.3f} by processor time")
 
 
 def _measure(work: Callable[[], object], pictures: int) -> Round:
