@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bonaface.data.track import Tracker
+from bonaface.face.detect import Detector, Face
+from bonaface.testing.portrait import drawn_portrait
+
+WIDTH, HEIGHT = 960, 540
+
+
+class Watched(Detector):
+    """A detector that remembers how large the pictures were that it saw."""
+
+    def __init__(self) -> None:
+        super().__init__(320, threads=1)
+        self.seen: list[tuple[int, int]] = []
+
+    def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
+        self.seen.append((picture.shape[1], picture.shape[0]))
+        return super().detect(picture)
+
+
+@pytest.fixture
+def detector() -> Watched:
+    return Watched()
+
+
+def frame(*places: tuple[int, int]) -> NDArray[np.uint8]:
+    """A wall with a person at each place (the portrait's corner)."""
+    picture = np.full((HEIGHT, WIDTH, 3), 150, np.uint8)
+    for seed, (x, y) in enumerate(places):
+        picture[y : y + 256, x : x + 256] = drawn_portrait(256, seed)
+    return picture
+
+
+def overlap(one: Face, other: Face) -> float:
+    a, b = np.array(one.box), np.array(other.box)
+    width, height = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    return float(width * height / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - width * height))
+
+
+def test_a_face_that_moves_a_little_is_found_near_its_last_place(detector: Watched):
+    tracker = Tracker(detector)
+    for i in range(6):
+        picture = frame((200 + 15 * i, 100 + 7 * i))
+        (face,) = tracker.detect(picture)
+        (whole,) = Detector(320, threads=1).detect(picture)
+        assert overlap(face, whole) > 0.95
+        np.testing.assert_allclose(face.landmarks, whole.landmarks, atol=4)
+        assert abs(face.score - whole.score) < 0.02
+    assert detector.seen[0] == (WIDTH, HEIGHT)
+    assert len(detector.seen) == 6
+    assert all(width * height < 0.5 * 320 * 180 for width, height in detector.seen[1:])
+    assert all(width % 32 == 0 for width, _ in detector.seen[1:])
+
+
+def test_a_face_that_jumps_is_looked_for_in_the_whole_frame(detector: Watched):
+    tracker = Tracker(detector)
+    tracker.detect(frame((20, 100)))
+    (face,) = tracker.detect(frame((680, 200)))
+    assert 680 < face.box[0] < face.box[2] < 940
+    assert [size == (WIDTH, HEIGHT) for size in detector.seen] == [True, False, True]
+
+
+def test_a_face_that_goes_is_gone(detector: Watched):
+    tracker = Tracker(detector)
+    tracker.detect(frame((200, 100)))
+    assert tracker.detect(frame()) == []
+    assert tracker.detect(frame()) == []
+    assert detector.seen.count((WIDTH, HEIGHT)) == 3
+
+
+def test_several_faces_are_never_tracked(detector: Watched):
+    tracker = Tracker(detector)
+    for _ in range(3):
+        assert len(tracker.detect(frame((100, 100), (600, 200)))) == 2
+    assert set(detector.seen) == {(WIDTH, HEIGHT)}
+
+
+def test_a_second_face_beside_the_first_is_seen(detector: Watched):
+    """Where it is in the window, the whole frame decides."""
+    tracker = Tracker(detector)
+    tracker.detect(frame((300, 150)))
+    assert len(tracker.detect(frame((300, 150), (500, 150)))) == 2
+
+
+def test_a_face_at_the_windows_edge_is_not_trusted(detector: Watched):
+    """Half of it may be outside; at the frame's edge there is no more of it."""
+    tracker = Tracker(detector)
+    tracker.detect(frame((300, 150)))
+    (face,) = tracker.detect(frame((410, 150)))
+    (whole,) = Detector(320, threads=1).detect(frame((410, 150)))
+    assert overlap(face, whole) > 0.95
+
+
+def test_a_frame_of_another_size_begins_anew(detector: Watched):
+    tracker = Tracker(detector)
+    tracker.detect(frame((200, 100)))
+    tracker.detect(np.ascontiguousarray(np.rot90(frame((200, 100)), 2)[:, :-2]))
+    assert detector.seen == [(WIDTH, HEIGHT), (WIDTH - 2, HEIGHT)]
+
+
+def test_a_large_face_is_looked_for_in_the_whole_frame(detector: Watched):
+    """A window of most of the frame would save nothing."""
+    tracker = Tracker(detector)
+    picture = np.asarray(drawn_portrait(512, 0))
+    for _ in range(2):
+        assert len(tracker.detect(picture)) == 1
+    assert detector.seen == [(512, 512)] * 2
