@@ -54,9 +54,10 @@ def measure(width: int, height: int, people: int) -> None:
     each = spent * 1000 / (people * (FRAMES - 1))
     print(
         f"{width} x {height}: {each[0]:.0f} ms a whole frame, {each[1]:.0f} ms tracked "
-        f"({1 - each[1] / each[0]:.0%} less); another number of faces in {others} of {people * FRAMES} frames; intersection over union of the boxes "
-        f"{np.median(overlaps):.4f} (median), {min(overlaps):.3f} (least); crops differ by {np.median(changes):.2f} of "
-        f"255 (median), {max(changes):.1f} (most)"
+        f"({1 - each[1] / each[0]:.0%} less)\n"
+        f"  another number of faces in {others} of {people * FRAMES} frames; boxes share {np.median(overlaps):.4f} of "
+        f"their union (median), {min(overlaps):.3f} (least)\n"
+        f"  crops differ by {np.median(changes):.2f} of 255 (median), {max(changes):.1f} (most)"
     )
 
 
