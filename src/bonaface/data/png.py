@@ -1,20 +1,23 @@
-"""PNG files written quickly: preparing a data set must not wait for them.
+"""PNG files written and read quickly: neither preparing a data set nor training may wait for them.
 
 Pillow tries every filter on every row and then deflates, which takes a third of the time that the face
 detector does. One filter for all rows and igzip (ISA-L) take a fifth of that for the same size, and any
 program reads the result.
 """
 
+import io
 import struct
 import zlib
 
 import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
+from PIL import Image
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _UP = 2  # the filter of PNG's section 9.2: each byte less the one above it
 _LEVEL = 1
+_DATA = 41  # where the pixels begin: after the signature, IHDR, and the length and name of IDAT
 
 
 def write_png(image: NDArray[np.uint8]) -> bytes:
@@ -28,6 +31,35 @@ def write_png(image: NDArray[np.uint8]) -> bytes:
     eight_bit_rgb = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     pixels = isal_zlib.compress(filtered, _LEVEL)
     return _SIGNATURE + _chunk(b"IHDR", eight_bit_rgb) + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")
+
+
+def read_png(data: bytes) -> NDArray[np.uint8]:
+    """The picture in the bytes of a file, (H, W, 3) uint8 RGB, in half of Pillow's time where `write_png`
+    wrote it.
+
+    Raises:
+        OSError: the bytes are no picture, or a damaged one.
+    """
+    if not data.startswith(_SIGNATURE) or data[_DATA - 4 : _DATA] != b"IDAT":
+        return _by_pillow(data)
+    width, height = struct.unpack_from(">II", data, 16)
+    (length,) = struct.unpack_from(">I", data, _DATA - 8)
+    size = height * (1 + 3 * width)
+    try:
+        pixels = isal_zlib.decompress(memoryview(data)[_DATA : _DATA + length], bufsize=size)
+    # isal's stub calls the class an instance
+    except isal_zlib.IsalError:  # type: ignore[misc]  # the pixels go on in another chunk, or are damaged
+        return _by_pillow(data)
+    if len(pixels) != size:
+        return _by_pillow(data)
+    rows = np.frombuffer(pixels, np.uint8).reshape(height, 1 + 3 * width)
+    if (rows[:, 0] != _UP).any():
+        return _by_pillow(data)
+    return np.add.accumulate(rows[:, 1:], axis=0, dtype=np.uint8).reshape(height, width, 3)
+
+
+def _by_pillow(data: bytes) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

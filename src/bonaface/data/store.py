@@ -29,12 +29,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from PIL import Image
 
 from bonaface.core.errors import InputError
 from bonaface.core.files import whole_file, write_json
 from bonaface.core.records import Presentation
-from bonaface.data.png import write_png
+from bonaface.data.png import read_png, write_png
 from bonaface.data.table import PresentationTable
 from bonaface.face.crop import FaceSquare
 from bonaface.face.detect import Box, Face
@@ -272,7 +271,7 @@ class CropStore:
                 f"{path}: damaged at byte {offset}; delete it, {path.stem}.parquet and ../{FRAMES} "
                 "and run bonaface prepare again"
             )
-        return self.frames.square(index, np.asarray(Image.open(io.BytesIO(data))))
+        return self.frames.square(index, read_png(data))
 
 
 def describe(table: PresentationTable, recipe: Recipe) -> dict[str, Any]:
