@@ -17,7 +17,7 @@ portrait's coefficients.
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -87,7 +87,7 @@ class Frame:
             raise ValueError("the landmarks have no mirror pairs")
         return pairs
 
-    def mirrored(self, shape: NDArray[np.float64]) -> NDArray[np.float64]:
+    def mirrored(self, shape: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
         return shape[self.pairs] * [-1, 1] + [FRAME.width - 1, 0]
 
     def polygon(self, points: list[int], grow: int = 0) -> Mask:
@@ -143,7 +143,8 @@ def skin_mask(image: Floats, alpha: Floats, frame: Frame) -> Floats:
     features = frame.inner & ~forehead | frame.polygon(BROWS[0], 3) | frame.polygon(BROWS[1], 3)
     backdrop_near = ndimage.binary_dilation((alpha < 0.8) & ~frame.polygon(INNER, 0), iterations=2)
     chosen = (sure | features) & ~backdrop_near
-    return np.clip(ndimage.gaussian_filter(chosen.astype(np.float32), 1.0) * 1.6 - 0.6, 0, 1)
+    weight: Floats = np.clip(ndimage.gaussian_filter(chosen.astype(np.float32), 1.0) * 1.6 - 0.6, 0, 1)
+    return weight
 
 
 def fill(image: Floats, weight: Floats) -> Floats:
@@ -234,7 +235,7 @@ class Blocks:
         ]
 
 
-def appearance(shape: NDArray[np.float64], one: Studied, frame: Frame, mirror: bool) -> list[Floats]:
+def appearance(shape: NDArray[np.floating[Any]], one: Studied, frame: Frame, mirror: bool) -> list[Floats]:
     """shape (189, 2), luma, colour difference, outline, hair (3,) of a portrait or of its mirror image."""
     skin, outline = one.skin, one.outline
     if mirror:
@@ -307,6 +308,22 @@ def quantised(values: Floats, step: float) -> tuple[NDArray[np.int8], Floats]:
     return np.rint(values / steps.reshape(-1, *[1] * (values.ndim - 1))).astype(np.int8), steps
 
 
+def apart(coefficients: Floats) -> dict[str, list[float]]:
+    """How far the originals are from each other, in coefficients: what the synthetic persons are held to.
+
+    pairs: the 5th, 50th and 95th percentile over all pairs. nearest: the least and the median distance to the nearest
+    other. Distances, from which no face can be made.
+    """
+    distance = np.sqrt(((coefficients[:, None] - coefficients[None]) ** 2).sum(-1))
+    pairs = distance[np.triu_indices(len(distance), 1)]
+    np.fill_diagonal(distance, np.inf)
+    nearest = np.percentile(distance.min(1), [0, 50])
+    return {
+        "pairs": np.percentile(pairs, [5, 50, 95]).round(3).tolist(),
+        "nearest": nearest.round(3).tolist(),
+    }
+
+
 def main(
     portraits: Annotated[Path, typer.Argument(help="folder with neutral_front, smiling_front and canada")],
     out: Annotated[Path, typer.Option(help="where the model goes")] = Path(
@@ -314,7 +331,8 @@ def main(
     ),
     count: Annotated[int, typer.Option(help="modes kept")] = 110,
     study_out: Annotated[
-        Path | None, typer.Option(help="where to keep the portraits' coefficients, for checks")
+        Path | None,
+        typer.Option(help="where to keep the coefficients of the portraits and of their mirror images"),
     ] = None,
 ) -> None:
     """Learn the model and write it with its card (persons.json: checksum, sources, licences)."""
@@ -368,10 +386,11 @@ def main(
             smile_luma=luma_change.astype(np.float16),
             pairs=frame.pairs.astype(np.uint8),
         )
-    card = {"sha256": sha256(out), "modes": count, "portraits": len(names), "sources": SOURCES}
-    write_json(out.with_suffix(".json"), card)
+    originals = coefficients[: len(names)].astype(np.float32)
+    card = {"sha256": sha256(out), "modes": count, "portraits": len(names), "apart": apart(originals)}
+    write_json(out.with_suffix(".json"), {**card, "sources": SOURCES})
     if study_out is not None:
-        np.save(study_out, coefficients[: len(names)].astype(np.float32))
+        np.save(study_out, coefficients.astype(np.float32))
     typer.echo(f"{out}: {out.stat().st_size / 2**20:.2f} MiB")
 
 

@@ -86,6 +86,9 @@ class Camera:
     name: str
     resolution: float = 1.0  # its own pixels for one of the picture's, at most 1
     lens: float = 0.45  # standard deviation of the lens's blur, green; red and blue are a little worse
+    fill: float = (
+        0.95  # share of the pixel's pitch that sees light; far below 1 where a film skips rows and columns
+    )
     fringe: float = 0.3  # shift of red against blue in the corner
     vignette: float = 0.25  # share of the light lost in the corner
     full_well: float = 6000.0  # electrons at white, base gain, in one picture pixel
@@ -113,7 +116,10 @@ class Shot:
 # Six cameras of different makes and years, from a good flagship to a poor front camera; no maker's figures.
 PHONES = (
     Camera("phone-1", lens=0.42, full_well=9000, denoise=1.3, sharpen=0.45, contrast=0.30, saturation=1.05, quality=95),
-    Camera("phone-2", lens=0.55, full_well=5000, denoise=0.8, sharpen=0.80, saturation=0.95, white=0.7, quality=90),
+    Camera(
+        "phone-2", lens=0.33, fill=0.45, full_well=5000, denoise=0.8, sharpen=0.80, saturation=0.95, white=0.7,
+        quality=90,
+    ),
     Camera(
         "phone-3", lens=0.60, full_well=3500, read=6, denoise=1.8, sharpen=0.55, contrast=0.15, saturation=0.85,
         fringe=0.5, quality=88,
@@ -137,10 +143,13 @@ def draw_camera(rng: np.random.Generator) -> Camera:
     """
     kind = str(rng.choice(["phone", "web camera", "still camera"], p=[0.64, 0.24, 0.12]))
     web, still = kind == "web camera", kind == "still camera"
+    skips = not still and chance(rng, 0.25)
+    lens = (0.22, 0.4) if skips else (0.5, 1.0) if web else (0.3, 0.5) if still else (0.38, 0.8)
     return Camera(
         kind,
         resolution=between(rng, 0.45, 1.0) if web or (not still and chance(rng, 0.15)) else 1.0,
-        lens=between(rng, 0.5, 1.0) if web else between(rng, 0.3 if still else 0.38, 0.5 if still else 0.8),
+        lens=between(rng, *lens),
+        fill=between(rng, 0.3, 0.6) if skips else between(rng, 0.85, 1.0),
         fringe=between(rng, 0.0, 0.9),
         vignette=between(rng, 0.05, 0.5),
         full_well=float(np.exp(between(rng, *np.log([900 if web else 2000, 40000 if still else 12000])))),
@@ -232,7 +241,7 @@ def through_lens(view: View, camera: Camera, shot: Shot, scale: float) -> Light:
     for plane, seen, sigma in zip(light, view.light, _sigmas(camera, scale), strict=True):
         plane[...] = _blurred(seen, sigma, shot)
     for wave in view.waves:
-        _add_wave(light, wave, _sigmas(camera, scale), shot)
+        _add_wave(light, wave, _sigmas(camera, scale), shot, camera.fill)
     height, width = light.shape[1:]
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
@@ -265,9 +274,9 @@ def _blurred(plane: Plane, sigma: float, shot: Shot) -> Plane:
     return np.maximum(seen, 0.0)
 
 
-def _add_wave(light: Light, wave: Wave, sigmas: tuple[float, float, float], shot: Shot) -> None:
+def _add_wave(light: Light, wave: Wave, sigmas: tuple[float, float, float], shot: Shot, fill: float) -> None:
     fx, fy = (np.array([f], np.float32) for f in wave.frequency())
-    aperture = np.sinc(fx) * np.sinc(fy)
+    aperture = np.sinc(fx * fill) * np.sinc(fy * fill)
     for channel, sigma in enumerate(sigmas):
         strength = float((transfer(fx, fy, sigma, shot) * aperture)[0]) * wave.weights[channel]
         if abs(strength) < 0.002:

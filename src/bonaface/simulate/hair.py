@@ -102,9 +102,11 @@ def comb(
 
 
 def _within(shape: tuple[int, ...], scale: float) -> Plane:
-    """1 but near the sides of the frame, where hair must have ended."""
-    x = np.abs(np.arange(shape[1], dtype=np.float32) - shape[1] / 2)
-    return smooth_step(shape[1] / 2 - 4 * scale, shape[1] / 2 - 30 * scale, x)[None, :]
+    """1 but near the top and the sides of the frame, where hair must have ended."""
+    x = np.abs(np.arange(shape[1], dtype=np.float32) - shape[1] / 2)[None, :]
+    y = np.arange(shape[0], dtype=np.float32)[:, None]
+    beside = smooth_step(shape[1] / 2 - 4 * scale, shape[1] / 2 - 30 * scale, x)
+    return beside * smooth_step(20 * scale, 50 * scale, y)
 
 
 def _meridians(

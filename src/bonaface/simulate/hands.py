@@ -92,7 +92,7 @@ def hand(
     for finger in range(4):
         off = -14 + 18.5 * finger
         back.append(Capsule(*point(-40, off * 0.7 + 10), *point(between(rng, 2, 18), off), 9.5 * mm, 8 * mm))
-    knuckle, tip = point(reach * 0.35, -4), point(reach, between(rng, -14, 2))
+    knuckle, tip = point(min(reach * 0.35, reach), -4), point(reach, between(rng, -14, 2))
     thumb = [
         Capsule(*point(-32, -12), *knuckle, 13 * mm, 11 * mm),
         Capsule(*knuckle, *tip, 11 * mm, 9.5 * mm),

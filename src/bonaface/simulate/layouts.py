@@ -75,16 +75,15 @@ def oulu_marks(frames: list[Points]) -> str:
     return "".join(",".join(map(str, row)) + "\n" for row in rows)
 
 
-def oulu_lists(people: list[Person], phones: int, sessions: int) -> Iterator[tuple[str, str]]:
-    """The protocol lists, (path, text), with the lines of the videos that are there."""
+def oulu_lists() -> Iterator[tuple[str, str]]:
+    """The protocol lists of the complete set, (path, text)."""
     folds = [("1", 0), ("2", 0), *product("34", range(1, 7))]
-    for (protocol, fold), part in product(folds, OULU_PARTS):
+    for (protocol, fold), (part, users) in product(folds, OULU_PARTS.items()):
         lines = []
-        for person, phone, session, file in product(people, range(1, 7), range(1, 4), range(1, 6)):
-            there = person.part == part and phone <= phones and session <= sessions
-            if there and _oulu_chosen(protocol, fold, part == "Test", phone, session, file):
+        for phone, session, user, file in product(range(1, 7), range(1, 4), users, range(1, 6)):
+            if _oulu_chosen(protocol, fold, part == "Test", phone, session, file):
                 kind = "+1" if file == 1 else "-1" if file < 4 else "-2"
-                lines.append(f"{kind},{phone}_{session}_{person.number:02d}_{file}\n")
+                lines.append(f"{kind},{phone}_{session}_{user:02d}_{file}\n")
         yield f"Protocols/Protocol_{protocol}/{part}{f'_{fold}' if fold else ''}.txt", "".join(lines)
 
 

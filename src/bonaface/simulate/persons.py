@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,12 @@ class PersonModel:
         hair = np.clip(self._mean["hair"] + self._sum("hair", coefficients), 0.04, 0.85)
         return Face(shape, _framed(_coloured(luma, tint)), outline, hair.astype(np.float32))
 
+    def luma_metric(self) -> Floats:
+        """The metric (K, K) of the mean square difference of brightness between the faces of two coefficients."""
+        modes = self._modes["luma"].reshape(self.count, -1).astype(np.float64) * self._steps["luma"][:, None]
+        metric: Floats = modes @ modes.T / modes.shape[1]
+        return metric
+
     def _sum(self, name: str, coefficients: Floats) -> Floats:
         modes = self._modes[name].reshape(self.count, -1).astype(np.float32)
         weights = coefficients * self._steps[name] if name in self._steps else coefficients
@@ -126,24 +133,25 @@ def _framed(window: Floats) -> Floats:
 
 @cache
 def open_model() -> PersonModel:
-    """The model that the package carries; read once, its checksum verified.
+    """The model that the package carries; read once.
 
     Raises:
         ModelFileError: a file is missing, or is not the one that its card describes.
     """
-    folder = files("bonaface.simulate")
-    path, card_path = folder.joinpath("persons.npz"), folder.joinpath("persons.json")
-    if not (path.is_file() and card_path.is_file()):
-        raise ModelFileError(
-            "the person model (bonaface/simulate/persons.npz) is missing; re-install bonaface"
-        )
-    card = json.loads(card_path.read_text())
-    from pathlib import Path
+    return read_model(Path(str(files("bonaface.simulate"))))
 
-    found = sha256(Path(str(path)))
-    if found != card["sha256"]:
-        raise ModelFileError(
-            f"the person model has the checksum {found}, its card says {card['sha256']}; re-install bonaface"
-        )
-    with np.load(str(path), allow_pickle=False) as arrays:
+
+def read_model(folder: Path) -> PersonModel:
+    """The model in `folder`: `persons.npz`, and its card `persons.json` with the checksum, which is verified.
+
+    Raises:
+        ModelFileError: a file is missing, or is not the one that its card describes.
+    """
+    path, card = folder / "persons.npz", folder / "persons.json"
+    if not (path.is_file() and card.is_file()):
+        raise ModelFileError(f"the person model ({path}) or its card is missing; re-install bonaface")
+    found, wanted = sha256(path), json.loads(card.read_text())["sha256"]
+    if found != wanted:
+        raise ModelFileError(f"{path} has the checksum {found}, its card says {wanted}; re-install bonaface")
+    with np.load(path, allow_pickle=False) as arrays:
         return PersonModel(dict(arrays))

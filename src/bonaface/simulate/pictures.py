@@ -96,9 +96,13 @@ def simulate_attack_crop(
         species: as for `simulate_attack`; masks are not drawn.
 
     Raises:
-        UnknownNameError: there is no such species. InputError: it is a mask's.
+        UnknownNameError: there is no such species. InputError: it is a mask's, or the eyes are at one place.
     """
     photo = Photo(picture, np.asarray(landmarks, np.float64))
+    if photo.eyes < 2.0:
+        raise InputError(
+            f"the landmarks of a crop must be of a face, got the eyes {photo.eyes:.1f} pixels apart"
+        )
     middle, gap = photo.landmarks[:2].mean(0), photo.landmarks[1] - photo.landmarks[0]
     place = Place(float(middle[0]), float(middle[1]), photo.eyes, float(np.arctan2(gap[1], gap[0])))
     return simulate_attack(photo, rng, (picture.shape[1], picture.shape[0]), species, place=place).picture
@@ -116,7 +120,7 @@ def draw_place(size: tuple[int, int], rng: np.random.Generator) -> Place:
     return Place(
         width / 2 + float(rng.normal(0, 0.035)) * side,
         0.42 * height + float(rng.normal(0, 0.03)) * side,
-        side * between(rng, 0.14, 0.25),
+        side * between(rng, 0.12, 0.22),
         float(rng.normal(0, 0.06)),
     )
 

@@ -162,7 +162,8 @@ def _separated(picture: Picture, printer: Printer) -> NDArray[np.uint8]:
 def _separation(inks: str, grey: float, weak: tuple[float, float, float]) -> NDArray[np.uint32]:
     """The driver's table: for every colour, by six bits of red, green and blue, four codes of ink in one word."""
     table: Floats = _ink_amounts(inks, grey, weak).reshape(_GRID, _GRID, _GRID, 4)
-    steps = (np.arange(1 << _BITS) + 0.5) / (1 << _BITS) * (_GRID - 1)
+    # From end to end, so that white stays bare paper.
+    steps = np.linspace(0, _GRID - 1, 1 << _BITS)
     low = np.minimum(steps.astype(int), _GRID - 2)
     for axis in range(3):
         share = (steps - low).reshape([-1 if i == axis else 1 for i in range(4)])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bonaface.simulate.dress import draw_outfit, garment
 from bonaface.simulate.flat import Held, Place
 from bonaface.simulate.hands import draw_skin, flesh, hand
-from bonaface.simulate.light import Light, Plane, mix, resize, size_of, unit
+from bonaface.simulate.light import Light, Plane, blur, mix, resize, size_of, unit
 from bonaface.simulate.scene import Lighting
 from bonaface.simulate.seeds import between, chance
 
@@ -57,6 +57,7 @@ def torso(scene: Light, place: Place, lighting: Lighting, grip: Grip, rng: np.ra
     chin = min(place.y / 3 - between(rng, 1.5, 4.0) * life, -0.2 * life)
     cloth, cover = garment((x, chin), life, 0.75, draw_outfit(rng), size)
     facing = lighting.on(unit(np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32)))
+    cover = blur(cover, 0.8)  # drawn at a third of the size: no stairs
     return mix(scene, resize(cloth, (width, height)) * facing, resize(cover, (width, height)))
 
 

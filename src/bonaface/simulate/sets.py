@@ -79,10 +79,9 @@ class Plan:
             raise InputError(f"the size must be even and at least 64 pixels a side, got {width} x {height}")
         if self.seed < 0:
             raise InputError(f"the seed must not be negative, got {self.seed}")
-        if self.faces and len(self.faces) < len(people(self)):
-            raise InputError(
-                f"the plan has {len(people(self))} persons, but only {len(self.faces)} faces were given"
-            )
+        count = len(people(self))
+        if self.faces and len(self.faces) < count:
+            raise InputError(f"the plan has {count} persons, but only {len(self.faces)} faces were given")
 
     @property
     def frame_size(self) -> tuple[int, int]:
@@ -124,8 +123,9 @@ def begin(root: Path, plan: Plan) -> None:
     for part in root.rglob(".*.part"):
         part.unlink()  # what a killed process had not finished
     write_json(known, settings)
-    if plan.layout == "oulu-npu":
-        for path, text in layouts.oulu_lists(people(plan), plan.phones, plan.sessions):
+    if plan.layout == "oulu-npu" and total_files(plan) == total_files(Plan("oulu-npu")):
+        # The lists are the complete set's; of a smaller one, readers know the protocols by the videos' names.
+        for path, text in layouts.oulu_lists():
             write_text(root / path, text)
 
 

@@ -115,7 +115,7 @@ class Spline:
         moved: Points = _radial(points, self._source) @ self._weights[:count] + smooth
         return moved
 
-    def map(self, size: tuple[int, int], step: int = 8) -> Map:
+    def map(self, size: tuple[int, int], step: int = 16) -> Map:
         """The map of `size` = (width, height), exact on a grid of `step` pixels and linear between."""
         width, height = size
         columns, rows = -(-width // step) + 2, -(-height // step) + 2
@@ -127,6 +127,6 @@ class Spline:
 
 
 def _radial(a: Points, b: Points) -> NDArray[np.floating[Any]]:
-    square = ((a[:, None] - b[None]) ** 2).sum(-1)
+    square = (a[:, None, 0] - b[None, :, 0]) ** 2 + (a[:, None, 1] - b[None, :, 1]) ** 2
     result: NDArray[np.floating[Any]] = square * np.log(np.maximum(square, 1e-12))
     return result

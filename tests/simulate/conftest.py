@@ -1,0 +1,31 @@
+"""A few synthetic persons, made once: half a second each."""
+
+import numpy as np
+import pytest
+
+from bonaface.simulate.camera import PHONES, Shot
+from bonaface.simulate.figure import person_portrait
+from bonaface.simulate.flat import Place
+from bonaface.simulate.portrait import Portrait
+from bonaface.simulate.scene import lighting
+from bonaface.simulate.seeds import stream
+from bonaface.simulate.studio import Photo, Stage, Turn, bona_fide, shoot
+
+
+@pytest.fixture(scope="session")
+def persons() -> list[Portrait]:
+    return [person_portrait(0, number) for number in (1, 2, 3)]
+
+
+@pytest.fixture
+def stage() -> Stage:
+    """A plain grey room, 256 x 256, under a white light from the front."""
+    return Stage(np.full((3, 256, 256), 0.5, np.float32), lighting(6500, 0, 0, 0.5, 1.0, 0.0))
+
+
+@pytest.fixture(scope="session")
+def photo(persons: list[Portrait]) -> Photo:
+    """A photograph of the first person, 256 x 256, the eyes 52 pixels apart."""
+    stage = Stage(np.full((3, 256, 256), 0.5, np.float32), lighting(6500, 0, 0, 0.5, 1.0, 0.0))
+    framed = bona_fide(persons[0], Place(128, 105, 52), stage, Turn())
+    return shoot(framed, PHONES[0], Shot(), stream(0, "photo"))

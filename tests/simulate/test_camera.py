@@ -1,0 +1,234 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bonaface.simulate.camera import (
+    PHONES,
+    Camera,
+    Shot,
+    View,
+    Wave,
+    develop,
+    draw_camera,
+    draw_shot,
+    expose,
+    photograph,
+    through_lens,
+    transfer,
+)
+from bonaface.simulate.seeds import stream
+
+PLAIN = Camera(
+    "plain",
+    lens=0.3,
+    fill=1.0,
+    fringe=0.0,
+    vignette=0.0,
+    denoise=0.0,
+    sharpen=0.0,
+    contrast=0.0,
+    saturation=1.0,
+    white=0.0,
+)
+
+
+def grey(level: float, side: int = 128) -> View:
+    return View(np.full((3, side, side), level, np.float32))
+
+
+def grating(period: float, side: int = 256, depth: float = 0.3) -> View:
+    """Light of 0.5 with a vertical grating of `period` pixels on it."""
+    x = np.arange(side, dtype=np.float32)[None, :] * np.ones((side, 1), np.float32)
+    wave = Wave(x / np.float32(period), np.full((3, side, side), depth, np.float32))
+    return View(np.full((3, side, side), 0.5, np.float32), (wave,))
+
+
+def strongest(plane) -> tuple[float, float]:
+    """The frequency, cycles a pixel, and the amplitude of the strongest line across."""
+    row = plane.mean(0) - plane.mean()
+    spectrum = np.abs(np.fft.rfft(row)) / len(row) * 2
+    return float(np.fft.rfftfreq(len(row))[spectrum.argmax()]), float(spectrum.max())
+
+
+def test_noise_is_shot_and_read_noise():
+    # EMVA 1288: the variance is a straight line over the signal, 1 / full well steep, read noise at its foot
+    camera = replace(PLAIN, full_well=1000.0, read=8.0)
+    variances, means = [], []
+    for step in (-2.0, -1.0, 0.0, 1.0):
+        raw, _ = expose(grey(0.5, 256).light, camera, Shot(exposure=step), stream(0, "noise", str(step)))
+        variances.append(raw.var())
+        means.append(raw.mean())
+    steepness, foot = np.polyfit(means, variances, 1)
+    assert steepness == pytest.approx(1 / 1000, rel=0.1)
+    assert foot == pytest.approx((8 / 1000) ** 2, rel=0.5)
+
+
+def test_gain_makes_noise():
+    def noise(gain):
+        return expose(grey(0.5).light, PLAIN, Shot(gain=gain), stream(0, "gain"))[0].std()
+
+    assert noise(8.0) == pytest.approx(np.sqrt(8.0) * noise(1.0), rel=0.15)
+
+
+@pytest.mark.parametrize("level", [0.02, 0.5, 5.0])
+def test_exposure_is_automatic(level):
+    assert expose(grey(level).light, PLAIN, Shot(), stream(0))[0].mean() == pytest.approx(0.20, rel=0.05)
+
+
+def test_a_stop_is_twice_the_light():
+    one, two = (expose(grey(0.5).light, PLAIN, Shot(exposure=e), stream(0))[0].mean() for e in (0.0, 1.0))
+    assert two / one == pytest.approx(2.0, rel=0.03)
+
+
+def test_the_raw_is_of_whole_digital_numbers_and_saturates():
+    raw, _ = expose(grey(0.5).light, PLAIN, Shot(exposure=4.0), stream(0))
+    assert raw.max() == 1.0
+    assert np.abs(raw * 1023 - np.rint(raw * 1023)).max() < 1e-3
+
+
+def test_a_coarse_grating_is_seen_as_it_is():
+    frequency, amplitude = strongest(through_lens(grating(8.0), PLAIN, Shot(), 0.5)[1])
+    assert frequency == pytest.approx(1 / 8, abs=0.004)
+    # the pixel's aperture takes a sinc of it, and a lens of 0.15 px next to nothing
+    assert amplitude == pytest.approx(0.3 * np.sinc(1 / 8), rel=0.05)
+
+
+def test_a_sensor_that_skips_rows_and_columns_sees_more_moire():
+    whole, skipping = (
+        strongest(through_lens(grating(1.06), replace(PLAIN, fill=f), Shot(), 0.5)[1])[1] for f in (1.0, 0.4)
+    )
+    assert skipping == pytest.approx(whole * np.sinc(0.4 / 1.06) / np.sinc(1 / 1.06), rel=0.05)
+    assert skipping > 5 * whole
+
+
+@pytest.mark.parametrize("period", [1.05, 0.95, 1.5, 0.7])
+def test_a_grating_too_fine_for_the_sensor_folds_back(period):
+    frequency, _ = strongest(through_lens(grating(period), PLAIN, Shot(), 0.5)[1])
+    alias = abs(1 / period - round(1 / period))
+    assert frequency == pytest.approx(alias, abs=0.004)
+
+
+def test_defocus_and_shake_take_moire_away():
+    sharp = strongest(through_lens(grating(1.06), PLAIN, Shot(), 0.5)[1])[1]
+    soft = strongest(through_lens(grating(1.06), PLAIN, Shot(defocus=1.5), 0.5)[1])[1]
+    shaken = strongest(through_lens(grating(1.06), PLAIN, Shot(motion=(3.0, 0.0)), 0.5)[1])[1]
+    along = strongest(through_lens(grating(1.06), PLAIN, Shot(motion=(0.0, 3.0)), 0.5)[1])[1]
+    assert soft < 0.35 * sharp
+    assert shaken < 0.35 * sharp
+    assert along > 0.9 * sharp
+
+
+def test_moire_changes_with_the_distance():
+    # the same screen from two per cent farther away: another beat
+    first, second = (strongest(through_lens(grating(p), PLAIN, Shot(), 0.5)[1])[0] for p in (1.06, 1.04))
+    assert first - second == pytest.approx(1 / 1.04 * (1.06 / 1.04 - 1), rel=0.4)
+
+
+def test_what_is_blurred_as_pixels_and_as_a_wave_is_the_same():
+    # a grating that the pixels can show, both ways: the wave has the aperture's sinc in addition
+    shot = Shot(defocus=1.8, motion=(1.5, 1.0))
+    view = grating(6.0)
+    x = np.arange(256, dtype=np.float32)
+    drawn = view.light + 0.3 * np.cos(2 * np.pi * x / 6.0).astype(np.float32)
+    as_wave = strongest(through_lens(view, PLAIN, shot, 0.5)[1][:, 20:-20])[1]
+    as_pixels = strongest(through_lens(View(drawn), PLAIN, shot, 0.5)[1][:, 20:-20])[1]
+    assert as_wave == pytest.approx(as_pixels * np.sinc(1 / 6), rel=0.06)
+
+
+def test_the_transfer_of_a_disc_is_a_discs():
+    radius, side = 3.0, 257
+    y, x = np.mgrid[:side, :side] - side // 2
+    # the disc by its share of each pixel, 8 x 8 samples
+    fine = (np.arange(8) + 0.5) / 8 - 0.5
+    disc = np.mean([(np.hypot(x + a, y + b) <= radius) for a in fine for b in fine], 0)
+    wanted = np.abs(np.fft.rfft(np.fft.ifftshift(disc / disc.sum()).sum(0)))[:60]
+    f = (np.arange(60) / side).astype(np.float32)
+    found = transfer(f, np.zeros_like(f), 0.0, Shot(defocus=radius)) * np.sinc(f)
+    assert np.abs(np.abs(found) - wanted).max() < 0.02
+
+
+def test_vignette_darkens_the_corner():
+    light = through_lens(grey(1.0), replace(PLAIN, vignette=0.3), Shot(), 1.0)[1]
+    assert light[64, 64] == pytest.approx(1.0, abs=0.01)
+    assert light[0, 0] == pytest.approx(0.7, abs=0.01)
+
+
+def test_fringes_shift_red_against_blue():
+    x = np.arange(128, dtype=np.float32)
+    edge = (1 / (1 + np.exp(-(x - 108) / 2))).astype(np.float32)
+    light = np.broadcast_to(edge, (3, 128, 128)).copy()
+    seen = through_lens(View(light), replace(PLAIN, fringe=2.0), Shot(), 1.0)
+    middle = [float(np.interp(0.5, plane[64], x)) for plane in seen]
+    assert middle[0] < middle[1] - 0.2 < middle[2] - 0.4
+
+
+def test_white_balance_takes_the_lights_colour_out():
+    tinted = grey(0.4).light * np.array([1.6, 1.0, 0.5], np.float32)[:, None, None]
+
+    def cast(white):
+        picture = develop(View(tinted), replace(PLAIN, white=white), Shot(), stream(0))
+        red, _, blue = picture.mean((0, 1))
+        return red / blue
+
+    assert cast(0.0) > 1.6
+    assert cast(1.0) == pytest.approx(1.0, abs=0.03)
+
+
+def test_noise_reduction_smooths_and_keeps_edges():
+    view = grey(0.3, 128)
+    view.light[:, :, 64:] = 0.6
+    pictures = [
+        develop(view, replace(PLAIN, full_well=400.0, denoise=d), Shot(), stream(0)).astype(float)
+        for d in (0.0, 2.0)
+    ]
+    rough, smooth = (p[16:-16, 80:112, 1].std() for p in pictures)
+    assert smooth < 0.75 * rough
+    steps = [p[:, 70:].mean() - p[:, :58].mean() for p in pictures]
+    assert steps[1] == pytest.approx(steps[0], rel=0.05)
+
+
+def test_sharpening_overshoots_at_an_edge():
+    view = grey(0.2, 64)
+    view.light[:, :, 32:] = 0.5
+    clean = replace(PLAIN, full_well=1e7, read=0.0)
+    soft, sharp = (
+        develop(view, replace(clean, sharpen=s), Shot(), stream(0))[:, :, 1].mean(0) for s in (0.0, 1.5)
+    )
+    assert np.ptp(sharp) > np.ptp(soft) + 6
+    assert sharp[16] == pytest.approx(soft[16], abs=1.5)
+
+
+def test_a_camera_of_few_pixels_gives_the_full_size_back():
+    picture = photograph(grey(0.5, 100), replace(PLAIN, resolution=0.5), Shot(), stream(0))
+    assert picture.shape == (100, 100, 3)
+    assert picture.dtype == np.uint8
+
+
+def test_pictures_of_odd_sides():
+    assert photograph(View(np.full((3, 37, 51), 0.5, np.float32)), PLAIN, Shot(), stream(0)).shape == (
+        37,
+        51,
+        3,
+    )
+
+
+def test_the_same_stream_takes_the_same_picture():
+    one, two, other = (photograph(grating(1.1, 64), PHONES[2], Shot(), stream(0, k)) for k in ("a", "a", "b"))
+    assert (one == two).all()
+    assert (one != other).any()
+
+
+def test_the_phones_differ():
+    rng = np.random.default_rng(0)
+    view = View(rng.random((3, 96, 96)).astype(np.float32))
+    pictures = [photograph(view, phone, Shot(), stream(0)) for phone in PHONES]
+    assert len({picture.tobytes() for picture in pictures}) == 6
+
+
+def test_drawn_cameras_cover_the_street():
+    cameras = [draw_camera(stream(0, "camera", i)) for i in range(300)]
+    kinds = [camera.name for camera in cameras]
+    assert {kinds.count(kind) > 15 for kind in ("phone", "web camera", "still camera")} == {True}
+    assert min(c.quality for c in cameras) < 55 < 90 < max(c.quality for c in cameras)
+    assert max(draw_shot(stream(0, "shot", i), 1.0).gain for i in range(100)) > 6

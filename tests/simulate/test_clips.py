@@ -1,0 +1,40 @@
+import io
+
+import av
+import numpy as np
+import pytest
+
+from bonaface.core.errors import InputError
+from bonaface.simulate.clips import encode
+
+
+def frames(count=4, size=(48, 64)):
+    rng = np.random.default_rng(0)
+    base = rng.integers(60, 200, (*size, 3)).repeat(1, 0).astype(np.uint8)
+    return [np.roll(base, shift, 1) for shift in range(count)]
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mov"])
+def test_what_goes_in_comes_out(suffix):
+    flat = [np.full((48, 64, 3), level, np.uint8) for level in (50, 120, 200)]
+    with av.open(io.BytesIO(encode(flat, suffix, 10, 95))) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, float(stream.average_rate)) == ("h264", 10.0)
+        levels = [frame.to_ndarray(format="rgb24").mean() for frame in container.decode(video=0)]
+    assert levels == pytest.approx([50, 120, 200], abs=3)
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mov"])
+def test_the_same_frames_are_the_same_bytes(suffix):
+    assert encode(frames(), suffix, 10, 90) == encode(frames(), suffix, 10, 90)
+
+
+def test_quality_costs_bytes():
+    assert len(encode(frames(), ".avi", 10, 95)) > 1.2 * len(encode(frames(), ".avi", 10, 45))
+
+
+def test_bad_frames_are_refused():
+    with pytest.raises(InputError, match="even, got 63 x 48"):
+        encode([np.zeros((48, 63, 3), np.uint8)], ".avi", 10, 90)
+    with pytest.raises(InputError, match="at least one"):
+        encode([], ".avi", 10, 90)

@@ -1,0 +1,129 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bonaface.simulate.light import srgb_decode, to_light
+from bonaface.simulate.printer import PRINTERS, Printer, _diffused, draw_printer, print_picture
+from bonaface.simulate.seeds import stream
+from bonaface.simulate.warp import projective_map
+
+EVEN = Printer("even", fibre=0.0, banding=0.0, gain=0.0, white=(0.9, 0.9, 0.9))
+
+
+def level(code: int, side: int = 64):
+    return np.full((side, side, 3), code, np.uint8)
+
+
+def test_white_is_the_papers():
+    sheet = print_picture(level(255), replace(EVEN, white=(0.9, 0.8, 0.7)), 100.0, stream(0))
+    assert sheet.reflectance.mean((1, 2)) == pytest.approx([0.9, 0.8, 0.7], rel=0.01)
+    assert sheet.reflectance.dtype == np.float32
+
+
+def test_black_is_not_black():
+    dark = print_picture(level(0), EVEN, 100.0, stream(0)).reflectance.mean()
+    assert 0.005 < dark < 0.06
+
+
+def test_greys_come_near_what_was_wanted():
+    tones = [40, 90, 140, 190, 230]
+    printed = [print_picture(level(tone), EVEN, 100.0, stream(0)).reflectance for tone in tones]
+    for tone, sheet in zip(tones, printed, strict=True):
+        wanted = 0.9 * (0.03 + 0.97 * float(srgb_decode(np.array(tone / 255))))
+        red, green, blue = sheet.mean((1, 2))
+        assert green == pytest.approx(wanted, rel=0.25), tone
+        assert max(red, green, blue) / min(red, green, blue) < 1.35
+
+
+def test_the_gamut_is_smaller_than_the_screens():
+    wanted = np.zeros((32, 32, 3), np.uint8)
+    wanted[..., 1] = 255
+    red, green, blue = print_picture(wanted, EVEN, 50.0, stream(0)).reflectance.mean((1, 2))
+    assert green < 0.75
+    assert red > 0.02
+    assert green > 2 * red
+    assert green > 2 * blue
+
+
+def test_dot_gain_darkens_the_middle_and_not_the_ends():
+    def tone(code, gain):
+        return print_picture(level(code), replace(EVEN, gain=gain), 100.0, stream(0)).reflectance.mean()
+
+    assert tone(140, 0.2) < 0.85 * tone(140, 0.0)
+    assert tone(255, 0.2) == pytest.approx(tone(255, 0.0), rel=0.01)
+
+
+@pytest.mark.parametrize("dots", [1, 4, 9])
+def test_diffusion_keeps_the_mean_and_fills_whole_places(dots):
+    ramp = np.tile(np.arange(256, dtype=np.uint8), (64, 1))
+    inked = _diffused(np.stack([ramp] * 4), dots)
+    places = inked.astype(float) * dots / 255
+    assert np.abs(places - np.rint(places)).max() < 0.51 * dots / 255 + 1e-9
+    for left in (16, 100, 200):
+        assert inked[0, :, left : left + 32].mean() == pytest.approx(ramp[:, left : left + 32].mean(), abs=4)
+    assert len(np.unique(inked)) == dots + 1
+
+
+def test_fewer_dots_are_grainier():
+    coarse, fine = (
+        print_picture(level(150, 128), replace(EVEN, dots=dots), 60.0, stream(0)).reflectance[1].std()
+        for dots in (60, 200)
+    )
+    assert coarse > 2 * fine > 0
+
+
+def test_passes_of_the_head_show():
+    sheet = print_picture(
+        level(120, 128), replace(EVEN, banding=0.03, dots=5000), 150.0, stream(0)
+    ).reflectance[1]
+    assert sheet.mean(1).std() > 5 * sheet.mean(0).std()
+
+
+def test_paper_has_a_grain():
+    sheet = print_picture(level(255, 128), replace(EVEN, fibre=0.02), 100.0, stream(0)).reflectance[1]
+    assert sheet.std() / sheet.mean() == pytest.approx(0.02, rel=0.2)
+
+
+def test_a_screen_has_waves_only_where_it_can_be_seen():
+    picture = level(128)
+    near = print_picture(picture, replace(EVEN, screen=60.0), 12.0, stream(0))  # 0.19 mm a pixel
+    light = np.full((3, 64, 64), 0.4, np.float32)
+    where = projective_map(np.eye(3), (64, 64))
+    waves = near.waves(where, light)
+    assert waves
+    # 60 lines an inch at 12 / 64 mm a pixel
+    fx, fy = waves[0].frequency()
+    assert np.hypot(fx, fy) == pytest.approx(12 / 64 * 60 / 25.4, rel=1e-3)
+    far = print_picture(picture, replace(EVEN, screen=150.0), 60.0, stream(0))
+    assert far.waves(where, light) == ()
+    assert print_picture(picture, EVEN, 12.0, stream(0)).waves(where, light) == ()
+
+
+def test_the_dots_take_the_inks_own_light_away():
+    picture = level(128)
+    picture[..., 0] = 60  # much cyan
+    sheet = print_picture(picture, replace(EVEN, screen=50.0, grey=0.0), 12.0, stream(0))
+    light = np.full((3, 64, 64), 0.4, np.float32)
+    cyan = sheet.waves(projective_map(np.eye(3), (64, 64)), light)[0]
+    red, green, _ = np.abs(cyan.envelope).mean((1, 2))
+    assert red > 1.3 * green
+
+
+def test_the_same_stream_prints_the_same_sheet():
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 255, (48, 40, 3), dtype=np.uint8)
+    for printer in (*PRINTERS, draw_printer(stream(0, "printer"))):
+        one, two = (print_picture(picture, printer, 60.0, stream(0)).reflectance for _ in range(2))
+        assert (one == two).all()
+        assert one.shape == (3, 48, 40)
+        assert 0.0 <= one.min() <= one.max() <= 1.1
+
+
+def test_colours_follow_the_picture():
+    picture = np.asarray([[[200, 60, 50]]], np.uint8).repeat(32, 0).repeat(32, 1)
+    red, green, blue = print_picture(picture, EVEN, 100.0, stream(0)).reflectance.mean((1, 2))
+    wanted = to_light(picture)[:, 0, 0]
+    assert red > 2 * green
+    assert red == pytest.approx(0.9 * wanted[0], rel=0.35)
+    assert abs(green - blue) < 0.1

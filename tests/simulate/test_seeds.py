@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+
+from bonaface.simulate.seeds import stream
+
+
+def test_the_same_names_give_the_same_numbers():
+    assert stream(1, "person", 3).random(4).tolist() == stream(1, "person", 3).random(4).tolist()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (2, "person", 3),
+        (1, "person", 4),
+        (1, "persons", 3),
+        (1, "person"),
+        (1, 3, "person"),
+        (1, "person", 3, 0),
+    ],
+)
+def test_any_other_name_gives_others(other):
+    assert stream(1, "person", 3).random() != stream(*other).random()
+
+
+def test_a_text_is_no_number():
+    # blake2b("x") as a number must not name the same stream as "x"
+    from hashlib import blake2b
+
+    number = int.from_bytes(blake2b(b"x", digest_size=4).digest(), "little")
+    assert stream(0, "x").random() != stream(0, number).random()
+
+
+def test_streams_do_not_hang_together():
+    draws = np.array([stream(0, "person", number).standard_normal(200) for number in range(50)])
+    between = np.corrcoef(draws)[np.triu_indices(50, 1)]
+    assert np.abs(between).max() < 0.35
+    assert abs(between.mean()) < 0.01
+
+
+def test_the_numbers_are_those_of_all_machines():
+    assert stream(0, "person", 1).integers(0, 1000, 4).tolist() == [660, 481, 141, 224]
