@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bonaface.data.track import Tracker
+from bonaface.data.track import Tracker, _Window
 from bonaface.face.detect import Detector, Face
 from bonaface.testing.portrait import drawn_portrait
 
@@ -85,8 +85,26 @@ def test_a_second_face_beside_the_first_is_seen(detector: Watched):
     assert len(tracker.detect(frame((300, 150), (500, 150)))) == 2
 
 
-def test_a_face_at_the_windows_edge_is_not_trusted(detector: Watched):
-    """Half of it may be outside; at the frame's edge there is no more of it."""
+@pytest.mark.parametrize(
+    ("corner", "box", "held"),
+    [
+        ((32, 32), (5, 5, 40, 50), True),
+        ((32, 32), (0, 5, 40, 50), False),
+        ((32, 32), (5, -3, 40, 50), False),
+        ((32, 32), (5, 5, 64, 50), False),
+        ((32, 32), (5, 5, 40, 70), False),
+        ((0, 0), (-3, -3, 40, 50), True),  # the frame ends there as well
+        ((256, 116), (5, 5, 66, 70), True),
+    ],
+)
+def test_a_face_at_the_windows_edge_may_go_on_outside(
+    corner: tuple[int, int], box: tuple[int, int, int, int], held: bool
+):
+    window = _Window(*corner, width=64, height=64, frame_width=320, frame_height=180, across=3.0, down=3.0)
+    assert window.holds(Face(box, ((0, 0),) * 5, 0.99)) is held  # type: ignore[arg-type]
+
+
+def test_a_face_that_reaches_out_of_the_window_is_looked_for_in_the_whole_frame(detector: Watched):
     tracker = Tracker(detector)
     tracker.detect(frame((300, 150)))
     (face,) = tracker.detect(frame((410, 150)))

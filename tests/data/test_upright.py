@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bonaface.data.upright import find_turn, stands, turned
 from bonaface.face.detect import Detector, Face
@@ -39,3 +42,26 @@ def face(roll: float) -> Face:
 )
 def test_what_stands(roll: float, answer: bool):
     assert stands(face(roll)) is answer
+
+
+class Scripted(Detector):
+    """Finds in turn what it is given, whatever the picture."""
+
+    def __init__(self, *answers: list[Face]) -> None:
+        super().__init__()
+        self.answers = list(answers)
+
+    def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
+        return self.answers.pop(0)
+
+
+def test_a_lying_face_is_not_taken_for_a_standing_one():
+    """RetinaFace finds most of them, and as surely."""
+    lying, standing, hanging = (
+        replace(face(roll), score=score) for roll, score in ((90, 1.0), (10, 0.9), (180, 1.0))
+    )
+    detector = Scripted([lying], [standing], [lying], [hanging])
+    assert find_turn(detector, np.zeros((64, 64, 3), np.uint8)) == 90
+    assert find_turn(Scripted([standing]), np.zeros((64, 64, 3), np.uint8)) == 0
+    surer = replace(standing, score=0.95)
+    assert find_turn(Scripted([], [standing], [], [surer]), np.zeros((64, 64, 3), np.uint8)) == 270

@@ -105,6 +105,68 @@ def test_only_groups_with_a_wanted_frame_are_decoded():
     assert video._plan(scan, (5, 10)) == [video._Run(0, 5), video._Run(10, 10)]
 
 
+def test_frames_shown_before_a_keyframe_but_stored_behind_it_need_the_group_before():
+    # packets 0 to 5, shown 0 2 1 | 5 3 4: the keyframe 3 is stored before two frames that are shown before it
+    scan = video._Scan(
+        codec="hevc", fps=25, times=[0, 2, 1, 5, 3, 4], shown=[0, 2, 1, 4, 5, 3], keyframes=[0, 3],
+        delay=2, timed=True, damage="",
+    )  # fmt: skip
+    assert video._plan(scan, (4,)) == [video._Run(0, 5)]
+    assert video._plan(scan, (5,)) == [video._Run(3, 3)]
+    assert video._plan(scan, (0, 5)) == [video._Run(0, 0), video._Run(3, 3)]
+
+
+def test_the_planned_packets_are_enough(kind: tuple[str, bytes]):
+    """Decoding everything is for files that lie about their keyframes."""
+    scan = video._scan(kind[1])
+    if not scan.timed or "intra-refresh" in kind[0]:
+        return  # nothing is planned for the one, and the other has keyframes that are none
+    for wanted in (evenly_spaced(FRAMES, 4), evenly_spaced(FRAMES, 20)):
+        packets = [scan.shown[number] for number in wanted]
+        decoded = video._decode(kind[1], scan, video._plan(scan, wanted), 1, set(packets))
+        assert [packet for packet, _ in decoded] == packets
+
+
+def without_reordering_told(file: bytes) -> bytes:
+    """The H.264 file with its sequence's VUI cut off, in which the encoder tells how far frames are out of order.
+
+    ITU-T H.264, 7.3.2.1.1; main profile. Cameras often leave it out.
+    """
+    start = file.index(b"\x67\x4d")  # the sequence parameter set in the file's header
+    size = int.from_bytes(file[start - 2 : start], "big")
+    bits = "".join(f"{byte:08b}" for byte in file[start : start + size])
+    at = 32
+
+    def golomb() -> int:
+        nonlocal at
+        zeros = bits.index("1", at) - at
+        value = int(bits[at + zeros : at + 2 * zeros + 1], 2) - 1
+        at += 2 * zeros + 1
+        return value
+
+    golomb(), golomb()  # its number, frame numbers
+    assert golomb() == 0  # the kind of order count
+    golomb(), golomb()  # order counts, reference frames
+    at += 1
+    golomb(), golomb()  # width and height
+    assert bits[at] == "1"  # whole frames
+    at += 2
+    if bits[at] == "1":
+        pytest.fail("the picture is cropped: choose sides that are multiples of 16")
+    at += 1
+    assert bits[at] == "1"
+    cut = bits[:at] + "01"  # no VUI, and the end
+    cut = cut.ljust(8 * size, "0")
+    return file[:start] + int(cut, 2).to_bytes(size, "big") + file[start + size :]
+
+
+def test_frames_out_of_order_are_not_lost_where_the_stream_does_not_tell():
+    file = clip(".mp4", "libx264", options={**B_FRAMES, "profile": "main", "bf": "5", "b-pyramid": "normal"})
+    silent = without_reordering_told(file)
+    for n in (5, 20, 100):
+        assert read(silent, n) == (list(evenly_spaced(FRAMES, n)), "")
+
+
 @given(total=st.integers(0, 5000), n=st.integers(1, 300))
 def test_evenly_spaced(total: int, n: int):
     numbers = evenly_spaced(total, n)
@@ -309,6 +371,23 @@ def test_a_damaged_frame_is_left_out_and_said():
     assert numbers == [i for i in range(FRAMES) if i != 8]
     assert "1 of 45 frames cannot be decoded" in says
     assert read(wiped, 3) == (list(evenly_spaced(FRAMES, 3)), "")
+
+
+def test_a_frame_with_a_hole_is_left_out_and_said():
+    """The decoder would fill a hole with what it guesses: not what the camera saw."""
+    noise = np.random.default_rng(0).integers(0, 256, (12, HEIGHT // 2, WIDTH, 3), np.uint8)
+    pictures = [numbered(i) for i in range(12)]
+    for picture, grains in zip(pictures, noise, strict=True):
+        picture[: HEIGHT // 2] = grains
+    file = encode_clip(pictures, ".mp4", codec="libx264", options={"g": "1"})
+    with av.open(io.BytesIO(file)) as container:
+        packet = [packet for packet in container.demux(video=0) if packet.size][7]
+        middle, length = (packet.pos or 0) + packet.size // 3, packet.size // 3
+    holed = file[:middle] + b"\xff" * length + file[middle + length :]
+    assert read(holed, 100) == (
+        [i for i in range(12) if i != 7],
+        "the video: 1 of 12 frames cannot be decoded",
+    )
 
 
 @settings(max_examples=40, deadline=None)
