@@ -104,12 +104,27 @@ def test_a_face_at_the_windows_edge_may_go_on_outside(
     assert window.holds(Face(box, ((0, 0),) * 5, 0.99)) is held  # type: ignore[arg-type]
 
 
-def test_a_face_that_reaches_out_of_the_window_is_looked_for_in_the_whole_frame(detector: Watched):
-    tracker = Tracker(detector)
-    tracker.detect(frame((300, 150)))
-    (face,) = tracker.detect(frame((410, 150)))
-    (whole,) = Detector(320, threads=1).detect(frame((410, 150)))
-    assert overlap(face, whole) > 0.95
+class Scripted(Detector):
+    """Finds in turn what it is given, whatever the picture."""
+
+    def __init__(self, *answers: Face) -> None:
+        super().__init__(320)
+        self.answers = list(answers)
+
+    def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
+        return [self.answers.pop(0)]
+
+
+def found(x0: float, score: float = 0.99) -> Face:
+    return Face((x0, 200, x0 + 60, 280), ((0, 0),) * 5, score)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("near", [found(-1), found(20, score=0.94)])
+def test_a_face_that_is_cut_or_not_certain_is_looked_for_in_the_whole_frame(near: Face):
+    whole = found(500)
+    tracker = Tracker(Scripted(found(400), near, whole))
+    tracker.detect(frame())
+    assert tracker.detect(frame()) == [whole]
 
 
 def test_a_frame_of_another_size_begins_anew(detector: Watched):

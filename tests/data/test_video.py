@@ -160,11 +160,13 @@ def without_reordering_told(file: bytes) -> bytes:
     return file[:start] + int(cut, 2).to_bytes(size, "big") + file[start + size :]
 
 
-def test_frames_out_of_order_are_not_lost_where_the_stream_does_not_tell():
-    file = clip(".mp4", "libx264", options={**B_FRAMES, "profile": "main", "bf": "5", "b-pyramid": "normal"})
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_frames_out_of_order_are_not_lost_where_the_stream_does_not_tell(suffix: str):
+    file = clip(suffix, "libx264", options={**B_FRAMES, "profile": "main", "bf": "5", "b-pyramid": "normal"})
     silent = without_reordering_told(file)
     for n in (5, 20, 100):
         assert read(silent, n) == (list(evenly_spaced(FRAMES, n)), "")
+    test_the_planned_packets_are_enough(("silent", silent))
 
 
 @given(total=st.integers(0, 5000), n=st.integers(1, 300))
