@@ -13,7 +13,7 @@ from PIL import Image
 from bonaface.simulate.camera import View
 from bonaface.simulate.display import Display, Screen, reflection, show_picture, viewed
 from bonaface.simulate.flat import Held, Hold, Place, eye_holes, face_oval, hold
-from bonaface.simulate.light import Light, Plane, blur, coloured, mix, size_of, smooth_step
+from bonaface.simulate.light import Light, Plane, blur, coloured, mix, resize, size_of, smooth_step
 from bonaface.simulate.printer import Print, Printer, print_picture
 from bonaface.simulate.props import Grip, in_front, torso
 from bonaface.simulate.scene import Lighting
@@ -141,7 +141,7 @@ def _scaled(photo: Photo, scale: float) -> Photo:
     height, width = photo.picture.shape[:2]
     size = (max(round(width * scale), 8), max(round(height * scale), 8))
     ratio = np.array([size[0] / width, size[1] / height])
-    picture = np.asarray(Image.fromarray(photo.picture).resize(size, Image.Resampling.BICUBIC))
+    picture = np.asarray(Image.fromarray(photo.picture).resize(size, Image.Resampling.BILINEAR))
     return Photo(picture, (photo.landmarks + 0.5) * ratio - 0.5)
 
 
@@ -163,20 +163,23 @@ def _paper(sheet: Print, held: Held, how: Hold, lighting: Lighting, place: Place
 def _highlight(normals: Light, lighting: Lighting, power: float) -> Plane:
     """The highlight (H, W) of the main light, after Blinn (SIGGRAPH 1977); it lies where the paper happens to turn."""
     width, height = size_of(normals)
-    x = (np.arange(width, dtype=np.float32)[None, :] - width / 2) / np.float32(1.2 * width)
-    y = (np.arange(height, dtype=np.float32)[:, None] - height / 2) / np.float32(1.2 * width)
+    x = (np.arange(0, width, 2, dtype=np.float32)[None, :] - width / 2) / np.float32(1.2 * width)
+    y = (np.arange(0, height, 2, dtype=np.float32)[:, None] - height / 2) / np.float32(1.2 * width)
     hx, hy, hz = lighting.direction[0] - x, lighting.direction[1] - y, lighting.direction[2] + np.float32(1.0)
-    facing = (normals[0] * hx + normals[1] * hy + normals[2] * hz) / np.sqrt(hx * hx + hy * hy + hz * hz)
-    result: Plane = np.maximum(facing, 0.0) ** np.float32(power)
-    return result
+    nx, ny, nz = normals[:, ::2, ::2]
+    facing = (nx * hx + ny * hy + nz * hz) / np.sqrt(hx * hx + hy * hy + hz * hz)
+    # Soft, so half the size is enough for it.
+    return resize(np.maximum(facing, 0.0) ** np.float32(power), (width, height))
 
 
 def _shadowed(scene: Light, cover: Plane, lighting: Lighting, place: Place) -> Light:
     """The shadow that a thing which covers `cover` (H, W) throws on what is behind it."""
-    reach = 0.35 * place.eyes
+    # A soft shadow: a quarter of the size is enough for it.
+    width, height = size_of(scene)
+    reach = 0.35 * place.eyes / 4
     dx, dy = round(float(-lighting.direction[0] * reach)), round(float(-lighting.direction[1] * reach))
-    shade = np.roll(blur(cover, 0.22 * place.eyes), (dy, dx), (0, 1))
-    return scene * (1.0 - np.float32(0.35) * shade)
+    shade = blur(resize(cover, (max(width // 4, 1), max(height // 4, 1))), 0.22 * place.eyes / 4)
+    return scene * resize(1.0 - np.float32(0.35) * np.roll(shade, (dy, dx), (0, 1)), (width, height))
 
 
 def _device(held: Held, display: Display, lighting: Lighting, width: float) -> tuple[Light, Plane]:

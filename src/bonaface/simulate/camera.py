@@ -29,9 +29,8 @@ from bonaface.simulate.light import (
     Picture,
     Plane,
     blur,
-    look_up,
+    developed,
     look_up_positions,
-    picture_of,
     resize,
     size_of,
     srgb_encode,
@@ -193,7 +192,7 @@ def develop(view: View, camera: Camera, shot: Shot, rng: np.random.Generator) ->
     seen = through_lens(view, camera, shot, scale)
     raw, deviation = expose(seen, camera, shot, rng)
     colour = _processed(demosaic(raw, camera.simple), camera, deviation, scale)
-    picture = picture_of(look_up(colour, _tone_table(round(camera.contrast, 3))))
+    picture = developed(colour, _tone_table(round(camera.contrast, 3)))
     if picture.shape[:2] != (height, width):
         picture = np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
     return picture
@@ -339,8 +338,8 @@ def _processed(sites: Demosaiced, camera: Camera, deviation: float, scale: float
     detail = _detailed(sites.green, camera.denoise * deviation, camera.sharpen, scale)
     out = np.empty((3, size[1], size[0]), np.float32)
     for plane, row in zip(out, _colour_matrix(sites, camera).astype(np.float32), strict=True):
-        np.multiply(detail, row.sum(), out=plane)
-        plane += resize(red * row[0] + blue * row[2], size)
+        plane[...] = resize(red * row[0] + blue * row[2], size)
+        plane += detail * row.sum()
     return out
 
 

@@ -29,7 +29,15 @@ def to_light(picture: Picture) -> Light:
 
 def to_picture(light: Light) -> Picture:
     """Light (3, H, W) -> sRGB codes (H, W, 3) uint8; what lies outside [0, 1] is clipped."""
-    return picture_of(look_up(light, encode_table()))
+    return developed(light, encode_table())
+
+
+def developed(light: Light, table: NDArray[np.uint8]) -> Picture:
+    """Light (3, H, W) -> a picture (H, W, 3) by a `table` of `look_up`."""
+    picture = np.empty((*light.shape[1:], 3), np.uint8)
+    for channel, plane in enumerate(light):
+        picture[..., channel] = look_up(plane, table)
+    return picture
 
 
 def look_up(values: NDArray[np.floating[Any]], table: NDArray[T]) -> NDArray[T]:
@@ -154,9 +162,11 @@ def resize(
 
 def mix(back: Light, front: Light, alpha: Plane) -> Light:
     """`front` (3, H, W) over `back` with coverage `alpha` (H, W) in [0, 1]."""
-    mixed = front - back
-    mixed *= alpha
-    mixed += back
+    mixed = np.empty_like(back)
+    for below, above, out in zip(back, front, mixed, strict=True):
+        np.subtract(above, below, out=out)
+        out *= alpha
+        out += below
     return mixed
 
 

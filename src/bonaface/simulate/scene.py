@@ -5,6 +5,7 @@ main light with a direction over an ambient light, the simplest model that tells
 which is not (Lambert; Basri & Jacobs, PAMI 25, 2003, for why this is most of it).
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -205,13 +206,14 @@ def _frame(draw: ImageDraw.ImageDraw, size: Size, rng: np.random.Generator) -> N
 def _plant(draw: ImageDraw.ImageDraw, size: Size, rng: np.random.Generator) -> None:
     w, h = size
     x, y, reach = between(rng, 0, 1) * w, between(rng, 0.3, 1) * h, between(rng, 0.05, 0.15) * w
-    for _ in range(140):
-        turn, far = between(rng, 0, 2 * np.pi), reach * np.sqrt(rng.random())
-        px, py, leaf = x + far * np.cos(turn), y + 1.3 * far * np.sin(turn), reach * between(rng, 0.05, 0.16)
-        level = int(between(rng, 20, 120))
-        draw.ellipse(
-            [px - leaf, py - 0.5 * leaf, px + leaf, py + 0.5 * leaf], fill=(level // 2, level, level // 3)
+    for turn, far, leaf, level in rng.random((100, 4)).tolist():
+        px, py = (
+            x + reach * far**0.5 * math.cos(6.283 * turn),
+            y + 1.3 * reach * far**0.5 * math.sin(6.283 * turn),
         )
+        wide, green = reach * (0.06 + 0.12 * leaf), int(20 + 100 * level)
+        fill = (green // 2, green, green // 3)
+        draw.ellipse([px - wide, py - 0.5 * wide, px + wide, py + 0.5 * wide], fill=fill)
 
 
 def _person(draw: ImageDraw.ImageDraw, size: Size, rng: np.random.Generator) -> None:

@@ -67,28 +67,28 @@ def sample(image: NDArray[np.floating[Any]], where: Map) -> NDArray[np.floating[
     y -= row.astype(np.float32)
     first = np.multiply(row, width, dtype=np.intp)
     first += column
-    if image.ndim == 2:
-        return _read(image.ravel(), first, width, x, y)
-    read = np.empty((len(image), *x.shape), np.float32)
-    for plane, out in zip(image, read, strict=True):
-        out[...] = _read(plane.ravel(), first, width, x, y)
-    return read
+    planes = image if image.ndim == 3 else image[None]
+    read = np.empty((len(planes), *x.shape), image.dtype)
+    lower, right = np.empty(x.shape, image.dtype), np.empty(x.shape, image.dtype)
+    for plane, out in zip(planes, read, strict=True):
+        # Three arrays for all planes, and "clip" (the places are clipped already, it only spares a second look at
+        # each): fresh memory costs more than the arithmetic.
+        flat = plane.ravel()
+        np.take(flat, first, mode="clip", out=out)
+        np.take(flat[1:], first, mode="clip", out=right)
+        _towards(out, right, x)
+        np.take(flat[width:], first, mode="clip", out=lower)
+        np.take(flat[width + 1 :], first, mode="clip", out=right)
+        _towards(lower, right, x)
+        _towards(out, lower, y)
+    return read if image.ndim == 3 else read[0]
 
 
-def _read(flat: NDArray[np.floating[Any]], first: NDArray[np.intp], width: int, x: Plane, y: Plane) -> Plane:
-    # The places are clipped already: "clip" only spares numpy a second look at each.
-    upper = _between(np.take(flat, first, mode="clip"), np.take(flat[1:], first, mode="clip"), x)
-    lower = _between(
-        np.take(flat[width:], first, mode="clip"), np.take(flat[width + 1 :], first, mode="clip"), x
-    )
-    return _between(upper, lower, y)
-
-
-def _between(a: Plane, b: Plane, t: Plane) -> Plane:
+def _towards(a: Plane, b: Plane, share: Plane) -> None:
+    """Move `a` towards `b` (which is used up) by `share`, in place."""
     b -= a
-    b *= t
-    b += a
-    return b
+    b *= share
+    a += b
 
 
 class Spline:
