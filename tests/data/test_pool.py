@@ -156,3 +156,17 @@ def test_workers_die_with_their_parent(script: Path):
     process.communicate(timeout=30)
     wait_for(lambda: not any(alive(pid) for pid in workers_of(script)), seconds=5)
     assert len(done(script)) < 50
+
+
+def test_a_process_killed_while_another_starts_holds_nothing_up(script: Path):
+    process = start(script, named(12, sleep=0.05), 2)
+    path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    children: list[str] = []
+    while (
+        len(children) < 2
+    ):  # the resource tracker and the first process; the second follows in a millisecond
+        children = path.read_text().split()
+    os.kill(int(children[-1]), signal.SIGKILL)
+    out, err = process.communicate(timeout=60)
+    assert (out, err) == ("[24]\n", "")
+    assert done(script) == {f"job{i}" for i in range(12)}

@@ -4,12 +4,12 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from ctypes import c_bool, c_int64
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Protocol
 
 from bonaface.core.errors import BonafaceError
@@ -62,22 +62,18 @@ def run_jobs(
     if workers == 1:
         _run_here(worker, jobs, report)
         return
-    left = dict(enumerate(jobs))
     context = multiprocessing.get_context("spawn")
     desk = _Desk(context.RawArray(c_int64, max(len(jobs), 1)), context.RawValue(c_bool, False))
-    deaths = 0
-    while left:
-        before = len(left)
-        try:
-            _run_pool(worker, left, desk, min(workers, before), report)
-        except BrokenProcessPool as error:
-            deaths = 1 if len(left) < before else deaths + 1
-            if deaths == _MAX_DEATHS:
-                raise BonafaceError(
-                    f"worker processes were killed {deaths} times without getting any further, most likely "
-                    "for lack of memory; run the same again with fewer workers: what is done stays done. "
-                    '(A script must call this below `if __name__ == "__main__":`.)'
-                ) from error
+    crew = _Crew(worker, jobs, desk, workers)
+    try:
+        while crew.running:
+            crew.collect()
+            report(sum(desk.done))
+    except BaseException:
+        desk.stop.value = True
+        raise
+    finally:
+        crew.dismiss()
 
 
 def _run_here(worker: Worker, jobs: Iterable[Any], report: Callable[[int], None]) -> None:
@@ -94,33 +90,76 @@ def _run_here(worker: Worker, jobs: Iterable[Any], report: Callable[[int], None]
         done += last
 
 
-def _run_pool(
-    worker: Worker, left: dict[int, Any], desk: _Desk, workers: int, report: Callable[[int], None]
-) -> None:
-    """Do the jobs in `left` and take each out of it that is done."""
-    context = multiprocessing.get_context("spawn")
-    waiting = iter(list(left.items()))
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(worker, desk))
-    try:
-        running = dict(_submit(pool, islice(waiting, 2 * workers)))
-        while running:
-            finished, _ = wait(running, timeout=_POLL, return_when=FIRST_COMPLETED)
-            for future in finished:
+class _Crew:
+    """Processes that do the jobs, each under an executor of its own, with one job in hand and one in waiting.
+
+    One executor for all of them would not do: when a process dies while it starts another, it waits for ever (CPython
+    3.11 and 3.12), and every other process loses the job that it has in hand.
+    """
+
+    def __init__(self, worker: Worker, jobs: Sequence[Any], desk: _Desk, workers: int) -> None:
+        self.running: dict[Future[None], tuple[ProcessPoolExecutor, int]] = {}
+        self._worker, self._jobs, self._desk = worker, jobs, desk
+        self._waiting = deque(range(len(jobs)))
+        self._deaths = 0
+        self._members = [self._hire() for _ in range(min(workers, len(jobs)))]
+        for member in 2 * self._members:
+            self._hand_out(member)
+
+    def collect(self) -> None:
+        """Wait a little for jobs that are done, and hand out others in their place.
+
+        Raises:
+            BonafaceError: processes died again and again. Exception: what the worker has raised.
+        """
+        finished, _ = wait(self.running, timeout=_POLL, return_when=FIRST_COMPLETED)
+        for future in finished:
+            member, number = self.running.pop(future)
+            try:
                 future.result()
-                del left[running.pop(future)]
-            running |= dict(_submit(pool, islice(waiting, len(finished))))
-            report(sum(desk.done))
-    except BaseException:
-        desk.stop.value = True
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        desk.stop.value = False
+            except BrokenProcessPool as error:
+                self._waiting.appendleft(number)
+                self._replace(member, error)
+            else:
+                self._deaths = 0
+                self._hand_out(member)
 
+    def dismiss(self) -> None:
+        """Let every process end with the job in hand."""
+        for member in self._members:
+            member.shutdown(wait=False, cancel_futures=True)
+        for member in self._members:
+            member.shutdown(wait=True)
 
-def _submit(pool: ProcessPoolExecutor, jobs: Iterable[tuple[int, Any]]) -> Iterator[tuple[Future[None], int]]:
-    for number, job in jobs:
-        yield pool.submit(_work, number, job), number
+    def _hire(self) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(1, context, _begin, (self._worker, self._desk))
+
+    def _hand_out(self, member: ProcessPoolExecutor) -> None:
+        if not self._waiting:
+            return
+        number = self._waiting.popleft()
+        try:
+            future = member.submit(_work, number, self._jobs[number])
+        except BrokenProcessPool as error:
+            self._waiting.appendleft(number)
+            self._replace(member, error)
+        else:
+            self.running[future] = member, number
+
+    def _replace(self, member: ProcessPoolExecutor, error: BrokenProcessPool) -> None:
+        if member in self._members:  # of its two jobs this is the first to say so
+            self._deaths += 1
+            if self._deaths == _MAX_DEATHS:
+                raise BonafaceError(
+                    f"worker processes were killed {_MAX_DEATHS} times without getting any further, most likely "
+                    "for lack of memory; run the same again with fewer workers: what is done stays done. "
+                    '(A script must call this below `if __name__ == "__main__":`.)'
+                ) from error
+            member.shutdown(wait=True)
+            fresh = self._members[self._members.index(member)] = self._hire()
+            for _ in range(2):
+                self._hand_out(fresh)
 
 
 def _begin(worker: Worker, desk: _Desk) -> None:
