@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bonaface import __version__
-from bonaface.cli import check, compare, datasets, doctor, evaluate, models, prepare, report, train
+from bonaface.cli import check, compare, datasets, doctor, evaluate, models, prepare, report, simulate, train
 from bonaface.core.errors import BonafaceError
 
 MISUSE, INTERNAL, INTERRUPTED = 2, 4, 130
@@ -27,6 +27,7 @@ app.command()(compare.compare)
 app.command()(models.models)
 app.command()(datasets.datasets)
 app.command()(doctor.doctor)
+app.command()(simulate.simulate)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,7 +1,5 @@
 """`bonaface simulate`."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +45,7 @@ def simulate(
     """
     from rich.console import Console
 
+    from bonaface.cli.progress import bar
     from bonaface.core.machine import usable_cores
     from bonaface.data.pool import run_jobs
     from bonaface.simulate import sets
@@ -56,11 +55,17 @@ def simulate(
         found = sets.find_faces(faces, len(sets.people(plan)), seed)
         plan = sets.Plan(layout, persons, phones, sessions, _size(size), frames, seed, found)
     sets.begin(out, plan)
-    with _bar(sets.total_files(plan)) as progress:
-        run_jobs(sets.SetWriter(out, plan), sets.people(plan), workers or usable_cores(), progress)
+    total = sets.total_files(plan)
+    with bar("presentations") as show:
+        run_jobs(
+            sets.SetWriter(out, plan),
+            sets.people(plan),
+            workers or usable_cores(),
+            lambda done: show(done, total),
+        )
     console = Console()
     console.print(
-        f"{out}: {sets.total_files(plan)} simulated presentations of {len(sets.people(plan))} "
+        f"{out}: {total} simulated presentations of {len(sets.people(plan))} "
         f"{'people' if faces else 'synthetic persons'}, {layout}",
         markup=False, highlight=False, soft_wrap=True,
     )  # fmt: skip
@@ -75,20 +80,3 @@ def _size(text: str | None) -> tuple[int, int] | None:
     if not (cross and width.strip().isdigit() and height.strip().isdigit()):
         raise InputError(f"the size must be like 540x960, got {text!r}")
     return int(width), int(height)
-
-
-@contextmanager
-def _bar(total: int) -> Iterator[Callable[[int], None]]:
-    """A bar over `total` files with the time left, fed with the number done."""
-    from rich import progress
-    from rich.console import Console
-
-    columns = (
-        progress.TextColumn("presentations"),
-        progress.BarColumn(),
-        progress.MofNCompleteColumn(),
-        progress.TimeRemainingColumn(),
-    )
-    with progress.Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda done: bar.update(task, completed=done)
