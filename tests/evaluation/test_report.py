@@ -7,6 +7,7 @@ import pytest
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.evaluation import Judging, Rule, ScoreTable, Threshold, evaluate_table
+from bonaface.evaluation.html import html
 from bonaface.evaluation.report import headline, joined
 from bonaface.evaluation.units import to_unit
 from bonaface.metrics.rates import acer_at
@@ -60,6 +61,20 @@ def test_a_threshold_from_test_is_refused_unless_asked_for_and_then_said_first(d
     assert report.warning.startswith("THE THRESHOLD WAS TAKEN FROM THE TEST SCORES")
     plain = _check(report)
     assert next(iter(plain)) == "warning"
+
+
+def test_simulated_presentations_are_said_first(drawn):
+    data = drawn().data
+    named = data.set_column(
+        data.column_names.index("dataset"), "dataset", [["simulated-oulu-npu"] * len(data)]
+    )
+    report = evaluate_table(ScoreTable(named), rounds=20)
+    assert report.warning.startswith("THE PRESENTATIONS WERE SIMULATED")
+    assert next(iter(_check(report))) == "warning"
+    assert report.warning in html(report).splitlines()[0]
+    both = evaluate_table(ScoreTable(named), judging=Judging("test"), rounds=20).warning
+    assert both.startswith("THE THRESHOLD WAS TAKEN")
+    assert both.endswith(report.warning)
 
 
 def test_dev_scores_may_come_apart(drawn):

@@ -14,7 +14,8 @@ from PIL import Image
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.data.datasets import open_dataset
 from bonaface.data.pool import run_jobs
-from bonaface.simulate.sets import SETTINGS, Plan, SetWriter, begin, find_faces, people, total_files
+from bonaface.simulate import MARK
+from bonaface.simulate.sets import Plan, SetWriter, begin, find_faces, people, total_files
 from bonaface.testing.portrait import drawn_portrait
 
 SMALL = Plan("folder", persons=2, frames=2, size=(96, 96))
@@ -127,7 +128,7 @@ def test_a_run_that_is_killed_goes_on(oulu, tmp_path):
     process.wait()
     begin(root, OULU)
     SetWriter(root, OULU)(people(OULU)[0], lambda done: None)
-    wanted = {path: data for path, data in contents(oulu).items() if path.startswith(("Train", SETTINGS))}
+    wanted = {path: data for path, data in contents(oulu).items() if path.startswith(("Train", MARK))}
     assert len(wanted) == 11
     assert contents(root) == wanted
 
@@ -135,7 +136,22 @@ def test_a_run_that_is_killed_goes_on(oulu, tmp_path):
 def test_other_settings_are_refused(small):
     with pytest.raises(InputError, match="other settings"):
         begin(small, Plan("folder", persons=2, frames=3, size=(96, 96)))
-    assert "simulated" in json.loads((small / SETTINGS).read_text())["what"]
+    assert "simulated" in json.loads((small / MARK).read_text())["what"]
+
+
+def test_readers_say_that_a_set_is_simulated_and_how_much_of_it_is_there(oulu, tmp_path):
+    table = open_dataset("oulu-npu").read(oulu)
+    assert (table.dataset, table.notes) == ("simulated-oulu-npu", ("simulated: 15 of 15 presentations",))
+    assert open_dataset(table.dataset).protocols == open_dataset("oulu-npu").protocols
+    shutil.copytree(oulu, tmp_path / "half")
+    (tmp_path / "half" / "Train_files" / "1_1_01_2.avi").unlink()
+    (note,) = open_dataset("oulu-npu").read(tmp_path / "half").notes
+    assert note == "simulated: 14 of 15 presentations; run the same bonaface simulate again for the other 1"
+    (tmp_path / "half" / MARK).write_text("{}")
+    with pytest.raises(InputError, match="expected the settings of a simulated set"):
+        open_dataset("oulu-npu").read(tmp_path / "half")
+    (tmp_path / "half" / MARK).unlink()
+    assert open_dataset("oulu-npu").read(tmp_path / "half").dataset == "oulu-npu"
 
 
 def test_a_folder_of_somebodys_is_not_touched(tmp_path):
@@ -156,6 +172,7 @@ def test_a_folder_of_somebodys_is_not_touched(tmp_path):
         ({"size": (32, 32)}, InputError, "at least 64"),
         ({"seed": -1}, InputError, "negative"),
         ({"persons": 2}, InputError, "3 to 55"),
+        ({"layout": "folder", "phones": 2}, InputError, "leave them out for folder"),
         ({"persons": 3, "faces": (Path("a.jpg"),)}, InputError, "only 1 faces"),
     ],
 )

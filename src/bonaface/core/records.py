@@ -16,6 +16,10 @@ from bonaface.core.errors import InputError
 BONA_FIDE = 1
 ATTACK = 0
 
+# How the name of a data set begins whose presentations never took place. Stores, bundles, score tables and reports all
+# carry the set's name, so all of them say it.
+SIMULATED = "simulated-"
+
 
 class Response(StrEnum):
     """Why a presentation or a frame got no score; empty where it got one (ISO's non-responses)."""

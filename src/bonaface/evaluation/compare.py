@@ -11,7 +11,7 @@ from bonaface.core.errors import InputError
 from bonaface.evaluation.figures import error_rounds, figures_of
 from bonaface.evaluation.report import headline
 from bonaface.evaluation.table import ScoreTable
-from bonaface.evaluation.threshold import FROM_TEST, Threshold
+from bonaface.evaluation.threshold import Threshold, caution
 from bonaface.evaluation.trials import Judging, Trial
 from bonaface.evaluation.units import Samples, Unit
 from bonaface.metrics.bootstrap import bootstrap_eer, percentile_interval
@@ -76,8 +76,8 @@ class Comparison:
 
     @property
     def warning(self) -> str:
-        """The first line of every output where a threshold was taken from the test scores; else empty."""
-        return FROM_TEST if any(t.from_test for pair in self.thresholds.values() for t in pair) else ""
+        """The first line of every output where figures are not what they seem (`caution`); else empty."""
+        return caution(self.dataset, any(t.from_test for pair in self.thresholds.values() for t in pair))
 
     def as_dict(self) -> dict[str, Any]:
         """The comparison as plain JSON values."""

@@ -11,7 +11,7 @@ from bonaface.core.errors import InputError
 from bonaface.evaluation.curves import Det, Histogram, det_of, histogram_of
 from bonaface.evaluation.figures import GROUPINGS, Figure, SetFigures, figures_of
 from bonaface.evaluation.table import ScoreTable
-from bonaface.evaluation.threshold import FROM_TEST, Threshold
+from bonaface.evaluation.threshold import Threshold, caution
 from bonaface.evaluation.trials import Judging, Trial
 from bonaface.evaluation.units import How, Samples, Unit
 
@@ -76,8 +76,8 @@ class Report:
 
     @property
     def warning(self) -> str:
-        """The first line of every output where a threshold was taken from the test scores; else empty."""
-        return FROM_TEST if any(fold.threshold.from_test for fold in self.folds) else ""
+        """The first line of every output where figures are not what they seem (`caution`); else empty."""
+        return caution(self.dataset, any(fold.threshold.from_test for fold in self.folds))
 
     @property
     def summary(self) -> dict[str, MeanSd]:

@@ -5,12 +5,22 @@ from math import isfinite
 from typing import Literal, Self
 
 from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.core.records import SIMULATED
 from bonaface.evaluation.units import Samples, Unit
 from bonaface.metrics.thresholds import bpcer_threshold, eer_threshold
 
 FROM_TEST = (
     "THE THRESHOLD WAS TAKEN FROM THE TEST SCORES: these figures are too good to be compared with others."
 )
+OF_SIMULATED = (
+    "THE PRESENTATIONS WERE SIMULATED: these figures say nothing about real people and real attacks."
+)
+
+
+def caution(dataset: str, from_test: bool) -> str:
+    """What must be read before any figure of `dataset`: how its threshold was found, and what was judged."""
+    said = (FROM_TEST if from_test else "", OF_SIMULATED if dataset.startswith(SIMULATED) else "")
+    return " ".join(filter(None, said))
 
 
 @dataclass(frozen=True, slots=True)

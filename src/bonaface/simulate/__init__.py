@@ -3,3 +3,5 @@
 Every part is a pure function of (picture in linear light, parameters, generator); the physics is in the chain and
 nothing is pasted on. `studio` wires the parts; docs/simulation.md says what is modelled and what is not.
 """
+
+MARK = "simulation.json"  # lies in the folder of every simulated set and says how it was made

@@ -21,7 +21,7 @@ from PIL import Image
 from bonaface.core.errors import BonafaceError, InputError, UnknownNameError
 from bonaface.core.files import write_bytes, write_json, write_text
 from bonaface.face.detect import Detector
-from bonaface.simulate import layouts
+from bonaface.simulate import MARK, layouts
 from bonaface.simulate.camera import Camera
 from bonaface.simulate.clips import encode
 from bonaface.simulate.figure import person_portrait
@@ -32,7 +32,6 @@ from bonaface.simulate.portrait import Portrait, list_portraits, read_portrait
 from bonaface.simulate.seeds import stream
 
 LAYOUTS = ("oulu-npu", "replay-mobile", "folder")
-SETTINGS = "simulation.json"
 _VERSION = 1
 _ATTACKER = Camera(
     "attacker", lens=0.38, full_well=20000, sharpen=0.4, contrast=0.2, saturation=1.0, quality=96
@@ -48,7 +47,7 @@ class Plan:
     Args:
         layout: one of `LAYOUTS`.
         persons: how many; None for all that the layout has (55, 40; 20 for ``folder``).
-        phones, sessions: of OULU-NPU, the first so many of 6 and 3.
+        phones, sessions: of OULU-NPU, the first so many of 6 and 3; other layouts have their own.
         size: width and height of the frames, even.
         frames: of each video; in ``folder`` the pictures of each person and class.
         seed: everything follows from it.
@@ -74,6 +73,8 @@ class Plan:
         for name, (value, most) in limits.items():
             if not 1 <= value <= most:
                 raise InputError(f"{name} must be between 1 and {most}, got {value}")
+        if self.layout != "oulu-npu" and (self.phones, self.sessions) != (6, 3):
+            raise InputError(f"phones and sessions are OULU-NPU's; leave them out for {self.layout}")
         width, height = self.frame_size
         if min(width, height) < 64 or width % 2 or height % 2:
             raise InputError(f"the size must be even and at least 64 pixels a side, got {width} x {height}")
@@ -105,6 +106,20 @@ def total_files(plan: Plan) -> int:
     return sum(len(list(_clips(plan, person))) for person in people(plan))
 
 
+def planned_files(mark: Path) -> int:
+    """How many videos or pictures the set is to have whose settings are in the file `mark`.
+
+    Raises:
+        InputError: it holds something else.
+    """
+    try:
+        known = json.loads(mark.read_text(encoding="utf-8"))
+        counts = {name: known[name] for name in ("persons", "phones", "sessions", "frames")}
+        return total_files(Plan(known["layout"], **counts))
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{mark}: expected the settings of a simulated set, got something else") from error
+
+
 def begin(root: Path, plan: Plan) -> None:
     """Make the folder, or look that it holds the same plan already; write the settings and the protocol lists.
 
@@ -112,7 +127,7 @@ def begin(root: Path, plan: Plan) -> None:
         InputError: the folder holds another plan, or files that are no simulated set.
     """
     settings = _settings(plan)
-    known = root / SETTINGS
+    known = root / MARK
     if known.is_file():
         if json.loads(known.read_text()) != settings:
             raise InputError(

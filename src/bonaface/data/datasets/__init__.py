@@ -5,14 +5,16 @@ called.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
 from bonaface.core.errors import UnknownNameError
-from bonaface.core.records import Presentation
+from bonaface.core.records import SIMULATED, Presentation
 from bonaface.data.protocols import Protocol
 from bonaface.data.table import PresentationTable
+from bonaface.simulate import MARK
 
 # `oulu-npu` is the module `oulu_npu`
 _NAMES = (
@@ -61,11 +63,29 @@ def dataset_names() -> tuple[str, ...]:
 def open_dataset(name: str) -> Dataset:
     """The data set called `name` (nothing of it is read yet).
 
+    A folder of the set's layout that `bonaface simulate` made gives a table called ``simulated-NAME``; under that name
+    too the set is found, for its protocols.
+
     Raises:
         UnknownNameError: no set has that name; the message lists those that are known.
     """
-    if name not in _NAMES:
+    plain = name.removeprefix(SIMULATED)
+    if plain not in _NAMES:
         raise UnknownNameError("data set", name, _NAMES)
-    module = import_module(f"bonaface.data.datasets.{name.replace('-', '_')}")
+    module = import_module(f"bonaface.data.datasets.{plain.replace('-', '_')}")
     dataset: Dataset = module.DATASET
-    return dataset
+    return replace(dataset, read=partial(_read, dataset.read))
+
+
+def _read(read: Callable[[Path], PresentationTable], root: Path) -> PresentationTable:
+    table = read(root)
+    mark = (root if root.is_dir() else root.parent) / MARK
+    if not mark.is_file():
+        return table
+    from bonaface.simulate.sets import planned_files
+
+    # The reader's notes compare with the complete original, which this set was not to be.
+    planned = planned_files(mark)
+    missing = f"; run the same bonaface simulate again for the other {planned - len(table)}"
+    note = f"simulated: {len(table)} of {planned} presentations{missing * (len(table) < planned)}"
+    return replace(table, dataset=SIMULATED + table.dataset, notes=(note,))
