@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bonaface.core.errors import InputError
-from bonaface.face.crop import CropSpec, FaceSquare, cut, face_square, padded_share
+from bonaface.face.crop import CropSpec, FaceSquare, cut, face_crop, face_square, padded_share
 from bonaface.face.detect import Face
 
 RNG = np.random.default_rng(5)
@@ -121,7 +121,8 @@ class TestFaceSquare:
         # rounding of its two steps.
         square = face_square(ramp(axis), face(80, 70, 160, 170), longest=longest)
         assert square.image.shape == (longest, longest, 3)
-        assert square.factor == longest / 200
+        # A side that is a whole number of blocks of pixels: 201 for three at a time.
+        assert square.factor == longest / (201 if longest == 50 else 200)
         values = square.image[:, :, 0] if axis == 0 else square.image[:, :, 0].T
         expected = 20 + (np.arange(longest) + 0.5) / square.factor - 0.5
         np.testing.assert_allclose(
@@ -233,6 +234,52 @@ class TestCut:
 
     def test_a_crop_can_be_written_to(self):
         assert cut(face_square(NOISE, face(140, 60, 160, 100)), CropSpec("tight"), 32).flags.writeable
+
+
+class TestFaceCrop:
+    """Whatever the face and the crop, not a bit differs from the crop of the whole square."""
+
+    PICTURE = RNG.integers(0, 256, (700, 1100, 3), dtype=np.uint8)
+
+    @pytest.mark.parametrize(
+        "box",
+        [
+            (300.5, 100.25, 800.75, 500.0),  # 1000 px: kept as it is
+            (200.3, 100.6, 800.8, 901.9),  # 1603 px: reduced, over the lower edge
+            (-200.5, 100.0, 1200.7, 800.2),  # 2802 px: two by two pixels averaged first, over three edges
+            (-300.0, -600.0, 1620.0, 700.0),  # 3840 px: three by three, larger than the picture
+        ],
+    )
+    def test_kept_reduced_and_averaged_squares(self, box):
+        found = face(*box)
+        square = face_square(self.PICTURE, found)
+        for text in ("tight", "square-0.7", "square-1.0", "square-1.3", "square-2.0"):
+            for size in (64, 224, 512):
+                spec = CropSpec.parse(text)
+                np.testing.assert_array_equal(
+                    face_crop(self.PICTURE, found, spec, size), cut(square, spec, size), f"{text} {size}"
+                )
+
+    @given(
+        st.floats(-900, 1050),
+        st.floats(-900, 650),
+        st.floats(1, 1800),
+        st.floats(1, 1800),
+        st.floats(0.05, 2.0),
+        st.integers(16, 520),
+    )
+    @settings(max_examples=15, deadline=None)
+    def test_any_face(self, x, y, width, height, scale, size):
+        if x + width <= 0.01 or y + height <= 0.01:
+            return
+        found = face(x, y, x + width, y + height)
+        square = face_square(self.PICTURE, found)
+        for spec in (CropSpec("tight"), CropSpec("square", scale)):
+            np.testing.assert_array_equal(face_crop(self.PICTURE, found, spec, size), cut(square, spec, size))
+
+    def test_a_box_outside_the_picture_is_refused(self):
+        with pytest.raises(InputError, match="300 x 200 picture"):
+            face_crop(NOISE, face(-50, 10, -1, 60), CropSpec("tight"), 32)
 
 
 class TestPaddedShare:

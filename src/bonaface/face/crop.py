@@ -16,6 +16,7 @@ from bonaface.core.errors import InputError
 from bonaface.face.detect import Box, Face, Landmarks, Point
 
 MAX_SCALE = 2.0
+LONGEST = 1024  # pixels of a face square's side; a power of two, see `face_crop`
 
 # The triangle filter, widened by the reduction: antialiased without the ringing that Lanczos and bicubic add
 # at edges, which is the kind of trace that a printer or a display leaves.
@@ -92,7 +93,7 @@ class FaceSquare:
 
 
 def face_square(
-    picture: NDArray[np.uint8], face: Face, scale: float = MAX_SCALE, longest: int = 1024
+    picture: NDArray[np.uint8], face: Face, scale: float = MAX_SCALE, longest: int = LONGEST
 ) -> FaceSquare:
     """The square around `face`'s box in `picture`, which is (H, W, 3) uint8 RGB.
 
@@ -102,36 +103,96 @@ def face_square(
     Raises:
         InputError: the box has no area, is not finite, or lies outside the picture.
     """
-    x0, y0, x1, y1 = face.box
-    height, width = picture.shape[:2]
-    if not (
-        max(x0, 0.0) < min(x1, width) and max(y0, 0.0) < min(y1, height) and math.isfinite(sum(face.box))
-    ):
-        raise InputError(
-            f"a face's box must be (x0, y0, x1, y1) with an area inside the {width} x {height} picture, "
-            f"got {face.box}"
+    place = _Place.around(face.box, picture.shape[1], picture.shape[0], scale, longest)
+    return place.square(face, picture.shape, place.pixels(picture, 0, 0, place.size, place.size))
+
+
+def face_crop(picture: NDArray[np.uint8], face: Face, spec: CropSpec, size: int) -> NDArray[np.uint8]:
+    """``cut(face_square(picture, face), spec, size)``, bit for bit, made of the pixels that it depends on.
+
+    Raises:
+        InputError: the box has no area, is not finite, or lies outside the picture.
+    """
+    place = _Place.around(face.box, picture.shape[1], picture.shape[0], MAX_SCALE, LONGEST)
+    square = place.square(face, picture.shape, np.zeros((place.size, place.size, 3), np.uint8))
+    x0, y0, x1, y1 = _crop_box(square, spec)
+    reach = max(1.0, (x1 - x0) / size, (y1 - y0) / size) + 1.0  # of the triangle filter, and a pixel to spare
+    left, top = max(0, math.floor(x0 - reach)), max(0, math.floor(y0 - reach))
+    right, bottom = min(place.size, math.ceil(x1 + reach)), min(place.size, math.ceil(y1 + reach))
+    square.image[top:bottom, left:right] = place.pixels(picture, left, top, right, bottom)
+    return cut(square, spec, size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a face square lies in its picture: `side` pixels from (`left`, `top`) on, made into `size` pixels."""
+
+    left: int
+    top: int
+    side: int
+    size: int
+
+    @classmethod
+    def around(cls, box: Box, width: int, height: int, scale: float, longest: int) -> Self:
+        x0, y0, x1, y1 = box
+        if not (max(x0, 0.0) < min(x1, width) and max(y0, 0.0) < min(y1, height) and math.isfinite(sum(box))):
+            raise InputError(
+                f"a face's box must be (x0, y0, x1, y1) with an area inside the {width} x {height} picture, "
+                f"got {box}"
+            )
+        side = max(1, round(max(x1 - x0, y1 - y0) * scale))
+        if side > longest:
+            block = _block(side, longest)
+            side = block * round(side / block)
+        left, top = round((x0 + x1 - side) / 2), round((y0 + y1 - side) / 2)
+        return cls(left, top, side, min(side, longest))
+
+    def square(self, face: Face, shape: tuple[int, ...], image: NDArray[np.uint8]) -> FaceSquare:
+        """The square of `face` in a picture of `shape`, with `image` for its pixels."""
+        factor = self.size / self.side
+
+        def moved(point: Point) -> Point:
+            return (point[0] - self.left) * factor, (point[1] - self.top) * factor
+
+        x0, y0, x1, y1 = face.box
+        right_eye, left_eye, nose, right_mouth, left_mouth = map(moved, face.landmarks)
+        return FaceSquare(
+            image=image,
+            box=(*moved((x0, y0)), *moved((x1, y1))),
+            landmarks=(right_eye, left_eye, nose, right_mouth, left_mouth),
+            valid=(
+                *moved((max(self.left, 0), max(self.top, 0))),
+                *moved((min(self.left + self.side, shape[1]), min(self.top + self.side, shape[0]))),
+            ),
+            factor=factor,
         )
-    side = max(1, round(max(x1 - x0, y1 - y0) * scale))
-    left, top = round((x0 + x1 - side) / 2), round((y0 + y1 - side) / 2)
-    image = _window(picture, top, left, side)
-    factor = min(1.0, longest / side)
-    if factor < 1.0:
-        # The gap lets Pillow average whole blocks first where that leaves enough to filter: half the time.
-        resized = Image.fromarray(image).resize((longest, longest), RESAMPLING, reducing_gap=1.25)
-        image = np.array(resized)
-    inside = (max(left, 0), max(top, 0)), (min(left + side, width), min(top + side, height))
 
-    def moved(point: Point) -> Point:
-        return (point[0] - left) * factor, (point[1] - top) * factor
+    def pixels(self, picture: NDArray[np.uint8], x0: int, y0: int, x1: int, y1: int) -> NDArray[np.uint8]:
+        """Columns `x0` to `x1` and rows `y0` to `y1` of the square's image.
 
-    right_eye, left_eye, nose, right_mouth, left_mouth = map(moved, face.landmarks)
-    return FaceSquare(
-        image=image,
-        box=(*moved((x0, y0)), *moved((x1, y1))),
-        landmarks=(right_eye, left_eye, nose, right_mouth, left_mouth),
-        valid=(*moved(inside[0]), *moved(inside[1])),
-        factor=factor,
-    )
+        They are the same bytes whatever is asked for beside them: blocks are averaged in whole numbers, and with a
+        `size` that is a power of two every coordinate of the resize is exact, in the float32 of Pillow's box too.
+        """
+        if self.size == self.side:
+            return _window(picture, self.top + y0, self.left + x0, y1 - y0, x1 - x0)
+        # Averaging whole blocks first, where that leaves enough to filter, takes half the time.
+        block = _block(self.side, self.size)
+        blocks = self.side // block
+        box = tuple(end * blocks / self.size for end in (x0, y0, x1, y1))  # in blocks
+        reach = math.ceil(blocks / self.size) + 1
+        u0, v0 = (max(0, math.floor(begin) - reach) for begin in box[:2])
+        u1, v1 = (min(blocks, math.ceil(end) + reach) for end in box[2:])
+        top, left = self.top + v0 * block, self.left + u0 * block
+        part = _window(picture, top, left, (v1 - v0) * block, (u1 - u0) * block)
+        # One direction after the other: Pillow's own choice of the first would depend on what is asked for.
+        image = Image.fromarray(part).reduce(block)
+        wide = image.resize((x1 - x0, image.height), RESAMPLING, (box[0] - u0, 0, box[2] - u0, image.height))
+        return np.array(wide.resize((x1 - x0, y1 - y0), RESAMPLING, (0, box[1] - v0, x1 - x0, box[3] - v0)))
+
+
+def _block(side: int, size: int) -> int:
+    """How many pixels are averaged before `side` is resized to `size`: at least 1.25 times `size` are left."""
+    return max(1, int(side / size / 1.25))
 
 
 def cut(square: FaceSquare, spec: CropSpec, size: int) -> NDArray[np.uint8]:
@@ -171,18 +232,18 @@ def _crop_box(square: FaceSquare, spec: CropSpec) -> Box:
     return max(x0, 0.0), max(y0, 0.0), min(x1, side), min(y1, side)
 
 
-def _window(picture: NDArray[np.uint8], top: int, left: int, side: int) -> NDArray[np.uint8]:
-    """`side` x `side` pixels of `picture` from row `top` and column `left` on, mirrored over its border."""
+def _window(picture: NDArray[np.uint8], top: int, left: int, rows: int, columns: int) -> NDArray[np.uint8]:
+    """`rows` x `columns` pixels of `picture` from row `top` and column `left` on, mirrored over its border."""
     height, width = picture.shape[:2]
-    inside = picture[max(top, 0) : top + side, max(left, 0) : left + side]
+    inside = picture[max(top, 0) : max(top + rows, 0), max(left, 0) : max(left + columns, 0)]
     over = (
-        (max(-top, 0), max(top + side - height, 0)),
-        (max(-left, 0), max(left + side - width, 0)),
+        (max(-top, 0), max(top + rows - height, 0)),
+        (max(-left, 0), max(left + columns - width, 0)),
     )
     if max(over[0]) <= inside.shape[0] and max(over[1]) <= inside.shape[1]:
         # Whole runs of pixels are copied: four times as fast as picking each by its number.
         return np.pad(inside, (*over, (0, 0)), "symmetric")
-    return np.ascontiguousarray(picture[_mirrored(top, side, height)][:, _mirrored(left, side, width)])
+    return np.ascontiguousarray(picture[_mirrored(top, rows, height)][:, _mirrored(left, columns, width)])
 
 
 def _mirrored(start: int, count: int, length: int) -> NDArray[np.intp]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bonaface.core.errors import BonafaceError, InputError
 from bonaface.core.records import Decision, Response, Verdict
 from bonaface.data.media import is_video
-from bonaface.face.crop import cut, face_square
+from bonaface.face.crop import face_crop
 from bonaface.face.detect import Detector, Face
 from bonaface.face.find import FacePolicy, find_face
 from bonaface.face.picture import PictureError, read_picture
@@ -106,7 +106,7 @@ class Checker:
 
     def _scores(self, picture: NDArray[np.uint8], face: Face) -> Mapping[str, float]:
         card = self.bundle.card
-        crop = cut(face_square(picture, face), card.crop_spec, card.input_size)
+        crop = face_crop(picture, face, card.crop_spec, card.input_size)
         outputs = self._runner.run(normalise(crop[None], card.mean, card.std))
         return {name: float(outputs[name][0]) for name in card.outputs}
 
