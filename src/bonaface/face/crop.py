@@ -97,7 +97,8 @@ def face_square(
 ) -> FaceSquare:
     """The square around `face`'s box in `picture`, which is (H, W, 3) uint8 RGB.
 
-    Its side is max(w, h) * `scale`, rounded to whole pixels. Where it reaches over the picture's edge it is
+    Its side is max(w, h) * `scale`, rounded to whole pixels, or to whole blocks of pixels where blocks are
+    averaged first (from 2.5 times `longest` on). Where it reaches over the picture's edge it is
     filled with the mirror image. A side of more than `longest` pixels is reduced to `longest`, antialiased.
 
     Raises:
@@ -116,7 +117,7 @@ def face_crop(picture: NDArray[np.uint8], face: Face, spec: CropSpec, size: int)
     place = _Place.around(face.box, picture.shape[1], picture.shape[0], MAX_SCALE, LONGEST)
     square = place.square(face, picture.shape, np.zeros((place.size, place.size, 3), np.uint8))
     x0, y0, x1, y1 = _crop_box(square, spec)
-    reach = max(1.0, (x1 - x0) / size, (y1 - y0) / size) + 1.0  # of the triangle filter, and a pixel to spare
+    reach = max(1.0, (x1 - x0) / size, (y1 - y0) / size)  # of the triangle filter, at most
     left, top = max(0, math.floor(x0 - reach)), max(0, math.floor(y0 - reach))
     right, bottom = min(place.size, math.ceil(x1 + reach)), min(place.size, math.ceil(y1 + reach))
     square.image[top:bottom, left:right] = place.pixels(picture, left, top, right, bottom)
