@@ -21,9 +21,10 @@ from PIL import Image
 
 from bonaface.core.machine import usable_cores
 from bonaface.core.records import Presentation
+from bonaface.data.cutter import Shard, frames_of, shards
 from bonaface.data.media import PICTURE_SUFFIXES
 from bonaface.data.pool import run_jobs
-from bonaface.data.prepare import Shard, frames_of, prepare, shards
+from bonaface.data.prepare import prepare
 from bonaface.data.store import Recipe
 from bonaface.data.table import PresentationTable
 from bonaface.face.detect import Detector

@@ -1,5 +1,6 @@
 import errno
 import fcntl
+import json
 import os
 import random
 import shutil
@@ -7,18 +8,22 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 from PIL import Image
 
 from bonaface.core.errors import BonafaceError, InputError, ModelFileError
+from bonaface.core.places import files_below, place
 from bonaface.core.records import Presentation, Response
-from bonaface.data import prepare as preparing
+from bonaface.data import cutter
 from bonaface.data import store as layout
+from bonaface.data.cutter import frames_of, shards
 from bonaface.data.datasets import open_dataset
-from bonaface.data.prepare import frames_of, prepare, shards
+from bonaface.data.prepare import prepare
 from bonaface.data.store import CropStore, Recipe
 from bonaface.data.table import PresentationTable
 from bonaface.face.crop import face_square
@@ -170,7 +175,7 @@ def test_a_video_that_breaks_off_keeps_its_frames(
         yield 10, picture
         raise InputError(f"{path}: ends early")
 
-    monkeypatch.setattr(preparing, "frames_of", broken)
+    monkeypatch.setattr(cutter, "frames_of", broken)
     one = PresentationTable("folder", table.rows[:1])
     summary = prepare(one, faces_root, tmp_path / "s", recipe=Recipe(frames=3), workers=1)
     frames = CropStore.open(tmp_path / "s").frames
@@ -274,6 +279,76 @@ def test_two_cannot_make_one_store(faces_root: Path, table: PresentationTable, t
     with pytest.raises(BonafaceError, match="another process is making this store"):
         prepare(table, faces_root, tmp_path)
     os.close(folder)
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Path]:
+    """A folder of a file system that is not this machine's."""
+    yield place(f"memory://{tmp_path.name}")
+    fsspec.filesystem("memory").store.clear()
+
+
+def test_a_store_on_a_url_from_files_on_a_url(
+    faces_root: Path, table: PresentationTable, whole: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
+):
+    fsspec.filesystem("memory").put(str(faces_root), str(memory / "faces"), recursive=True)
+    root, store = memory / "faces", memory / "stores" / "s"
+    remote = open_dataset("folder").read(root)
+    assert remote == table
+    write, made = layout.write_shard, []
+
+    def fails_once(store: Path, number: int, findings) -> None:
+        made.append(number)
+        if len(made) == 3:
+            raise ConnectionResetError("connection lost")
+        write(store, number, findings)
+
+    monkeypatch.setattr(layout, "write_shard", fails_once)
+    with pytest.raises(InputError, match="the store cannot be written: connection lost"):
+        prepare(remote, root, store, recipe=RECIPE, workers=1)
+    with pytest.raises(InputError, match="unfinished"):
+        CropStore.open(str(store))
+    summary = prepare(remote, root, store, recipe=RECIPE, workers=1)
+    assert made == [0, 1, 2, *range(2, 11)]
+    assert summary.bytes == sum(len(data) for data in files_of(whole).values())
+    found = {name: (store / name).read_bytes() for name, _ in files_below(store)}
+    assert found == files_of(whole)
+    near, far = CropStore.open(whole), CropStore.open(str(store))
+    assert far.digest == near.digest
+    np.testing.assert_array_equal(far.read(5).image, near.read(5).image)
+
+
+def test_a_missing_file_on_a_url_is_a_row_as_anywhere(
+    faces_root: Path, table: PresentationTable, memory: Path, tmp_path: Path
+):
+    few = PresentationTable("folder", table.rows[:3])
+    shutil.copytree(faces_root / "bonafide" / "person-0", tmp_path / "bonafide" / "person-0")
+    (tmp_path / few.rows[1].path).unlink()
+    (tmp_path / few.rows[2].path).write_bytes(b"no picture")
+    fsspec.filesystem("memory").put(str(tmp_path), str(memory), recursive=True)
+    prepare(few, tmp_path, tmp_path / "s", workers=1)
+    prepare(few, memory, memory / "s", workers=1)
+    assert {name: (memory / "s" / name).read_bytes() for name, _ in files_below(memory / "s")} == files_of(
+        tmp_path / "s"
+    )
+
+
+def test_a_store_begun_before_a_setting_existed_goes_on(
+    faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path
+):
+    shutil.copytree(whole, tmp_path / "s")
+    description = json.loads((tmp_path / "s" / "store.json").read_text())
+    del description["recipe"]["boxes"]
+    (tmp_path / "s" / "store.json").write_text(json.dumps(description))
+    assert not CropStore.open(tmp_path / "s").recipe.boxes
+    prepare(table, faces_root, tmp_path / "s", recipe=RECIPE)
+
+
+def test_an_address_is_rays(faces_root: Path, table: PresentationTable, tmp_path: Path):
+    with pytest.raises(
+        InputError, match="ray://head:10001 is a Ray cluster's address, and the engine is local"
+    ):
+        prepare(table, faces_root, tmp_path / "s", address="ray://head:10001")
 
 
 def test_paths_are_relative_to_the_csvs_folder(faces_root: Path, tmp_path: Path):

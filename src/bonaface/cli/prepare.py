@@ -1,26 +1,58 @@
 """`bonaface prepare`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from bonaface.core.places import place
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from bonaface.data.prepare import Summary
 
+Engine = Literal["local", "ray"]
+
 
 def prepare(
     dataset: Annotated[str, typer.Argument(help="The data set's name; bonaface datasets lists them.")],
-    root: Annotated[Path, typer.Argument(help="The folder with its files; for folder also a CSV file.")],
-    store: Annotated[Path, typer.Argument(help="The folder for the crop store; begun if it is not there.")],
+    root: Annotated[
+        Path,
+        typer.Argument(
+            parser=place,
+            metavar="ROOT",
+            help="The folder with its files; for folder also a CSV file. A path or a URL (s3://, ...).",
+        ),
+    ],
+    store: Annotated[
+        Path,
+        typer.Argument(
+            parser=place,
+            metavar="STORE",
+            help="The folder for the crop store; begun if it is not there. A path or a URL.",
+        ),
+    ],
     frames: Annotated[int, typer.Option(help="How many evenly spaced frames to take of a video.")] = 20,
     longer_side: Annotated[
         int, typer.Option(help="Pixels of the longer side of the picture in which faces are looked for.")
     ] = 640,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; default: one for each core.", show_default=False)
+    ] = None,
+    boxes: Annotated[
+        bool, typer.Option("--boxes", help="Take the face boxes that come with the set, not the detector's.")
+    ] = False,
+    engine: Annotated[
+        Engine,
+        typer.Option(help="local: processes of this machine; ray: tasks of a Ray cluster. Same store."),
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="The Ray cluster, as ray://host:10001; default: $RAY_ADDRESS, else Ray on this machine.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Cut the face out of every picture and video of a data set and keep it, without loss, in a crop store.
@@ -36,9 +68,18 @@ def prepare(
 
     console = Console()
     table = open_dataset(dataset).read(root)
-    recipe = Recipe(frames=frames, longer_side=longer_side)
+    recipe = Recipe(frames=frames, longer_side=longer_side, boxes=boxes)
     with bar("presentations") as progress:
-        summary = preparing.prepare(table, root, store, recipe=recipe, workers=workers, progress=progress)
+        summary = preparing.prepare(
+            table,
+            root,
+            store,
+            recipe=recipe,
+            workers=workers,
+            engine=engine,
+            address=address,
+            progress=progress,
+        )
     _show(console, summary)
 
 

@@ -9,14 +9,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bonaface.core.places import is_remote, upload
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it takes `path`'s place when the block ends without an error.
 
     The bytes are on the disk before the name changes, so that a crash leaves the old file or the new one,
-    never half of it. On an error the temporary file is removed and the error goes on.
+    never half of it. On an error the temporary file is removed and the error goes on. Where `path` is a URL
+    (`bonaface.core.places`) the temporary path is this machine's, and the file is uploaded from there.
     """
+    if is_remote(path):
+        with tempfile.TemporaryDirectory(prefix="bonaface-") as folder:
+            part = Path(folder) / path.name
+            yield part
+            upload(part, path)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)

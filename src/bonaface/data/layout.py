@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from bonaface.core import places
 from bonaface.core.errors import InputError
+from bonaface.core.places import is_remote
 from bonaface.core.records import ATTACK, BONA_FIDE, Presentation
 from bonaface.data.datasets import Box
 from bonaface.data.protocols import Counts, Protocol, Published, Rows
@@ -21,6 +23,14 @@ def files_below(root: Path, folders: Iterable[str], suffixes: Sequence[str]) -> 
     found: list[str] = []
     ends = tuple(suffixes)
     for folder in folders:
+        if is_remote(root):  # one listing, where walking would be a question for each folder
+            below_root = (f"{folder}/{name}" for name, _ in places.files_below(root / folder))
+            found += (
+                path
+                for path in below_root
+                if path.lower().endswith(ends) and not any(part[0] == "." for part in path.split("/"))
+            )
+            continue
         for place, below, names in os.walk(root / folder):
             below[:] = [name for name in below if not name.startswith(".")]
             start = Path(place).relative_to(root).as_posix()

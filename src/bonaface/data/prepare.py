@@ -2,36 +2,32 @@
 
 The unit of work and of resuming is a shard: a fixed run of presentations in the table's order. What a shard
 holds depends on the table and the recipe alone, so the store's bytes are the same whoever makes it, and
-however often the work was interrupted.
+however often the work was interrupted. `cutter.py` makes a shard, `pool.py` and `ray_pool.py` hand them out.
 """
 
 import errno
 import fcntl
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, Literal
 
 from bonaface.core.errors import BonafaceError, InputError
 from bonaface.core.machine import usable_cores
-from bonaface.core.records import Presentation, Response
+from bonaface.core.places import entries, files_below, is_remote
+from bonaface.core.records import Response
 from bonaface.data import store as layout
-from bonaface.data.media import is_video
+from bonaface.data.cutter import Cutter, Shard, shards, source_of
 from bonaface.data.pool import run_jobs
-from bonaface.data.store import CropStore, Finding, Recipe
+from bonaface.data.ray_pool import run_on_ray
+from bonaface.data.store import CropStore, Recipe
 from bonaface.data.table import PresentationTable, name_some
-from bonaface.face.crop import face_square
-from bonaface.face.detect import Detector
-from bonaface.face.find import find_face
-from bonaface.face.picture import read_picture
 
 Progress = Callable[[int, int], None]
+Engine = Literal["local", "ray"]
 
 
 @dataclass(frozen=True)
@@ -60,30 +56,36 @@ def prepare(
     *,
     recipe: Recipe | None = None,
     workers: int | None = None,
+    engine: Engine = "local",
+    address: str | None = None,
     progress: Progress | None = None,
 ) -> Summary:
     """Make the crop store of `table` in the folder `store`, or go on with what is there.
 
     Args:
-        root: the folder that the rows' paths are relative to, or a file in it (the table's CSV).
-        workers: processes; None is one for each core. With more than one, a script must call this below
-            ``if __name__ == "__main__":``.
+        root: the folder that the rows' paths are relative to, or a file in it (the table's CSV). It and `store` may be
+            URLs (`bonaface.core.places.place`).
+        workers: processes; None is one for each core, of this machine or of the Ray cluster. With more than one, a
+            script must call this below ``if __name__ == "__main__":``.
+        engine: ``"local"`` for processes of this machine, ``"ray"`` for Ray; the store's bytes are the same.
+        address: of a Ray cluster (``ray://host:10001``); None is $RAY_ADDRESS, or else Ray on this machine alone.
         progress: called with (presentations done, presentations in all).
 
     Raises:
-        InputError: no file of the table is below `root`, `store` is another store or something else, or it
-        was begun
-            with another table, recipe or software.
+        InputError: no file of the table is below `root`, `store` is another store or something else, it was begun
+            with another table, recipe or software, or the set's face boxes are asked for and are not there.
         BonafaceError: the disk is full, or another process is making this store. Run it again and it goes on.
+        MissingExtraError: Ray is not installed.
     """
     recipe = recipe or Recipe()
-    base = root if root.is_dir() else root.parent
-    if not any((base / row.path).exists() for row in table.rows):
-        raise InputError(f"{base}: none of the table's files is there, as the first: {table.rows[0].path}")
+    base = (root if root.is_dir() else root.parent).absolute()
+    store = store.absolute()  # processes on other machines start in other folders
+    _check_source(table, base, recipe)
+    run = _engine(engine, workers, address)
     try:
         with _alone(store):
             _settle(store, table, recipe)
-            _make(store, table, base, recipe, usable_cores() if workers is None else workers, progress)
+            _make(store, table, base, recipe, run, progress)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise InputError(f"{store}: the store cannot be written: {error}") from error
@@ -110,91 +112,38 @@ def summarise(store: CropStore) -> Summary:
         frames=frames,
         unreadable=unreadable,
         notes=store.table.notes,
-        bytes=sum(file.stat().st_size for file in store.path.rglob("*") if file.is_file()),
+        bytes=sum(size for _, size in files_below(store.path)),
     )
 
 
-def frames_of(path: Path, n: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """The frames of a file that are looked at, as (index, (H, W, 3) uint8 RGB): `n` of a video, a picture's
-    only one.
-
-    Raises:
-        BonafaceError: the file cannot be read.
-    """
-    if is_video(path):
-        from bonaface.data.video import read_frames  # PyAV, for those who need it
-
-        yield from read_frames(path, n)
-    else:
-        yield 0, read_picture(path)
-
-
-@dataclass(frozen=True)
-class Shard:
-    """A run of presentations, the first of which is number `first` of the table."""
-
-    number: int
-    first: int
-    rows: tuple[Presentation, ...]
+def _check_source(table: PresentationTable, base: Path, recipe: Recipe) -> None:
+    if not any((base / row.path).exists() for row in table.rows):
+        raise InputError(f"{base}: none of the table's files is there, as the first: {table.rows[0].path}")
+    if not recipe.boxes:
+        return
+    source = source_of(table.dataset)
+    if source is None or source.boxes is None:
+        raise InputError(f"{table.dataset} comes with no face boxes; leave the faces to the detector")
+    if not any(source.boxes(base, row) for row in table.rows):
+        raise InputError(
+            f"{base}: none of the face boxes that come with {table.dataset} is there; add them ({source.layout}), or "
+            "leave the faces to the detector"
+        )
 
 
-def shards(rows: Sequence[Presentation], recipe: Recipe) -> list[Shard]:
-    """Cut the table into runs of at least `recipe.frames_per_shard` frames each, but for the last."""
-    cut: list[Shard] = []
-    first, planned = 0, 0
-    for i, row in enumerate(rows):
-        planned += recipe.frames if is_video(row.path) else 1
-        if planned >= recipe.frames_per_shard or i == len(rows) - 1:
-            cut.append(Shard(len(cut), first, tuple(rows[first : i + 1])))
-            first, planned = i + 1, 0
-    return cut
+_Run = Callable[[Cutter, list[Shard], Callable[[int], None]], None]
 
 
-@dataclass(frozen=True)
-class Cutter:
-    """Makes shards, in whichever process it is sent to."""
-
-    root: Path
-    store: Path
-    recipe: Recipe
-    detector: Detector
-
-    def __call__(self, shard: Shard, tick: Callable[[int], None]) -> None:
-        """Write `shard`; `tick` hears of every presentation that is done."""
-        layout.write_shard(self.store, shard.number, self._findings(shard, tick))
-
-    def _findings(self, shard: Shard, tick: Callable[[int], None]) -> Iterator[Finding]:
-        for i, row in enumerate(shard.rows):
-            yield from self._look(shard.first + i, row)
-            tick(i + 1)
-
-    def _look(self, number: int, row: Presentation) -> Iterator[Finding]:
-        path = self.root / row.path
-        for index, picture in _read(path, self.recipe.frames):
-            if isinstance(picture, str):
-                # where the data set lies is no part of what the store says
-                detail = picture.replace(str(path), row.path).removeprefix(f"{row.path}: ")
-                yield Finding(number, row.sample_id, index, response=Response.UNREADABLE, detail=detail)
-            else:
-                yield self._find(number, row, index, picture)
-
-    def _find(self, number: int, row: Presentation, index: int, picture: NDArray[np.uint8]) -> Finding:
-        size = picture.shape[1], picture.shape[0]
-        face = find_face(self.detector.detect(picture), self.recipe.policy)
-        if isinstance(face, Response):
-            return Finding(number, row.sample_id, index, size, response=face)
-        return Finding(number, row.sample_id, index, size, face=face, square=face_square(picture, face))
-
-
-def _read(path: Path, n: int) -> Iterator[tuple[int, NDArray[np.uint8] | str]]:
-    """`frames_of`, but where reading fails it ends with the index that follows and what is wrong."""
-    following = 0
-    try:
-        for index, picture in frames_of(path, n):
-            following = index + 1
-            yield index, picture
-    except (BonafaceError, OSError) as error:
-        yield following, str(error)
+def _engine(engine: Engine, workers: int | None, address: str | None) -> _Run:
+    """What has a cutter make a list of shards."""
+    if engine == "ray":
+        return lambda cutter, left, progress: run_on_ray(cutter, left, workers, address, progress)
+    if address is not None:
+        raise InputError(
+            f"{address} is a Ray cluster's address, and the engine is {engine}; ask for the engine ray"
+        )
+    processes = usable_cores() if workers is None else workers
+    return lambda cutter, left, progress: run_jobs(cutter, left, processes, progress)
 
 
 def _settle(store: Path, table: PresentationTable, recipe: Recipe) -> None:
@@ -202,8 +151,7 @@ def _settle(store: Path, table: PresentationTable, recipe: Recipe) -> None:
     wanted = layout.describe(table, recipe)
     found = layout.read_description(store)
     if found is None:
-        strange = [path.name for path in store.iterdir() if path.name != layout.PRESENTATIONS]
-        strange = sorted(name for name in strange if not _is_part(Path(name)))
+        strange = [name for name, _ in entries(store) if name != layout.PRESENTATIONS and not _is_part(name)]
         if strange:
             raise InputError(
                 f"{store}: expected a crop store, an empty folder or none, but it has {name_some(strange)}"
@@ -229,35 +177,47 @@ def _differences(name: str, found: Any, wanted: Any) -> list[str]:
 
 
 def _make(
-    store: Path,
-    table: PresentationTable,
-    root: Path,
-    recipe: Recipe,
-    workers: int,
-    progress: Progress | None,
+    store: Path, table: PresentationTable, root: Path, recipe: Recipe, run: _Run, progress: Progress | None
 ) -> None:
     if not (store / layout.FRAMES).is_file():
         every = shards(table.rows, recipe)
-        left = [shard for shard in every if not layout.shard_path(store, shard.number, "parquet").is_file()]
+        left = _left(store, every)
         before = len(table) - sum(len(shard.rows) for shard in left)
         report = progress or (lambda *_: None)
         report(before, len(table))
-        detector = Detector(recipe.longer_side, threads=1, min_score=recipe.min_score)
-        cutter = Cutter(root, store, recipe, detector)
-        run_jobs(cutter, left, workers, lambda done: report(before + done, len(table)))
+        cutter = Cutter(root, store, recipe, table.dataset, layout.software())
+        run(cutter, left, lambda done: report(before + done, len(table)))
+        if lost := _left(store, every):
+            raise BonafaceError(
+                f"{store}: {len(lost)} of {len(every)} shards are not there, and yet they were made: the machines of a "
+                "cluster must all see the same folder under this path; give one that they share, or a URL"
+            )
         layout.finish(store, len(every))
-    for path in store.rglob("*"):
-        if _is_part(path):  # left behind by a process that was killed
-            path.unlink()
+    if not is_remote(store):
+        for path in store.rglob("*"):
+            if _is_part(path.name):  # left behind by a process that was killed
+                path.unlink()
 
 
-def _is_part(path: Path) -> bool:
-    return path.name.startswith(".") and path.suffix == ".part"
+def _left(store: Path, every: list[Shard]) -> list[Shard]:
+    """The shards that are not done. One listing tells, as over a network each question takes its time."""
+    done = {name for name, _ in entries(store / layout.SHARDS)}
+    return [shard for shard in every if layout.shard_path(store, shard.number, "parquet").name not in done]
+
+
+def _is_part(name: str) -> bool:
+    return name.startswith(".") and name.endswith(".part")
 
 
 @contextmanager
 def _alone(store: Path) -> Iterator[None]:
-    """Let no other process make the same store meanwhile; the system lifts the lock if this one is killed."""
+    """Let no other process make the same store meanwhile; the system lifts the lock if this one is killed.
+
+    Object stores have no locks. Two who make the same store there write the same bytes: work is lost, nothing else.
+    """
+    if is_remote(store):
+        yield
+        return
     store.mkdir(parents=True, exist_ok=True)
     folder = os.open(store, os.O_RDONLY)
     try:

@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bonaface.core.errors import InputError
 from bonaface.core.files import whole_file
+from bonaface.core.places import is_remote
 from bonaface.core.records import ATTACK, BONA_FIDE, Presentation
 
 COLUMNS = tuple(field.name for field in fields(Presentation))
@@ -78,7 +80,7 @@ class PresentationTable:
             InputError: the file is missing, is no Parquet file, or lacks a column.
         """
         try:
-            table = pq.read_table(path)
+            table = read_parquet(path)
         except (OSError, pa.ArrowException) as error:
             raise InputError(f"{path}: expected a presentation table in Parquet, but {error}") from error
         metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
@@ -107,6 +109,11 @@ class PresentationTable:
                 return cls(dataset, tuple(_csv_rows(path, file)))
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: expected a CSV file in UTF-8, but {error}") from error
+
+
+def read_parquet(path: Path, **options: Any) -> pa.Table:
+    """The Parquet file at `path`, which may be a URL's (`bonaface.core.places`); `options` are pyarrow's."""
+    return pq.read_table(pa.BufferReader(path.read_bytes()) if is_remote(path) else path, **options)
 
 
 def name_some(names: Iterable[str], most: int = 5) -> str:

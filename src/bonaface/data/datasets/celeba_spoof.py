@@ -63,7 +63,7 @@ def boxes(root: Path, row: Presentation) -> Mapping[int, Box]:
     """The set's own box (``*_BB.txt``: ``x y width height score`` in the picture scaled to 224 x 224)."""
     path = root / row.path
     for _, numbers in numbers_in(path.with_name(f"{path.stem}_BB.txt"), 4):
-        with Image.open(path) as picture:
+        with path.open("rb") as file, Image.open(file) as picture:
             across, down = picture.width / _BOX_SIDE, picture.height / _BOX_SIDE
         x, y, width, height = numbers[:4]
         return {0: (x * across, y * down, (x + width) * across, (y + height) * down)}

@@ -1,10 +1,10 @@
 """A folder, or a CSV file, of one's own pictures and videos."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from bonaface.core.errors import InputError
+from bonaface.core.places import entries
 from bonaface.core.records import ATTACK, BONA_FIDE, Presentation
 from bonaface.data.datasets import Dataset
 from bonaface.data.media import is_media
@@ -72,8 +72,7 @@ def _row(path: str, label: int, species: str, subject: str, left_out: list[str])
 
 def _entries(root: Path, folder: str) -> list[tuple[str, bool]]:
     """(name, is a folder) of everything in ``root/folder`` that is not hidden, sorted by name."""
-    with os.scandir(root / folder) as entries:
-        return sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
+    return [entry for entry in entries(root / folder) if not entry[0].startswith(".")]
 
 
 def _notes(left_out: list[str]) -> tuple[str, ...]:

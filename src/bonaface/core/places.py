@@ -1,0 +1,132 @@
+"""Files anywhere: a path of this machine, or a URL of any file system that fsspec knows (``s3://``, ``gs://``, ...).
+
+Both are used as a `pathlib.Path`: a URL becomes a `UPath`, which behaves like one. What pathlib does slowly or not at
+all over a network is here.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+from bonaface.core.errors import BonafaceError, InputError
+
+
+def place(where: str | Path) -> Path:
+    """The path that `where` names: a URL with ``://``, else a path of this machine.
+
+    Raises:
+        InputError: fsspec knows no such file system, or lacks the package for it.
+    """
+    text = str(where)
+    if is_remote(where) or "://" not in text:
+        return cast(Path, where) if is_remote(where) else Path(where)
+    kind, _, rest = text.partition("://")
+    if kind in ("file", "local"):
+        return Path(rest)
+    from upath import UPath  # a tenth of a second, which paths of this machine do not need
+
+    try:
+        remote: Any = UPath(text)
+        _ = remote.fs
+    except ImportError as error:
+        raise InputError(
+            f"{text}: this file system needs a package that is not installed: {error}"
+        ) from error
+    except ValueError as error:
+        raise InputError(
+            f"{text}: expected a path or a URL that fsspec knows (s3://, gs://, ...): {error}"
+        ) from error
+    return cast(Path, remote)
+
+
+def is_remote(path: str | Path) -> bool:
+    """Whether `path`, one that `place` gave, is a URL's."""
+    return not isinstance(path, (str, Path))
+
+
+@contextmanager
+def local_copy(path: Path) -> Iterator[Path]:
+    """`path` itself, or a temporary copy of what is at a URL, gone when the block ends.
+
+    A file is fetched whole before it is opened: so a network that fails is told from a file that is broken, and a video
+    can be read twice. Where there is no file, there is no file at the path that is given either.
+
+    Raises:
+        BonafaceError: the file is there and cannot be fetched.
+    """
+    if not is_remote(path):
+        yield path
+        return
+    with TemporaryDirectory(prefix="bonaface-") as folder:
+        copy = Path(folder) / path.name
+        remote: Any = path
+        try:
+            remote.fs.get_file(remote.path, str(copy))
+        except FileNotFoundError:
+            copy.unlink(missing_ok=True)
+        except Exception as error:  # every file system has errors of its own
+            raise BonafaceError(f"{path}: cannot be fetched ({error}); {_AGAIN}") from error
+        yield copy
+
+
+def upload(file: Path, path: Path) -> None:
+    """Put `file`, of this machine, at the URL `path`. Object stores show it whole or not at all.
+
+    Raises:
+        BonafaceError: it cannot be put there.
+    """
+    remote: Any = path
+    try:
+        remote.fs.makedirs(remote.parent.path, exist_ok=True)
+        remote.fs.put_file(str(file), remote.path)
+    except Exception as error:
+        raise BonafaceError(f"{path}: cannot be written ({error}); {_AGAIN}") from error
+
+
+def read_range(path: Path, start: int, length: int) -> bytes:
+    """`length` bytes of a file from `start` on, fewer where it ends before. Raises OSError."""
+    if is_remote(path):
+        remote: Any = path
+        data: bytes = remote.fs.cat_file(remote.path, start=start, end=start + length)
+        return data
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(length)
+
+
+def entries(folder: Path) -> list[tuple[str, bool]]:
+    """(name, is a folder) of everything in `folder`, sorted by name; nothing where there is no such folder."""
+    if is_remote(folder):
+        remote: Any = folder
+        remote.fs.invalidate_cache()
+        try:
+            listed = remote.fs.ls(remote.path, detail=True)
+        except FileNotFoundError:
+            return []
+        start = len(remote.path.rstrip("/")) + 1
+        found = ((entry["name"].rstrip("/")[start:], entry["type"] == "directory") for entry in listed)
+        return sorted(entry for entry in found if entry[0])  # some list the folder itself as well
+    try:
+        with os.scandir(folder) as here:
+            return sorted((entry.name, entry.is_dir()) for entry in here)
+    except FileNotFoundError:
+        return []
+
+
+def files_below(folder: Path) -> Iterator[tuple[str, int]]:
+    """(path relative to `folder` with ``/``, bytes) of the files at any depth below it."""
+    if is_remote(folder):
+        remote: Any = folder
+        start = len(remote.path.rstrip("/")) + 1
+        for name, entry in remote.fs.find(remote.path, detail=True).items():
+            yield name[start:], entry["size"]
+        return
+    for path in folder.rglob("*"):
+        if path.is_file():
+            yield path.relative_to(folder).as_posix(), path.stat().st_size
+
+
+_AGAIN = "run the same again, and it goes on where it was"

@@ -1,0 +1,109 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import pytest
+from fsspec.registry import known_implementations
+
+from bonaface.core.errors import BonafaceError, InputError
+from bonaface.core.files import whole_file, write_json
+from bonaface.core.places import entries, files_below, is_remote, local_copy, place, read_range
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Path]:
+    """An empty folder of a file system that is not this machine's."""
+    yield place(f"memory://{tmp_path.name}")
+    fsspec.filesystem("memory").store.clear()
+
+
+def test_paths_and_urls(tmp_path: Path) -> None:
+    assert place("a/b") == Path("a/b")
+    assert place(tmp_path) == tmp_path
+    assert place(f"file://{tmp_path}") == tmp_path
+    assert not is_remote(place("a"))
+    remote = place("memory://places/a")
+    assert is_remote(remote)
+    assert place(remote) is remote
+    assert str(remote / "b.txt") == "memory://places/a/b.txt"
+
+
+def test_a_file_system_that_nobody_knows_is_a_sentence() -> None:
+    with pytest.raises(InputError, match="xyz://a/b: expected a path or a URL that fsspec knows"):
+        place("xyz://a/b")
+
+
+def test_a_file_system_whose_package_is_missing_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(known_implementations, "far", {"class": "far.Away", "err": "Install far"})
+    with pytest.raises(InputError, match=r"far://a: this file system needs a package .*: Install far"):
+        place("far://a")
+
+
+def test_a_file_at_a_url_is_written_whole_or_not_at_all(memory: Path) -> None:
+    def broken() -> None:
+        with whole_file(memory / "x" / "a.txt") as part:
+            part.write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        broken()
+    assert list(files_below(memory)) == []
+    with whole_file(memory / "x" / "a.txt") as part:
+        part.write_text("whole")
+        assert list(files_below(memory)) == []
+        scratch = part.parent
+    assert (memory / "x" / "a.txt").read_text() == "whole"
+    assert not scratch.exists()
+    write_json(memory / "b.json", {"a": 1})
+    assert json.loads((memory / "b.json").read_bytes()) == {"a": 1}
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_folders_are_listed_alike(memory: Path, tmp_path: Path, remote: bool) -> None:
+    root = memory if remote else tmp_path
+    for name in ("b/deep/er.txt", "b/c.txt", "a.txt"):
+        with whole_file(root / name) as part:
+            part.write_text(name)
+    assert entries(root) == [("a.txt", False), ("b", True)]
+    assert entries(root / "nowhere") == []
+    assert sorted(files_below(root)) == [("a.txt", 5), ("b/c.txt", 7), ("b/deep/er.txt", 13)]
+    assert read_range(root / "b" / "c.txt", 2, 3) == b"c.t"
+    assert read_range(root / "b" / "c.txt", 5, 30) == b"xt"
+    with pytest.raises(OSError, match="none"):
+        read_range(root / "none", 0, 1)
+
+
+def test_a_copy_lives_as_long_as_it_is_read(memory: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"123")
+    with local_copy(tmp_path / "a.bin") as path:
+        assert path == tmp_path / "a.bin"
+    assert path.exists()
+    with whole_file(memory / "clip.mp4") as part:
+        part.write_bytes(b"123")
+    with local_copy(memory / "clip.mp4") as path:
+        assert (path.name, path.read_bytes()) == ("clip.mp4", b"123")
+    assert not path.exists()
+    with local_copy(memory / "none.mp4") as path:
+        assert not path.exists()
+
+
+def test_a_network_that_fails_is_no_missing_file(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object, **more: object) -> None:
+        raise ConnectionResetError("connection lost")
+
+    def fetch() -> None:
+        with local_copy(memory / "a.jpg"):
+            pass
+
+    files = type(fsspec.filesystem("memory"))
+    monkeypatch.setattr(files, "get_file", broken)
+    with pytest.raises(
+        BonafaceError, match=r"a\.jpg: cannot be fetched \(connection lost\); run the same again"
+    ):
+        fetch()
+    monkeypatch.setattr(files, "put_file", broken)
+    with pytest.raises(
+        BonafaceError, match=r"b\.json: cannot be written \(connection lost\); run the same again"
+    ):
+        write_json(memory / "b.json", {})
