@@ -23,6 +23,11 @@ def test_containers_and_codecs(suffix: str, codec: str, name: str):
     assert (info.codec, info.frames, info.width, info.height, info.fps) == (name, 4, 96, 64, 10)
 
 
+@pytest.mark.parametrize("suffix", [".avi", ".mkv", ".mov", ".mp4", ".webm"])
+def test_the_same_pictures_are_the_same_bytes(suffix: str):
+    assert encode_clip(GREYS, suffix) == encode_clip(GREYS, suffix)
+
+
 def test_an_unknown_suffix_is_refused():
     with pytest.raises(UnknownNameError, match=r"unknown video suffix '\.gif'"):
         encode_clip(GREYS, ".gif")

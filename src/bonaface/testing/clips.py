@@ -59,7 +59,8 @@ def encode_clip(
     codec = codec or usual
     stored = [np.ascontiguousarray(np.rot90(picture, -rotation // 90)) for picture in pictures]
     file = io.BytesIO()
-    with av.open(file, "w", format=format_name) as container:
+    # otherwise Matroska and WebM files carry a random number, of a length that varies
+    with av.open(file, "w", format=format_name, options={"fflags": "+bitexact"}) as container:
         added = container.add_stream(codec, rate=fps, options={**_QUICK.get(codec, {}), **(options or {})})
         stream = cast("VideoStream", added)
         stream.height, stream.width = stored[0].shape[:2]
