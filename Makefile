@@ -3,9 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install test test-slow lint format benchmarks clean
+.PHONY: help install demo test test-slow lint format benchmarks clean
 
 help:
+	@echo "make demo        set up, then simulate, train and evaluate, without any data: leaves a report in demo/"
 	@echo "make test        set up, then run every test but the slow ones"
 	@echo "make test-slow   the tests that take longer"
 	@echo "make lint        ruff, mypy, import-linter"
@@ -18,6 +19,9 @@ $(INSTALLED): pyproject.toml
 	touch $@
 
 install: $(INSTALLED)
+
+demo: $(INSTALLED)
+	PATH="$(CURDIR)/$(BIN):$$PATH" tools/demo.sh demo
 
 # A process for each core with one thread each: several threads a process would wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile

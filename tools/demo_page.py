@@ -1,0 +1,82 @@
+"""What `tools/demo.sh` shows beside the reports: pictures out of the simulated set, and a page that leads to everything.
+
+python tools/demo_page.py pictures DEMO
+python tools/demo_page.py page DEMO
+"""
+
+import json
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import typer
+from PIL import Image
+
+from bonaface.data.video import read_frames
+
+_PERSON = 36  # the first of the test part
+_KINDS = ("bona fide", "printer 1", "printer 2", "display 1", "display 2")
+_FIGURES = {"acer_pooled": "ACER", "apcer_pooled": "APCER", "bpcer": "BPCER", "eer": "EER", "auc": "AUC"}
+
+app = typer.Typer(help=__doc__)
+
+
+def frame(demo: Path, session: int, phone: int, file: int) -> Image.Image:
+    """The first frame of a video of the test person."""
+    path = demo / "set" / "Test_files" / f"{phone}_{session}_{_PERSON}_{file}.avi"
+    _, picture = next(read_frames(path, 1))
+    return Image.fromarray(picture)
+
+
+@app.command()
+def pictures(demo: Path) -> None:
+    """Write pictures/: one of a bona fide presentation, one of an attack, and a sheet with every kind in each session."""
+    folder = demo / "pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    frame(demo, 3, 1, 1).save(folder / "bona-fide.png")
+    frame(demo, 3, 1, 2).save(folder / "attack.png")
+    rows = [[frame(demo, session, session, file) for file in range(1, 6)] for session in (1, 2, 3)]
+    width, height = rows[0][0].size
+    sheet = Image.new("RGB", (5 * width, 3 * height))
+    for row, images in enumerate(rows):
+        for column, image in enumerate(images):
+            sheet.paste(image, (column * width, row * height))
+    sheet.save(folder / "set.jpg", quality=88)
+
+
+@app.command()
+def page(demo: Path) -> None:
+    """Write index.html."""
+    reports = {
+        path.parent.name: json.loads(path.read_text()) for path in sorted(demo.glob("reports/*/report.json"))
+    }
+    warning = " ".join(sorted({report.get("warning", "") for report in reports.values()}))
+    rows = "".join(_row(name, report) for name, report in reports.items())
+    kinds = ", ".join(_KINDS)
+    (demo / "index.html").write_text(
+        f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Bonaface demo</title><style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
+th, td {{ padding: .2rem .8rem; text-align: right; border-bottom: 1px solid #ddd }}
+th:first-child, td:first-child {{ text-align: left }} img {{ max-width: 100% }}
+.warning {{ background: #b00020; color: #fff; padding: .6rem 1rem; font-weight: bold }}
+</style></head><body><p class="warning">{escape(warning)}</p>
+<h1>Bonaface demo</h1>
+<p>Figures in per cent, on the test persons of each protocol; a click leads to the report with counts, intervals, curves and the errors' pictures.
+Its tables are beside it as Markdown, LaTeX, CSV and JSON.</p>
+<table><tr><th>report</th>{"".join(f"<th>{name}</th>" for name in _FIGURES.values())}</tr>{rows}</table>
+<h2>The simulated set</h2>
+<p>One test person, sessions 1 to 3 from above; from the left: {kinds}.</p>
+<img src="pictures/set.jpg" alt="frames of the simulated set: {kinds}">
+</body></html>
+""",
+        encoding="utf-8",
+    )
+
+
+def _row(name: str, report: dict[str, Any]) -> str:
+    cells = "".join(f"<td>{100 * report['summary'][figure]['mean']:.1f}</td>" for figure in _FIGURES)
+    return f'<tr><td><a href="reports/{escape(name)}/report.html">{escape(name)}</a></td>{cells}</tr>'
+
+
+if __name__ == "__main__":
+    app()
