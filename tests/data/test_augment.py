@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,10 @@ from PIL import Image
 
 from bonaface.core.errors import InputError
 from bonaface.data import augment
-from bonaface.data.augment import CHANGES, flip_and_jitter
+from bonaface.data.augment import CHANGES, as_attack, flip_and_jitter
+from bonaface.face.crop import CropSpec, FaceSquare, cut
+from bonaface.face.detect import Detector
+from bonaface.testing.portrait import drawn_portrait
 
 REFERENCES = {
     augment.change_brightness: reference.adjust_brightness,
@@ -145,3 +150,62 @@ def test_wrong_input_is_said(crop):
     for wrong in ({"flip": 1.5}, {"brightness": -0.1}, {"hue": 0.6}):
         with pytest.raises(InputError, match=r"flip must be in \[0, 1\]"):
             flip_and_jitter(crop, rng, **wrong)
+
+
+def square_of(side: int, apart: float = 0.17) -> FaceSquare:
+    """A drawn person's square, the face box in its middle half, the eyes `apart` in sides."""
+    x, y, left = side / 2, 0.45 * side, apart * side / 2
+    mouth = 0.6 * side
+    return FaceSquare(
+        image=drawn_portrait(side, seed=3),
+        box=(0.32 * side, 0.25 * side, 0.68 * side, 0.75 * side),
+        landmarks=((x - left, y), (x + left, y), (x, 0.52 * side), (x - left, mouth), (x + left, mouth)),
+        valid=(0.0, 0.1 * side, side, side),
+        factor=1.0,
+    )
+
+
+@pytest.mark.parametrize("side", [48, 200, 512])
+def test_an_attack_leaves_everything_but_the_pixels_in_its_place(side: int) -> None:
+    square = square_of(side)
+    attack, again, other = (as_attack(square, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert attack.image.shape == square.image.shape
+    assert (attack.box, attack.landmarks) == (square.box, square.landmarks)
+    assert (attack.valid, attack.factor) == (square.valid, square.factor)
+    assert np.array_equal(attack.image, again.image)
+    assert not np.array_equal(attack.image, other.image)
+
+
+def test_a_large_square_is_reduced_and_shows_the_same_crop() -> None:
+    square = square_of(800)
+    attack = as_attack(square, np.random.default_rng(1))
+    assert attack.image.shape == (512, 512, 3)
+    assert attack.factor == 512 / 800
+    for name in ("box", "valid"):
+        assert getattr(attack, name) == pytest.approx(np.array(getattr(square, name)) * 0.64)
+    reduced = FaceSquare(
+        np.array(Image.fromarray(square.image).resize((512, 512), Image.Resampling.BILINEAR)),
+        attack.box, attack.landmarks, attack.valid, attack.factor,
+    )  # fmt: skip
+    spec = CropSpec("square", 1.3)
+    difference = cut(reduced, spec, 96).astype(float) - cut(square, spec, 96)
+    assert np.abs(difference).mean() < 2
+
+
+def test_the_face_of_an_attack_is_found_where_it_was(faces_root: Path) -> None:
+    picture = np.asarray(Image.open(faces_root / "bonafide" / "person-1" / "0.png").convert("RGB"))
+    detector = Detector(threads=1)
+    (face,) = detector.detect(picture)
+    square = FaceSquare(picture, face.box, face.landmarks, (0.0, 0.0, 256.0, 256.0), 1.0)
+    near = 0
+    for seed in range(8):
+        found = detector.detect(as_attack(square, np.random.default_rng(seed)).image)
+        near += bool(found) and np.abs(np.subtract(found[0].landmarks, face.landmarks)).max() < 12
+    assert near >= 7
+
+
+def test_a_face_from_the_side_is_shown_at_the_size_of_one_from_the_front() -> None:
+    for apart in (0.0, 0.01):
+        attack = as_attack(square_of(200, apart), np.random.default_rng(4))
+        front = as_attack(square_of(200, 0.33 * 0.5), np.random.default_rng(4))
+        assert np.array_equal(attack.image, front.image)

@@ -50,6 +50,52 @@ def test_without_balance_every_picture_is_shown() -> None:
     assert sorted(epoch_order(LABELS, 0, 0, balance=False)) == list(range(10))
 
 
+@given(
+    st.lists(st.integers(0, 1), min_size=2, max_size=60).filter(lambda x: 0 < sum(x) < len(x)),
+    st.integers(0, 5),
+    st.integers(0, 10),
+)
+def test_simulated_attacks_are_bona_fide_pictures_of_the_epoch_and_count_in_its_balance(
+    labels: list[int], epoch: int, tenths: int
+) -> None:
+    order = epoch_order(np.array(labels), 7, epoch, balance=True, simulate=tenths / 10)
+    real = [place for place in order if place < len(labels)]
+    again = [place - len(labels) for place in order if place >= len(labels)]
+    bona_fide = [place for place in real if labels[place]]
+    assert len(set(order.tolist())) == len(order) == 2 * len(bona_fide)
+    assert set(again) <= set(bona_fide)
+    assert abs(len(again) - tenths / 10 * len(bona_fide)) <= 1
+    # As many as there are: another bona fide picture would lack an attack to go with it.
+    attacks = len(labels) - sum(labels)
+    more = len(bona_fide) + 1
+    assert len(bona_fide) == sum(labels) or more - round(tenths / 10 * more) > attacks - 1
+
+
+def test_how_many_are_simulated_worked_out_by_hand() -> None:
+    def counts(bona_fide: int, attacks: int, simulate: float, balance: bool = True) -> tuple[int, int, int]:
+        labels = np.repeat([1, 0], [bona_fide, attacks])
+        order = epoch_order(labels, 0, 0, balance, simulate)
+        shown, place = np.append(labels, np.zeros_like(labels))[order], order >= len(labels)
+        return int(shown.sum()), int((shown == 0).sum()), int(place.sum())
+
+    assert counts(100, 400, 0.3) == (100, 100, 30)
+    assert counts(400, 70, 0.3) == (100, 100, 30)  # the 70 attacks there are, and 30 simulated
+    assert counts(400, 70, 1.0) == (400, 400, 400)
+    assert counts(100, 400, 0.3, balance=False) == (100, 430, 30)
+
+
+def test_each_epoch_simulates_other_pictures_and_the_same_again_for_the_same_seed() -> None:
+    labels = np.tile([0, 1], 20)
+
+    def chosen(seed: int, epoch: int) -> frozenset[int]:
+        return frozenset(
+            place for place in epoch_order(labels, seed, epoch, True, 0.3).tolist() if place >= 40
+        )
+
+    assert chosen(0, 0) == chosen(0, 0)
+    assert len({chosen(0, epoch) for epoch in range(6)} | {chosen(1, 0)}) == 7
+
+
 @pytest.mark.parametrize("world", [1, 2, 3])
 def test_devices_share_an_epoch_without_overlap(world: int) -> None:
     labels = np.tile([0, 1], 15)
@@ -109,9 +155,36 @@ def test_the_key_alone_decides_the_augmentation(crops: CropBatches) -> None:
     assert not torch.equal(first, crops[[Draw(3, (0, 2, 2))]].crops)
 
 
-def test_the_loader_remembers_its_place_and_goes_on_there(crops: CropBatches) -> None:
+def test_a_simulated_draw_is_an_attack_on_the_same_person(crops: CropBatches) -> None:
+    place = int(np.flatnonzero(crops.labels)[0])
+    plain, attack, again = (crops[[Draw(place, (0, 1, 2), simulated)]] for simulated in (False, True, True))
+    assert (plain.labels.tolist(), attack.labels.tolist()) == ([1.0], [0.0])
+    assert plain.presentations.tolist() == attack.presentations.tolist()
+    assert torch.equal(attack.crops, again.crops)
+    assert not torch.equal(plain.crops, attack.crops)
+
+
+def test_every_picture_takes_one_of_the_crops_at_random(store: Path) -> None:
+    opened = CropStore.open(store)
+    specs = (CropSpec.parse("tight"), CropSpec.parse("square-1.3"))
+    data = CropBatches(
+        opened, range(4), CropSpec.parse("square-1.0"), 32, Augmentation(0.0, (0.0,) * 4, specs)
+    )
+    square = opened.read(data.frames[1])
+    possible = [cut(square, spec, 32) for spec in specs]
+    drawn = [data[[Draw(1, (0, 0, n))]].crops[0].numpy() for n in range(20)]
+    found = [[np.array_equal(crop, one) for one in possible] for crop in drawn]
+    assert {tuple(one) for one in found} == {(True, False), (False, True)}
+    np.testing.assert_array_equal(
+        data[[Draw(1, None)]].crops[0], cut(square, CropSpec.parse("square-1.0"), 32)
+    )
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_loader_remembers_its_place_and_goes_on_there(crops: CropBatches, workers: int) -> None:
     def loader() -> ResumableLoader:
-        return ResumableLoader(crops, EpochSampler(crops.labels, 8, seed=0, balance=True))
+        sampler = EpochSampler(crops.labels, 8, seed=0, balance=True, simulate=0.2)
+        return ResumableLoader(crops, sampler, num_workers=workers)
 
     whole = [batch.crops for batch in loader()]
     first = loader()

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.models.registry import Augment
 from bonaface.training.settings import RunSettings, choose_preset, parse_changes
 
 
@@ -20,6 +21,36 @@ def test_changes_reach_the_preset_and_the_network() -> None:
 def test_the_default_preset_is_the_papers() -> None:
     preset = choose_preset("bi-fas-s", None, {})
     assert (preset.name, preset.lr, preset.epochs, preset.batch, preset.size) == ("paper", 1e-4, 2, 64, 512)
+
+
+def test_augmentation_is_set_by_the_name_of_its_part() -> None:
+    texts = ["augment.simulate=0.3", "augment.crops=[tight, square-1.3]", "lr=1e-4"]
+    preset = choose_preset("bi-fas", None, parse_changes(texts))
+    assert preset.augment == Augment(0.3, ("tight", "square-1.3"))
+    assert choose_preset("bi-fas", None, {}).augment == Augment(0.0, ())
+    assert choose_preset("bi-fas", None, {"augment.simulate": 1}).augment.simulate == 1.0
+    before = RunSettings(preset, "store", "official")
+    assert RunSettings.from_dict(before.as_dict()) == before
+    assert "preset.augment.simulate (0.0, not 0.3)" in before.differences(settings())[1]
+
+
+def test_settings_of_a_run_before_there_was_augmentation_are_read() -> None:
+    older = settings().as_dict()
+    del older["preset"]["augment"]
+    assert RunSettings.from_dict(older) == settings()
+
+
+def test_wrong_augmentation_is_refused_with_a_sentence() -> None:
+    with pytest.raises(UnknownNameError, match="Known: crops, simulate"):
+        choose_preset("bi-fas", None, {"augment.simulat": 0.3})
+    with pytest.raises(InputError, match="simulate=much: expected a value of type float"):
+        choose_preset("bi-fas", None, {"augment.simulate": "much"})
+    for changes, sentence in (
+        ({"augment.simulate": 1.5}, "augment.simulate: expected a share between 0 and 1, got 1.5"),
+        ({"augment.crops": ["tigt"]}, "crop must be .* got 'tigt'"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            RunSettings(choose_preset("bi-fas", None, changes), "store", "official")
 
 
 def test_wrong_changes_are_refused_with_a_sentence() -> None:

@@ -1,16 +1,62 @@
-"""Random flip and colour jitter of training crops, with torchvision's meaning and without torch.
+"""Random flip and colour jitter of training crops, with torchvision's meaning and without torch; simulated attacks.
 
 Neither paper gives a strength for its colour jitter. The order of the four changes is random and each factor
 is uniform, as in torchvision's `ColorJitter`.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
 from bonaface.core.errors import InputError
+from bonaface.face.crop import RESAMPLING, FaceSquare
+from bonaface.face.detect import Box, Point
+from bonaface.simulate.pictures import simulate_attack_crop
+
+# Pixels of a square's side that are simulated at most: the chain's time grows with the area.
+_SIMULATED = 512
+# Of a frontal face, by RetinaFace's box and landmarks: the distance between the eyes over the box's height. A face that
+# shows less than the second is seen from the side, and the distance says nothing of its size.
+_EYES, _FRONTAL = 0.33, 0.2
+
+
+def as_attack(square: FaceSquare, rng: np.random.Generator) -> FaceSquare:
+    """The face square of a bona fide presentation as a simulated attack's: printed or shown, and photographed again.
+
+    The face stays where it is. A square of more than 512 pixels is reduced to that first, so that a picture costs at
+    most about 150 ms. Species are drawn by `simulate.pictures.SPECIES`, masks left out; everything else from `rng`.
+    """
+    small = _reduced(square, _SIMULATED)
+    points = np.array(small.landmarks)
+    tall = small.box[3] - small.box[1]
+    if np.hypot(*(points[1] - points[0])) < _FRONTAL * tall:
+        points[:2] = points[:2].mean(0) + np.array([[-0.5, 0.0], [0.5, 0.0]]) * _EYES * tall
+    return replace(small, image=simulate_attack_crop(small.image, points, rng))
+
+
+def _reduced(square: FaceSquare, longest: int) -> FaceSquare:
+    side = square.image.shape[0]
+    if side <= longest:
+        return square
+    factor = longest / side
+
+    def moved(point: Point) -> Point:
+        return point[0] * factor, point[1] * factor
+
+    def scaled(box: Box) -> Box:
+        return *moved(box[:2]), *moved(box[2:])
+
+    right_eye, left_eye, nose, right_mouth, left_mouth = map(moved, square.landmarks)
+    return FaceSquare(
+        image=np.array(Image.fromarray(square.image).resize((longest, longest), RESAMPLING)),
+        box=scaled(square.box),
+        landmarks=(right_eye, left_eye, nose, right_mouth, left_mouth),
+        valid=scaled(square.valid),
+        factor=square.factor * factor,
+    )
 
 
 def flip_and_jitter(

@@ -10,6 +10,20 @@ from bonaface.models.base import PadModel
 
 
 @dataclass(frozen=True)
+class Augment:
+    """What is made of training pictures beside flip and jitter; nothing by default. ``--set augment.NAME=VALUE``.
+
+    Attributes:
+        simulate: share, in [0, 1], of the bona fide pictures of an epoch that are shown once more as simulated
+            attacks (`bonaface.training.batches.epoch_order` says what becomes of the balance).
+        crops: crops of which every picture shown takes one at random; empty: always the preset's `crop`.
+    """
+
+    simulate: float = 0.0
+    crops: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Preset:
     """One named way to build and train a model, complete: what a run folder prints.
 
@@ -28,6 +42,7 @@ class Preset:
         bn_batches: training batches over which the running statistics of batch normalisation are estimated
             again before each validation and before the bundle is written; 0 leaves them as training left them.
         backbone_rate: the backbone's learning rate as a share of `lr`; 0 freezes it.
+        augment: further augmentation, off by default.
     """
 
     name: str
@@ -45,6 +60,7 @@ class Preset:
     balance: str = "undersample"
     bn_batches: int = 200
     backbone_rate: float = 1.0
+    augment: Augment = Augment()
 
 
 @dataclass(frozen=True)

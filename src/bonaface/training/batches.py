@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from bonaface.data.augment import flip_and_jitter
+from bonaface.data.augment import as_attack, flip_and_jitter
 from bonaface.data.store import CropStore
 from bonaface.face.crop import CropSpec, cut
 
@@ -27,18 +27,22 @@ class Batch(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """One picture of one epoch: its place in the data, and the key of its augmentation (None: none)."""
+    """One picture of one epoch: its place in the data, the key of its augmentation (None: none), and whether it is
+    shown as a simulated attack."""
 
     place: int
     key: tuple[int, ...] | None
+    simulated: bool = False
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Flip with probability `flip`; jitter strengths of brightness, contrast, saturation, hue."""
+    """Flip with probability `flip`; jitter strengths of brightness, contrast, saturation, hue; the crops of which one
+    is drawn for each picture (empty: always the network's)."""
 
     flip: float
     jitter: tuple[float, float, float, float]
+    crops: tuple[CropSpec, ...] = ()
 
 
 class CropBatches(Dataset[Batch]):
@@ -72,21 +76,27 @@ class CropBatches(Dataset[Batch]):
     def __getitem__(self, draws: Sequence[Draw]) -> Batch:
         crops = np.stack([self._crop_of(draw) for draw in draws])
         indices = [draw.place for draw in draws]
+        real = [not draw.simulated for draw in draws]
         return Batch(
             torch.from_numpy(crops),
-            torch.from_numpy(self.labels[indices]).float(),
+            torch.from_numpy(self.labels[indices] * real).float(),
             torch.from_numpy(self.presentations[indices]),
         )
 
     def _crop_of(self, draw: Draw) -> NDArray[np.uint8]:
-        crop = cut(self._store.read(self.frames[draw.place]), self._crop, self._size)
+        square = self._store.read(self.frames[draw.place])
         if draw.key is None:
-            return crop
-        brightness, contrast, saturation, hue = self._augmentation.jitter
+            return cut(square, self._crop, self._size)
+        rng, how = np.random.default_rng(draw.key), self._augmentation
+        crop = how.crops[int(rng.integers(len(how.crops)))] if how.crops else self._crop
+        if draw.simulated:
+            # Before the crop is cut: a print's edge and the room behind it belong into a wide crop.
+            square = as_attack(square, rng)
+        brightness, contrast, saturation, hue = how.jitter
         return flip_and_jitter(
-            crop,
-            np.random.default_rng(draw.key),
-            flip=self._augmentation.flip,
+            cut(square, crop, self._size),
+            rng,
+            flip=how.flip,
             brightness=brightness,
             contrast=contrast,
             saturation=saturation,
@@ -94,18 +104,35 @@ class CropBatches(Dataset[Batch]):
         )
 
 
-def epoch_order(labels: NDArray[np.int64], seed: int, epoch: int, balance: bool) -> NDArray[np.int64]:
+def epoch_order(
+    labels: NDArray[np.int64], seed: int, epoch: int, balance: bool, simulate: float = 0.0
+) -> NDArray[np.int64]:
     """The order in which an epoch shows its pictures, as places in `labels`.
 
     With `balance` the majority class is under-sampled at random, anew in each epoch (A-DeepPixBiS, sec. IV-E):
     every picture of the minority class is shown once and as many of the other.
+
+    A share `simulate` of the bona fide pictures shown, drawn anew in each epoch, is shown once more as simulated
+    attacks: as ``len(labels) + place``. With `balance` they count as attacks like any other, so the classes stay equal
+    and of N attacks shown, ``simulate * N`` are simulated; without it they are added.
     """
     rng = np.random.default_rng((seed, epoch))
-    classes = [np.flatnonzero(labels == label) for label in (0, 1)]
+    attacks, bona_fide = (np.flatnonzero(labels == label) for label in (0, 1))
+    again = round(simulate * len(bona_fide))
     if balance:
-        fewer = min(len(places) for places in classes)
-        classes = [rng.permutation(places)[:fewer] for places in classes]
-    return rng.permutation(np.concatenate(classes))
+        shown, again = _balanced(len(attacks), len(bona_fide), simulate)
+        attacks = rng.permutation(attacks)[: shown - again]
+        bona_fide = rng.permutation(bona_fide)[:shown]
+    # Nothing is drawn for nothing, so that runs without simulation are what they were.
+    twice = len(labels) + rng.permutation(bona_fide)[:again] if again else bona_fide[:0]
+    return rng.permutation(np.concatenate([attacks, bona_fide, twice]))
+
+
+def _balanced(attacks: int, bona_fide: int, simulate: float) -> tuple[int, int]:
+    """How many of each class an epoch shows, and how many of the attacks are simulated."""
+    enough = bona_fide if simulate == 1.0 else int(attacks / (1.0 - simulate) + 1e-9)
+    shown = min(bona_fide, enough)
+    return shown, shown - min(attacks, shown - round(simulate * shown))
 
 
 class EpochSampler(Sampler[list[Draw]]):
@@ -122,10 +149,12 @@ class EpochSampler(Sampler[list[Draw]]):
         *,
         seed: int,
         balance: bool,
+        simulate: float = 0.0,
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        self._labels, self._batch, self._seed, self._balance = labels, batch, seed, balance
+        self._labels, self._batch = labels, batch
+        self._seed, self._balance, self._simulate = seed, balance, simulate
         self._rank, self._world = rank, world
         self.epoch = 0
         self.start = 0
@@ -136,15 +165,20 @@ class EpochSampler(Sampler[list[Draw]]):
             self.epoch, self.start = epoch, 0
 
     def __len__(self) -> int:
-        shown = len(epoch_order(self._labels, self._seed, self.epoch, self._balance))
-        return max(shown // (self._batch * self._world), 1)
+        return max(len(self._order()) // (self._batch * self._world), 1)
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        order = epoch_order(self._labels, self._seed, self.epoch, self._balance)
+        order, count = self._order(), len(self._labels)
         for number in range(self.start, len(self)):
             first = (number * self._world + self._rank) * self._batch
             places = range(first, min(first + self._batch, len(order)))
-            yield [Draw(int(order[p]), (self._seed, self.epoch, p)) for p in places]
+            yield [
+                Draw(int(order[p] % count), (self._seed, self.epoch, p), bool(order[p] >= count))
+                for p in places
+            ]
+
+    def _order(self) -> NDArray[np.int64]:
+        return epoch_order(self._labels, self._seed, self.epoch, self._balance, self._simulate)
 
 
 class ResumableLoader(DataLoader[Batch]):

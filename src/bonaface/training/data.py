@@ -1,7 +1,6 @@
 """What a run trains on and is tuned on: a protocol's train and dev rows of a crop store."""
 
 import lightning
-import numpy as np
 from torch.utils.data import DataLoader
 
 from bonaface.core.errors import InputError
@@ -15,6 +14,7 @@ from bonaface.training.batches import (
     CropBatches,
     EpochSampler,
     ResumableLoader,
+    epoch_order,
     in_order,
 )
 from bonaface.training.settings import RunSettings
@@ -43,7 +43,8 @@ class PadData(lightning.LightningDataModule):
         self._settings = settings
         preset = settings.preset
         self.split = open_split(store, settings.protocol, settings.fold, settings.seed)
-        augmentation = Augmentation(preset.flip, preset.jitter)
+        crops = tuple(CropSpec.parse(crop) for crop in preset.augment.crops)
+        augmentation = Augmentation(preset.flip, preset.jitter, crops)
         crop = CropSpec.parse(preset.crop)
         self.train = CropBatches(store, self.split.train, crop, preset.size, augmentation)
         self.dev = CropBatches(store, self.split.dev, crop, preset.size, augmentation)
@@ -64,6 +65,7 @@ class PadData(lightning.LightningDataModule):
             settings.micro_batch,
             seed=settings.seed,
             balance=settings.preset.balance == "undersample",
+            simulate=settings.preset.augment.simulate,
             rank=self._rank,
             world=self._world,
         )
@@ -80,9 +82,10 @@ class PadData(lightning.LightningDataModule):
         return in_order(self.dev, batch, self._settings.workers, self._rank, self._world)
 
     def shown_per_epoch(self) -> int:
-        """How many frames an epoch shows."""
-        counts = np.bincount(self.train.labels, minlength=2)
-        return int(2 * counts.min() if self._settings.preset.balance == "undersample" else counts.sum())
+        """How many frames an epoch shows, those included that it shows as simulated attacks too."""
+        preset, seed = self._settings.preset, self._settings.seed
+        balance = preset.balance == "undersample"
+        return len(epoch_order(self.train.labels, seed, 0, balance, preset.augment.simulate))
 
     @property
     def _rank(self) -> int:

@@ -10,9 +10,10 @@ import yaml
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.face.crop import CropSpec
-from bonaface.models.registry import Preset, presets
+from bonaface.models.registry import Augment, Preset, presets
 
-_PRESET_KEYS = {field.name for field in fields(Preset)} - {"name", "model", "options"}
+_PRESET_KEYS = {field.name for field in fields(Preset)} - {"name", "model", "options", "augment"}
+_AUGMENT = "augment."
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class RunSettings:
     checkpoint_every: int = 50
 
     def __post_init__(self) -> None:
-        CropSpec.parse(self.preset.crop)
+        for crop in (self.preset.crop, *self.preset.augment.crops):
+            CropSpec.parse(crop)
         at_least_one = ("micro_batch", "devices", "nodes", "checkpoint_every")
         wrong = [name for name in at_least_one if getattr(self, name) < 1]
         wrong += [name for name in ("batch", "epochs", "size") if getattr(self.preset, name) < 1]
@@ -48,6 +50,10 @@ class RunSettings:
             raise InputError(f"{', '.join(wrong)}: expected a whole number of at least 1")
         if not self.preset.backbone_rate >= 0:
             raise InputError(f"backbone_rate: expected 0 (frozen) or more, got {self.preset.backbone_rate}")
+        if not 0 <= self.preset.augment.simulate <= 1:
+            raise InputError(
+                f"augment.simulate: expected a share between 0 and 1, got {self.preset.augment.simulate}"
+            )
         together = self.micro_batch * self.devices * self.nodes
         if self.preset.batch % together:
             raise InputError(
@@ -69,7 +75,9 @@ class RunSettings:
     def from_dict(cls, values: Mapping[str, Any]) -> "RunSettings":
         """The settings that `as_dict` gave. Raises InputError for a missing or unknown one."""
         try:
-            preset = Preset(**{k: _frozen(v) for k, v in values["preset"].items()})
+            given = {key: _frozen(value) for key, value in values["preset"].items()}
+            augment = {key: _frozen(value) for key, value in given.pop("augment", {}).items()}
+            preset = Preset(**given, augment=Augment(**augment))
             return cls(**{**values, "preset": preset})
         except (KeyError, TypeError) as error:
             raise InputError(f"these are not the settings of a run of this version ({error})") from error
@@ -87,7 +95,8 @@ class RunSettings:
 def choose_preset(model: str, name: str | None, changes: Mapping[str, Any]) -> Preset:
     """The preset `name` of `model` (None: its first) with `changes` made to it.
 
-    A change names a field of the preset (`lr`, `epochs`, `crop`, ...) or an option of the network.
+    A change names a field of the preset (`lr`, `epochs`, `crop`, ...; `augment.simulate` one of its `augment`) or an
+    option of the network.
 
     Raises:
         UnknownNameError: no such model or preset.
@@ -98,13 +107,26 @@ def choose_preset(model: str, name: str | None, changes: Mapping[str, Any]) -> P
     if chosen not in known:
         raise UnknownNameError(f"preset of {model}", chosen, known)
     preset = known[chosen]
-    own = {
-        key: _as_type(key, value, getattr(preset, key))
-        for key, value in changes.items()
-        if key in _PRESET_KEYS
-    }
-    options = {key: value for key, value in changes.items() if key not in _PRESET_KEYS}
-    return replace(preset, **own, options={**preset.options, **options})
+    own: dict[str, Any] = {}
+    augment: dict[str, Any] = {}
+    options: dict[str, Any] = {}
+    for key, value in changes.items():
+        if key.startswith(_AUGMENT):
+            augment[key.removeprefix(_AUGMENT)] = _as_type(key, value, _augmentation(preset, key))
+        elif key in _PRESET_KEYS:
+            own[key] = _as_type(key, value, getattr(preset, key))
+        else:
+            options[key] = value
+    changed = replace(preset.augment, **augment)
+    return replace(preset, **own, options={**preset.options, **options}, augment=changed)
+
+
+def _augmentation(preset: Preset, key: str) -> Any:
+    known = asdict(preset.augment)
+    name = key.removeprefix(_AUGMENT)
+    if name not in known:
+        raise UnknownNameError("augmentation", name, known)
+    return known[name]
 
 
 def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
