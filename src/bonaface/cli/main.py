@@ -1,17 +1,50 @@
 """The program `bonaface`: its commands, its exit codes, and how it says what went wrong."""
 
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from bonaface import __version__
-from bonaface.cli import check, compare, datasets, doctor, evaluate, models, prepare, report, simulate, train
+from bonaface.cli import (
+    benchmark,
+    check,
+    compare,
+    datasets,
+    doctor,
+    evaluate,
+    models,
+    prepare,
+    report,
+    simulate,
+    train,
+)
 from bonaface.core.errors import BonafaceError
 
 MISUSE, INTERNAL, INTERRUPTED = 2, 4, 130
 
+
+class _PastTyper(Exception):  # noqa: N818 - no error: it carries one
+    """Carries an interrupt past Typer to `main`."""
+
+    def __init__(self, cause: BaseException) -> None:
+        self.cause = cause
+
+
+class _Program(TyperGroup):
+    """Typer would answer Ctrl-C without a word, and a closed pipe with 1, by which `check` means an attack."""
+
+    def invoke(self, ctx: Any) -> Any:  # Typer's context, of a class that it keeps to itself
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, BrokenPipeError) as error:
+            raise _PastTyper(error) from None
+
+
 app = typer.Typer(
+    cls=_Program,
     name="bonaface",
     help="Face presentation attack detection: is this face really there, or a print, a screen, a mask?",
     no_args_is_help=True,
@@ -22,6 +55,7 @@ app.command()(check.check)
 app.command()(prepare.prepare)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
+app.command()(benchmark.benchmark)
 app.command()(report.report)
 app.command()(compare.compare)
 app.command()(models.models)
@@ -45,7 +79,7 @@ def main() -> None:
     `check` has its own meanings for 0, 1 and 3 beside these.
     """
     try:
-        app()
+        _run()
     except BonafaceError as error:
         typer.echo(f"bonaface: {error}", err=True)
         sys.exit(error.exit_code)
@@ -53,8 +87,8 @@ def main() -> None:
         typer.echo("bonaface: stopped; what was done is kept", err=True)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        # The reader of a pipe (head, less) has gone: nobody is left to tell.
-        sys.stderr.close()
+        # The reader of a pipe (head, less) has gone: nobody is left to tell, nor to flush for at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(INTERRUPTED)
     except Exception:  # noqa: BLE001 - the last net: whatever it is, it is reported and has its own exit code
         import traceback
@@ -64,6 +98,13 @@ def main() -> None:
             "bonaface: this is an error of the program's own; please report it with the lines above", err=True
         )
         sys.exit(INTERNAL)
+
+
+def _run() -> None:
+    try:
+        app()
+    except _PastTyper as past:
+        raise past.cause from None
 
 
 if __name__ == "__main__":

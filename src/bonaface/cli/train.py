@@ -71,9 +71,12 @@ def train(
             checkpoint_every=checkpoint_every,
         )
     bundle = fit.train(settings, out, resume=resume, say=_say, tensorboard=tensorboard)
-    typer.echo(
-        f"done: {bundle}\nnext: bonaface evaluate {out} --data {settings.store} --protocol {settings.protocol}"
-    )
+    if fit.leads():
+        fold_option = f" --fold {settings.fold}" if settings.fold else ""
+        typer.echo(
+            f"done: {bundle}\nnext: bonaface evaluate {out} --data {settings.store} --protocol {settings.protocol}"
+            f"{fold_option}"
+        )
 
 
 def _say(sentence: str) -> None:

@@ -5,9 +5,10 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from ctypes import c_bool, c_int64
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -140,7 +141,8 @@ class _Crew:
             return
         number = self._waiting.popleft()
         try:
-            future = member.submit(_work, number, self._jobs[number])
+            with _held_interrupts():
+                future = member.submit(_work, number, self._jobs[number])
         except BrokenProcessPool as error:
             self._waiting.appendleft(number)
             self._replace(member, error)
@@ -162,10 +164,26 @@ class _Crew:
                 self._hand_out(fresh)
 
 
+@contextmanager
+def _held_interrupts() -> Iterator[None]:
+    """Hold Ctrl-C back while a process starts, which takes that over: the parent decides when it ends.
+
+    Otherwise a process that has not got to its first line yet would print where it was interrupted.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin(worker: Worker, desk: _Desk) -> None:
     global _here
     _here = worker, desk
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # for systems where it could not be held back
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
 

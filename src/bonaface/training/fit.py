@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import platform
 import warnings
 from collections.abc import Callable, Sequence
@@ -67,7 +68,7 @@ def train(
     store = CropStore.open(settings.store)
     data = PadData(store, settings)
     # The processes of the other devices find what this one has written.
-    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+    if leads():
         _claim(run, settings, store, resume)
         write_json(run / RUN, _description(settings, store, data))
     keep_freed_memory()
@@ -80,19 +81,36 @@ def train(
         pretrained=settings.pretrained and not last.is_file(),
         **settings.preset.options,
     )
+    say = say if leads() else lambda _: None
     keeper = Keeper(run, settings.checkpoint_every)
     module = PadModule(network, settings)
     logger = (TensorBoardLogger if tensorboard else CSVLogger)(run, "logs", version="")
     with _quiet():
         trainer = run_trainer(settings, run, [keeper, RandomState(), Report(say)], logger)
-        trainer.fit(module, data, ckpt_path=last if last.is_file() else None, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    if trainer.is_global_zero:
+        _fit(trainer, module, data, last)
+    if leads():
         say("writing the bundle: thresholds from dev, ONNX, checksums")
         write_bundle(run, network, settings, store, data.split.dev, _provenance(settings, store, keeper))
     trainer.strategy.barrier("bundle")
     return run / "bundle"
+
+
+def leads() -> bool:
+    """Whether this is the process of the first device of the first machine, which writes and speaks for all."""
+    # Before there is a trainer, Lightning counts the devices of each machine from 0.
+    first_machine = int(os.environ.get("NODE_RANK", "0")) == 0
+    return bool(rank_zero_only.rank == 0) and first_machine  # type: ignore[attr-defined]
+
+
+def _fit(trainer: lightning.Trainer, module: PadModule, data: PadData, last: Path) -> None:
+    try:
+        trainer.fit(module, data, ckpt_path=last if last.is_file() else None, weights_only=True)
+    except (SystemExit, RuntimeError) as error:
+        # Lightning leaves the program with 1 on Ctrl-C, and with 0 when the system asks it to end (SIGTERM); then
+        # the loader's processes may be gone before it has seen that.
+        if isinstance(error, SystemExit) or trainer.received_sigterm:
+            raise KeyboardInterrupt from error
+        raise
 
 
 def run_trainer(
