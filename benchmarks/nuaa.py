@@ -1,24 +1,41 @@
-"""The NUAA grid of benchmarks/nuaa.md: trains and evaluates what is not there yet, then prints the table.
+"""The NUAA grid of benchmarks/nuaa.md: trains and evaluates what is not done yet, and keeps the figures.
 
-    python benchmarks/nuaa.py STORE RUNS [--jobs 2] [--table]
+    python benchmarks/nuaa.py STORE RUNS [--jobs 2]    # goes on with the grid
+    python benchmarks/nuaa.py STORE RUNS --table       # takes in what is finished in RUNS, writes the table in nuaa.md
+    python benchmarks/nuaa.py --table                  # writes the table of what has been taken in
 
-STORE is made by `bonaface prepare nuaa ROOT STORE`; RUNS is a folder for the runs. Each job has a processor core of
-its own, so that two runs side by side do not wait for each other. It can be stopped at any moment and goes on where
-it was; it exits with 1 if a cell failed. --table prints the rows of the cells that are done, and does nothing more.
+STORE is made by `bonaface prepare nuaa ROOT STORE`; RUNS is a folder for the runs. The figures of a cell go into
+benchmarks/nuaa.json when it is done, so that the table outlives the runs; a cell is done again if its settings or the
+store are not those written there. Each job has a processor core of its own, so that two runs side by side do not wait
+for each other. It can be stopped at any moment and goes on where it was; it exits with 1 if a cell failed.
 """
 
 import argparse
+import csv
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
+from statistics import median
+from threading import Lock
 from typing import Any
 
+import bonaface
+from bonaface.core.errors import InputError
+from bonaface.core.files import write_json, write_text
+from bonaface.data.store import CropStore
+from bonaface.training.settings import RunSettings, choose_preset, parse_changes, read_settings
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "nuaa.json"
+PAGE = HERE / "nuaa.md"
 BONAFACE = [sys.executable, "-m", "bonaface.cli.main"]
 NETWORKS = (
     ("deep-pix-bis", "paper"),
@@ -29,13 +46,23 @@ NETWORKS = (
 )
 GRID = (
     ("official", "", "square-1.3"),
-    ("subject-disjoint", "1", "square-1.3"),
     ("official", "", "tight"),
+    ("subject-disjoint", "1", "square-1.3"),
     ("official", "", "square-1.0"),
 )
-# Small data in 20 minutes: a batch of 16 makes enough steps of one epoch, and the backbone forgets less at 1e-4. The
-# webcam's exposure differs between the sessions, so brightness and contrast are jittered more than the presets do.
-SETTINGS = ("batch=16", "epochs=1", "bn_batches=25", "lr=1e-4", "jitter=[0.8, 0.5, 0.2, 0.02]")
+CLASSES = ("attack", "bona fide")  # by label
+BACKBONE, SIZE = "efficientnet-lite0", 224
+# Small data in 20 minutes: a batch of 16 makes enough steps of one epoch, and the backbone forgets less at a tenth of
+# the rate. The webcam's exposure differs between the sessions, so brightness and contrast are jittered more than the
+# presets do.
+SETTINGS = (
+    "batch=16",
+    "epochs=1",
+    "bn_batches=25",
+    "lr=1e-3",
+    "backbone_rate=0.1",
+    "jitter=[0.8, 0.5, 0.2, 0.02]",
+)
 
 
 @dataclass(frozen=True)
@@ -48,19 +75,34 @@ class Cell:
     fold: str
     crop: str
 
+    @classmethod
+    def probe(cls, protocol: str, fold: str, crop: str) -> "Cell":
+        """The reference in the same data, by benchmarks/nuaa_probe.py."""
+        return cls("linear-probe", "frozen", protocol, fold, crop)
+
     @property
     def name(self) -> str:
         """The run's folder."""
         return "-".join(filter(None, (self.protocol, self.fold, self.crop, self.model, self.preset)))
 
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What is changed in the preset."""
+        return (*SETTINGS, f"crop={self.crop}")
+
+    def settings(self, store: Path) -> RunSettings:
+        """What `train` makes of the command below."""
+        asked = {**parse_changes(self.changes), "backbone": BACKBONE, "size": SIZE}
+        preset = choose_preset(self.model, self.preset, asked)
+        return RunSettings(preset, str(store), self.protocol, self.fold, workers=0)
+
     def train(self, store: Path, run: Path) -> list[str]:
         """The command that trains it, or goes on with it."""
         if (run / "run.json").is_file():
             return [*BONAFACE, "train", "--resume", "--out", str(run)]
-        changes = [f"--set={change}" for change in (*SETTINGS, f"crop={self.crop}")]
         where = ["--data", str(store), "--protocol", self.protocol, "--fold", self.fold, "--out", str(run)]
-        how = ["--preset", self.preset, "--backbone", "efficientnet-lite0", "--size", "224", "--workers", "0"]
-        return [*BONAFACE, "train", self.model, *where, *how, *changes]
+        how = ["--preset", self.preset, "--backbone", BACKBONE, "--size", str(SIZE), "--workers", "0"]
+        return [*BONAFACE, "train", self.model, *where, *how, *(f"--set={change}" for change in self.changes)]
 
     def evaluate(self, store: Path, run: Path) -> list[str]:
         """The command that judges it."""
@@ -79,15 +121,114 @@ def cells() -> Iterator[Cell]:
             yield Cell(model, preset, protocol, fold, crop)
 
 
-def do(cell: Cell, store: Path, runs: Path, cores: "SimpleQueue[int]") -> bool:
+class Results:
+    """benchmarks/nuaa.json: what is known of each finished cell, by its name. Threads may share it."""
+
+    def __init__(self, path: Path = RESULTS) -> None:
+        self._path = path
+        self._lock = Lock()
+        self.cells = self._read()
+
+    def _read(self) -> dict[str, Any]:
+        return dict(json.loads(self._path.read_text())) if self._path.is_file() else {}
+
+    def has(self, cell: Cell, store: CropStore) -> bool:
+        """Whether the cell is done, with these settings and this store."""
+        kept = self.cells.get(cell.name)
+        return bool(
+            kept
+            and kept["store_digest"] == store.digest
+            and same(kept["settings"], cell.settings(store.path))
+        )
+
+    def put(self, name: str, figures: Mapping[str, Any]) -> None:
+        """Keep what is known of a cell."""
+        with self._lock:
+            self.cells = dict(
+                sorted({**self._read(), name: figures}.items())
+            )  # a probe may have written meanwhile
+            write_json(self._path, self.cells)
+
+
+def plain(settings: RunSettings) -> dict[str, Any]:
+    """The settings that decide what comes out: all but where the store lies."""
+    return {name: value for name, value in settings.as_dict().items() if name != "store"}
+
+
+def same(kept: Mapping[str, Any], wanted: RunSettings) -> bool:
+    """Whether kept settings are the wanted ones; a setting that is newer than they are has its default."""
+    try:
+        was = RunSettings.from_dict({**kept, "store": wanted.store})
+    except InputError:  # a setting of theirs is gone
+        return False
+    return not wanted.differences(was)
+
+
+def record(cell: Cell, run: Path) -> dict[str, Any]:
+    """What is kept of a finished run: its settings, how it went, and the test figures of its report."""
+    provenance = json.loads((run / "bundle" / "bundle.json").read_text())["provenance"]
+    fold = json.loads(cell.report(run).read_text())["folds"][0]
+    return {
+        "settings": plain(RunSettings.from_dict(provenance["settings"])),
+        "store_digest": provenance["store_digest"],
+        "commit": commit(),
+        "versions": provenance["versions"],
+        "frames": json.loads((run / "run.json").read_text())["frames"],
+        "training_seconds": provenance["training_seconds"],
+        "dev_acer": provenance["dev_acer"],
+        "threshold": fold["threshold"],
+        "test": figures(fold["test"]),
+        "median_scores": by_subject(cell.report(run).with_name("scores.csv")),
+    }
+
+
+def figures(test: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of one report's test set that the table shows, and a few more."""
+    errors, ranking = test["errors"], test["ranking"]
+    return {
+        **{name: test[name] for name in ("bona_fide", "attacks", "subjects", "reasons")},
+        "apcer": errors["apcer"]["pooled"],
+        "bpcer": errors["bpcer"],
+        "acer": errors["acer"]["pooled"],
+        **{name: ranking[name] for name in ("eer", "auc", "bpcer_at")},
+    }
+
+
+def by_subject(scores: Path) -> dict[str, float]:
+    """The median score of each subject's presentations of a class, as ``attack 0001``."""
+    found: defaultdict[str, list[float]] = defaultdict(list)
+    with scores.open(newline="") as file:
+        for row in csv.DictReader(file):
+            if row["score"]:
+                found[f"{CLASSES[int(row['label'])]} {row['subject']}"].append(float(row["score"]))
+    return {name: round(median(values), 4) for name, values in sorted(found.items())}
+
+
+def commit() -> str:
+    """The commit of the code that runs, with a plus sign if it was changed since."""
+    source = Path(bonaface.__file__).parent
+    git = ["git", "-C", str(source)]
+    last = subprocess.run([*git, "log", "-1", "--format=%h", "."], capture_output=True, text=True, check=True)
+    changed = subprocess.run([*git, "status", "--porcelain", "."], capture_output=True, text=True, check=True)
+    return last.stdout.strip() + ("+" if changed.stdout else "")
+
+
+def do(cell: Cell, store: CropStore, runs: Path, cores: "SimpleQueue[int]", results: Results) -> bool:
     """Train and evaluate a cell on a core of its own, unless it is done. Says whether it is."""
+    if results.has(cell, store):
+        return True
     run = runs / cell.name
+    if (run / "run.json").is_file():
+        changed = cell.settings(store.path).differences(read_settings(run / "run.json"))
+        if changed:
+            print(f"{run}: this run has other settings ({', '.join(changed)}); move it away to train anew")
+            return False
     core = cores.get()
     try:
         with (runs / f"{cell.name}.log").open("a") as log:
             for done, command in (
-                ((run / "bundle").is_dir, cell.train(store, run)),
-                (cell.report(run).is_file, cell.evaluate(store, run)),
+                ((run / "bundle").is_dir, cell.train(store.path, run)),
+                (cell.report(run).is_file, cell.evaluate(store.path, run)),
             ):
                 if done():
                     continue
@@ -98,7 +239,15 @@ def do(cell: Cell, store: Path, runs: Path, cores: "SimpleQueue[int]") -> bool:
                     return False
     finally:
         cores.put(core)
+    results.put(cell.name, record(cell, run))
     return True
+
+
+def take_in(results: Results, runs: Path) -> None:
+    """Keep the figures of every cell that is finished in `runs`."""
+    for cell in cells():
+        if cell.report(runs / cell.name).is_file():
+            results.put(cell.name, record(cell, runs / cell.name))
 
 
 HEADER = (
@@ -108,41 +257,48 @@ HEADER = (
 )
 
 
-def line(cell: Cell, run: Path) -> str:
-    """The cell's row of the table: pooled attacks, at the bundle's own threshold."""
-    report = json.loads(cell.report(run).read_text())
-    provenance = json.loads((run / "bundle" / "bundle.json").read_text())["provenance"]
-    test = report["folds"][0]["test"]
-    silent = round(test["apnrr"]["errors"] + test["bpnrr"]["errors"])
-    columns = [cell.protocol + (f" {cell.fold}" if cell.fold else ""), cell.crop, cell.model, cell.preset]
-    columns += [counted(test["errors"]["apcer"]["pooled"]), counted(test["errors"]["bpcer"])]
-    columns += [
-        between(test["hter"]),
-        between(test["ranking"]["eer"]),
-        f"{test['ranking']['auc']:.3f}",
-        str(silent),
-    ]
-    columns += [str(provenance["settings"]["preset"]["epochs"]), f"{provenance['training_seconds'] / 60:.1f}"]
+def line(kept: Mapping[str, Any]) -> str:
+    """A cell's row of the table: pooled attacks, at the bundle's own threshold."""
+    settings, test = kept["settings"], kept["test"]
+    preset = settings["preset"]
+    columns = [f"{settings['protocol']} {settings['fold']}".strip()]
+    columns += [preset["crop"], preset["model"], preset["name"]]
+    columns += [counted(test["apcer"]), counted(test["bpcer"]), between(test["acer"]), between(test["eer"])]
+    columns += [f"{test['auc']:.3f}", str(sum(test["reasons"].values()))]
+    columns += [str(preset["epochs"]), f"{kept['training_seconds'] / 60:.1f}"]
     return f"| {' | '.join(columns)} |"
 
 
-def counted(rate: dict[str, Any]) -> str:
+def counted(rate: Mapping[str, Any]) -> str:
     """A rate in per cent with its numerator and denominator."""
     return f"{100 * rate['value']:.1f} ({rate['errors']}/{rate['total']})"
 
 
-def between(figure: dict[str, Any]) -> str:
+def between(figure: Mapping[str, Any]) -> str:
     """A figure in per cent with its interval over subjects."""
     low, high = (100 * figure["interval"][end] for end in ("low", "high"))
     return f"{100 * figure['value']:.1f} ({low:.1f} to {high:.1f})"
 
 
-def table(runs: Path) -> None:
-    """Print the rows of the cells that are done."""
-    print(HEADER)
-    for cell in cells():
-        if cell.report(runs / cell.name).is_file():
-            print(line(cell, runs / cell.name))
+def table(results: Results) -> str:
+    """The rows of the cells that are done, in the grid's order."""
+    known = [*cells(), *(Cell.probe(*part) for part in GRID)]
+    known.sort(
+        key=lambda cell: GRID.index((cell.protocol, cell.fold, cell.crop))
+    )  # each part's probe comes last
+    done = [results.cells[cell.name] for cell in known if cell.name in results.cells]
+    return "\n".join([HEADER, *map(line, done)])
+
+
+def write_table(results: Results, page: Path = PAGE) -> None:
+    """Put the table between the marks of `page`."""
+    before, start, rest = page.read_text().partition("<!-- table -->\n")
+    _, end, after = rest.partition("<!-- end of table -->")
+    if not (start and end):
+        raise SystemExit(
+            f"{page}: expected the marks <!-- table --> and <!-- end of table --> around the table"
+        )
+    write_text(page, f"{before}{start}{table(results)}\n{end}{after}")
 
 
 def main() -> int:
@@ -150,20 +306,27 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("store", type=Path)
-    parser.add_argument("runs", type=Path)
+    parser.add_argument("store", type=Path, nargs="?")
+    parser.add_argument("runs", type=Path, nargs="?")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--table", action="store_true")
     given = parser.parse_args()
+    results = Results()
+    if given.table:
+        if given.runs is not None:
+            take_in(results, given.runs)
+        write_table(results)
+        return 0
+    if given.runs is None:
+        parser.error("expected STORE and RUNS, or --table")
     given.runs.mkdir(parents=True, exist_ok=True)
-    fine = [True]
-    if not given.table:
-        cores: SimpleQueue[int] = SimpleQueue()
-        for core in sorted(os.sched_getaffinity(0))[: given.jobs]:
-            cores.put(core)
-        with ThreadPoolExecutor(given.jobs) as pool:
-            fine = list(pool.map(lambda cell: do(cell, given.store, given.runs, cores), cells()))
-    table(given.runs)
+    cores: SimpleQueue[int] = SimpleQueue()
+    for core in sorted(os.sched_getaffinity(0))[: given.jobs]:
+        cores.put(core)
+    work = partial(do, store=CropStore.open(given.store), runs=given.runs, cores=cores, results=results)
+    with ThreadPoolExecutor(given.jobs) as pool:
+        fine = list(pool.map(work, cells()))
+    print(table(results))
     return 0 if all(fine) else 1
 
 

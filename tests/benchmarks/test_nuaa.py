@@ -1,0 +1,86 @@
+"""benchmarks/nuaa.py: what is kept of the grid belongs to the settings and the page that stand beside it."""
+
+import importlib.util
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+from typer.testing import CliRunner
+
+from bonaface.cli.main import app
+from bonaface.training import fit
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def nuaa() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("nuaa", ROOT / "benchmarks" / "nuaa.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["nuaa"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_shows_the_kept_figures(nuaa, tmp_path):
+    page = tmp_path / "nuaa.md"
+    page.write_text(nuaa.PAGE.read_text())
+    nuaa.write_table(nuaa.Results(), page)
+    assert page.read_text() == nuaa.PAGE.read_text()
+
+
+def test_every_kept_cell_was_made_with_the_present_settings(nuaa):
+    kept = nuaa.Results().cells
+    there = [cell for cell in nuaa.cells() if cell.name in kept]
+    assert [cell for cell in there if not nuaa.same(kept[cell.name]["settings"], cell.settings(Path()))] == []
+    assert there
+
+
+def test_the_command_trains_with_the_settings_that_a_cell_is_known_by(nuaa, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(fit, "train", lambda settings, out, **_: asked.append(settings) or out)
+    for cell in nuaa.cells():
+        command = cell.train(tmp_path / "store", tmp_path / "run")
+        assert CliRunner().invoke(app, command[len(nuaa.BONAFACE) :]).exit_code == 0
+        assert asked.pop() == cell.settings(tmp_path / "store")
+
+
+def test_a_cell_is_done_again_when_its_settings_or_the_store_change(nuaa, tmp_path):
+    cell = next(nuaa.cells())
+    store = SimpleNamespace(path=tmp_path, digest="1")
+    results = nuaa.Results(tmp_path / "nuaa.json")
+    assert not results.has(cell, store)
+    results.put(cell.name, {"settings": nuaa.plain(cell.settings(tmp_path)), "store_digest": "1"})
+    assert results.has(cell, store)
+    assert nuaa.Results(tmp_path / "nuaa.json").has(cell, store)
+    assert not results.has(cell, SimpleNamespace(path=tmp_path, digest="2"))
+    other = nuaa.plain(replace(cell.settings(tmp_path), seed=1))
+    results.put(cell.name, {"settings": other, "store_digest": "1"})
+    assert not results.has(cell, store)
+    gone = {**nuaa.plain(cell.settings(tmp_path)), "no_longer": 1}
+    results.put(cell.name, {"settings": gone, "store_digest": "1"})
+    assert not results.has(cell, store)
+
+
+def test_what_another_process_has_kept_is_not_lost(nuaa, tmp_path):
+    one, other = (nuaa.Results(tmp_path / "nuaa.json") for _ in range(2))
+    one.put("a", {"n": 1})
+    other.put("b", {"n": 2})
+    assert json.loads((tmp_path / "nuaa.json").read_text()) == {"a": {"n": 1}, "b": {"n": 2}}
+
+
+def test_a_run_with_other_settings_is_left_alone(nuaa, monkeypatch, tmp_path, capsys):
+    cell = next(nuaa.cells())
+    run = tmp_path / cell.name
+    run.mkdir()
+    settings = replace(cell.settings(tmp_path), seed=7)
+    (run / "run.json").write_text(json.dumps({"settings": settings.as_dict()}))
+    monkeypatch.setattr(nuaa.subprocess, "run", lambda *_, **__: pytest.fail("something was started"))
+    store = SimpleNamespace(path=tmp_path, digest="1")
+    assert not nuaa.do(cell, store, tmp_path, None, nuaa.Results(tmp_path / "nuaa.json"))
+    assert "seed (7, not 0)" in capsys.readouterr().out
