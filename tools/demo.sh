@@ -23,7 +23,7 @@ train() {
     elif [ -e "$folder/run.json" ]; then
         run train --resume --out "$folder"
     else
-        run train "$model" --data "$out/store" --protocol "$protocol" --fold "$fold" --out "$folder" \
+        run train "$model" --data "$out/store" --protocol "$protocol" ${fold:+--fold "$fold"} --out "$folder" \
             --backbone efficientnet-lite0 --size 128 --epochs 6 --checkpoint-every 9 \
             --set batch=16 --set lr=0.001 --set bn_batches=18
     fi
@@ -35,7 +35,7 @@ evaluate() {
     if [ -e "$folder/report.html" ]; then
         echo "$folder is evaluated already"
     else
-        run evaluate "$out/runs/$1-$2" --data "$out/store" --protocol "$2" --fold "${3:-}" --out "$folder"
+        run evaluate "$out/runs/$1-$2" --data "$out/store" --protocol "$2" ${3:+--fold "$3"} --out "$folder"
     fi
 }
 

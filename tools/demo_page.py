@@ -1,4 +1,4 @@
-"""What `tools/demo.sh` shows beside the reports: pictures out of the simulated set, and a page that leads to everything.
+"""What `tools/demo.sh` shows beside the reports: pictures of the simulated set, and a page that leads to everything.
 
 python tools/demo_page.py pictures DEMO
 python tools/demo_page.py page DEMO
@@ -30,7 +30,7 @@ def frame(demo: Path, session: int, phone: int, file: int) -> Image.Image:
 
 @app.command()
 def pictures(demo: Path) -> None:
-    """Write pictures/: one of a bona fide presentation, one of an attack, and a sheet with every kind in each session."""
+    """Write pictures/: a bona fide presentation, an attack, and a sheet with every kind in each session."""
     folder = demo / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
     frame(demo, 3, 1, 1).save(folder / "bona-fide.png")
@@ -52,6 +52,7 @@ def page(demo: Path) -> None:
     }
     warning = " ".join(sorted({report.get("warning", "") for report in reports.values()}))
     rows = "".join(_row(name, report) for name, report in reports.items())
+    heads = "".join(f"<th>{name}</th>" for name in _FIGURES.values())
     kinds = ", ".join(_KINDS)
     (demo / "index.html").write_text(
         f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Bonaface demo</title><style>
@@ -61,9 +62,9 @@ th:first-child, td:first-child {{ text-align: left }} img {{ max-width: 100% }}
 .warning {{ background: #b00020; color: #fff; padding: .6rem 1rem; font-weight: bold }}
 </style></head><body><p class="warning">{escape(warning)}</p>
 <h1>Bonaface demo</h1>
-<p>Figures in per cent, on the test persons of each protocol; a click leads to the report with counts, intervals, curves and the errors' pictures.
-Its tables are beside it as Markdown, LaTeX, CSV and JSON.</p>
-<table><tr><th>report</th>{"".join(f"<th>{name}</th>" for name in _FIGURES.values())}</tr>{rows}</table>
+<p>Figures in per cent, on the test persons of each protocol; a click leads to the report with counts, intervals,
+curves and the errors' pictures. Its tables are beside it as Markdown, LaTeX, CSV and JSON.</p>
+<table><tr><th>report</th>{heads}</tr>{rows}</table>
 <h2>The simulated set</h2>
 <p>One test person, sessions 1 to 3 from above; from the left: {kinds}.</p>
 <img src="pictures/set.jpg" alt="frames of the simulated set: {kinds}">
