@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 def evaluate(
     model: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or a bundle.")],
     data: Annotated[Path, typer.Option(help="The crop store that `bonaface prepare` made.")],
-    protocol: Annotated[str, typer.Option(help="The protocol; see: bonaface datasets")],
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help="The protocol; see: bonaface datasets. Of a model that was trained on another set the name may say "
+            "both, as in 'oulu-npu/1 -> replay-mobile/grandtest'; run and store are then checked against it."
+        ),
+    ],
     fold: Annotated[str, typer.Option(help="The protocol's fold, where it has several.")] = "",
     threshold_from: Annotated[
         str,
@@ -50,6 +56,7 @@ def evaluate(
     """
     from rich.console import Console
 
+    from bonaface.benchmark.judge import trained_on
     from bonaface.cli.backends import torch_runner
     from bonaface.data.store import CropStore
     from bonaface.evaluation.files import write_report
@@ -62,6 +69,8 @@ def evaluate(
     bundle, store = Bundle.open(model), CropStore.open(data)
     chosen = bundle.card.output(output)
     judging = _judging(bundle, threshold_from, rule, unit, how, chosen)
+    source = trained_on(bundle.card)
+    protocol = _tested(protocol, source, store)
     parts = _parts(bundle, store, protocol, fold, with_dev=threshold_from == "dev")
     folder = out or model / "evaluation" / "-".join(filter(None, (store.dataset, protocol, fold)))
     runner = torch_runner(model, backend) or OnnxRunner(bundle)
@@ -70,7 +79,9 @@ def evaluate(
     table.write(folder / "scores.csv")
     for part in parts:
         (folder / f"scores-{part.split}.part").unlink()  # its rows are in the table now
-    report = evaluate_table(table, judging=judging, rounds=rounds, system=bundle.card.model)
+    report = evaluate_table(
+        table, judging=judging, rounds=rounds, system=bundle.card.model, trained_on=source
+    )
     console = Console()
     print_report(report, console)
     written = [folder / "scores.csv", *write_report(report, folder, _gallery(store, bundle, scores))]
@@ -81,22 +92,36 @@ def _judging(bundle: "Bundle", threshold_from: str, rule: str, unit: str, how: s
     from dataclasses import replace
     from typing import cast
 
+    from bonaface.benchmark.judge import own_threshold
     from bonaface.cli.judging import judging_of
-    from bonaface.evaluation.threshold import Threshold
     from bonaface.evaluation.units import Unit
 
     if threshold_from != "bundle":
         return judging_of(threshold_from, rule, unit, how, output)
     judging = judging_of("dev", rule, unit, how, output)
-    source = bundle.card.threshold_source
-    where = "/".join(filter(None, (source.dataset, source.protocol, source.fold)))
-    own = Threshold(
-        bundle.card.threshold(output, unit),
-        source.rule.upper(),
-        f"dev of {where}, in the bundle",
-        cast(Unit, unit),
-    )
-    return replace(judging, threshold=own)
+    return replace(judging, threshold=own_threshold(bundle.card, output, cast(Unit, unit)))
+
+
+def _tested(name: str, trained_on: str, store: "CropStore") -> str:
+    """The protocol of the store that `name` asks for, which may be one of an inter-dataset experiment."""
+    from bonaface.core.errors import InputError
+    from bonaface.data.protocols import Experiment
+
+    if "/" not in name:
+        return name
+    experiment = Experiment.parse(name)
+    if "->" in name and experiment.trained_on != trained_on:
+        raise InputError(
+            f"--protocol {name!r} is about models trained on {experiment.trained_on}, but this one was trained on "
+            f"{trained_on}; evaluate another run, or name the protocol '{trained_on} -> {experiment.tested_on}'"
+        )
+    dataset, _, protocol = experiment.tested_on.partition("/")
+    if dataset != store.dataset:
+        raise InputError(
+            f"--protocol {name!r} tests on {dataset}, but {store.path} holds {store.dataset}; give --data a store of "
+            f"{dataset}"
+        )
+    return protocol
 
 
 def _parts(bundle: "Bundle", store: "CropStore", protocol: str, fold: str, with_dev: bool) -> list["Part"]:

@@ -1,11 +1,13 @@
 """A report as files: HTML, JSON, Markdown, LaTeX and CSV, each written whole."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from bonaface.core.files import write_json, write_text
-from bonaface.evaluation.html import Gallery, html
-from bonaface.evaluation.render import csv_text, latex, markdown
+from bonaface.evaluation.html import Gallery, html, html_grids
+from bonaface.evaluation.render import csv_grids, csv_text, latex, latex_grid, markdown, markdown_grid
 from bonaface.evaluation.report import Report
+from bonaface.evaluation.tables import Grid
 
 
 def write_report(report: Report, folder: Path, gallery: Gallery | None = None) -> list[Path]:
@@ -23,3 +25,26 @@ def write_report(report: Report, folder: Path, gallery: Gallery | None = None) -
     write_text(paths["tex"], latex(report))
     write_text(paths["csv"], csv_text(report))
     return list(paths.values())
+
+
+def write_grids(grids: Sequence[Grid], folder: Path, title: str, warning: str = "") -> list[Path]:
+    """Write tables.html, .md, .tex and .csv into `folder` and return their paths.
+
+    Args:
+        grids: the tables; a model and a source in each row's first two cells.
+        folder: made if it is not there; files of the same names are replaced.
+        title: of the page.
+        warning: the first line of every file, if it is not empty.
+    """
+    first = f"{warning}\n" if warning else ""
+    contents = {
+        "html": html_grids(title, grids, warning),
+        "md": "\n\n".join([*filter(None, (warning, f"# {title}")), *map(markdown_grid, grids)]) + "\n",
+        "tex": f"{first and '% '}{first}" + "\n\n".join(latex_grid(grid, warning) for grid in grids) + "\n",
+        "csv": f"{first and '# '}{first}" + csv_grids(grids),
+    }
+    paths = []
+    for suffix, content in contents.items():
+        paths.append(folder / f"tables.{suffix}")
+        write_text(paths[-1], content)
+    return paths

@@ -1,7 +1,7 @@
 """A report as one HTML page that needs nothing else: no script, no font, no picture from anywhere."""
 
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 
 from bonaface.evaluation.report import Fold, Mistake, Report
@@ -30,24 +30,35 @@ th:first-child, td:first-child { text-align: left; padding-left: 0 }
 
 def html(report: Report, gallery: Gallery | None = None) -> str:
     """The report as a page: tables with intervals, DET curve, histograms; the errors with a `gallery`."""
-    warning = f'<p class="warning">{escape(report.warning)}</p>' if report.warning else ""
     said = [line for line in heading(report) if line != report.warning]
     title = f"Report: {report.system or 'scores'}"
     several = len(report.folds) > 1
     parts = [
-        *([f"<!-- {escape(report.warning)} -->"] if report.warning else []),
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>",
-        warning,
-        f"<h1>{escape(title)}</h1>",
         *(f"<p>{escape(line)}</p>" for line in said),
         *([_grid(folds_grid(report))] if several else []),
         *(_fold(report, fold, gallery, titled=several) for fold in report.folds),
         *([f"<h2>Notes</h2><ul>{''.join(f'<li>{escape(note)}</li>' for note in notes(report))}</ul>"]),
+    ]
+    return _page(title, report.warning, parts)
+
+
+def html_grids(title: str, grids: Sequence[Grid], warning: str = "") -> str:
+    """Tables as a page of their own; `warning`, if there is one, comes first."""
+    return _page(title, warning, [_grid(grid) for grid in grids])
+
+
+def _page(title: str, warning: str, parts: Sequence[str]) -> str:
+    lines = [
+        *([f"<!-- {escape(warning)} -->"] if warning else []),
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>",
+        *([f'<p class="warning">{escape(warning)}</p>'] if warning else []),
+        f"<h1>{escape(title)}</h1>",
+        *parts,
         "</body></html>",
     ]
-    return "\n".join(part for part in parts if part) + "\n"
+    return "\n".join(line for line in lines if line) + "\n"
 
 
 def _fold(report: Report, fold: Fold, gallery: Gallery | None, titled: bool) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
+from bonaface.core.records import SIMULATED
 from bonaface.evaluation.figures import GROUPINGS
 from bonaface.evaluation.report import MeanSd, Report
 from bonaface.evaluation.tables import ACADEMIC, NOTHING, OVER, Grid, percent
@@ -41,45 +42,42 @@ class Published:
     note: str
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A report of ours and the protocol that its model was trained on, as ``oulu-npu/1``."""
-
-    trained_on: str
-    report: Report
-
-    @property
-    def tested_on(self) -> str:
-        """The protocol that the report judges, as ``oulu-npu/1``."""
-        return f"{self.report.dataset}/{self.report.protocol}"
-
-
 def published() -> list[Published]:
     """All rows of all tables, in the order of print."""
     with files("bonaface.evaluation").joinpath("published.csv").open(encoding="utf-8") as file:
         return [_row(cells) for cells in csv.DictReader(file)]
 
 
-def paper_grids(runs: Sequence[Run] = (), stands_for: Mapping[str, str] | None = None) -> list[Grid]:
-    """The papers' tables with the rows of `runs` below the published ones; one for each OULU-NPU protocol.
+def paper_grids(reports: Sequence[Report] = ()) -> list[Grid]:
+    """The papers' tables with our rows below the published ones; one for each OULU-NPU protocol.
 
-    Args:
-        runs: our reports; those that belong to no table are left out.
-        stands_for: protocols of ours that take the place of the papers', as simulated sets do (ours to
-            theirs); said below each table where it happens.
+    Reports that belong to no table are left out. A simulated set takes the place of the one that it imitates
+    (``simulated-oulu-npu/1`` of ``oulu-npu/1``), and the table says so.
     """
-    standing = dict(stands_for or {})
     grids: list[Grid] = []
     rows = published()
     for paper, table in dict.fromkeys((row.paper, row.table) for row in rows):
         part = [row for row in rows if (row.paper, row.table) == (paper, table)]
         title = f"{_TITLES[paper]} {table}"
         if (paper, table) in _CROSS:
-            grids.append(_cross_grid(f"{title}: HTER by training and test protocol", part, runs, standing))
+            grids.append(_cross_grid(f"{title}: HTER by training and test protocol", part, reports))
             continue
         for tested_on in dict.fromkeys(row.tested_on for row in part):
             same = [row for row in part if row.tested_on == tested_on]
-            grids.append(_table_grid(f"{title}: {tested_on}", same, runs, standing))
+            grids.append(_table_grid(f"{title}: {tested_on}", same, reports))
+    return grids
+
+
+def other_grids(reports: Sequence[Report]) -> list[Grid]:
+    """A table in the papers' form for each protocol of `reports` that none of the papers' tables is about."""
+    printed = {(row.trained_on, row.tested_on) for row in published()}
+    rest = [report for report in reports if _place(report) not in printed]
+    header = ("model", "source", *(f"{name.upper()} %" for name in FIGURES))
+    grids = []
+    for place in dict.fromkeys((report.trained_on, report.tested_on) for report in rest):
+        same = [report for report in rest if (report.trained_on, report.tested_on) == place]
+        rows = [cells for report in same for cells in _our_rows(report, FIGURES)]
+        grids.append(Grid(" -> ".join(dict.fromkeys(filter(None, place))), header, tuple(rows), (ACADEMIC,)))
     return grids
 
 
@@ -105,56 +103,54 @@ def _parsed(cell: str) -> MeanSd:
     return MeanSd(float(mean), float(sd), 6) if sd else MeanSd(float(mean), None, 1)
 
 
-def _table_grid(
-    title: str, rows: Sequence[Published], runs: Sequence[Run], standing: Mapping[str, str]
-) -> Grid:
+def _table_grid(title: str, rows: Sequence[Published], reports: Sequence[Report]) -> Grid:
     names = list(rows[0].cells)
     cells = [(row.printed, "published", *(row.cells[name] for name in names)) for row in rows]
     place = (rows[0].trained_on, rows[0].tested_on)
-    ours = [run for run in runs if _place(run, standing) == place]
-    for run in ours:
-        cells += _our_rows(run.report, names)
+    ours = [report for report in reports if _place(report) == place]
+    for report in ours:
+        cells += _our_rows(report, names)
     academic = [ACADEMIC] if "acer" in names else []
     header = ("model", "source", *(f"{name.upper()} %" for name in names))
-    return Grid(title, header, tuple(cells), (*_notes(rows), *_standing(ours, standing), *academic))
+    return Grid(title, header, tuple(cells), (*_notes(rows), *_standing(ours), *academic))
+
+
+# The figures that depend on what APCER is taken over.
+_GROUPED = ("apcer", "acer")
 
 
 def _our_rows(report: Report, names: Sequence[str]) -> list[tuple[str, ...]]:
     """Our figures by each grouping of the attacks, for the papers do not say which is theirs."""
     summary = report.summary
-    model = f"{report.system}{f' ({report.output})' if report.output else ''}"
+    model = _model(report)
     if "acer" not in names:
         return [(model, f"ours, {report.unit}", *(_mean_sd(summary.get(name)) for name in names))]
     return [
         (
             model,
             f"ours, {report.unit}, {OVER[grouping]}",
-            *(_mean_sd(summary.get(name if name == "bpcer" else f"{name}_{grouping}")) for name in names),
+            *(_mean_sd(summary.get(f"{name}_{grouping}" if name in _GROUPED else name)) for name in names),
         )
         for grouping in GROUPINGS
     ]
 
 
-def _cross_grid(
-    title: str, rows: Sequence[Published], runs: Sequence[Run], standing: Mapping[str, str]
-) -> Grid:
+def _cross_grid(title: str, rows: Sequence[Published], reports: Sequence[Report]) -> Grid:
     places = list(dict.fromkeys((row.trained_on, row.tested_on) for row in rows))
     cells: list[tuple[str, ...]] = []
     for printed in dict.fromkeys(row.printed for row in rows):
         of = {(row.trained_on, row.tested_on): row.cells["hter"] for row in rows if row.printed == printed}
         cells.append((printed, "published", *(of[place] for place in places)))
     ours: dict[tuple[str, str], dict[tuple[str, str], str]] = {}
-    used = [run for run in runs if _place(run, standing) in places]
-    for run in used:
-        report = run.report
-        model = f"{report.system}{f' ({report.output})' if report.output else ''}"
-        found = ours.setdefault((model, f"ours, {report.unit}"), {})
-        found[_place(run, standing)] = _mean_sd(report.summary.get("hter"))
+    used = [report for report in reports if _place(report) in places]
+    for report in used:
+        found = ours.setdefault((_model(report), f"ours, {report.unit}"), {})
+        found[_place(report)] = _mean_sd(report.summary.get("hter"))
     cells += [(*key, *(found.get(place, NOTHING) for place in places)) for key, found in ours.items()]
     letters = {name: name[0].upper() for place in places for name in place}
     header = ("model", "source", *(f"{letters[train]} -> {letters[test]}" for train, test in places))
     key = f"Trained -> tested: {', '.join(f'{letter} is {name}' for name, letter in letters.items())}."
-    return Grid(title, header, tuple(cells), (key, *_notes(rows), *_standing(used, standing)))
+    return Grid(title, header, tuple(cells), (key, *_notes(rows), *_standing(used)))
 
 
 def _notes(rows: Sequence[Published]) -> list[str]:
@@ -166,14 +162,20 @@ def _notes(rows: Sequence[Published]) -> list[str]:
     return [f"{', '.join(models)}: {note}." for note, models in about.items()]
 
 
-def _place(run: Run, standing: Mapping[str, str]) -> tuple[str, str]:
-    return standing.get(run.trained_on, run.trained_on), standing.get(run.tested_on, run.tested_on)
+def _model(report: Report) -> str:
+    return f"{report.system}{f' ({report.output})' if report.output else ''}"
 
 
-def _standing(runs: Sequence[Run], standing: Mapping[str, str]) -> list[str]:
-    used = {name for run in runs for name in (run.trained_on, run.tested_on) if name in standing}
+def _place(report: Report) -> tuple[str, str]:
+    return report.trained_on.removeprefix(SIMULATED), report.tested_on.removeprefix(SIMULATED)
+
+
+def _standing(reports: Sequence[Report]) -> list[str]:
+    used = {name for report in reports for name in (report.trained_on, report.tested_on)}
     return [
-        f"Ours: {name} stands for {standing[name]}; the figures cannot be compared." for name in sorted(used)
+        f"Ours: {name} stands for {name.removeprefix(SIMULATED)}; the figures cannot be compared."
+        for name in sorted(used)
+        if name.startswith(SIMULATED)
     ]
 
 

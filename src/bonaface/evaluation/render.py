@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Console
@@ -11,7 +11,7 @@ from rich.table import Table
 
 from bonaface.evaluation.figures import Errors, Figure, SetFigures
 from bonaface.evaluation.report import Report, headline
-from bonaface.evaluation.tables import Grid, fold_grids, folds_grid, grids, heading, notes
+from bonaface.evaluation.tables import NOTHING, Grid, fold_grids, folds_grid, grids, heading, notes
 
 _LATEX = str.maketrans(
     {
@@ -99,6 +99,19 @@ def latex_grid(grid: Grid, warning: str = "") -> str:
             r"\end{table}",
         ]
     )
+
+
+def csv_grids(grids: Sequence[Grid]) -> str:
+    """The tables as one CSV: a row for each cell, ``2.92 ± 2.30`` in the columns mean and sd."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(("table", "model", "source", "figure", "mean", "sd"))
+    for grid in grids:
+        for model, source, *cells in grid.rows:
+            for figure, cell in zip(grid.header[2:], cells, strict=True):
+                mean, _, sd = cell.partition(" ± ")
+                writer.writerow((grid.title, model, source, figure, "" if mean == NOTHING else mean, sd))
+    return file.getvalue()
 
 
 def csv_text(report: Report) -> str:

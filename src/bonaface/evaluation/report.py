@@ -62,9 +62,13 @@ class MeanSd:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that can be said of one system's scores on one protocol."""
+    """Everything that can be said of one system's scores on one protocol.
+
+    `trained_on` is the protocol that the system was trained on, as ``oulu-npu/1``; empty where nobody said.
+    """
 
     system: str
+    trained_on: str
     dataset: str
     protocol: str
     unit: Unit
@@ -73,6 +77,11 @@ class Report:
     rounds: int
     seed: int
     folds: tuple[Fold, ...]
+
+    @property
+    def tested_on(self) -> str:
+        """The protocol that was judged, as ``oulu-npu/1``; empty where the table does not name one."""
+        return "/".join(filter(None, (self.dataset, self.protocol)))
 
     @property
     def warning(self) -> str:
@@ -114,6 +123,7 @@ def evaluate_table(
     rounds: int = 1000,
     seed: int = 0,
     system: str = "",
+    trained_on: str = "",
 ) -> Report:
     """Judge the test rows of `table`, fold by fold.
 
@@ -124,6 +134,7 @@ def evaluate_table(
         rounds: of the bootstrap over subjects.
         seed: of the bootstrap.
         system: what to call the system in the report.
+        trained_on: the protocol that it was trained on, as ``oulu-npu/1``.
 
     Raises:
         InputError: no test rows, more than one protocol, no dev scores where they are needed, or a class
@@ -132,7 +143,8 @@ def evaluate_table(
     how = judging or Judging()
     dataset, protocol, trials = how.trials(table, dev)
     folds = tuple(_fold(trial, rounds, seed) for trial in trials)
-    return Report(system, dataset, protocol, how.unit, how.how, how.output or "", rounds, seed, folds)
+    judged = (dataset, protocol, how.unit, how.how, how.output or "")
+    return Report(system, trained_on, *judged, rounds, seed, folds)
 
 
 def joined(reports: Sequence[Report]) -> Report:
@@ -148,7 +160,7 @@ def joined(reports: Sequence[Report]) -> Report:
     if len(kinds) > 1:
         raise InputError(
             "only the folds of one system on one protocol, judged in one way, can be joined; "
-            f"got {', '.join(sorted(f'{r.system} on {r.dataset}/{r.protocol} by {r.unit}' for r in kinds))}"
+            f"got {', '.join(sorted(f'{r.system} on {r.tested_on} by {r.unit}' for r in kinds))}"
         )
     names = [fold.name for fold in folds]
     if len(set(names)) < len(names):

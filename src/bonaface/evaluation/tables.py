@@ -49,11 +49,13 @@ def counted(figure: Figure) -> str:
 
 def heading(report: Report) -> list[str]:
     """What was judged: system, protocol, unit, in a few lines; the warning, if there is one, first."""
-    protocol = "/".join(part for part in (report.dataset, report.protocol) if part)
     system = report.system or "Scores"
+    on = f" on {report.tested_on}" if report.tested_on else ""
+    if report.trained_on not in ("", report.tested_on):
+        on = f", trained on {report.trained_on}, tested{on}"
     of = f", output {report.output}" if report.output else ""
     unit = f"by video ({report.how} of its frames)" if report.unit == "video" else "by frame"
-    lines = [f"{system}{f' on {protocol}' if protocol else ''}{of}, judged {unit}."]
+    lines = [f"{system}{on}{of}, judged {unit}."]
     if len(report.folds) == 1:
         lines += fold_lines(report, report.folds[0])
     else:

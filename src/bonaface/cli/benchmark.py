@@ -1,0 +1,89 @@
+"""`bonaface benchmark`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from bonaface.core.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bonaface.benchmark.grid import Place
+    from bonaface.benchmark.spec import Spec
+
+Engine = Literal["local", "ray"]
+
+
+def benchmark(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="Stores, models, protocols, seeds.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for runs and tables; default: benchmark-SPEC.", show_default=False),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at the same time.")] = 1,
+    engine: Annotated[
+        Engine,
+        typer.Option(
+            help="local: processes of this machine; ray: tasks of a cluster that sees the same files."
+        ),
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="The Ray cluster, as ray://host:10001; default: $RAY_ADDRESS, else Ray on this machine.",
+            show_default=False,
+        ),
+    ] = None,
+    tables: Annotated[
+        bool, typer.Option("--tables", help="Show the tables of what is done, and run nothing.")
+    ] = False,
+) -> None:
+    """Train and judge models over data sets, protocols, folds and seeds, up to the papers' tables.
+
+    What is done is not done again; a cell that fails is a row with its error, and the rest goes on. Writes
+    tables.html, .md, .tex, .csv, cells.csv and a report for each model and protocol. Exits with 1 if a cell failed.
+    """
+    from rich.console import Console
+
+    from bonaface.benchmark.grid import plan, run_grid
+    from bonaface.benchmark.results import reports_of, tables_of, write_results
+    from bonaface.benchmark.spec import read_spec
+    from bonaface.cli.progress import bar
+    from bonaface.evaluation.render import print_grid
+
+    wanted = read_spec(spec)
+    folder = (out or Path(f"benchmark-{spec.stem}")).resolve()
+    places = plan(wanted, folder)
+    if not tables:
+        _check(wanted)
+        with bar("cells") as progress:
+            run_grid(places, jobs, engine=engine, address=address, progress=progress)
+    reports = reports_of(places, wanted.units)
+    grids = tables_of(reports, places)
+    console = Console()
+    for warning in dict.fromkeys(report.warning for report in reports if report.warning):
+        console.print(warning, markup=False, highlight=False, style="bold red")
+    for grid in grids:
+        print_grid(grid, console)
+        console.print()
+    written = write_results(reports, grids, places, folder, f"Benchmark {spec.stem}")
+    console.print(f"Written: {', '.join(map(str, written))}", markup=False, highlight=False, soft_wrap=True)
+    _leave(places)
+
+
+def _check(spec: "Spec") -> None:
+    try:
+        from bonaface.benchmark.spec import check_models
+
+        check_models(spec)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("a benchmark", "train", str(error.name)) from error
+
+
+def _leave(places: "Sequence[Place]") -> None:
+    done, failed = sum(place.done for place in places), sum(bool(place.error) for place in places)
+    typer.echo(f"{done} of {len(places)} cells are done, {failed} failed")
+    if failed:
+        raise typer.Exit(1)

@@ -1,0 +1,190 @@
+import fcntl
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from bonaface.benchmark import grid
+from bonaface.benchmark.grid import Evaluation, GridWorker, Job, plan, run_grid
+from bonaface.benchmark.spec import read_spec
+
+SPEC = """
+stores: {{folder: {store}, oulu-npu: {other}}}
+models: [{{model: deep-pix-bis, set: {{backbone: "random:efficientnet-lite0", size: 64, epochs: 1, lr: {rate}}}}}]
+protocols: [{protocols}]
+seeds: [0]
+"""
+
+
+@pytest.fixture
+def spec(store, tmp_path):
+    """A function that writes a benchmark over the drawn faces and reads it."""
+
+    def make(rate="1e-3", protocols="folder/split", other="$NOWHERE/oulu"):
+        path = tmp_path / "spec.yaml"
+        path.write_text(SPEC.format(store=store, other=other, rate=rate, protocols=protocols))
+        return read_spec(path)
+
+    return make
+
+
+def no_tick(_: int) -> None:
+    pass
+
+
+def pretend(monkeypatch, said):
+    """Commands that fill what a command would, and say `said(arguments)`; returns the list of those that ran."""
+    ran = []
+
+    def command(arguments, log, environment, still):
+        ran.append(arguments[0])
+        still()
+        sentence = said(arguments)
+        if not sentence:
+            folder = Path(arguments[arguments.index("--out") + 1])
+            names = ["bundle/x"] if arguments[0] == "train" else [f"report.{k}" for k in grid._REPORTS]
+            for name in names:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).touch()
+        return sentence
+
+    monkeypatch.setattr(grid, "_command", command)
+    return ran
+
+
+def test_what_is_done_is_not_done_again(spec, tmp_path, monkeypatch):
+    ran = pretend(monkeypatch, lambda arguments: "")
+    steps = []
+    run_grid(plan(spec(), tmp_path / "out"), 1, progress=lambda done, total: steps.append((done, total)))
+    assert ran == ["train", "evaluate"]
+    assert steps[0] == (0, 1)
+    assert steps[-1] == (1, 1)
+    places = plan(spec(), tmp_path / "out")
+    assert [place.done for place in places] == [True]
+    run_grid(places, 1)
+    assert ran == ["train", "evaluate"]
+
+
+def test_one_run_serves_all_tests_of_its_model(spec, tmp_path, monkeypatch):
+    ran = pretend(monkeypatch, lambda arguments: "")
+    places = plan(spec(protocols="folder/split, folder/split -> folder/test"), tmp_path / "out")
+    assert len({place.job for place in places}) == 1
+    run_grid(places, 1)
+    assert ran == ["train", "evaluate", "evaluate"]
+
+
+def test_another_setting_or_store_is_another_run(spec, store, tmp_path):
+    (one,), (same,), (other,) = (plan(spec(rate=rate), tmp_path) for rate in ("1e-3", "0.001", "1e-4"))
+    assert one.job.run == same.job.run != other.job.run
+    changed = shutil.copytree(store, tmp_path / "changed")
+    with (changed / "store.json").open("a") as file:
+        file.write("\n")
+    path = tmp_path / "spec.yaml"
+    path.write_text(SPEC.format(store=changed, other="x", rate="1e-3", protocols="folder/split"))
+    (moved,) = plan(read_spec(path), tmp_path)
+    assert moved.job.run != one.job.run
+
+
+def test_a_failed_cell_keeps_its_error_and_is_tried_again(spec, tmp_path, monkeypatch):
+    across = "folder/split, folder/split -> folder/test, folder/split -> oulu-npu/1"
+    ran = pretend(monkeypatch, lambda arguments: "no luck" if arguments[-1].find("-test-") > 0 else "")
+    places = plan(spec(protocols=across), tmp_path / "out")
+    run_grid(places, 1)
+    assert [place.done for place in places] == [True, False, False]
+    assert [place.error for place in places] == ["", "no luck", "no store of oulu-npu: $NOWHERE is not set"]
+    again = pretend(monkeypatch, lambda arguments: "")
+    run_grid(places, 1)
+    assert (ran, again) == (["train", "evaluate", "evaluate"], ["evaluate"])
+    assert [place.error for place in places[:2]] == ["", ""]
+
+
+def test_where_training_fails_all_its_tests_do(spec, tmp_path, monkeypatch):
+    ran = pretend(monkeypatch, lambda arguments: "no weights" if arguments[0] == "train" else "")
+    places = plan(spec(protocols="folder/split, folder/split -> folder/test"), tmp_path / "out")
+    run_grid(places, 1)
+    assert ran == ["train"]
+    assert [place.error for place in places] == ["no weights", "no weights"]
+
+
+def test_a_store_of_another_set_is_its_cells_problem(spec, store, tmp_path):
+    *_, place = plan(spec(protocols="folder/split -> oulu-npu/1", other=store), tmp_path)
+    assert place.error == f"no store of oulu-npu: {store} holds folder"
+
+
+@pytest.fixture
+def job(tmp_path):
+    """A function that makes a job whose test is the given command; its run has a bundle already."""
+
+    def make(*arguments: str) -> Job:
+        (tmp_path / "run/bundle").mkdir(parents=True, exist_ok=True)
+        test = Evaluation(arguments, tmp_path / "run/evaluation/test")
+        return Job(tmp_path / "run", (), (test,), tmp_path / "logs/run.log")
+
+    return make
+
+
+def test_the_error_is_the_sentence_of_the_command(job):
+    one = job("evaluate", "nowhere", "--data", "nowhere", "--protocol", "split")
+    GridWorker(1)(one, no_tick)
+    log = one.log.read_text()
+    assert "bonaface evaluate nowhere --data nowhere --protocol split" in log
+    assert one.errors.read_text().count("nowhere: does not exist") == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "said"),
+    [
+        (0, "all well", ""),
+        (-9, "", "the process was killed by SIGKILL"),
+        (2, "a line\nbonaface: no such store\n", "no such store"),
+        (4, "ValueError: x\nbonaface: this is an error of the program's own; please report", "ValueError: x"),
+        (1, "", "the process ended with 1 and said nothing"),
+    ],
+)
+def test_what_a_command_says_by_its_end(code, text, said):
+    assert grid._said(code, text) == said
+
+
+def test_a_job_in_other_hands_is_waited_for(job, monkeypatch):
+    """A command that outlives a killed grid holds the log; the next grid must not run beside it."""
+    monkeypatch.setattr(grid, "_POLL", 0.01)
+    ran = pretend(monkeypatch, lambda arguments: "")
+    one = job("evaluate", "--out", "{}")
+    one.log.parent.mkdir()
+    holder = subprocess.Popen(
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stdout=(log := one.log.open("a"))
+    )
+    fcntl.flock(log, fcntl.LOCK_EX)
+    log.close()
+    asked = []
+    worker = threading.Thread(target=GridWorker(1), args=(one, asked.append))
+    worker.start()
+    while len(asked) < 3:
+        time.sleep(0.01)
+    assert ran == []
+    holder.communicate(b"\n")
+    worker.join()
+    assert ran == ["evaluate"]
+
+
+def test_stopping_ends_the_command(job, monkeypatch):
+    monkeypatch.setattr(grid, "_POLL", 0.05)
+    started = []
+    popen = subprocess.Popen
+
+    def start(*arguments, **more):
+        started.append(popen([sys.executable, "-c", "import time; time.sleep(600)"]))
+        return started[0]
+
+    monkeypatch.setattr(grid.subprocess, "Popen", start)
+
+    def stop(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        GridWorker(1)(job("evaluate"), stop)
+    assert started[0].returncode == -9

@@ -1,0 +1,83 @@
+import csv
+import json
+import shutil
+
+import pytest
+
+from bonaface.benchmark.grid import plan, run_grid
+from bonaface.benchmark.results import reports_of, tables_of, write_results
+from bonaface.benchmark.spec import read_spec
+from bonaface.evaluation.tables import heading
+from bonaface.inference.bundle import Bundle
+
+SPEC = """
+stores: {{folder: {store}}}
+models: [deep-pix-bis]
+protocols: [folder/split, folder/split -> folder/test]
+seeds: [0, 1, 2]
+"""
+
+
+@pytest.fixture(scope="module")
+def places(store, run, tmp_path_factory):
+    """A grid of three seeds: one run is there and evaluated for real, the second is its copy, the third failed."""
+    folder = tmp_path_factory.mktemp("benchmark")
+    (folder / "spec.yaml").write_text(SPEC.format(store=store))
+    spec = read_spec(folder / "spec.yaml")
+    places = plan(spec, folder / "out")
+    first, second, third = (place.job for place in places[:3])
+    shutil.copytree(run, first.run)
+    run_grid([place for place in places if place.cell.seed == 0], 1)
+    shutil.copytree(first.run, second.run)
+    third.errors.write_text(json.dumps({"train": "out of luck"}))
+    return spec, places
+
+
+def test_reports_are_means_over_what_is_done_at_the_bundles_own_thresholds(places, run):
+    spec, found = places
+    reports = reports_of(found, spec.units, rounds=5)
+    assert [(r.tested_on, r.output, r.unit) for r in reports] == [
+        (f"folder/{protocol}", output, unit)
+        for protocol in ("split", "test")
+        for output in ("feature_map", "binary")
+        for unit in ("video", "frame")
+    ]
+    assert {r.system for r in reports} == {"deep-pix-bis [2 of 3 runs]"}
+    assert {r.trained_on for r in reports} == {"folder/split"}
+    assert [fold.name for fold in reports[0].folds] == ["seed 0", "seed 1"]
+    assert reports[0].summary["hter"].sd == 0
+    card = Bundle.open(run).card
+    for report in reports:
+        for fold in report.folds:
+            assert fold.threshold.value == card.threshold(report.output, report.unit)
+    assert "trained on folder/split, tested on folder/test" in heading(reports[-1])[0]
+
+
+def test_tables_say_what_is_ours_and_what_failed(places, tmp_path):
+    _, found = places
+    reports = reports_of(found, ("video",), rounds=5)
+    grids = tables_of(reports, found)
+    assert [grid.title for grid in grids] == [
+        "folder/split",
+        "folder/split -> folder/test",
+        "Cells that failed; the same command tries them again",
+    ]
+    assert grids[0].header == ("model", "source", "APCER %", "BPCER %", "ACER %", "EER %", "HTER %")
+    hter = reports[0].summary["hter"].mean
+    assert grids[0].rows[0][-1] == f"{100 * hter:.2f} ± 0.00"
+    assert grids[-1].rows == (
+        ("deep-pix-bis", "folder/split", "", "2", "out of luck"),
+        ("deep-pix-bis", "folder/split -> folder/test", "", "2", "out of luck"),
+    )
+    write_results(reports, grids, found, tmp_path, "a title")
+    with (tmp_path / "cells.csv").open() as file:
+        states = [(row["seed"], row["state"], row["error"]) for row in csv.DictReader(file)]
+    assert states == [("0", "done", ""), ("1", "done", ""), ("2", "failed", "out of luck")] * 2
+    for kind in ("html", "md", "tex"):
+        text = (tmp_path / f"tables.{kind}").read_text()
+        assert "out of luck" in text
+        assert f"{100 * hter:.2f}" in text
+    with (tmp_path / "tables.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert (rows[0]["table"], rows[0]["figure"], rows[0]["sd"]) == ("folder/split", "APCER %", "0.00")
+    assert (tmp_path / "reports/deep-pix-bis-folder-split-folder-test-binary/report.html").is_file()

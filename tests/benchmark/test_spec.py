@@ -1,0 +1,128 @@
+from pathlib import Path
+
+import pytest
+
+from bonaface.benchmark.spec import check_models, read_spec
+from bonaface.core.errors import InputError, UnknownNameError
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+GOOD = {
+    "stores": "{oulu-npu: a, replay-mobile: $HERE/b}",
+    "models": "[bi-fas, {model: a-deep-pix-bis, preset: scaled, set: {epochs: 3}}]",
+    "protocols": "['oulu-npu/1', {protocol: oulu-npu/3, folds: [2, 5]}, 'oulu-npu/1 -> replay-mobile/grandtest']",
+}
+
+
+def written(folder: Path, **changes: str) -> Path:
+    path = folder / "spec.yaml"
+    lines = {**GOOD, **changes}
+    path.write_text("".join(f"{key}: {value}\n" for key, value in lines.items() if value))
+    return path
+
+
+def test_cells_are_models_times_protocols_times_folds_times_seeds(tmp_path):
+    spec = read_spec(written(tmp_path, seeds="[0, 7]"))
+    found = [(c.model.name, str(c.experiment), c.train_fold, c.test_fold, c.seed) for c in spec.cells]
+    across = "oulu-npu/1 -> replay-mobile/grandtest"
+    one = [("oulu-npu/1", ""), ("oulu-npu/3", "2"), ("oulu-npu/3", "5"), (across, "")]
+    assert found == [
+        (model, experiment, fold, "" if experiment == across else fold, seed)
+        for experiments in (one[:1], one[1:3], one[3:])
+        for model in ("bi-fas", "a-deep-pix-bis (scaled)")
+        for experiment, fold in experiments
+        for seed in (0, 7)
+    ]
+    assert spec.units == ("video", "frame")
+
+
+def test_all_folds_are_meant_where_none_is_named_and_a_line_twice_counts_once(tmp_path):
+    spec = read_spec(written(tmp_path, protocols="[oulu-npu/4, oulu-npu/4]", models="[bi-fas]"))
+    assert [cell.fold for cell in spec.cells] == ["1", "2", "3", "4", "5", "6"]
+
+
+def test_a_model_trained_on_folds_is_tested_with_each(tmp_path):
+    protocols = "['oulu-npu/3 -> replay-mobile/print', 'replay-mobile/print -> oulu-npu/3']"
+    spec = read_spec(written(tmp_path, protocols=protocols, models="[bi-fas]"))
+    folds = [(cell.train_fold, cell.test_fold) for cell in spec.cells]
+    assert folds == [(str(n), "") for n in range(1, 7)] + [("", str(n)) for n in range(1, 7)]
+
+
+def test_paths_are_relative_to_the_file_and_variables_are_filled_in(tmp_path, monkeypatch):
+    monkeypatch.setenv("HERE", "/somewhere")
+    assert read_spec(written(tmp_path)).stores == {
+        "oulu-npu": str(tmp_path / "a"),
+        "replay-mobile": "/somewhere/b",
+    }
+    monkeypatch.delenv("HERE")
+    assert read_spec(written(tmp_path)).stores["replay-mobile"] == "$HERE/b"
+
+
+def test_a_models_own_changes_come_before_those_of_all(tmp_path):
+    spec = read_spec(written(tmp_path, set="{epochs: 9, lr: 1e-4}"))
+    first, last = spec.cells[0].model, spec.cells[-1].model
+    assert dict(first.changes) == {"epochs": 9, "lr": 1e-4}
+    assert dict(last.changes) == {"epochs": 3, "lr": 1e-4}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"models": ""}, "needs 'models'"),
+        ({"modles": "[bi-fas]"}, "unknown key of the file 'modles'. Did you mean 'models'?"),
+        ({"models": "bi-fas"}, "models must be a list of at least one, got 'bi-fas'"),
+        ({"models": "[bi-fas, bi-fas]"}, "every model needs a name of its own, got bi-fas, bi-fas"),
+        ({"models": "[{preset: paper}]"}, "a model needs 'model'"),
+        ({"seeds": "[a]"}, "seeds must be whole numbers, got ['a']"),
+        ({"units": "[clip]"}, "unknown unit 'clip'"),
+        ({"train": "{epochs: 3}"}, "unknown key of train 'epochs'"),
+        ({"protocols": "[oulu-npu]"}, "expected a protocol as DATASET/PROTOCOL"),
+        ({"protocols": "[oulu-npu/7]"}, "unknown protocol '7'. Known: 1, 2, 3, 4."),
+        ({"protocols": "[oulu/1]"}, "unknown data set 'oulu'. Did you mean 'oulu-npu'?"),
+        ({"protocols": "[{protocol: oulu-npu/3, folds: [7]}]"}, "unknown fold of oulu-npu/3 '7'"),
+        ({"protocols": "[siw/1]"}, "siw/1 needs a store of siw among the stores"),
+        ({"protocols": "[folder/test]"}, "folder/test has nothing to train on"),
+        (
+            {"protocols": "[{protocol: oulu-npu/3 -> replay-mobile/print, folds: [1]}]"},
+            "folds can be chosen only where training and test are of one protocol",
+        ),
+        ({"stores": "]"}, "expected a benchmark in YAML, but"),
+    ],
+)
+def test_what_is_no_benchmark_is_refused_with_the_files_name(changes, sentence, tmp_path):
+    path = written(tmp_path, **changes)
+    with pytest.raises(InputError) as caught:
+        read_spec(path)
+    assert sentence in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_models_are_looked_at_before_any_is_trained(tmp_path):
+    check_models(read_spec(written(tmp_path)))
+    for models, sentence in (
+        ("[bi-faz]", "unknown model 'bi-faz'. Did you mean 'bi-fas'?"),
+        ("[{model: bi-fas, preset: scaled}]", "unknown preset of bi-fas 'scaled'"),
+        ("[{model: bi-fas, set: {epoch: 3}}]", "unknown setting or option of bi-fas 'epoch'"),
+    ):
+        with pytest.raises(UnknownNameError) as caught:
+            check_models(read_spec(written(tmp_path, models=models)))
+        assert sentence in str(caught.value)
+
+
+def test_the_papers_spec_has_every_row_that_a_model_of_ours_has_in_print():
+    from bonaface.evaluation.published import published
+    from bonaface.models.registry import model_names
+
+    spec = read_spec(BENCHMARKS / "papers.yaml")
+    check_models(spec)
+    cells = {(c.model.model, c.experiment.trained_on, c.experiment.tested_on) for c in spec.cells}
+    printed = {(row.system, row.trained_on, row.tested_on) for row in published()}
+    assert {row for row in printed if row[0] in model_names()} <= cells
+    assert len({c.fold for c in spec.cells if c.experiment.tested_on == "oulu-npu/4"}) == 6
+
+
+def test_the_sandbox_has_the_papers_protocols_on_simulated_sets():
+    spec = read_spec(BENCHMARKS / "sandbox.yaml")
+    check_models(spec)
+    papers = {str(cell.experiment) for cell in read_spec(BENCHMARKS / "papers.yaml").cells}
+    assert {str(cell.experiment).replace("simulated-", "") for cell in spec.cells} == papers
+    assert all(name.startswith("simulated-") for name in spec.stores)

@@ -1,0 +1,53 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from bonaface.cli.main import app
+from bonaface.core.errors import InputError
+from bonaface.inference.bundle import Bundle
+
+
+def evaluate(run: Path, store: Path, protocol: str, *more: object):
+    arguments = ["evaluate", run, "--data", store, "--protocol", protocol, "--rounds", 5, *more]
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def test_an_inter_dataset_protocol_names_both_and_takes_the_threshold_of_the_first(run, store, tmp_path):
+    done = evaluate(run, store, "folder/split -> folder/test", "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    heading = " ".join(done.output.split())
+    assert "deep-pix-bis, trained on folder/split, tested on folder/test" in heading
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["trained_on"], report["dataset"], report["protocol"]) == ("folder/split", "folder", "test")
+    (fold,) = report["folds"]
+    assert fold["threshold"]["value"] == Bundle.open(run).card.threshold("feature_map", "video")
+    assert fold["threshold"]["data"] == "dev of folder/split, in the bundle"
+    assert fold["test"]["bona_fide"] == 21  # everybody, not the split's test subjects
+
+
+def test_a_protocol_may_be_named_with_its_set(run, store, tmp_path):
+    done = evaluate(run, store, "folder/split", "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    assert "deep-pix-bis on folder/split" in done.output
+    assert json.loads((tmp_path / "report.json").read_text())["folds"][0]["test"]["bona_fide"] == 4
+
+
+@pytest.mark.parametrize(
+    ("protocol", "sentence"),
+    [
+        (
+            "oulu-npu/1 -> folder/test",
+            "is about models trained on oulu-npu/1, but this one was trained on folder/split",
+        ),
+        ("folder/split -> replay-mobile/grandtest", "tests on replay-mobile, but"),
+        ("folder/split -> folder", "expected a protocol as DATASET/PROTOCOL"),
+        ("folder/split -> folder/test -> folder/test", "expected a protocol as DATASET/PROTOCOL"),
+    ],
+)
+def test_a_run_or_store_that_does_not_fit_the_name_is_refused(protocol, sentence, run, store, tmp_path):
+    done = evaluate(run, store, protocol, "--out", tmp_path)
+    assert isinstance(done.exception, InputError)
+    assert sentence in str(done.exception)
+    assert not list(tmp_path.iterdir())
