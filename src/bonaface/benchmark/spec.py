@@ -138,9 +138,9 @@ def _spec(values: Any, folder: Path) -> Spec:
     # What belongs to one row of a table is done together, and the tables of the first protocols are there first.
     experiments = dict.fromkeys(experiment for experiment, *_ in tests)
     cells = [
-        Cell(model, experiment, *folds, seed)
+        Cell(model, experiment, train_fold, test_fold, seed)
         for experiment, model in product(experiments, models)
-        for (of, *folds), seed in product(dict.fromkeys(tests), seeds)
+        for (of, train_fold, test_fold), seed in product(dict.fromkeys(tests), seeds)
         if of == experiment
     ]
     return Spec(
