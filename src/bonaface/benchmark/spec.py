@@ -5,7 +5,7 @@
       replay-mobile: $STORES/replay-mobile
     models:                                # a name alone is the model with its first preset
       - bi-fas
-      - {name: a-deep-pix-bis s=16, model: a-deep-pix-bis, preset: scaled, set: {epochs: 5}}
+      - {name: a-deep-pix-bis s=32, model: a-deep-pix-bis, preset: scaled, set: {scale: 32.0}}
     protocols:                             # all folds, unless some are named
       - oulu-npu/1
       - {protocol: oulu-npu/3, folds: [1, 2]}
