@@ -61,3 +61,10 @@ def test_what_cannot_be_drawn(row):
 def test_normal_deviates_agree_with_scipy(share):
     assert deviate(share) == pytest.approx(norm.ppf(share))
     assert deviate(0) == pytest.approx(norm.ppf(LEAST))
+
+
+@pytest.mark.parametrize(("videos", "bins"), [(40, 10), (1000, 20), (20_000, 40)])
+def test_more_scores_have_finer_bins(videos, bins, row):
+    scores = np.random.default_rng(0).random(videos)
+    rows = [row(str(n), n % 2, float(score)) for n, score in enumerate(scores)]
+    assert len(histogram_of(to_unit(ScoreTable.from_scores(rows))).edges) == bins + 1

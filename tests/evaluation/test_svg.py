@@ -40,3 +40,17 @@ def test_histograms_stand_over_their_scores(drawn):
     edges = fold.histogram.edges
     expected = 62 + 404 * (fold.threshold.value - edges[0]) / (edges[-1] - edges[0])
     assert line[0][0] == line[1][0] == pytest.approx(expected, abs=0.1)
+
+
+def test_the_legend_covers_no_curve(drawn):
+    fold = evaluate_table(drawn(), rounds=5).folds[0]
+    for svg, names in (
+        (
+            det_svg(fold.det, (0.05, 0.05)),
+            ["all attacks pooled", "worst species", "equal errors", "at the threshold"],
+        ),
+        (histogram_svg(fold.histogram, 0.5), [*fold.histogram.counts, "threshold"]),
+    ):
+        (top,) = re.findall(r'viewBox="0 (-?\d+) ', svg)
+        places = [float(re.search(rf'y="([-\d.]+)"[^>]*>{name}</text>', svg)[1]) for name in names]
+        assert all(int(top) < y < 14 for y in places)

@@ -1,5 +1,5 @@
 from bonaface.evaluation import Judging, ScoreTable, Threshold, evaluate_table
-from bonaface.evaluation.tables import notes
+from bonaface.evaluation.tables import heading, notes
 
 
 def test_notes_say_what_a_reader_should_know(row):
@@ -21,3 +21,14 @@ def test_notes_say_what_a_reader_should_know(row):
         ScoreTable.from_scores([row("a", 1, 0.2)]), judging=Judging(Threshold(0.5)), rounds=5
     )
     assert "There is no attack: the figures that need one are left out" in " ".join(notes(alone))
+
+
+def test_the_heading_names_what_was_trained_on_where_it_is_not_what_is_tested(drawn):
+    for trained_on, said in (
+        ("", "bi-fas on oulu-npu/1, judged"),
+        ("oulu-npu/1", "bi-fas on oulu-npu/1, judged"),
+        ("siw/1", "bi-fas, trained on siw/1, tested on oulu-npu/1, judged"),
+    ):
+        report = evaluate_table(drawn(), rounds=5, system="bi-fas", trained_on=trained_on)
+        assert heading(report)[0].startswith(said)
+        assert report.as_dict()["trained_on"] == trained_on

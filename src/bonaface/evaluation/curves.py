@@ -13,7 +13,7 @@ from bonaface.metrics.thresholds import sweep
 # Normal-deviate axes have no place for 0 and 1; below this share (and above 1 - it) a curve leaves the plot.
 LEAST = 1e-4
 _POINTS = 300
-_BINS = 40
+_BINS = (10, 40)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,9 @@ def histogram_of(samples: Samples) -> Histogram | None:
     low, high = float(heard.scores.min()), float(heard.scores.max())
     if low == high:
         low, high = low - 0.5, high + 0.5
-    edges = np.linspace(low, high, _BINS + 1)
+    # Rice's rule, so that a few scores do not each stand alone.
+    bins = int(np.clip(np.ceil(2 * len(heard) ** (1 / 3)), *_BINS))
+    edges = np.linspace(low, high, bins + 1)
     kinds = {"bona fide": -1} | {name: code for code, name in enumerate(heard.species.names)}
     counts = {
         name: tuple(np.histogram(heard.scores[heard.species.codes == code], edges)[0].tolist())

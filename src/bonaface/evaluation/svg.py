@@ -8,6 +8,7 @@ from bonaface.evaluation.curves import LEAST, Det, Histogram, deviate
 _TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99)
 _WIDTH, _HEIGHT = 480, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 14, 50
+_LEGEND_COLUMNS, _LEGEND_LINE = 3, 16
 # Okabe and Ito's palette, which colour-blind readers can tell apart; bona fide is the first.
 _COLOURS = ("#0072B2", "#D55E00", "#CC79A7", "#E69F00", "#009E73", "#56B4E9", "#8c6d31", "#666666")
 
@@ -27,7 +28,13 @@ def det_svg(det: Det, operating: tuple[float, float] | None = None) -> str:
     def y(share: float) -> float:
         return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * _place(share, low, high)
 
-    parts = [_frame("DET curve: BPCER against APCER, normal-deviate axes")]
+    legend = [
+        (_COLOURS[0], "all attacks pooled"),
+        (_COLOURS[1], "worst species"),
+        ("#999999", "equal errors"),
+        *([("#000", "at the threshold")] if operating else []),
+    ]
+    parts = _frame("DET curve: BPCER against APCER, normal-deviate axes", legend)
     for tick in _TICKS:
         if low <= tick <= high:
             parts += _tick(x(tick), y(tick), f"{100 * tick:g}")
@@ -38,14 +45,6 @@ def det_svg(det: Det, operating: tuple[float, float] | None = None) -> str:
     if operating:
         parts.append(f'<circle cx="{x(operating[0]):.1f}" cy="{y(operating[1]):.1f}" r="5" fill="#000"/>')
     parts.append(_axis_titles("APCER %", "BPCER %"))
-    parts += _legend(
-        [
-            (_COLOURS[0], "all attacks pooled"),
-            (_COLOURS[1], "worst species"),
-            ("#999999", "equal errors"),
-            *([("#000", "at the threshold")] if operating else []),
-        ]
-    )
     return "".join([*parts, "</svg>"])
 
 
@@ -64,7 +63,8 @@ def histogram_svg(histogram: Histogram, threshold: float) -> str:
     def y(share: float) -> float:
         return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * share / top
 
-    parts = [_frame("Score histograms of bona fide and each attack species")]
+    legend = [*((_colour(number), name) for number, name in enumerate(shares)), ("#000", "threshold")]
+    parts = _frame("Score histograms of bona fide and each attack species", legend)
     for step in range(6):
         score, share = low + (high - low) * step / 5, top * step / 5
         parts.append(_text(x(score), _HEIGHT - _BOTTOM + 16, f"{score:.3g}", "middle"))
@@ -80,9 +80,6 @@ def histogram_svg(histogram: Histogram, threshold: float) -> str:
     ends = [(x(threshold), y(0)), (x(threshold), y(top))]
     parts.append(_line(ends, "#000", title=f"threshold {threshold:.6g}", dash="6 3"))
     parts.append(_axis_titles("score (higher: bona fide)", "% of the kind"))
-    parts += _legend(
-        [*((_colour(number), name) for number, name in enumerate(shares)), ("#000", "threshold")]
-    )
     return "".join([*parts, "</svg>"])
 
 
@@ -96,14 +93,17 @@ def _colour(number: int) -> str:
     return _COLOURS[number % len(_COLOURS)]
 
 
-def _frame(title: str) -> str:
-    return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" font-family="sans-serif" '
-        'xmlns="http://www.w3.org/2000/svg">'
-        f"<title>{escape(title)}</title>"
+def _frame(title: str, legend: Sequence[tuple[str, str]]) -> list[str]:
+    """The beginning of a picture: its legend above the plot, where no curve runs, and the plot's frame."""
+    above = _LEGEND_LINE * -(-len(legend) // _LEGEND_COLUMNS)
+    return [
+        f'<svg viewBox="0 {-above} {_WIDTH} {_HEIGHT + above}" role="img" font-family="sans-serif" '
+        'xmlns="http://www.w3.org/2000/svg">',
+        f"<title>{escape(title)}</title>",
+        *_legend(legend, above),
         f'<rect x="{_LEFT}" y="{_TOP}" width="{_WIDTH - _LEFT - _RIGHT}" height="{_HEIGHT - _TOP - _BOTTOM}" '
-        'fill="#fff" stroke="#333"/>'
-    )
+        'fill="#fff" stroke="#333"/>',
+    ]
 
 
 def _tick(x: float, y: float, text: str) -> list[str]:
@@ -139,10 +139,12 @@ def _axis_titles(below: str, beside: str) -> str:
     )
 
 
-def _legend(entries: Iterable[tuple[str, str]]) -> list[str]:
+def _legend(entries: Iterable[tuple[str, str]], above: int) -> list[str]:
     parts = []
     for number, (colour, name) in enumerate(entries):
-        y = _TOP + 16 + 15 * number
-        parts.append(f'<rect x="{_WIDTH - 150}" y="{y - 8}" width="10" height="8" fill="{colour}"/>')
-        parts.append(_text(_WIDTH - 135, y, name, "start"))
+        line, column = divmod(number, _LEGEND_COLUMNS)
+        x = _LEFT + column * (_WIDTH - _LEFT - _RIGHT) // _LEGEND_COLUMNS
+        y = _TOP + 4 + _LEGEND_LINE * line - above
+        parts.append(f'<rect x="{x}" y="{y - 8}" width="10" height="8" fill="{colour}"/>')
+        parts.append(_text(x + 15, y, name, "start"))
     return parts
