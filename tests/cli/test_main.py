@@ -65,6 +65,10 @@ def test_check_takes_folders_and_prints_a_json_object_a_line(run: Path, faces_ro
         ),
         (["train", "--resume", "--out", "nowhere"], "nowhere/run.json: expected the settings of a run"),
         (["train"], "expected a model's name"),
+        (
+            ["train", "--resume", "--out", "{run}", "--epochs", "3", "--set", "lr=1"],
+            "a resumed run keeps the settings that it began with; leave out --epochs, --set",
+        ),
         (["models", "resnet"], "unknown model 'resnet'"),
     ],
 )

@@ -2,12 +2,17 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from bonaface.core.errors import InputError
 from bonaface.inference.bundle import Bundle
+from bonaface.training.fit import train
+from bonaface.training.settings import RunSettings, choose_preset
 
 
 @pytest.mark.slow
@@ -41,3 +46,30 @@ def test_two_machines_train_together(store: Path, tmp_path: Path) -> None:
     assert "done: " in first[0]
     assert second[0] == ""
     assert np.isfinite(Bundle.open(run).card.threshold("pyramid", "frame"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"precision": "8"}, "accelerator cpu, 1 device.*precision 8: Precision '8' is invalid"),
+        ({"accelerator": "abacus"}, "can't train with accelerator abacus"),
+        ({"accelerator": "tpu"}, "can't train with accelerator tpu"),
+    ],
+)
+def test_what_the_machine_can_not_do_is_refused_and_leaves_no_run(
+    asked: dict[str, Any], sentence: str, store: Path, tmp_path: Path
+) -> None:
+    preset = choose_preset(
+        "deep-pix-bis", None, {"backbone": "random:efficientnet-lite0", "size": 32, "batch": 4}
+    )
+    settings = RunSettings(preset, str(store), "split", micro_batch=4, workers=0, accelerator="cpu")
+    with pytest.raises(InputError, match=sentence):
+        train(replace(settings, **asked), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_network_that_can_not_be_built_leaves_no_run(store: Path, tmp_path: Path) -> None:
+    settings = RunSettings(choose_preset("bi-fas", None, {"size": 50, "batch": 16}), str(store), "split")
+    with pytest.raises(InputError, match="multiple of 32"):
+        train(settings, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -9,6 +9,7 @@ from bonaface.core.errors import InputError, MissingExtraError
 
 
 def train(
+    context: typer.Context,
     model: Annotated[str | None, typer.Argument(help="The model's name; see: bonaface models")] = None,
     data: Annotated[Path | None, typer.Option(help="The crop store that `bonaface prepare` made.")] = None,
     protocol: Annotated[str | None, typer.Option(help="The protocol; see: bonaface datasets")] = None,
@@ -50,6 +51,7 @@ def train(
     if model is None:
         if not resume:
             raise InputError("expected a model's name; bonaface models lists them")
+        _refuse_changes(context)
         settings = read_settings(out / fit.RUN)
     elif data is None or protocol is None:
         raise InputError("expected --data STORE and --protocol NAME; bonaface datasets lists the protocols")
@@ -77,6 +79,19 @@ def train(
             f"done: {bundle}\nnext: bonaface evaluate {out} --data {settings.store} --protocol {settings.protocol}"
             f"{fold_option}"
         )
+
+
+def _refuse_changes(context: typer.Context) -> None:
+    """Refuse what a run that goes on would not heed: its settings are in its folder."""
+    heeded = {"out", "resume", "tensorboard"}
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name not in heeded
+        and getattr(context.get_parameter_source(str(parameter.name)), "name", "") == "COMMANDLINE"
+    ]
+    if given:
+        raise InputError(f"a resumed run keeps the settings that it began with; leave out {', '.join(given)}")
 
 
 def _say(sentence: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -67,10 +68,8 @@ def train(
     """
     store = CropStore.open(settings.store)
     data = PadData(store, settings)
-    # The processes of the other devices find what this one has written.
     if leads():
         _claim(run, settings, store, resume)
-        write_json(run / RUN, _description(settings, store, data))
     keep_freed_memory()
     torch.manual_seed(settings.seed)
     last = run / LAST
@@ -87,6 +86,9 @@ def train(
     logger = (TensorBoardLogger if tensorboard else CSVLogger)(run, "logs", version="")
     with _quiet():
         trainer = run_trainer(settings, run, [keeper, RandomState(), Report(say)], logger)
+        # Only now is it sure that there will be a run; the processes of the other devices start in the next line.
+        if leads():
+            write_json(run / RUN, _description(settings, store, data))
         _fit(trainer, module, data, last)
     if leads():
         say("writing the bundle: thresholds from dev, ONNX, checksums")
@@ -116,26 +118,36 @@ def _fit(trainer: lightning.Trainer, module: PadModule, data: PadData, last: Pat
 def run_trainer(
     settings: RunSettings, run: Path, callbacks: Sequence[Callback], logger: Logger | bool
 ) -> lightning.Trainer:
-    """The Lightning trainer that `settings` ask for, with `run` as its folder."""
+    """The Lightning trainer that `settings` ask for, with `run` as its folder.
+
+    Raises:
+        InputError: this machine has no such accelerator, not so many devices, or they know no such precision.
+    """
     together = settings.devices * settings.nodes > 1
-    return lightning.Trainer(
-        accelerator=settings.accelerator,
-        devices=settings.devices,
-        num_nodes=settings.nodes,
-        strategy="ddp" if together else "auto",
-        precision=settings.precision,  # type: ignore[arg-type]
-        max_epochs=settings.preset.epochs,
-        accumulate_grad_batches=settings.accumulate,
-        callbacks=list(callbacks),
-        logger=logger,
-        default_root_dir=run,
-        num_sanity_val_steps=0,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        log_every_n_steps=10,
-        use_distributed_sampler=False,
-    )
+    try:
+        return lightning.Trainer(
+            accelerator=settings.accelerator,
+            devices=settings.devices,
+            num_nodes=settings.nodes,
+            strategy="ddp" if together else "auto",
+            precision=settings.precision,  # type: ignore[arg-type]
+            max_epochs=settings.preset.epochs,
+            accumulate_grad_batches=settings.accumulate,
+            callbacks=list(callbacks),
+            logger=logger,
+            default_root_dir=run,
+            num_sanity_val_steps=0,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            log_every_n_steps=10,
+            use_distributed_sampler=False,
+        )
+    except (ValueError, ModuleNotFoundError, MisconfigurationException) as error:
+        raise InputError(
+            f"can't train with accelerator {settings.accelerator}, {settings.devices} device(s), precision "
+            f"{settings.precision}: {str(error).strip().splitlines()[0]}"
+        ) from error
 
 
 def _claim(run: Path, settings: RunSettings, store: CropStore, resume: bool) -> None:
