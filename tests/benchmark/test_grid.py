@@ -163,7 +163,7 @@ def test_a_job_in_other_hands_is_waited_for(job, monkeypatch):
     asked = []
     worker = threading.Thread(target=GridWorker(1), args=(one, asked.append))
     worker.start()
-    while len(asked) < 3:
+    while len(asked) < 3 and worker.is_alive():
         time.sleep(0.01)
     assert ran == []
     holder.communicate(b"\n")
