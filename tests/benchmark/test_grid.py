@@ -100,6 +100,7 @@ def test_a_failed_cell_keeps_its_error_and_is_tried_again(spec, tmp_path, monkey
     run_grid(places, 1)
     assert (ran, again) == (["train", "evaluate", "evaluate"], ["evaluate"])
     assert [place.error for place in places[:2]] == ["", ""]
+    assert not places[0].job.errors.exists()
 
 
 def test_where_training_fails_all_its_tests_do(spec, tmp_path, monkeypatch):
@@ -177,7 +178,7 @@ def test_stopping_ends_the_command(job, monkeypatch):
     popen = subprocess.Popen
 
     def start(*arguments, **more):
-        started.append(popen([sys.executable, "-c", "import time; time.sleep(600)"]))
+        started.append(popen([sys.executable, "-c", "import time; time.sleep(5)"]))
         return started[0]
 
     monkeypatch.setattr(grid.subprocess, "Popen", start)
