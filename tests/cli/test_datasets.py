@@ -24,11 +24,19 @@ def test_all_sets_are_listed_with_protocols_folds_and_counts():
     for name in dataset_names():
         for protocol in open_dataset(name).protocols:
             assert protocol.name in text
-    assert ["nuaa", "official", "1743/1748", "3362/5761"] in lines
-    assert ["subject-disjoint", "1,", "2,", "3,", "4,", "5"] in lines
+    assert ["nuaa", "official", "1743/1748", "20%", "of", "train", "3362/5761"] in lines
+    assert ["subject-disjoint", "1,", "2,", "3,", "4,", "5", "drawn", "drawn", "drawn"] in lines
+
+
+def test_what_is_not_published_is_said():
+    lines = [line.split() for line in run().splitlines()]
+    assert ["folder", "test", "none", "none", "all"] in lines
+    assert ["celeba-spoof", "intra-test", "?", "20%", "of", "train", "?"] in lines
 
 
 def test_one_set_in_full():
+    assert "prepare --boxes takes them" in run("oulu-npu")
+    assert "--boxes" not in run("nuaa")
     text = run("nuaa")
     nuaa = open_dataset("nuaa")
     assert nuaa.title in text

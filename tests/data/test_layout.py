@@ -71,7 +71,7 @@ def test_what_differs_is_noted_and_the_rest_goes_on(tmp_path: Path):
     assert table.notes == (
         "the folder b is not there",
         "7 files are missing: a/2.avi, a/3.avi, a/4.avi, a/5.avi, a/6.avi and 2 more",
-        "2 files are no part of the set and left out: a/other.avi, a/strange.avi",
+        "2 files are no part of the set and left out (expected names like a/1.avi): a/other.avi, a/strange.avi",
         "train has 1 bona fide and 0 attack presentations, and 8 and 0 are published",
         "test has 0 bona fide and 0 attack presentations, and 1 and 0 are published",
     )

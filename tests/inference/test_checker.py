@@ -7,6 +7,8 @@ from PIL import Image
 from bonaface import Checker
 from bonaface.core.errors import BonafaceError, InputError, UnknownNameError
 from bonaface.core.records import Decision, Verdict
+from bonaface.data.datasets import open_dataset
+from bonaface.data.prepare import prepare
 from bonaface.data.store import CropStore
 from bonaface.data.video import read_frames
 from bonaface.inference.bundle import Bundle
@@ -82,6 +84,26 @@ def test_a_clip_is_scored_by_the_mean_of_its_frames(checker: Checker, run: Path,
     assert (found.frames, found.frames_scored) == (20, len(scores)) == (20, 15)
     assert found.score == pytest.approx(np.mean(scores))
     assert found.threshold == Bundle.open(run).card.threshold("feature_map", "video")
+
+
+def test_check_and_evaluate_give_a_clip_the_same_score(checker: Checker, run: Path, tmp_path: Path) -> None:
+    """A small face that moves: the crop store looks for it near its last place, and so does `check`."""
+    root, wall = tmp_path / "set", np.full((480, 640, 3), 150, np.uint8)
+    frames = []
+    for i in range(8):
+        frames.append(wall.copy())
+        frames[-1][100 : 100 + 200, 120 + 20 * i : 120 + 20 * i + 200] = drawn_portrait(200, 3)
+    clip = root / "bonafide" / "clip.mp4"
+    clip.parent.mkdir(parents=True)
+    clip.write_bytes(encode_clip(frames, ".mp4"))
+    prepare(open_dataset("folder").read(root), root, tmp_path / "store", workers=1)
+    bundle = Bundle.open(run)
+    opened = CropStore.open(tmp_path / "store")
+    rows = list(score_part(opened, Part(range(1), "test", "test"), bundle.card, OnnxRunner(bundle)))
+    assert len(rows) == 8
+    found = checker.check(clip)
+    assert found.frames_scored == 8
+    assert found.score == pytest.approx(np.mean([row.score for row in rows]), abs=1e-6)
 
 
 def test_a_clip_without_a_face_or_without_frames_is_a_non_response(checker: Checker, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bonaface.data.datasets import Dataset
+    from bonaface.data.protocols import Protocol
 
 
 def datasets(
@@ -21,15 +22,20 @@ def datasets(
     console = Console()
     if name is None:
         _list(console, [open_dataset(known) for known in dataset_names()])
-        console.print(
-            "\nbonaface prepare DATASET ROOT STORE cuts the faces of one; counts: bona fide/attacks."
-        )
+        console.print("\nbonaface datasets DATASET says more of one.")
+        console.print("bonaface doctor DATASET ROOT says what a copy of it lacks.")
+        console.print("bonaface prepare DATASET ROOT STORE cuts its faces.")
         return
     dataset = open_dataset(name)
     console.print(f"[bold]{dataset.name}[/bold]: {dataset.title}", highlight=False)
     if dataset.reference:
         console.print(dataset.reference, highlight=False)
-    console.print(f"expected below ROOT: {dataset.layout}\n", markup=False, highlight=False)
+    console.print(f"expected below ROOT: {dataset.layout}", markup=False, highlight=False)
+    if dataset.boxes:
+        console.print(
+            "It comes with face boxes: prepare --boxes takes them, doctor --detect N compares them."
+        )
+    console.print()
     for protocol in dataset.protocols:
         console.print(f"[bold]{protocol.name}[/bold]: {protocol.description}", highlight=False)
     console.print()
@@ -39,14 +45,26 @@ def datasets(
 def _list(console: "Console", every: "list[Dataset]") -> None:
     from rich.table import Table
 
-    table = Table("data set", "protocol", "folds", "train", "dev", "test", box=None)
+    title = "bona fide/attack presentations as published (?: not published); drawn: subjects, by seed"
+    table = Table("data set", "protocol", "folds", "train", "dev", "test", box=None, caption=title)
+    table.caption_justify = "left"
     for dataset in every:
         for number, protocol in enumerate(dataset.protocols):
-            counts = protocol.counts
-            table.add_row(
-                dataset.name if number == 0 else "",
-                protocol.name,
-                ", ".join(protocol.folds),
-                *(f"{n[0]}/{n[1]}" if n else "" for n in (counts.train, counts.dev, counts.test)),
-            )
+            name = dataset.name if number == 0 else ""
+            table.add_row(name, protocol.name, ", ".join(protocol.folds), *_parts(protocol))
     console.print(table)
+
+
+def _parts(protocol: "Protocol") -> list[str]:
+    """What train, dev and test have, in a word or two each."""
+    from bonaface.data.protocols import BySubject
+
+    splits, counts = protocol.splits, protocol.counts
+    if isinstance(splits, BySubject):
+        return ["drawn"] * 3
+    said = [f"{n[0]}/{n[1]}" if n else "?" for n in (counts.train, counts.dev, counts.test)]
+    if splits.train is None:
+        return ["none", "none", "all" if said[2] == "?" else said[2]]
+    if splits.dev is None:
+        said[1] = f"{splits.dev_share:.0%} of train"
+    return said

@@ -76,8 +76,8 @@ def read_layout(
             strange.append(path)
         else:
             rows.append(row)
+    example = next(iter(complete), "")
     if not rows:
-        example = next(iter(complete), "")
         raise InputError(
             f"{root}: found no file of {dataset} in {', '.join(folders)}"
             + (f"; expected files like {example}" if example else "")
@@ -86,7 +86,13 @@ def read_layout(
     notes = [
         *(f"the folder {folder} is not there" for folder in missing_folders),
         *_note(len(missing), "file is missing", "files are missing", (p for p in complete if p in missing)),
-        *_note(len(strange), "file is", "files are", strange, " no part of the set and left out"),
+        *_note(
+            len(strange),
+            "file is",
+            "files are",
+            strange,
+            " no part of the set and left out" + (f" (expected names like {example})" if example else ""),
+        ),
         *_count_notes(rows, counts or {}),
     ]
     return PresentationTable(dataset, tuple(rows), tuple(notes))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from bonaface.core.errors import BonafaceError, InputError
 from bonaface.core.records import Decision, Response, Verdict
 from bonaface.data.media import is_video
+from bonaface.data.track import Tracker
 from bonaface.face.crop import face_crop
 from bonaface.face.detect import Detector, Face
 from bonaface.face.find import FacePolicy, find_face
@@ -88,9 +89,10 @@ class Checker:
         found: Face | None = None
         missed: list[Response] = []
         detail = ""
+        tracker = Tracker(self._detector)  # as in the crop store
         try:
             for _, picture in read_frames(path, self.bundle.card.face.frames):
-                face = find_face(self._detector.detect(picture), self._policy)
+                face = find_face(tracker.detect(picture), self._policy)
                 if isinstance(face, Response):
                     missed.append(face)
                 else:

@@ -71,7 +71,8 @@ def test_what_is_missing_or_strange_is_named(tmp_path: Path):
     assert "599 files are missing" in notes
     assert "the folder test_release is not there" in notes
     assert (
-        "2 files are no part of the set and left out: train_release/21/1.avi, train_release/3/9.avi" in notes
+        "2 files are no part of the set and left out (expected names like train_release/1/1.avi): "
+        "train_release/21/1.avi, train_release/3/9.avi" in notes
     )
 
 

@@ -93,7 +93,8 @@ def test_a_missing_or_broken_list_is_an_error(root: Path):
         celeba_spoof.read(root)
     path.unlink()
     with pytest.raises(
-        InputError, match=r"test_label\.json: expected CelebA-Spoof's list, but it cannot be read"
+        InputError,
+        match=r"test_label\.json: expected CelebA-Spoof's list, and it is not there; copy it there",
     ):
         celeba_spoof.read(root)
 

@@ -113,6 +113,16 @@ def test_a_list_that_differs_is_an_error_that_names_the_row(root: Path, old: str
     assert str(path) in str(caught.value)
 
 
+def test_a_missing_list_is_named(root: Path):
+    (root / "Protocols" / "Protocol_3" / "Dev_5.txt").unlink()
+    table = oulu_npu.read(root)
+    assert table.notes[0] == (
+        "lists are missing, and the protocols are taken from the videos' names: Protocols/Protocol_3/Dev_5.txt"
+    )
+    shutil.rmtree(root / "Protocols")
+    assert "lists are missing" not in "".join(oulu_npu.read(root).notes)
+
+
 def test_lists_of_a_part_of_the_set_are_right(root: Path):
     assert len(oulu_npu.read(root)) == 2
 
@@ -126,8 +136,8 @@ def test_what_is_missing_or_strange_is_named(root: Path):
     assert "the folder Dev_files is not there" in notes
     assert "4948 files are missing: Train_files/1_1_01_2.avi, " in notes
     assert (
-        "2 files are no part of the set and left out: Test_files/copy of 2_3_36_5.avi, Train_files/1_1_36_1.avi"
-        in notes
+        "2 files are no part of the set and left out (expected names like Train_files/1_1_01_1.avi): "
+        "Test_files/copy of 2_3_36_5.avi, Train_files/1_1_36_1.avi" in notes
     )
     assert "train has 1 bona fide and 0 attack presentations, and 360 and 1440 are published" in notes
 

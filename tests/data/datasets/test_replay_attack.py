@@ -78,7 +78,7 @@ def test_a_client_without_all_videos_is_named(tmp_path: Path):
     notes = "\n".join(table.notes)
     assert len(table) == 1
     assert "23 files are missing: devel/real/client001_session01_webcam_authenticate_adverse_2.mov" in notes
-    assert "1 file is no part of the set and left out: devel/attack/hand/attack_print_x.mov" in notes
+    assert "_webcam_authenticate_adverse_1.mov): devel/attack/hand/attack_print_x.mov" in notes
     assert "dev has 1 bona fide and 0 attack presentations, and 60 and 300 are published" in notes
 
 

@@ -76,6 +76,8 @@ def _expected(root: Path) -> Iterator[str]:
 
 
 def _listed(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(f"{path}: expected CelebA-Spoof's list, and it is not there; copy it there")
     try:
         listed = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:

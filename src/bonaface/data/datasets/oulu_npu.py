@@ -7,6 +7,7 @@ compared with what follows, and a difference is an error.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from itertools import chain, product
 from pathlib import Path
@@ -47,8 +48,8 @@ def read(root: Path) -> PresentationTable:
     Raises:
         InputError: no folder of the set is there, or one of its lists differs from the published protocol.
     """
-    _check_lists(root)
-    return read_layout(
+    missing = _check_lists(root)
+    table = read_layout(
         "oulu-npu",
         root,
         tuple(_FOLDERS),
@@ -57,6 +58,10 @@ def read(root: Path) -> PresentationTable:
         expected=_expected(root),
         counts={"train": (360, 1440), "dev": (270, 1080), "test": (360, 1440)},
     )
+    if not missing:
+        return table
+    note = f"lists are missing, and the protocols are taken from the videos' names: {name_some(missing)}"
+    return replace(table, notes=(note, *table.notes))
 
 
 def parse(path: str) -> Presentation | None:
@@ -109,20 +114,29 @@ def _expected(_root: Path) -> Iterator[str]:
     return (row.path for row in _complete())
 
 
-def _check_lists(root: Path) -> None:
-    """Compare the set's own lists, where they are there, with the protocols' rows of the complete set."""
+def _check_lists(root: Path) -> list[str]:
+    """Compare the set's own lists, where they are there, with the protocols' rows of the complete set.
+
+    Gives those of them that are missing; none where the whole folder is left out.
+    """
+    missing: list[str] = []
     if not (root / "Protocols").is_dir():
-        return
+        return missing
     alike: dict[tuple[str, ...], list[Presentation]] = defaultdict(list)  # but for the user
     for row in _complete():
         alike[row.split, row.device, row.session, row.species].append(row)
     for protocol, (split, _, stem) in product(DATASET.protocols, _FOLDERS.values()):
         for fold in protocol.folds:
             name = f"{stem}_{fold}.txt" if fold else f"{stem}.txt"
-            path = root / "Protocols" / f"Protocol_{protocol.name}" / name
-            if path.is_file():
-                wanted = _rows(protocol.name, split).matcher(fold)
-                _compare(path, chain.from_iterable(rows for rows in alike.values() if wanted(rows[0])))
+            list_file = f"Protocols/Protocol_{protocol.name}/{name}"
+            if not (root / list_file).is_file():
+                missing.append(list_file)
+                continue
+            wanted = _rows(protocol.name, split).matcher(fold)
+            _compare(
+                root / list_file, chain.from_iterable(rows for rows in alike.values() if wanted(rows[0]))
+            )
+    return missing
 
 
 def _compare(path: Path, rows: Iterable[Presentation]) -> None:
