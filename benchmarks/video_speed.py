@@ -11,7 +11,7 @@ import argparse
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import av
@@ -137,16 +137,16 @@ def clips(folder: Path, given: list[Path] | None) -> Iterator[tuple[str, Path]]:
         return
     for gop, b_frames in ((30, 0), (250, 0), (250, 3)):
         path = folder / f"{gop}-{b_frames}.mp4"
-        make_clip(path, gop, b_frames)
+        make_clip(path, gop, b_frames, moving())
         yield f"a keyframe every {gop} frames, {'with' if b_frames else 'without'} B-frames", path
 
 
-def make_clip(path: Path, gop: int, b_frames: int) -> None:
+def make_clip(path: Path, gop: int, b_frames: int, pictures: Iterable[NDArray[np.uint8]]) -> None:
     options = {"preset": "veryfast", "g": str(gop), "bf": str(b_frames)}
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=RATE, options=options)
         stream.width, stream.height, stream.pix_fmt, stream.bit_rate = WIDTH, HEIGHT, "yuv420p", 12_000_000
-        for picture in moving():
+        for picture in pictures:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
 
