@@ -86,6 +86,26 @@ def test_a_stopped_run_ends_in_the_same_weights_bit_for_bit(
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
+def test_a_stopped_run_with_simulated_attacks_ends_in_the_same_weights_bit_for_bit(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {**CHANGES, "epochs": 1, "augment.simulate": 0.5, "augment.crops": ["tight", "square-1.3"]}
+    chosen = choose_preset("deep-pix-bis", None, changes)
+    settings = RunSettings(chosen, str(store), "split", micro_batch=4, workers=0, checkpoint_every=1)
+    unbroken, stopped = tmp_path / "unbroken", tmp_path / "stopped"
+    train(settings, unbroken)
+    with monkeypatch.context() as patch:
+        stop_after(2, patch)
+        with pytest.raises(StoppedError):
+            train(settings, stopped)
+    torch.manual_seed(99)
+    train(settings, stopped, resume=True)
+    expected, found = tensors(unbroken), tensors(stopped)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    described = json.loads((stopped / "run.json").read_text())
+    assert described["settings"]["preset"]["augment"] == {"simulate": 0.5, "crops": ["tight", "square-1.3"]}
+
+
 def test_the_run_folder_says_everything(whole: Path, store: Path) -> None:
     described = json.loads((whole / "run.json").read_text())
     assert described["settings"]["preset"]["lr"] == 1e-4
