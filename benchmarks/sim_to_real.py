@@ -1,0 +1,312 @@
+"""From simulated to real attacks (benchmarks/sim_to_real.md): simulate, train, test on NUAA; the chain without parts.
+
+    python benchmarks/sim_to_real.py WORK FACES NUAA            # goes on with what is not done yet
+    python benchmarks/sim_to_real.py WORK FACES NUAA --steer RUN  # how a run does on NUAA's train part
+    python benchmarks/sim_to_real.py WORK FACES NUAA --table    # writes the tables of what is done into sim_to_real.md
+
+WORK is a folder for everything made on the way, FACES has the portraits (canada/, fairface/, neutral_front/, ...), NUAA
+is the crop store made by `bonaface prepare nuaa`. Every step is a bonaface command, printed before it runs; only the
+chain without a part (sim_to_real_parts.py) and the statistics (sim_to_real_statistics.py) are not. It can be stopped at
+any moment. Figures go into benchmarks/sim_to_real.json as soon as they are there.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bonaface.core.files import write_json, write_text
+from bonaface.data.store import CropStore
+from bonaface.inference.bundle import Bundle, write_card
+from bonaface.inference.runtime import OnnxRunner
+from bonaface.inference.scoring import Part, score_part
+from bonaface.metrics.curves import auc, eer
+from bonaface.metrics.rates import acer_at
+from bonaface.training.data import open_split
+from nuaa import between, commit, counted, figures
+from sim_to_real_parts import PARTS
+from sim_to_real_statistics import Statistics, fit_and_judge
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "sim_to_real.json"
+PAGE = HERE / "sim_to_real.md"
+BONAFACE = [sys.executable, "-m", "bonaface.cli.main"]
+CROPS = ("tight", "square-1.3")
+SIZE = 160
+SETTINGS = (
+    "batch=16",
+    "epochs=2",
+    "bn_batches=25",
+    "lr=1e-3",
+    "backbone_rate=0",
+    "crop=square-1.3",
+    f"augment.crops=[{', '.join(CROPS)}]",
+)
+PERSONS, FEWER = 1400, 350  # of the main runs; of the comparison of the chain's parts
+SEEDS = (0, 1, 2)
+
+# Synthetic portraits that look like children or adolescents: the sheet they come from = row:columns, row:columns ...
+_YOUNG = """
+    age_top_10=0:0234679,1:0134579,2:01235689,3:0235678
+    age_x_ethnicityxsex1_top_10=0:23678,1:01245678,2:013789,3:013489
+    age_x_ethnicityxsex2_top_10=0:02345678,1:12345689,2:034568,3:023579 backgroundcolor_top_9=4:4
+    badthings_top_10=0:4,1:2,3:2345,5:12,7:013456789 ethnicity_top_10=2:03,3:01,4:478
+    ethnicityxage3_top_10=0:015,1:0257,2:0123479,3:023679,4:12345789,5:0234678
+    expression_top_10=0:8,1:015689,2:8,5:5 eyecolor_top_10=3:67,4:8,5:1 eyegaze_top_9=4:5
+    facialfeatures_top_9=0:2,2:68 glassesstyle_top_10=0:3 hair_color_top_10=1:125,3:3 hairstyle_top_9=0:257,1:23
+    hats_top_10=5:9 jewelry_top_9=0:5 lighting_top_10=0:05,1:1379,5:2,6:3 makeup_top_9=1:2,3:0
+    physicalcharacteristics_top_9=3:123458
+"""
+
+
+def young() -> set[str]:
+    """Names, without suffix, of the synthetic portraits that are left out."""
+    sheets = (text.split("=") for text in _YOUNG.split())
+    rows = ((sheet, *row.split(":")) for sheet, text in sheets for row in text.split(","))
+    return {f"{sheet}_r{row}c{column}" for sheet, row, columns in rows for column in columns}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One network: trained on presentations of so many persons, by the chain without `part` (empty: the whole)."""
+
+    part: str = ""
+    seed: int = 0
+    persons: int = PERSONS
+
+    @property
+    def chain(self) -> str:
+        """Name of the set and of its store."""
+        return f"{self.part or 'whole'}-{self.persons}"
+
+    @property
+    def name(self) -> str:
+        """Name of the run."""
+        return f"{self.chain}-seed{self.seed}"
+
+
+def cells() -> Iterator[Cell]:
+    """The networks, the most wanted first."""
+    yield from (Cell(seed=seed) for seed in SEEDS)
+    yield from (Cell(part, persons=FEWER) for part in ("", *PARTS))
+
+
+class Work:
+    """The folder in which everything is made."""
+
+    def __init__(self, root: Path, faces: Path, nuaa: Path) -> None:
+        self.root, self.faces, self.nuaa = root, faces, nuaa
+        for name in ("sets", "stores", "runs"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+
+    def portraits(self) -> Path:
+        """One picture a person, as links: of the London people the neutral face and the smile in turn."""
+        folder = self.root / "portraits"
+        london = sorted((self.faces / "neutral_front").glob("*.jpg"))
+        for number, neutral in enumerate(london):
+            person = neutral.stem.partition("_")[0]
+            smile = self.faces / "smiling_front" / f"{person}_08.jpg"
+            _link(smile if number % 2 and smile.is_file() else neutral, folder / "london" / f"{person}.jpg")
+        left_out = young()
+        for source in ("canada", "fairface", "us_congress", "sfhq_t2i"):
+            for path in sorted((self.faces / source).glob("*.jpg")):
+                if path.stem not in left_out:
+                    _link(path, folder / source / path.name)
+        return folder
+
+    def store(self, cell: Cell) -> Path:
+        """The crop store of a cell's simulated presentations, made if it is not there."""
+        made, store = self.root / "sets" / cell.chain, self.root / "stores" / cell.chain
+        if not (store / "frames.parquet").is_file():
+            how = ["--layout", "folder", "--faces", str(self.portraits())]
+            how += ["--persons", str(cell.persons), "--frames", "1"]
+            without = [sys.executable, str(HERE / "sim_to_real_parts.py"), cell.part]
+            _run([*(without if cell.part else BONAFACE), "simulate", str(made), *how])
+            _run([*BONAFACE, "prepare", "folder", str(made), str(store)])
+        return store
+
+    def run(self, cell: Cell) -> Path:
+        """A cell's run, trained if it is not."""
+        run = self.root / "runs" / cell.name
+        if (run / "run.json").is_file() and not (run / "bundle").is_dir():
+            _run([*BONAFACE, "train", "--resume", "--out", str(run)])
+        if not (run / "bundle").is_dir():
+            where = ["--data", str(self.store(cell)), "--protocol", "split", "--out", str(run)]
+            how = ["--backbone", "efficientnet-lite0", "--size", str(SIZE), "--workers", "0"]
+            how += [f"--set={change}" for change in SETTINGS]
+            _run([*BONAFACE, "train", "bi-fas", *where, *how, "--seed", str(cell.seed)])
+        return run
+
+    def report(self, cell: Cell, crop: str) -> dict[str, Any]:
+        """The test figures of a cell on NUAA at `crop`, under the threshold of the simulated dev set."""
+        run = self.run(cell)
+        out = run / "evaluation" / f"nuaa-official-{crop}"
+        if not (out / "report.json").is_file():
+            where = ["--data", str(self.nuaa), "--protocol", "official", "--out", str(out)]
+            _run([*BONAFACE, "evaluate", str(at_crop(run, crop)), *where])
+        return figures(json.loads((out / "report.json").read_text())["folds"][0]["test"])
+
+
+def _link(source: Path, link: Path) -> None:
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if not link.exists():
+        link.symlink_to(source.resolve())
+
+
+def _run(command: list[str]) -> None:
+    print(" ".join(command[1:]), flush=True)
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+
+
+def at_crop(run: Path, crop: str) -> Path:
+    """A bundle with the same network and thresholds as the run's that reads another crop of the same squares."""
+    bundle = Bundle.open(run)
+    if bundle.card.crop == crop:
+        return bundle.path
+    other = run / f"bundle-{crop}"
+    shutil.copytree(bundle.path, other, dirs_exist_ok=True)
+    write_card(other, replace(bundle.card, crop=crop))
+    return other
+
+
+def steer(run: Path, nuaa: Path, every: int = 4) -> None:
+    """Print how a run does on every `every`-th presentation of NUAA's official train part."""
+    store = CropStore.open(nuaa)
+    split = open_split(store, "official", "", seed=0)
+    part = Part(sorted([*split.train, *split.dev])[::every], "train", "official")
+    for crop in CROPS:
+        bundle = Bundle.open(at_crop(run, crop))
+        scored = [row for row in score_part(store, part, bundle.card, OnnxRunner(bundle)) if not row.response]
+        labels, scores = np.array([row.label for row in scored]), np.array([row.score for row in scored])
+        acer = acer_at(labels, scores, bundle.card.threshold(bundle.card.default_output, "video"))
+        print(f"{crop}: AUC {auc(labels, scores):.4f}, EER {eer(labels, scores):.4f}, ACER {acer:.4f}")
+
+
+def baselines(work: Work) -> dict[str, Any]:
+    """The figures of the seven statistics: on NUAA, on simulated presentations, and from these to NUAA; by crop."""
+    kept = work.root / "statistics"
+    kept.mkdir(exist_ok=True)
+    stores = CropStore.open(work.store(Cell())), CropStore.open(work.nuaa)
+    simulated, real = (Statistics.of(store, CROPS, SIZE, kept) for store in stores)
+    found: dict[str, Any] = {}
+    for crop in CROPS:
+        made = {name: simulated[crop].part("split", name) for name in ("train", "dev", "test")}
+        nuaa = {name: real[crop].part("official", name) for name in ("train", "dev", "test")}
+        found[crop] = {
+            "NUAA train -> NUAA test": fit_and_judge(nuaa["train"], nuaa["dev"], nuaa["test"]),
+            "simulated train -> simulated test": fit_and_judge(made["train"], made["dev"], made["test"]),
+            "simulated train -> NUAA test": fit_and_judge(made["train"], made["dev"], nuaa["test"]),
+        }
+    return found
+
+
+class Results:
+    """benchmarks/sim_to_real.json."""
+
+    def __init__(self, path: Path = RESULTS) -> None:
+        self._path = path
+        self.known: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+
+    def put(self, name: str, figures: Mapping[str, Any]) -> None:
+        """Keep what is known of a cell or of the baselines."""
+        self.known = dict(sorted({**self.known, name: figures}.items()))
+        write_json(self._path, self.known)
+
+
+def record(work: Work, cell: Cell) -> dict[str, Any]:
+    """Do what is to be done for a cell; its settings and figures."""
+    run = work.run(cell)
+    provenance = json.loads((run / "bundle" / "bundle.json").read_text())["provenance"]
+    return {
+        "part": cell.part,
+        "persons": cell.persons,
+        "seed": cell.seed,
+        "preset": provenance["settings"]["preset"],
+        "commit": commit(),
+        "frames": json.loads((run / "run.json").read_text())["frames"],
+        "training_seconds": provenance["training_seconds"],
+        "dev_acer": provenance["dev_acer"],
+        "nuaa": {crop: work.report(cell, crop) for crop in CROPS},
+    }
+
+
+HEADER = (
+    "| chain | persons | seed | crop | APCER | BPCER | ACER (95 %) | EER (95 %) | AUC |\n"
+    "|---|---:|---:|---|---:|---:|---:|---:|---:|"
+)
+BASELINE_HEADER = "| crop | trained and tested on | AUC | EER | ACER |\n|---|---|---:|---:|---:|"
+
+
+def table(known: Mapping[str, Any]) -> str:
+    """The tables of what is done: networks, then the statistics."""
+    lines = [HEADER]
+    for cell in cells():
+        if cell.name in known:
+            lines += [_line(known[cell.name], crop) for crop in CROPS]
+    lines += ["", BASELINE_HEADER]
+    for crop, rows in known.get("statistics", {}).items():
+        for name, row in rows.items():
+            rates = (f"{100 * row[figure]:.1f}" for figure in ("eer", "acer"))
+            lines.append(f"| {crop} | {name} | {row['auc']:.3f} | {' | '.join(rates)} |")
+    return "\n".join(lines)
+
+
+def _line(kept: Mapping[str, Any], crop: str) -> str:
+    test = kept["nuaa"][crop]
+    chain = f"without {kept['part']}" if kept["part"] else "whole"
+    columns = [
+        chain,
+        str(kept["persons"]),
+        str(kept["seed"]),
+        crop,
+        counted(test["apcer"]),
+        counted(test["bpcer"]),
+    ]
+    columns += [between(test["acer"]), between(test["eer"]), f"{test['auc']:.3f}"]
+    return f"| {' | '.join(columns)} |"
+
+
+def write_table(known: Mapping[str, Any], page: Path = PAGE) -> None:
+    """Put the tables between the marks of `page`."""
+    before, start, rest = page.read_text().partition("<!-- table -->\n")
+    _, end, after = rest.partition("<!-- end of table -->")
+    if not (start and end):
+        raise SystemExit(f"{page}: expected <!-- table --> and <!-- end of table --> around the table")
+    write_text(page, f"{before}{start}{table(known)}\n{end}{after}")
+
+
+def main() -> int:
+    """Do what is not done, or one of the small things."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for name in ("work", "faces", "nuaa"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--steer", type=Path, metavar="RUN")
+    parser.add_argument("--table", action="store_true")
+    given = parser.parse_args()
+    results = Results()
+    if given.steer:
+        steer(given.steer, given.nuaa)
+    elif given.table:
+        write_table(results.known)
+    else:
+        work = Work(given.work, given.faces, given.nuaa)
+        for cell in cells():
+            if cell.name not in results.known:
+                results.put(cell.name, record(work, cell))
+            if "statistics" not in results.known:
+                results.put("statistics", baselines(work))
+        print(table(results.known))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
