@@ -34,7 +34,14 @@ def train(
     devices: Annotated[int, typer.Option(help="Devices (GPUs, or processes on the CPU) a machine.")] = 1,
     nodes: Annotated[int, typer.Option(help="Machines.")] = 1,
     accelerator: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
-    workers: Annotated[int, typer.Option(help="Processes that read and augment crops.")] = 1,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Processes that read and augment crops; with 0 it is done between the steps, which is quickest where "
+            "the network learns on the same processor.",
+        ),
+    ] = 0,
     checkpoint_every: Annotated[int, typer.Option(help="Optimiser steps between checkpoints.")] = 50,
     tensorboard: Annotated[bool, typer.Option(help="Log for TensorBoard instead of as CSV.")] = False,
     resume: Annotated[bool, typer.Option(help="Go on with the run in --out where it was stopped.")] = False,

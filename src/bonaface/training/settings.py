@@ -37,7 +37,7 @@ class RunSettings:
     devices: int = 1
     nodes: int = 1
     accelerator: str = "auto"
-    workers: int = 1
+    workers: int = 0
     checkpoint_every: int = 50
 
     def __post_init__(self) -> None:
