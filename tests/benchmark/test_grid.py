@@ -150,11 +150,11 @@ def test_what_a_command_says_by_its_end(code, text, said):
     assert grid._said(code, text) == said
 
 
-def test_a_job_in_other_hands_is_waited_for(job, monkeypatch):
+def test_a_job_in_other_hands_is_waited_for(job, monkeypatch, tmp_path):
     """A command that outlives a killed grid holds the log; the next grid must not run beside it."""
     monkeypatch.setattr(grid, "_POLL", 0.01)
     ran = pretend(monkeypatch, lambda arguments: "")
-    one = job("evaluate", "--out", "{}")
+    one = job("evaluate", "--out", str(tmp_path / "judged"))
     one.log.parent.mkdir()
     holder = subprocess.Popen(
         [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stdout=(log := one.log.open("a"))
