@@ -3,6 +3,7 @@
     python benchmarks/prepare_speed.py                       drawn faces, 640 x 480 JPEG
     python benchmarks/prepare_speed.py FOLDER --count 600    some of the pictures and videos below a folder
     python benchmarks/prepare_speed.py --gop 30 --count 32   1080p H.264 clips of 300 frames, a keyframe every 30
+    python benchmarks/prepare_speed.py --gop 30 --count 2 --rounds 0    where a clip's time goes, and nothing else
     ... --ray                                                and `prepare --engine ray`, with Ray's start and without
 
 All do the same files in the same shards, in processes started for each round, by turns. With --gop also what decoding
@@ -113,7 +114,8 @@ def main() -> None:
             for name, work in ways(root, table, Path(scratch) / f"{number}", given).items():
                 measured.setdefault(name, []).append(measure(work, len(table)))
                 print(f"round {number + 1}, {name}: {measured[name][-1]}", flush=True)
-        report(measured)
+        if measured:
+            report(measured)
         if given.gop:
             stages(root, table)
 
@@ -227,7 +229,8 @@ def processor_seconds() -> float:
 
 def stages(root: Path, table: PresentationTable, clips: int = 4) -> None:
     """Print where the processor time of a clip goes in one process, and how large its squares are."""
-    tracker_of = partial(Tracker, Detector(640, threads=1))
+    detector = Detector(640, threads=1)
+    tracker_of = partial(Tracker, detector)
     spent = dict.fromkeys(("decode", "detect", "cut", "PNG"), 0.0)
     size = squares = 0
     tracker_of().detect(np.zeros((32, 32, 3), np.uint8))
@@ -241,6 +244,16 @@ def stages(root: Path, table: PresentationTable, clips: int = 4) -> None:
     clips = min(clips, len(table))
     print(f"a clip, {squares / clips:.0f} squares, {size / clips / 1e6:.2f} MB of PNG: ", end="")
     print(", ".join(f"{name} {1000 * seconds / clips:.0f} ms" for name, seconds in spent.items()))
+    others = dict.fromkeys(("detect in whole frames", "every frame decoded, PyAV", "OpenCV"), 0.0)
+    for row in table.rows[:clips]:
+        for _, picture in frames_of(root / row.path, 20):
+            clocked(others, "detect in whole frames", partial(detector.detect, picture))
+        clocked(others, "every frame decoded, PyAV", partial(by_pyav, root / row.path))
+        clocked(others, "OpenCV", partial(by_opencv, root / row.path))
+    print(
+        "beside it: ",
+        ", ".join(f"{name} {1000 * seconds / clips:.0f} ms" for name, seconds in others.items()),
+    )
 
 
 def clocked(spent: dict[str, float], name: str, work: Callable[[], Any]) -> Any:
