@@ -7,7 +7,7 @@ import pytest
 
 SPEC = """
 stores: {{folder: {store}, oulu-npu: nowhere}}
-models: [deep-pix-bis, {{model: bi-fas, set: {{backbone: "random:efficientnet-b0", lr: 1e-4}}}}]
+models: [deep-pix-bis, {{model: bi-fas, set: {{lr: 1e-4}}}}]
 protocols: [folder/split, oulu-npu/1 -> folder/test]
 set: {{backbone: "random:efficientnet-lite0", size: 64, epochs: 1, batch: 8, bn_batches: 2}}
 train: {{workers: 0, micro_batch: 8}}
