@@ -11,6 +11,7 @@ import pytest
 from bonaface.benchmark import grid
 from bonaface.benchmark.grid import Evaluation, GridWorker, Job, plan, run_grid
 from bonaface.benchmark.spec import read_spec
+from bonaface.core.errors import InputError
 
 SPEC = """
 stores: {{folder: {store}, oulu-npu: {other}}}
@@ -189,3 +190,10 @@ def test_stopping_ends_the_command(job, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         GridWorker(1)(job("evaluate"), stop)
     assert started[0].returncode == -9
+
+
+def test_an_address_is_rays(spec, tmp_path):
+    with pytest.raises(
+        InputError, match="ray://head:10001 is a Ray cluster's address, and the engine is local"
+    ):
+        run_grid(plan(spec(), tmp_path / "out"), 1, address="ray://head:10001")

@@ -25,16 +25,15 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from bonaface.benchmark.spec import Cell, Spec
 from bonaface.core.errors import BonafaceError
 from bonaface.core.files import write_json
-from bonaface.core.machine import usable_cores
-from bonaface.data.pool import run_jobs
+from bonaface.core.machine import Engine, usable_cores
+from bonaface.data.pool import choose_engine
 from bonaface.data.store import CropStore
 
-Engine = Literal["local", "ray"]
 _POLL = 0.2  # seconds between two looks whether a command has ended
 _REPORTS = ("html", "json", "md", "tex", "csv")
 _TRAIN = "train"
@@ -143,8 +142,10 @@ def run_grid(
         progress: gets (cells done or failed, cells that can be done).
 
     Raises:
-        MissingExtraError: Ray is asked for and not installed. InputError: there is no cluster at `address`.
+        MissingExtraError: Ray is asked for and not installed.
+        InputError: there is no cluster at `address`, or the engine is not Ray.
     """
+    run = choose_engine(engine, jobs, address)
     every = list(dict.fromkeys(place.job for place in places if place.job))
     waiting = [job for job in every if not job.done]
     total = sum(len(job.tests) for job in every)
@@ -156,12 +157,7 @@ def run_grid(
 
     tell(0)
     worker = GridWorker(max(1, usable_cores() // jobs))
-    if engine == "ray":
-        from bonaface.data.ray_pool import run_on_ray
-
-        run_on_ray(worker, waiting, jobs, address, tell)
-    else:
-        run_jobs(worker, waiting, jobs, tell)
+    run(worker, waiting, tell)
 
 
 class GridWorker:

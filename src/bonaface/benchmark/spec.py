@@ -28,6 +28,7 @@ from typing import Any, cast
 import yaml
 
 from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.core.values import as_number
 from bonaface.data.datasets import open_dataset
 from bonaface.data.protocols import Experiment, Protocol, Published, find_protocol
 from bonaface.evaluation.units import UNITS, Unit
@@ -158,7 +159,7 @@ def _model(entry: Any, shared: Mapping[str, Any]) -> Model:
     model, preset = str(given["model"]), given.get("preset")
     name = given.get("name") or (f"{model} ({preset})" if preset else model)
     changes = {**shared, **_mapping(f"set of {name}", given.get("set", {}))}
-    return Model(str(name), model, preset, {key: _number(value) for key, value in changes.items()})
+    return Model(str(name), model, preset, {key: as_number(value) for key, value in changes.items()})
 
 
 def _tests(entry: Any) -> list[tuple[Experiment, str, str]]:
@@ -215,14 +216,4 @@ def _mapping(what: str, value: Any, known: Sequence[str] | None = None) -> dict[
 def _list(what: str, value: Any) -> list[Any]:
     if not isinstance(value, list) or not value:
         raise InputError(f"{what} must be a list of at least one, got {value!r}")
-    return value
-
-
-def _number(value: Any) -> Any:
-    # YAML 1.1 reads 1e-4 as text: it wants a point in the mantissa.
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
     return value

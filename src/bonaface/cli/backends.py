@@ -1,12 +1,22 @@
-"""The choice between onnxruntime and torch, shared by the commands that run a network."""
+"""Choices that several commands share: onnxruntime or torch for a network, the Ray cluster for jobs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from bonaface.core.errors import MissingExtraError, UnknownNameError
 
 if TYPE_CHECKING:
     from bonaface.inference.runtime import Runner
+
+Address = Annotated[
+    str | None,
+    typer.Option(
+        help="The Ray cluster, as ray://host:10001; default: $RAY_ADDRESS, else Ray on this machine.",
+        show_default=False,
+    ),
+]
 
 
 def torch_runner(model: Path, backend: str) -> "Runner | None":

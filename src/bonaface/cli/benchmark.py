@@ -1,19 +1,19 @@
 """`bonaface benchmark`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bonaface.cli.backends import Address
 from bonaface.core.errors import MissingExtraError
+from bonaface.core.machine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bonaface.benchmark.grid import Place
     from bonaface.benchmark.spec import Spec
-
-Engine = Literal["local", "ray"]
 
 
 def benchmark(
@@ -29,13 +29,7 @@ def benchmark(
             help="local: processes of this machine; ray: tasks of a cluster that sees the same files."
         ),
     ] = "local",
-    address: Annotated[
-        str | None,
-        typer.Option(
-            help="The Ray cluster, as ray://host:10001; default: $RAY_ADDRESS, else Ray on this machine.",
-            show_default=False,
-        ),
-    ] = None,
+    address: Address = None,
     tables: Annotated[
         bool, typer.Option("--tables", help="Show the tables of what is done, and run nothing.")
     ] = False,

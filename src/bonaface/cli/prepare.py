@@ -1,18 +1,18 @@
 """`bonaface prepare`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bonaface.cli.backends import Address
+from bonaface.core.machine import Engine
 from bonaface.core.places import place
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from bonaface.data.prepare import Summary
-
-Engine = Literal["local", "ray"]
 
 
 def prepare(
@@ -47,13 +47,7 @@ def prepare(
         Engine,
         typer.Option(help="local: processes of this machine; ray: tasks of a Ray cluster. Same store."),
     ] = "local",
-    address: Annotated[
-        str | None,
-        typer.Option(
-            help="The Ray cluster, as ray://host:10001; default: $RAY_ADDRESS, else Ray on this machine.",
-            show_default=False,
-        ),
-    ] = None,
+    address: Address = None,
 ) -> None:
     """Cut the face out of every picture and video of a data set and keep it, without loss, in a crop store.
 

@@ -1,6 +1,9 @@
-"""What this machine offers to this process."""
+"""What this machine offers to this process, and where else its jobs can run."""
 
 import os
+from typing import Literal
+
+Engine = Literal["local", "ray"]  # processes of this machine, or tasks of a Ray cluster
 
 
 def usable_cores() -> int:

@@ -13,7 +13,8 @@ from ctypes import c_bool, c_int64
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bonaface.core.errors import BonafaceError
+from bonaface.core.errors import BonafaceError, InputError
+from bonaface.core.machine import Engine, usable_cores
 
 _POLL = 0.2  # seconds between two looks at the progress
 _MAX_DEATHS = 3
@@ -24,6 +25,32 @@ class Worker(Protocol):
 
     def __call__(self, job: Any, tick: Callable[[int], None], /) -> None:
         """Do `job` and call `tick` with what is done of it. Done twice, a job must leave the same result."""
+
+
+# Has a worker do a list of jobs; the last argument gets the sum of what they have ticked.
+Run = Callable[[Worker, Sequence[Any], Callable[[int], None]], None]
+
+
+def choose_engine(engine: Engine, workers: int | None, address: str | None) -> Run:
+    """`run_jobs` for ``"local"``, `ray_pool.run_on_ray` for ``"ray"``, with `workers` jobs at a time.
+
+    Args:
+        workers: None is one for each core, of this machine or of the Ray cluster.
+        address: of a Ray cluster (``ray://host:10001``); None is $RAY_ADDRESS, or else Ray on this machine alone.
+
+    Raises:
+        InputError: an address for an engine that is not Ray.
+    """
+    if engine == "ray":
+        from bonaface.data.ray_pool import run_on_ray
+
+        return lambda worker, jobs, progress: run_on_ray(worker, jobs, workers, address, progress)
+    if address is not None:
+        raise InputError(
+            f"{address} is a Ray cluster's address, and the engine is {engine}; ask for the engine ray"
+        )
+    processes = usable_cores() if workers is None else workers
+    return lambda worker, jobs, progress: run_jobs(worker, jobs, processes, progress)
 
 
 class _StopError(Exception):

@@ -13,21 +13,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from bonaface.core.errors import BonafaceError, InputError
-from bonaface.core.machine import usable_cores
+from bonaface.core.machine import Engine
 from bonaface.core.places import entries, files_below, is_remote
 from bonaface.core.records import Response
 from bonaface.data import store as layout
 from bonaface.data.cutter import Cutter, Shard, shards, source_of
-from bonaface.data.pool import run_jobs
-from bonaface.data.ray_pool import run_on_ray
+from bonaface.data.pool import Run, choose_engine
 from bonaface.data.store import CropStore, Recipe
 from bonaface.data.table import PresentationTable, name_some
 
 Progress = Callable[[int, int], None]
-Engine = Literal["local", "ray"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def prepare(
     base = (root if root.is_dir() else root.parent).absolute()
     store = store.absolute()  # processes on other machines start in other folders
     _check_source(table, base, recipe)
-    run = _engine(engine, workers, address)
+    run = choose_engine(engine, workers, address)
     try:
         with _alone(store):
             _settle(store, table, recipe)
@@ -131,21 +129,6 @@ def _check_source(table: PresentationTable, base: Path, recipe: Recipe) -> None:
         )
 
 
-_Run = Callable[[Cutter, list[Shard], Callable[[int], None]], None]
-
-
-def _engine(engine: Engine, workers: int | None, address: str | None) -> _Run:
-    """What has a cutter make a list of shards."""
-    if engine == "ray":
-        return lambda cutter, left, progress: run_on_ray(cutter, left, workers, address, progress)
-    if address is not None:
-        raise InputError(
-            f"{address} is a Ray cluster's address, and the engine is {engine}; ask for the engine ray"
-        )
-    processes = usable_cores() if workers is None else workers
-    return lambda cutter, left, progress: run_jobs(cutter, left, processes, progress)
-
-
 def _settle(store: Path, table: PresentationTable, recipe: Recipe) -> None:
     """Begin the store, or make sure that what is there was begun in the same way."""
     wanted = layout.describe(table, recipe)
@@ -177,7 +160,7 @@ def _differences(name: str, found: Any, wanted: Any) -> list[str]:
 
 
 def _make(
-    store: Path, table: PresentationTable, root: Path, recipe: Recipe, run: _Run, progress: Progress | None
+    store: Path, table: PresentationTable, root: Path, recipe: Recipe, run: Run, progress: Progress | None
 ) -> None:
     if not (store / layout.FRAMES).is_file():
         every = shards(table.rows, recipe)

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.core.values import as_number
 from bonaface.face.crop import CropSpec
 from bonaface.models.registry import Augment, Preset, presets
 
@@ -136,7 +137,7 @@ def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if not (key and equals):
             raise InputError(f"--set {text}: expected key=value, as in --set lr=0.0001")
-        changes[key.strip()] = _number(yaml.safe_load(value))
+        changes[key.strip()] = as_number(yaml.safe_load(value))
     return changes
 
 
@@ -147,16 +148,6 @@ def read_settings(path: Path) -> RunSettings:
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: expected the settings of a run, but {error}") from error
     return RunSettings.from_dict(values["settings"])
-
-
-def _number(value: Any) -> Any:
-    # YAML 1.1 reads 1e-4 as text: it wants a point in the mantissa.
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
 
 
 def _as_type(key: str, value: Any, present: Any) -> Any:

@@ -1,0 +1,14 @@
+import pytest
+import yaml
+
+from bonaface.core.values import as_number
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1e-4", 0.0001), ("0.5", 0.5), ("3", 3), ("tight", "tight"), ("true", True), ("[1, 2]", [1, 2])],
+)
+def test_what_yaml_leaves_as_text_becomes_the_number_that_it_spells(text, value):
+    found = as_number(yaml.safe_load(text))
+    assert found == value
+    assert type(found) is type(value)
