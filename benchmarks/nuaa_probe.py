@@ -29,11 +29,13 @@ from bonaface.evaluation.report import evaluate_table
 from bonaface.evaluation.table import ScoreTable
 from bonaface.face.crop import CropSpec, cut
 from bonaface.inference.preprocess import normalise
+from bonaface.inference.scoring import Part, score_row
 from bonaface.models.backbones import _lite0_weights
 from bonaface.training.data import open_split
 from nuaa import BACKBONE, GRID, SIZE, Cell, Results, commit, figures
 
 BATCH = 32
+OUTPUT = "probe"
 PACKAGES = ("bonaface", "torch", "timm", "scikit-learn", "numpy")
 
 
@@ -61,30 +63,13 @@ def features(store: CropStore, crop: str, kept: Path) -> NDArray[np.float32]:
     return found
 
 
-def rows(
-    store: CropStore, cell: Cell, split: str, wanted: set[int], scores: NDArray[np.float64]
-) -> Iterator[Score]:
+def rows(store: CropStore, part: Part, scores: NDArray[np.float64]) -> Iterator[Score]:
     """The score table's rows of one split; `scores` (frames of the store,)."""
-    for number, frame in enumerate(store.frames):
+    wanted = set(part.rows)
+    for frame, score in zip(store.frames, scores.tolist(), strict=True):
         if frame.presentation in wanted:
             row = store.presentations[frame.presentation]
-            yield Score(
-                sample_id=row.sample_id,
-                video_id=row.sample_id,
-                frame=frame.frame,
-                subject=row.subject,
-                label=row.label,
-                species=row.species,
-                split=split,
-                score=float(scores[number]),
-                response=frame.response,
-                outputs={},
-                dataset=store.dataset,
-                protocol=cell.protocol,
-                fold=cell.fold,
-                device=row.device,
-                session=row.session,
-            )
+            yield score_row(store, part, row, frame, {} if frame.response else {OUTPUT: score}, OUTPUT)
 
 
 def probe(store: CropStore, cell: Cell, values: NDArray[np.float32]) -> dict[str, object]:
@@ -99,10 +84,8 @@ def probe(store: CropStore, cell: Cell, values: NDArray[np.float32]) -> dict[str
     fitted.fit(values[train], labels[train])
     scores = np.full(len(values), np.nan)
     scores[heard] = fitted.predict_proba(values[heard])[:, 1]
-    parts = (("dev", split.dev), ("test", split.test))
-    table = ScoreTable.from_scores(
-        [row for name, part in parts for row in rows(store, cell, name, set(part), scores)]
-    )
+    parts = [Part(getattr(split, name), name, cell.protocol, cell.fold) for name in ("dev", "test")]
+    table = ScoreTable.from_scores([row for part in parts for row in rows(store, part, scores)])
     fold = evaluate_table(table).as_dict()["folds"][0]
     preset = {
         "name": cell.preset,

@@ -100,16 +100,20 @@ def _rows(
         frame = store.frames[number]
         presentation = store.presentations[frame.presentation]
         if frame.response:
-            yield _row(store, part, presentation, frame, {}, name)
+            yield score_row(store, part, presentation, frame, {}, name)
         else:
             scores = {output: float(outputs[output][position]) for output in names}
-            yield _row(store, part, presentation, frame, scores, name)
+            yield score_row(store, part, presentation, frame, scores, name)
             position += 1
 
 
-def _row(
+def score_row(
     store: CropStore, part: Part, row: Presentation, frame: Frame, scores: Mapping[str, float], name: str
 ) -> Score:
+    """The score table's row of a frame of presentation `row`: `scores` by output, empty where it got no response.
+
+    The output `name` is the one that is judged.
+    """
     # A picture is a video of one frame; only a clip's frames need a number of their own.
     sample = row.sample_id if frame.frame == 0 else f"{row.sample_id}#{frame.frame}"
     return Score(
