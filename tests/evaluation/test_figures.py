@@ -55,6 +55,15 @@ def test_errors_counted_by_hand(row):
     assert errors.apcer["pooled"].interval == clopper_pearson(3, 6)
 
 
+def test_attacks_alone_of_which_a_species_got_no_response(row):
+    """The species last by name and the bona fide are named in the set, but nothing of them is left to draw."""
+    rows = [("", NO), ("display-1", 0.6), ("display-1", 0.4), ("print-1", NO)]
+    found = figures_of(_samples(row, rows), 0.5, rounds=20)
+    assert _counts(found.errors.per_species) == {"display-1": (1, 2), "print-1": (0, 0)}
+    assert (found.errors.bpcer.value, found.errors.acer["species"].value) == (None, None)
+    assert found.strict.acer["species"].value == (1 / 2 + 1) / 2
+
+
 def test_non_responses_are_counted_and_then_counted_as_rejected(row):
     found = figures_of(_samples(row), 0.5, rounds=50)
     assert _counts(found.apnrr_per_species) == {"display-1": (0, 3), "print-1": (0, 2), "print-2": (1, 2)}

@@ -169,7 +169,7 @@ def error_rounds(
     """
     names = samples.species.names
     group = np.where(samples.labels == 1, len(names), samples.species.codes)
-    errors, totals = bootstrap_counts(group, wrong, samples.subjects, rounds, seed)
+    errors, totals = bootstrap_counts(group, wrong, samples.subjects, rounds, seed, kinds=len(names) + 1)
     bpcer = _shares(errors[:, len(names) :], totals[:, len(names) :])
     kinds = sorted({category(name) for name in names})
     member = np.array([[category(name) == kind for kind in kinds] for name in names], dtype=np.float64)

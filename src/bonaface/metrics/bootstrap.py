@@ -20,7 +20,12 @@ _ELEMENTS = 2**24
 
 
 def bootstrap_counts(
-    groups: ArrayLike, errors: ArrayLike, subjects: ArrayLike, rounds: int = 1000, seed: int = 0
+    groups: ArrayLike,
+    errors: ArrayLike,
+    subjects: ArrayLike,
+    rounds: int = 1000,
+    seed: int = 0,
+    kinds: int | None = None,
 ) -> tuple[Scores, Scores]:
     """Errors and totals of each group in each round: two arrays (rounds, G), whole numbers as float64.
 
@@ -30,10 +35,11 @@ def bootstrap_counts(
         subjects: (N,) whose presentation it is, any values that compare.
         rounds: how often to draw.
         seed: of the draws.
+        kinds: G, where the last groups may have no presentation.
     """
     group, wrong = np.asarray(groups, dtype=np.intp), np.asarray(errors, dtype=bool)
     owner, people = _numbered(subjects, group.shape)
-    kinds = int(group.max()) + 1
+    kinds = kinds or int(group.max()) + 1
     cell = owner * kinds + group
     totals = np.bincount(cell, minlength=people * kinds).reshape(people, kinds)
     failures = np.bincount(cell[wrong], minlength=people * kinds).reshape(people, kinds)
