@@ -90,6 +90,16 @@ def test_dev_scores_may_come_apart(drawn):
     assert report.folds[0].threshold.value == eer_threshold(everything.labels, everything.scores)
 
 
+def test_test_scores_given_as_dev_are_refused_as_such(drawn):
+    test_only = drawn().where("split", "test")
+    with pytest.raises(
+        InputError, match=r"dev scores of oulu-npu/1 are the test scores themselves.*--threshold-from"
+    ):
+        evaluate_table(test_only, dev=test_only)
+    named = evaluate_table(test_only, dev=test_only, judging=Judging("test"), rounds=5)
+    assert named.warning.startswith("THE THRESHOLD WAS TAKEN")
+
+
 def test_a_threshold_of_the_other_unit_is_refused():
     with pytest.raises(InputError, match="was set on frames but videos are judged"):
         Judging(Threshold(0.5, "EER", "dev", "frame"), unit="video")

@@ -209,6 +209,17 @@ def test_files_join_and_their_columns_need_not_agree(tmp_path):
         ScoreTable.read(one, one)
 
 
+def test_rows_without_names_are_other_rows_in_another_file(tmp_path):
+    for name, rows in (("real.csv", "1,0.9\n1,0.4\n"), ("fake.csv", "0,0.1\n0,0.2\n")):
+        (tmp_path / name).write_text(f"label,score\n{rows}")
+    files = [tmp_path / "real.csv", tmp_path / "fake.csv"]
+    table = ScoreTable.read(*files)
+    assert table.numbers("label").tolist() == [1, 1, 0, 0]
+    assert table.text("video_id").tolist() == [f"{file} row {row}" for file in files for row in (1, 2)]
+    with pytest.raises(InputError, match=r"real.csv row 1'"):
+        ScoreTable.read(files[0], files[0])
+
+
 def test_the_same_video_may_come_in_several_folds(row):
     rows = [row("a", 1, 0.5, fold="1"), row("a", 1, 0.6, fold="2")]
     table = ScoreTable.from_scores(rows)

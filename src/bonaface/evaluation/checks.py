@@ -22,8 +22,10 @@ _SPLITS = {
 _NOT_A_SPECIES = ("", "none", "bonafide", "bona fide", "bona-fide", "bona_fide", "real", "live", "genuine")
 
 
-def checked_table(raw: pa.Table, where: str) -> pa.Table:
+def checked_table(raw: pa.Table, where: str, prefix: str = "") -> pa.Table:
     """`raw`, with a label, a score and any other of our columns, as a whole table; each row is looked at.
+
+    Where nothing names the presentations they are called ``row 1``, ``row 2``, ... with `prefix` before it.
 
     Raises:
         InputError: a row that is no score; the message begins with `where` and names the row, from 1.
@@ -36,7 +38,9 @@ def checked_table(raw: pa.Table, where: str) -> pa.Table:
     columns["species"] = _species(columns.get("species"), columns["label"], where)
     columns["split"] = _splits(columns.get("split"), rows, where)
     numbered = (
-        [f"row {row}" for row in range(1, rows + 1)] if not {"sample_id", "video_id"} & set(given) else []
+        [f"{prefix}row {row}" for row in range(1, rows + 1)]
+        if not {"sample_id", "video_id"} & set(given)
+        else []
     )
     sample = columns.get("sample_id", columns.get("video_id", numbered))
     columns["sample_id"] = sample

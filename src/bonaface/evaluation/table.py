@@ -68,7 +68,9 @@ class ScoreTable:
                         f"{path} has no column {needed!r}; name the one that holds it with {needed}=COLUMN. "
                         f"Its columns: {', '.join(read_raw(path).column_names)}"
                     )
-            tables.append(cls(checked_table(raw, str(path))))
+            # Row 1 of one file is not row 1 of another.
+            prefix = f"{path} " if len(paths) > 1 else ""
+            tables.append(cls(checked_table(raw, str(path), prefix)))
         return cls.from_tables(tables)
 
     @classmethod

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.evaluation.table import ScoreTable
 from bonaface.evaluation.threshold import Rule, Threshold
@@ -55,8 +57,8 @@ class Judging:
         """Data set, protocol and folds of the test rows of `table`; `dev` has scores for the threshold only.
 
         Raises:
-            InputError: no test rows, more than one protocol, no dev scores where they are needed, or a class
-                missing where the threshold is found.
+            InputError: no test rows, more than one protocol, no dev scores where they are needed or `dev` has the
+                test scores, or a class missing where the threshold is found.
         """
         test, dataset, protocol = _test_rows(table)
         trials = []
@@ -99,6 +101,10 @@ def _dev_rows(table: ScoreTable, fold: str, apart: bool) -> ScoreTable | None:
     return rows if len(rows) else None
 
 
+def _same(test: Samples, dev: Samples) -> bool:
+    return np.array_equal(test.ids, dev.ids) and np.array_equal(test.scores, dev.scores, equal_nan=True)
+
+
 def _shared(test: ScoreTable, dev: ScoreTable | None) -> int:
     return len((set(test.values("subject")) & set(dev.values("subject"))) - {""}) if dev is not None else 0
 
@@ -114,6 +120,11 @@ def _threshold(
         raise InputError(
             f"there are no dev scores{where} to set the threshold on: give them (--dev FILE), give a number "
             "(--threshold-from 0.5), or ask for --threshold-from test, which every report will then say"
+        )
+    if _same(test, dev):
+        raise InputError(
+            f"the dev scores{where} are the test scores themselves: give those of other presentations (--dev FILE), "
+            "or ask for --threshold-from test, which every report will then say"
         )
     return rule.threshold(dev, f"dev set{where}")
 
