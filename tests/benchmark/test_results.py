@@ -50,7 +50,10 @@ def test_reports_are_means_over_what_is_done_at_the_bundles_own_thresholds(place
     for report in reports:
         for fold in report.folds:
             assert fold.threshold.value == card.threshold(report.output, report.unit)
-    assert "trained on folder/split, tested on folder/test" in heading(reports[-1])[0]
+    # The second protocol tests all of the set, and two runs learned from 16 of its 20 people.
+    assert [report.seen_in_training for report in reports] == [0] * 4 + [2 * (41 - 8)] * 4
+    assert "ALSO TRAINED OR TUNED THE SYSTEM" in reports[-1].warning
+    assert "trained on folder/split, tested on folder/test" in heading(reports[-1])[1]
 
 
 def test_tables_say_what_is_ours_and_what_failed(places, tmp_path):
@@ -77,7 +80,12 @@ def test_tables_say_what_is_ours_and_what_failed(places, tmp_path):
         text = (tmp_path / f"tables.{kind}").read_text()
         assert "out of luck" in text
         assert f"{100 * hter:.2f}" in text
-    with (tmp_path / "tables.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    first, *lines = (tmp_path / "tables.csv").read_text().splitlines()
+    assert first == f"# {reports[-1].warning}"
+    rows = list(csv.DictReader(lines))
     assert (rows[0]["table"], rows[0]["figure"], rows[0]["sd"]) == ("folder/split", "APCER %", "0.00")
+    assert {row["table"] for row in rows} == {
+        "folder/split",
+        "folder/split -> folder/test",
+    }  # what failed has none
     assert (tmp_path / "reports/deep-pix-bis-folder-split-folder-test-binary/report.html").is_file()

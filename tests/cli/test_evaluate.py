@@ -25,13 +25,36 @@ def test_an_inter_dataset_protocol_names_both_and_takes_the_threshold_of_the_fir
     assert fold["threshold"]["value"] == Bundle.open(run).card.threshold("feature_map", "video")
     assert fold["threshold"]["data"] == "dev of folder/split, in the bundle"
     assert fold["test"]["bona_fide"] == 21  # everybody, not the split's test subjects
+    seen = 41 - 8  # of all pictures those of the eight people who train or tune
+    assert report["seen_in_training"] == seen
+    assert done.stdout.startswith(f"{seen} OF THE PRESENTATIONS ALSO TRAINED OR TUNED THE SYSTEM")
+    assert not list(tmp_path.glob("*.part"))
 
 
 def test_a_protocol_may_be_named_with_its_set(run, store, tmp_path):
     done = evaluate(run, store, "folder/split", "--out", tmp_path)
     assert done.exit_code == 0, done.output
     assert "deep-pix-bis on folder/split" in done.output
-    assert json.loads((tmp_path / "report.json").read_text())["folds"][0]["test"]["bona_fide"] == 4
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["folds"][0]["test"]["bona_fide"] == 4
+    assert (report["seen_in_training"], "warning" in report) == (0, False)
+
+
+@pytest.mark.parametrize("option", [("--rule", "bpcer=0.1"), ("--how", "min")])
+def test_the_models_own_threshold_is_not_passed_off_as_another_rules(option, run, store, tmp_path):
+    done = evaluate(run, store, "split", *option, "--out", tmp_path)
+    assert isinstance(done.exception, InputError)
+    assert "--rule and --how need --threshold-from dev" in str(done.exception)
+    done = evaluate(run, store, "split", *option, "--threshold-from", "dev", "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+
+
+def test_scores_are_kept_until_the_report_is_written(run, store, tmp_path, monkeypatch):
+    """What stops an evaluation while it judges costs no score: the next one begins with all of them."""
+    full = "bonaface.evaluation.files.write_report"
+    monkeypatch.setattr(full, lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    assert isinstance(evaluate(run, store, "split", "--out", tmp_path).exception, OSError)
+    assert len((tmp_path / "scores-test.part").read_text().splitlines()) == 1 + 8
 
 
 @pytest.mark.parametrize(

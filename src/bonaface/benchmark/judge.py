@@ -1,5 +1,10 @@
-"""What a bundle brings along to be judged by: its own thresholds, and where they come from."""
+"""What a bundle brings along to be judged by: its own thresholds, where they come from, and what it has seen."""
 
+from collections.abc import Sequence
+
+from bonaface.data.datasets import open_dataset
+from bonaface.data.protocols import find_protocol, split_rows
+from bonaface.data.store import CropStore
 from bonaface.evaluation.threshold import Threshold
 from bonaface.evaluation.units import Unit
 from bonaface.inference.bundle import BundleCard
@@ -21,3 +26,16 @@ def own_threshold(card: BundleCard, output: str, unit: Unit) -> Threshold:
     return Threshold(
         card.threshold(output, unit), source.rule.upper(), f"dev of {where}, in the bundle", unit
     )
+
+
+def seen_in_training(card: BundleCard, store: CropStore, test: Sequence[int]) -> int:
+    """How many of the presentations `test`, row numbers of `store`, trained or tuned the model.
+
+    Known where it was trained on this very store, which is where a fold or protocol is easily mistaken; else 0.
+    """
+    if card.provenance["store_digest"] != store.digest:
+        return 0
+    source, seed = card.threshold_source, card.provenance["settings"]["seed"]
+    protocol = find_protocol(open_dataset(store.dataset).protocols, source.protocol)
+    split = split_rows(store.table, protocol, source.fold, seed)
+    return len({*split.train, *split.dev} & set(test))

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from bonaface.evaluation.table import ScoreTable
 from bonaface.evaluation.tables import Grid
 from bonaface.evaluation.trials import Judging
 from bonaface.evaluation.units import Unit
-from bonaface.inference.bundle import Bundle, BundleCard
+from bonaface.inference.bundle import CARD, BundleCard, read_card
 
 _OURS = "ours"
 
@@ -70,6 +71,7 @@ def _reports(group: Sequence[Place], units: Sequence[Unit], rounds: int) -> Iter
                     rounds=rounds,
                     system=cell.model.name + missing,
                     trained_on=trained_on(card),
+                    seen_in_training=_seen(place),
                 )
                 parts.append(_named(report, place, outputs, several=len(group) > 1))
             yield joined(parts)
@@ -85,12 +87,19 @@ def _named(report: Report, place: Place, outputs: Sequence[str], several: bool) 
 
 def _card(place: Place) -> BundleCard:
     assert place.job is not None
-    return Bundle.open(place.job.run).card
+    # The networks themselves are not looked at: `evaluate` did that before it scored.
+    return read_card(place.job.run / "bundle" / CARD)
 
 
 def _scores(place: Place) -> ScoreTable:
     assert place.test is not None
     return ScoreTable.read(place.test.folder / "scores.csv")
+
+
+def _seen(place: Place) -> int:
+    assert place.test is not None
+    report = json.loads((place.test.folder / "report.json").read_text(encoding="utf-8"))
+    return int(report.get("seen_in_training", 0))  # older reports did not look
 
 
 def _failures(places: Sequence[Place]) -> list[Grid]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bonaface.cli.judging import HowOption, OutputOption, RoundsOption, RuleOption, UnitOption
+from bonaface.core.errors import InputError
 
 if TYPE_CHECKING:
     from bonaface.core.records import Score
@@ -56,7 +57,7 @@ def evaluate(
     """
     from rich.console import Console
 
-    from bonaface.benchmark.judge import trained_on
+    from bonaface.benchmark.judge import seen_in_training, trained_on
     from bonaface.cli.backends import torch_runner
     from bonaface.data.store import CropStore
     from bonaface.evaluation.files import write_report
@@ -77,14 +78,19 @@ def evaluate(
     scores = _scores(bundle, store, parts, runner, folder)
     table = ScoreTable.from_scores(scores)
     table.write(folder / "scores.csv")
-    for part in parts:
-        (folder / f"scores-{part.split}.part").unlink()  # its rows are in the table now
     report = evaluate_table(
-        table, judging=judging, rounds=rounds, system=bundle.card.model, trained_on=source
+        table,
+        judging=judging,
+        rounds=rounds,
+        system=bundle.card.model,
+        trained_on=source,
+        seen_in_training=seen_in_training(bundle.card, store, parts[-1].rows),
     )
     console = Console()
     print_report(report, console)
     written = [folder / "scores.csv", *write_report(report, folder, _gallery(store, bundle, scores))]
+    for part in parts:
+        (folder / f"scores-{part.split}.part").unlink()  # now that all is there that is made of its rows
     console.print(f"\nWritten: {', '.join(map(str, written))}", markup=False, highlight=False)
 
 
@@ -98,13 +104,17 @@ def _judging(bundle: "Bundle", threshold_from: str, rule: str, unit: str, how: s
 
     if threshold_from != "bundle":
         return judging_of(threshold_from, rule, unit, how, output)
+    if (rule, how) != ("eer", "mean"):
+        raise InputError(
+            "the model's own threshold is the EER's, on the mean of a video's frames; --rule and --how need "
+            "--threshold-from dev (or test, or a number), as their scores have another"
+        )
     judging = judging_of("dev", rule, unit, how, output)
     return replace(judging, threshold=own_threshold(bundle.card, output, cast(Unit, unit)))
 
 
 def _tested(name: str, trained_on: str, store: "CropStore") -> str:
     """The protocol of the store that `name` asks for, which may be one of an inter-dataset experiment."""
-    from bonaface.core.errors import InputError
     from bonaface.data.protocols import Experiment
 
     if "/" not in name:

@@ -31,7 +31,7 @@ def write_grids(grids: Sequence[Grid], folder: Path, title: str, warning: str = 
     """Write tables.html, .md, .tex and .csv into `folder` and return their paths.
 
     Args:
-        grids: the tables; a model and a source in each row's first two cells.
+        grids: the tables; the CSV has those of figures, with a model and a source in each row's first two cells.
         folder: made if it is not there; files of the same names are replaced.
         title: of the page.
         warning: the first line of every file, if it is not empty.

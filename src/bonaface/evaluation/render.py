@@ -102,11 +102,16 @@ def latex_grid(grid: Grid, warning: str = "") -> str:
 
 
 def csv_grids(grids: Sequence[Grid]) -> str:
-    """The tables as one CSV: a row for each cell, ``2.92 ± 2.30`` in the columns mean and sd."""
+    """The tables as one CSV: a row for each cell, ``2.92 ± 2.30`` in the columns mean and sd.
+
+    Only tables of figures are in it, those whose rows begin with a model and a source.
+    """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(("table", "model", "source", "figure", "mean", "sd"))
     for grid in grids:
+        if grid.header[:2] != ("model", "source"):
+            continue
         for model, source, *cells in grid.rows:
             for figure, cell in zip(grid.header[2:], cells, strict=True):
                 mean, _, sd = cell.partition(" ± ")
@@ -117,7 +122,7 @@ def csv_grids(grids: Sequence[Grid]) -> str:
 def csv_text(report: Report) -> str:
     """Every figure of the report as one row of a CSV, in full precision.
 
-    Where the threshold was taken from the test scores, the first line is a comment (#) that says so.
+    The report's warning, if there is one, is the first line, a comment (#).
     """
     file = io.StringIO()
     if report.warning:

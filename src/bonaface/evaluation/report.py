@@ -65,6 +65,7 @@ class Report:
     """Everything that can be said of one system's scores on one protocol.
 
     `trained_on` is the protocol that the system was trained on, as ``oulu-npu/1``; empty where nobody said.
+    `seen_in_training` counts the test presentations that trained or tuned it, as far as somebody said.
     """
 
     system: str
@@ -77,6 +78,7 @@ class Report:
     rounds: int
     seed: int
     folds: tuple[Fold, ...]
+    seen_in_training: int = 0
 
     @property
     def tested_on(self) -> str:
@@ -86,7 +88,8 @@ class Report:
     @property
     def warning(self) -> str:
         """The first line of every output where figures are not what they seem (`caution`); else empty."""
-        return caution(self.dataset, any(fold.threshold.from_test for fold in self.folds))
+        from_test = any(fold.threshold.from_test for fold in self.folds)
+        return caution(self.dataset, from_test, self.seen_in_training)
 
     @property
     def summary(self) -> dict[str, MeanSd]:
@@ -124,6 +127,7 @@ def evaluate_table(
     seed: int = 0,
     system: str = "",
     trained_on: str = "",
+    seen_in_training: int = 0,
 ) -> Report:
     """Judge the test rows of `table`, fold by fold.
 
@@ -135,6 +139,7 @@ def evaluate_table(
         seed: of the bootstrap.
         system: what to call the system in the report.
         trained_on: the protocol that it was trained on, as ``oulu-npu/1``.
+        seen_in_training: how many of the test presentations trained or tuned it; the report's first line then says so.
 
     Raises:
         InputError: no test rows, more than one protocol, no dev scores where they are needed, or a class
@@ -144,7 +149,7 @@ def evaluate_table(
     dataset, protocol, trials = how.trials(table, dev)
     folds = tuple(_fold(trial, rounds, seed) for trial in trials)
     judged = (dataset, protocol, how.unit, how.how, how.output or "")
-    return Report(system, trained_on, *judged, rounds, seed, folds)
+    return Report(system, trained_on, *judged, rounds, seed, folds, seen_in_training)
 
 
 def joined(reports: Sequence[Report]) -> Report:
@@ -156,7 +161,7 @@ def joined(reports: Sequence[Report]) -> Report:
     if not reports:
         raise InputError("there are no reports to join")
     folds = tuple(fold for report in reports for fold in report.folds)
-    kinds = {replace(report, folds=()) for report in reports}
+    kinds = {replace(report, folds=(), seen_in_training=0) for report in reports}
     if len(kinds) > 1:
         raise InputError(
             "only the folds of one system on one protocol, judged in one way, can be joined; "
@@ -165,7 +170,8 @@ def joined(reports: Sequence[Report]) -> Report:
     names = [fold.name for fold in folds]
     if len(set(names)) < len(names):
         raise InputError(f"a fold comes twice among the reports to join: {', '.join(names)}")
-    return replace(reports[0], folds=folds)
+    seen = sum(report.seen_in_training for report in reports)
+    return replace(reports[0], folds=folds, seen_in_training=seen)
 
 
 def headline(figures: SetFigures) -> dict[str, Figure]:

@@ -12,14 +12,22 @@ from bonaface.metrics.thresholds import bpcer_threshold, eer_threshold
 FROM_TEST = (
     "THE THRESHOLD WAS TAKEN FROM THE TEST SCORES: these figures are too good to be compared with others."
 )
+OF_TRAINING = "ALSO TRAINED OR TUNED THE SYSTEM: these figures are too good to be compared with others."
 OF_SIMULATED = (
     "THE PRESENTATIONS WERE SIMULATED: these figures say nothing about real people and real attacks."
 )
 
 
-def caution(dataset: str, from_test: bool) -> str:
-    """What must be read before any figure of `dataset`: how its threshold was found, and what was judged."""
-    said = (FROM_TEST if from_test else "", OF_SIMULATED if dataset.startswith(SIMULATED) else "")
+def caution(dataset: str, from_test: bool, seen: int = 0) -> str:
+    """What must be read before any figure of `dataset`: how its threshold was found, and what was judged.
+
+    `seen` is how many of the presentations the system had seen in training.
+    """
+    said = (
+        FROM_TEST if from_test else "",
+        f"{seen} OF THE PRESENTATIONS {OF_TRAINING}" if seen else "",
+        OF_SIMULATED if dataset.startswith(SIMULATED) else "",
+    )
     return " ".join(filter(None, said))
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bonaface.core.files import write_text
 from bonaface.core.records import Score
 
 
@@ -23,11 +24,9 @@ class Journal:
         self._path = path
         self._head = json.dumps({"work": dict(work)}, sort_keys=True)
         self.rows: list[Score] = []
-        path.parent.mkdir(parents=True, exist_ok=True)
         whole = self._read()
         # What can't be used is cut off now, so that new lines follow whole ones.
-        with path.open("wb") as file:
-            file.write("".join(f"{line}\n" for line in [self._head, *whole]).encode())
+        write_text(path, "".join(f"{line}\n" for line in [self._head, *whole]))
         self.rows = [Score(**json.loads(line)) for line in whole]
 
     def add(self, rows: Iterable[Score]) -> None:
