@@ -41,7 +41,11 @@ def prepare(
         int | None, typer.Option(min=1, help="Processes; default: one for each core.", show_default=False)
     ] = None,
     boxes: Annotated[
-        bool, typer.Option("--boxes", help="Take the face boxes that come with the set, not the detector's.")
+        bool,
+        typer.Option(
+            "--boxes",
+            help="Take the face boxes that come with the set, not the detector's, by which check will find faces.",
+        ),
     ] = False,
     engine: Annotated[
         Engine,

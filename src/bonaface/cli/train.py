@@ -79,6 +79,11 @@ def train(
             workers=workers,
             checkpoint_every=checkpoint_every,
         )
+    if fit.leads() and _has_own_boxes(settings.store):
+        _say(
+            "the faces of this store are cut by its set's own boxes (prepare --boxes), but check finds faces by the "
+            "detector: its crops, and so its scores, will be somewhat other ones than the model learns and is judged by"
+        )
     bundle = fit.train(settings, out, resume=resume, say=_say, tensorboard=tensorboard)
     if fit.leads():
         fold_option = f" --fold {settings.fold}" if settings.fold else ""
@@ -99,6 +104,14 @@ def _refuse_changes(context: typer.Context) -> None:
     ]
     if given:
         raise InputError(f"a resumed run keeps the settings that it began with; leave out {', '.join(given)}")
+
+
+def _has_own_boxes(store: str) -> bool:
+    from bonaface.core.places import place
+    from bonaface.data.store import read_description
+
+    description = read_description(place(store))
+    return description is not None and bool(description["recipe"]["boxes"])
 
 
 def _say(sentence: str) -> None:
