@@ -105,6 +105,19 @@ def test_boxes_that_are_missing_broken_or_outside(root: Path, two: PresentationT
     assert [path for path, _ in summary.unreadable] == [STANDING]
 
 
+def test_broken_boxes_before_any_others_do_not_stop_the_work(
+    root: Path, two: PresentationTable, tmp_path: Path
+):
+    copy = shutil.copytree(root, tmp_path / "set")
+    first, second = (row.path for row in two.rows)
+    (copy / "faceloc" / "rect" / first).with_suffix(".face").write_text("no box\n")
+    summary = prepare(two, copy, tmp_path / "s", recipe=Recipe(boxes=True), workers=1)
+    assert [path for path, _ in summary.unreadable] == [first]
+    assert {
+        two.rows[f.presentation].path for f in CropStore.open(tmp_path / "s").frames if not f.response
+    } == {second}
+
+
 def test_boxes_that_no_row_has_are_said_before_the_work(root: Path, two: PresentationTable, tmp_path: Path):
     shutil.copytree(root / "train", tmp_path / "set" / "train")
     with pytest.raises(

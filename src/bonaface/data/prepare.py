@@ -18,9 +18,10 @@ from typing import Any
 from bonaface.core.errors import BonafaceError, InputError
 from bonaface.core.machine import Engine
 from bonaface.core.places import entries, files_below, is_remote
-from bonaface.core.records import Response
+from bonaface.core.records import Presentation, Response
 from bonaface.data import store as layout
 from bonaface.data.cutter import Cutter, Shard, shards, source_of
+from bonaface.data.datasets import Box
 from bonaface.data.pool import Run, choose_engine
 from bonaface.data.store import CropStore, Recipe
 from bonaface.data.table import PresentationTable, name_some
@@ -122,11 +123,20 @@ def _check_source(table: PresentationTable, base: Path, recipe: Recipe) -> None:
     source = source_of(table.dataset)
     if source is None or source.boxes is None:
         raise InputError(f"{table.dataset} comes with no face boxes; leave the faces to the detector")
-    if not any(source.boxes(base, row) for row in table.rows):
+    if not any(_has_boxes(source.boxes, base, row) for row in table.rows):
         raise InputError(
             f"{base}: none of the face boxes that come with {table.dataset} is there; add them ({source.layout}), or "
             "leave the faces to the detector"
         )
+
+
+def _has_boxes(
+    boxes: Callable[[Path, Presentation], Mapping[int, Box]], base: Path, row: Presentation
+) -> bool:
+    try:
+        return bool(boxes(base, row))
+    except BonafaceError:  # a file that is broken is there, and no reason to leave the others out
+        return True
 
 
 def _settle(store: Path, table: PresentationTable, recipe: Recipe) -> None:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,9 @@ from PIL import Image
 
 from bonaface.core.errors import InputError
 from bonaface.data.datasets import celeba_spoof
+from bonaface.data.prepare import prepare
 from bonaface.data.protocols import split_rows
+from bonaface.data.store import Recipe
 from bonaface.testing import make_layout
 
 SPECIES = [
@@ -105,3 +108,17 @@ def test_boxes_are_scaled_to_the_picture(root: Path):
     (root / row.path).with_name("000000_BB.txt").write_text("10 20 100 120 0.99 \n")
     assert celeba_spoof.boxes(root, row) == {0: (20, 10, 220, 70)}
     assert celeba_spoof.boxes(root, celeba_spoof.read(root).rows[1]) == {}
+
+
+def test_a_damaged_picture_is_one_row_without_a_box_and_not_the_end(root: Path, tmp_path: Path):
+    table = celeba_spoof.read(root)
+    for row in table.rows[:2]:
+        Image.new("RGB", (224, 224)).save(root / row.path)
+        (root / row.path).with_name(f"{Path(row.path).stem}_BB.txt").write_text("50 60 80 90 0.99\n")
+    (root / table.rows[1].path).write_bytes(b"no picture")
+    two = replace(table, rows=table.rows[:2])
+    summary = prepare(two, root, tmp_path / "store", recipe=Recipe(boxes=True), workers=1)
+    ((path, why),) = summary.unreadable
+    assert path == two.rows[1].path
+    assert why.startswith(f"{path}: expected a picture, whose size its box needs")
+    assert summary.frames["", ""] == 1

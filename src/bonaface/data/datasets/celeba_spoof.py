@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from bonaface.core.errors import InputError
 from bonaface.core.records import Presentation
@@ -60,11 +60,18 @@ def read(root: Path) -> PresentationTable:
 
 
 def boxes(root: Path, row: Presentation) -> Mapping[int, Box]:
-    """The set's own box (``*_BB.txt``: ``x y width height score`` in the picture scaled to 224 x 224)."""
+    """The set's own box (``*_BB.txt``: ``x y width height score`` in the picture scaled to 224 x 224).
+
+    Raises:
+        InputError: the box file or the picture, whose size is needed, is no such file.
+    """
     path = root / row.path
     for _, numbers in numbers_in(path.with_name(f"{path.stem}_BB.txt"), 4):
-        with path.open("rb") as file, Image.open(file) as picture:
-            across, down = picture.width / _BOX_SIDE, picture.height / _BOX_SIDE
+        try:
+            with path.open("rb") as file, Image.open(file) as picture:
+                across, down = picture.width / _BOX_SIDE, picture.height / _BOX_SIDE
+        except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+            raise InputError(f"{path}: expected a picture, whose size its box needs, but {error}") from error
         x, y, width, height = numbers[:4]
         return {0: (x * across, y * down, (x + width) * across, (y + height) * down)}
     return {}
