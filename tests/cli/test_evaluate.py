@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import fsspec
 import pytest
 from typer.testing import CliRunner
 
@@ -38,6 +39,14 @@ def test_a_protocol_may_be_named_with_its_set(run, store, tmp_path):
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["folds"][0]["test"]["bona_fide"] == 4
     assert (report["seen_in_training"], "warning" in report) == (0, False)
+
+
+def test_the_store_may_lie_at_a_url(run, store, tmp_path):
+    fsspec.filesystem("memory").put(f"{store}/", "/evaluate-store", recursive=True)
+    done = evaluate(run, "memory://evaluate-store", "split", "--out", tmp_path / "far")
+    assert done.exit_code == 0, done.output
+    evaluate(run, store, "split", "--out", tmp_path / "near")
+    assert (tmp_path / "far/scores.csv").read_bytes() == (tmp_path / "near/scores.csv").read_bytes()
 
 
 @pytest.mark.parametrize("option", [("--rule", "bpcer=0.1"), ("--how", "min")])

@@ -10,6 +10,16 @@ from bonaface.training import fit
 ARGUMENTS = ["train", "deep-pix-bis", "--protocol", "split"]
 
 
+def test_the_store_may_lie_at_a_url(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(fit, "train", lambda settings, *_, **__: asked.append(settings.store))
+    done = CliRunner().invoke(
+        app, [*ARGUMENTS, "--data", "memory://bucket/store", "--out", str(tmp_path / "run")]
+    )
+    assert done.exit_code == 0, done.output
+    assert asked == ["memory://bucket/store"]
+
+
 @pytest.mark.parametrize("boxes", [True, False])
 def test_a_store_of_the_sets_own_boxes_is_said_to_differ_from_check(boxes, store, tmp_path, monkeypatch):
     monkeypatch.setattr(fit, "train", lambda *_, **__: tmp_path / "bundle")

@@ -181,3 +181,5 @@ def test_damage_is_seen(tmp_path: Path):
 def test_a_recipe_has_frames():
     with pytest.raises(InputError, match="frames, 0, and"):
         Recipe(frames=0)
+    with pytest.raises(InputError, match="longer side must be at least 32 pixels, got 10"):
+        Recipe(longer_side=10)

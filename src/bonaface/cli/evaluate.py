@@ -7,6 +7,7 @@ import typer
 
 from bonaface.cli.judging import HowOption, OutputOption, RoundsOption, RuleOption, UnitOption
 from bonaface.core.errors import InputError
+from bonaface.core.places import place
 
 if TYPE_CHECKING:
     from bonaface.core.records import Score
@@ -20,7 +21,14 @@ if TYPE_CHECKING:
 
 def evaluate(
     model: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or a bundle.")],
-    data: Annotated[Path, typer.Option(help="The crop store that `bonaface prepare` made.")],
+    data: Annotated[
+        Path,
+        typer.Option(
+            parser=place,
+            metavar="STORE",
+            help="The crop store that `bonaface prepare` made. A path or a URL.",
+        ),
+    ],
     protocol: Annotated[
         str,
         typer.Option(

@@ -6,12 +6,20 @@ from typing import Annotated
 import typer
 
 from bonaface.core.errors import InputError, MissingExtraError
+from bonaface.core.places import place
 
 
 def train(
     context: typer.Context,
     model: Annotated[str | None, typer.Argument(help="The model's name; see: bonaface models")] = None,
-    data: Annotated[Path | None, typer.Option(help="The crop store that `bonaface prepare` made.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            parser=place,
+            metavar="STORE",
+            help="The crop store that `bonaface prepare` made. A path or a URL.",
+        ),
+    ] = None,
     protocol: Annotated[str | None, typer.Option(help="The protocol; see: bonaface datasets")] = None,
     out: Annotated[Path, typer.Option(help="The run's folder.")] = Path("run"),
     fold: Annotated[str, typer.Option(help="The protocol's fold, where it has several.")] = "",
@@ -107,7 +115,6 @@ def _refuse_changes(context: typer.Context) -> None:
 
 
 def _has_own_boxes(store: str) -> bool:
-    from bonaface.core.places import place
     from bonaface.data.store import read_description
 
     description = read_description(place(store))

@@ -38,7 +38,7 @@ from bonaface.core.records import Presentation
 from bonaface.data.png import read_png, write_png
 from bonaface.data.table import PresentationTable, read_parquet
 from bonaface.face.crop import FaceSquare
-from bonaface.face.detect import Box, Face
+from bonaface.face.detect import Box, Detector, Face
 from bonaface.face.find import FacePolicy
 
 FORMAT = 1
@@ -87,7 +87,7 @@ class Recipe:
     With `boxes` the face boxes that come with the set are taken, and the detector is left out.
 
     Raises:
-        InputError: a number is below 1.
+        InputError: a number is below 1, or one that the detector refuses.
     """
 
     frames: int = 20
@@ -102,6 +102,9 @@ class Recipe:
             raise InputError(
                 f"frames, {self.frames}, and frames_per_shard, {self.frames_per_shard}, must be at least 1"
             )
+        Detector(
+            self.longer_side, min_score=self.min_score
+        )  # which says what it refuses before a store is begun
 
 
 @dataclass(frozen=True, slots=True)

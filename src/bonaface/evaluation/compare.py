@@ -124,7 +124,7 @@ def compare_tables(
         seed: of the bootstrap.
 
     Raises:
-        InputError: what `Judging.trials` refuses, or presentations, labels or subjects that differ.
+        InputError: what `Judging.trials` refuses, or presentations, labels or species that differ.
     """
     how = judging or Judging()
     dataset, protocol, trials = how.trials(first, dev_first)
