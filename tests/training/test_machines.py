@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from bonaface.core.errors import InputError
+from bonaface.data.store import CropStore
 from bonaface.inference.bundle import Bundle
+from bonaface.training.data import PadData
 from bonaface.training.fit import train
 from bonaface.training.settings import RunSettings, choose_preset
 
@@ -51,7 +53,7 @@ def test_two_machines_train_together(store: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [
-        ({"precision": "8"}, "accelerator cpu, 1 device.*precision 8: Precision '8' is invalid"),
+        ({"precision": "16-mixed"}, "can't train in precision 16-mixed on this accelerator; take bf16-mixed"),
         ({"accelerator": "abacus"}, "can't train with accelerator abacus"),
         ({"accelerator": "tpu"}, "can't train with accelerator tpu"),
     ],
@@ -66,6 +68,26 @@ def test_what_the_machine_can_not_do_is_refused_and_leaves_no_run(
     with pytest.raises(InputError, match=sentence):
         train(replace(settings, **asked), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("micro_batch", "devices", "sentence"),
+    [
+        (
+            8,
+            4,
+            r"folder/split: 4 devices with 8 pictures each can't share the 24 frames of an epoch and the 8 of dev",
+        ),
+        (1, 9, r"9 devices with 1 pictures .* the 8 of dev; take fewer devices or a smaller --micro-batch"),
+    ],
+)
+def test_more_devices_than_there_are_frames_for_are_refused(
+    micro_batch: int, devices: int, sentence: str, store: Path
+) -> None:
+    preset = choose_preset("deep-pix-bis", None, {"batch": micro_batch * devices})
+    settings = RunSettings(preset, str(store), "split", micro_batch=micro_batch, devices=devices)
+    with pytest.raises(InputError, match=sentence):
+        PadData(CropStore.open(store), settings)
 
 
 def test_a_network_that_can_not_be_built_leaves_no_run(store: Path, tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.models.registry import Augment
-from bonaface.training.settings import RunSettings, choose_preset, parse_changes
+from bonaface.training.settings import RunSettings, choose_preset, parse_changes, read_settings
 
 
 def settings(**changes: object) -> RunSettings:
@@ -62,6 +64,53 @@ def test_wrong_changes_are_refused_with_a_sentence() -> None:
         choose_preset("bi-fas", "papre", {})
     with pytest.raises(InputError, match="crop"):
         settings_with_crop("triangle")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"balance": "oversample"}, "balance: expected undersample or none, got 'oversample'"),
+        ({"lr": -1e-4}, "lr: expected a number of 0 or more, got -0.0001"),
+        ({"lr": float("nan")}, "lr: expected a number of 0 or more, got nan"),
+        ({"weight_decay": -1}, "weight_decay: expected"),
+        ({"backbone_rate": -1}, "backbone_rate: expected"),
+        ({"bn_batches": -1}, "bn_batches: expected a whole number of at least 0, got -1"),
+        ({"flip": 1.5}, "flip: expected a share between 0 and 1, got 1.5"),
+        ({"jitter": [0.1, 0.1, 0.1]}, r"jitter: expected brightness, .* got \(0.1, 0.1, 0.1\)"),
+        ({"jitter": ["1e-1", 0.1, 0.1, 0.1]}, "jitter: expected brightness"),
+        ({"jitter": [0.1, 0.1, 0.1, 0.6]}, r"jitter: .* hue in \[0, 0.5\]"),
+        ({"augment.crops": [1]}, "crop must be .* got '1'"),
+        ({"epochs": 0, "lr": -1}, "epochs: .* got 0; lr: "),
+    ],
+)
+def test_what_a_run_would_stumble_over_is_refused_before_it(
+    changes: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(InputError, match=sentence):
+        RunSettings(choose_preset("bi-fas", None, changes), "store", "official")
+
+
+def test_a_machine_that_can_not_be_is_refused() -> None:
+    with pytest.raises(
+        InputError, match="precision: expected 32-true or bf16-mixed or 16-mixed, got 'bf16-true'"
+    ):
+        settings(precision="bf16-true")
+    with pytest.raises(InputError, match="workers: expected a whole number of at least 0, got -1"):
+        settings(workers=-1)
+    with pytest.raises(InputError, match="seed: expected"):
+        settings(seed=-1)
+
+
+def test_what_yaml_can_not_read_is_refused_with_a_sentence() -> None:
+    with pytest.raises(InputError, match=r"--set levels=\[3,4: expected a value as YAML has it"):
+        parse_changes(["levels=[3,4"])
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"settings": []}', '{"settings": {"preset": []}}'])
+def test_what_is_no_run_is_refused_with_a_sentence(text: str, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(InputError, match="the settings of a run"):
+        read_settings(tmp_path / "run.json")
 
 
 def settings_with_crop(crop: str) -> RunSettings:

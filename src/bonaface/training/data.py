@@ -35,7 +35,7 @@ class PadData(lightning.LightningDataModule):
     """The loaders of a run.
 
     Raises:
-        InputError: the protocol has no train or no dev subject, or train has frames of one class only.
+        InputError: train or dev has no frame of one of the classes, or fewer frames than the devices need.
     """
 
     def __init__(self, store: CropStore, settings: RunSettings) -> None:
@@ -56,6 +56,14 @@ class PadData(lightning.LightningDataModule):
                     f"{store.dataset}/{settings.protocol}: {name} has no {lacking} frame with a face; training needs "
                     "both classes in train, and in dev for the checkpoint's choice and its thresholds"
                 )
+        devices = settings.devices * settings.nodes
+        shown = self.shown_per_epoch()
+        if shown <= settings.micro_batch * (devices - 1) or len(self.dev) < devices:
+            raise InputError(
+                f"{store.dataset}/{settings.protocol}: {devices} devices with {settings.micro_batch} pictures each "
+                f"can't share the {shown} frames of an epoch and the {len(self.dev)} of dev; take fewer devices or a "
+                "smaller --micro-batch"
+            )
 
     def train_loader(self, epoch: int = 0) -> ResumableLoader:
         """The under-sampled, shuffled and augmented batches of an epoch, for this device."""

@@ -125,7 +125,7 @@ def run_trainer(
     """
     together = settings.devices * settings.nodes > 1
     try:
-        return lightning.Trainer(
+        trainer = lightning.Trainer(
             accelerator=settings.accelerator,
             devices=settings.devices,
             num_nodes=settings.nodes,
@@ -148,6 +148,11 @@ def run_trainer(
             f"can't train with accelerator {settings.accelerator}, {settings.devices} device(s), precision "
             f"{settings.precision}: {str(error).strip().splitlines()[0]}"
         ) from error
+    if trainer.precision != settings.precision:  # Lightning takes another with a warning, which nobody sees
+        raise InputError(
+            f"can't train in precision {settings.precision} on this accelerator; take {trainer.precision}"
+        )
+    return trainer
 
 
 def _claim(run: Path, settings: RunSettings, store: CropStore, resume: bool) -> None:

@@ -1,8 +1,9 @@
 """The settings of one run: a model's preset, the data, the machine. Printed in full into the run's folder."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from bonaface.models.registry import Augment, Preset, presets
 
 _PRESET_KEYS = {field.name for field in fields(Preset)} - {"name", "model", "options", "augment"}
 _AUGMENT = "augment."
+
+BALANCES = ("undersample", "none")
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")  # weights in float32: what a bundle holds
 
 
 @dataclass(frozen=True)
@@ -43,18 +47,10 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         for crop in (self.preset.crop, *self.preset.augment.crops):
-            CropSpec.parse(crop)
-        at_least_one = ("micro_batch", "devices", "nodes", "checkpoint_every")
-        wrong = [name for name in at_least_one if getattr(self, name) < 1]
-        wrong += [name for name in ("batch", "epochs", "size") if getattr(self.preset, name) < 1]
+            CropSpec.parse(str(crop))
+        wrong = [f"{name}: expected {expected}, got {value!r}" for name, expected, value in _wrong(self)]
         if wrong:
-            raise InputError(f"{', '.join(wrong)}: expected a whole number of at least 1")
-        if not self.preset.backbone_rate >= 0:
-            raise InputError(f"backbone_rate: expected 0 (frozen) or more, got {self.preset.backbone_rate}")
-        if not 0 <= self.preset.augment.simulate <= 1:
-            raise InputError(
-                f"augment.simulate: expected a share between 0 and 1, got {self.preset.augment.simulate}"
-            )
+            raise InputError("; ".join(wrong))
         together = self.micro_batch * self.devices * self.nodes
         if self.preset.batch % together:
             raise InputError(
@@ -80,7 +76,7 @@ class RunSettings:
             augment = {key: _frozen(value) for key, value in given.pop("augment", {}).items()}
             preset = Preset(**given, augment=Augment(**augment))
             return cls(**{**values, "preset": preset})
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise InputError(f"these are not the settings of a run of this version ({error})") from error
 
     def differences(self, other: "RunSettings") -> list[str]:
@@ -91,6 +87,34 @@ class RunSettings:
             for key in sorted(mine.keys() | theirs.keys())
             if mine.get(key) != theirs.get(key)
         ]
+
+
+def _wrong(settings: RunSettings) -> Iterator[tuple[str, str, Any]]:
+    """(name, what was expected, what came) of every setting that a run would stumble over, or take for another."""
+    preset, numbers = settings.preset, {**vars(settings.preset), **vars(settings)}
+    for name in ("micro_batch", "devices", "nodes", "checkpoint_every", "batch", "epochs", "size"):
+        if numbers[name] < 1:
+            yield name, "a whole number of at least 1", numbers[name]
+    for name in ("bn_batches", "workers", "seed"):
+        if numbers[name] < 0:
+            yield name, "a whole number of at least 0", numbers[name]
+    for name in ("lr", "weight_decay", "backbone_rate"):
+        if not 0 <= numbers[name] < inf:
+            yield name, "a number of 0 or more", numbers[name]
+    for name, share in (("flip", preset.flip), ("augment.simulate", preset.augment.simulate)):
+        if not 0 <= share <= 1:
+            yield name, "a share between 0 and 1", share
+    if not _is_jitter(preset.jitter):
+        yield "jitter", "brightness, contrast, saturation of 0 or more and hue in [0, 0.5]", preset.jitter
+    for name, known in (("balance", BALANCES), ("precision", PRECISIONS)):
+        if numbers[name] not in known:
+            yield name, " or ".join(known), numbers[name]
+
+
+def _is_jitter(strengths: Sequence[Any]) -> bool:
+    # Text is what YAML makes of 1e-1 inside a list (bonaface.core.values).
+    plain = len(strengths) == 4 and all(isinstance(strength, float | int) for strength in strengths)
+    return plain and all(0 <= strength < inf for strength in strengths) and strengths[3] <= 0.5
 
 
 def choose_preset(model: str, name: str | None, changes: Mapping[str, Any]) -> Preset:
@@ -137,7 +161,12 @@ def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if not (key and equals):
             raise InputError(f"--set {text}: expected key=value, as in --set lr=0.0001")
-        changes[key.strip()] = as_number(yaml.safe_load(value))
+        try:
+            changes[key.strip()] = as_number(yaml.safe_load(value))
+        except yaml.YAMLError as error:
+            raise InputError(
+                f"--set {text}: expected a value as YAML has it, as in --set levels=[3,4]"
+            ) from error
     return changes
 
 
@@ -145,9 +174,9 @@ def read_settings(path: Path) -> RunSettings:
     """The settings in a run's ``run.json``."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return RunSettings.from_dict(values["settings"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: expected the settings of a run, but {error}") from error
-    return RunSettings.from_dict(values["settings"])
 
 
 def _as_type(key: str, value: Any, present: Any) -> Any:
