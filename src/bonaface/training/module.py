@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from bonaface.core.errors import BonafaceError
 from bonaface.metrics.rates import acer_at
 from bonaface.metrics.thresholds import eer_threshold
 from bonaface.models.base import PadModel
@@ -68,6 +69,11 @@ class PadModule(lightning.LightningModule):
             torch.distributed.all_gather_object(shares, columns)
             columns = [np.concatenate(column) for column in zip(*shares, strict=True)]
         rows, labels, scores, losses = columns
+        if not np.isfinite(scores).all():
+            raise BonafaceError(
+                f"after epoch {self.current_epoch + 1} the network's scores are no numbers any more: the training "
+                f"diverged; begin a new run with a learning rate below {self._settings.preset.lr:g} (--set lr=...)"
+            )
         videos, first, place = np.unique(rows, return_index=True, return_inverse=True)
         means = np.bincount(place, scores) / np.bincount(place, minlength=len(videos))
         truth = labels[first].astype(np.int64)
@@ -102,9 +108,11 @@ class PadModule(lightning.LightningModule):
 
         With few steps and a small momentum the running averages would still hold most of their initial values
         (spec: models, "Batch normalisation"). At most `preset.bn_batches` batches; 0 leaves the averages alone.
+        Parts that only the loss needs keep theirs: out of training they do not run, so nothing would refill them.
         """
         batches = self._settings.preset.bn_batches
-        kept = set(self.network.backbone.modules()) if self._frozen else set()
+        parts = [getattr(self.network, name) for name in self.network.training_parts]
+        kept = {m for part in [*parts, *[self.network.backbone] * self._frozen] for m in part.modules()}
         layers = [
             m
             for m in self.network.modules()
