@@ -32,8 +32,8 @@ def test_cosines_stay_in_range_with_huge_weights(model):
             head.weight.mul_(1e4)
         output = model.eval()(torch.randn(4, 3, 32, 32))
     for name, cosine in output.logits.items():
-        assert cosine.abs().max() <= 1, name
-        assert cosine.abs().max() > 1e-3, name
+        # Not 1 itself, to which a clamp would hold what is too long.
+        assert 1e-3 < cosine.abs().max() < 1, name
 
 
 def test_the_length_of_the_weights_changes_nothing(model):

@@ -84,7 +84,7 @@ def test_any_levels_can_be_supervised_without_idle_parameters(chosen):
     assert [name for name, p in model.named_parameters() if p.grad is None] == []
 
 
-@pytest.mark.parametrize("wrong", [(), (0,), (6,), (3, 3)])
+@pytest.mark.parametrize("wrong", [(), (0,), (6,), (3, 3), (3.0,), (3, "P4"), (True,), ([3],)])
 def test_levels_that_do_not_exist_are_refused(wrong):
     with pytest.raises(InputError, match="levels must be distinct numbers"):
         create_model("bi-fas", levels=wrong, **TINY)

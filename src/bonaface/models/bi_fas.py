@@ -254,12 +254,12 @@ class BiFasS(BiFas):
 
 
 def _checked_levels(levels: Sequence[int]) -> tuple[int, ...]:
-    chosen = tuple(sorted(set(levels)))
-    if not chosen or len(chosen) != len(levels) or not set(chosen) <= set(range(1, BiFpn.LEVELS + 1)):
+    whole = all(type(level) is int and 1 <= level <= BiFpn.LEVELS for level in levels)
+    if not levels or not whole or len(set(levels)) != len(levels):
         raise InputError(
             f"levels must be distinct numbers of 1 (stride 8) to 5 (stride 128), got {tuple(levels)}"
         )
-    return chosen
+    return tuple(sorted(levels))
 
 
 def _preset(model: str, name: str, bn_batches: int = 200, **options: object) -> Preset:
