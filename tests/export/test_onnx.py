@@ -68,6 +68,16 @@ def test_the_graph_takes_pictures_alone_and_holds_no_generator(generators: tuple
     assert not [name for name in load_file(folder / "model.safetensors") if "generator" in name]
 
 
+def test_a_number_that_is_none_is_refused_in_whatever_output_it_stands(
+    generators: tuple[PadModel, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, folder = generators
+    module = network.inference_module()
+    forward = module.forward
+    monkeypatch.setattr(module, "forward", lambda images: (*forward(images)[:-1], torch.tensor([np.nan])))
+    assert np.isnan(exporting._difference(module, folder / "model.onnx", torch.zeros(2, 3, 64, 64)))
+
+
 def test_a_difference_over_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "PARITY", -1.0)
     with pytest.raises(ModelFileError, match="onnxruntime and torch differ by"):

@@ -46,9 +46,10 @@ def test_a_missing_file_is_refused(copy: Path, name: str) -> None:
         Bundle.open(copy)
 
 
-def test_an_edited_threshold_is_refused(copy: Path) -> None:
+@pytest.mark.parametrize("threshold", [0.0, float("nan")])
+def test_an_edited_threshold_is_refused(copy: Path, threshold: float) -> None:
     card = json.loads((copy / CARD).read_text())
-    card["thresholds"]["feature_map"]["frame"] = 0.0
+    card["thresholds"]["feature_map"]["frame"] = threshold
     (copy / CARD).write_text(json.dumps(card))
     with pytest.raises(ModelFileError, match="the description was altered"):
         Bundle.open(copy)

@@ -6,11 +6,12 @@ from PIL import Image
 
 from bonaface import Checker
 from bonaface.core.errors import BonafaceError, InputError, UnknownNameError
-from bonaface.core.records import Decision, Verdict
+from bonaface.core.records import Decision, Response, Verdict
 from bonaface.data.datasets import open_dataset
 from bonaface.data.prepare import prepare
 from bonaface.data.store import CropStore
 from bonaface.data.video import read_frames
+from bonaface.inference import checker as checking
 from bonaface.inference.bundle import Bundle
 from bonaface.inference.checker import exit_code
 from bonaface.inference.runtime import OnnxRunner
@@ -114,6 +115,19 @@ def test_a_clip_without_a_face_or_without_frames_is_a_non_response(checker: Chec
     found = checker.check(broken)
     assert (found.score, found.response) == (None, "unreadable")
     assert "broken.mp4" in found.detail
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_equally_frequent_reasons_a_clip_gets_the_first(
+    turned: bool, checker: Checker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not the one that this process's hash seed puts first."""
+    reasons = [Response.FACE_TOO_SMALL, Response.NO_FACE][:: -1 if turned else 1]
+    answers = iter(reasons * 2)
+    monkeypatch.setattr(checking, "find_face", lambda *_: next(answers))
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(encode_clip([np.zeros((64, 64, 3), np.uint8)] * 4, ".mp4"))
+    assert checker.check(clip).response == reasons[0]
 
 
 def test_the_box_is_where_the_face_is(checker: Checker, faces_root: Path) -> None:

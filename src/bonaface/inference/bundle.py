@@ -189,7 +189,8 @@ def _is_threshold(thresholds: Mapping[str, Mapping[str, float]], output: str, un
 
 
 def _checksum(values: Mapping[str, Any]) -> str:
-    text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    # A NaN, which no bundle is written with, is an alteration like any other.
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

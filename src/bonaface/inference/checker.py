@@ -102,7 +102,7 @@ class Checker:
             detail = str(error)
         frames = len(scores) + len(missed)
         if found is None:
-            reason = max(set(missed), key=missed.count) if missed else Response.UNREADABLE
+            reason = max(missed, key=missed.count) if missed else Response.UNREADABLE
             return self._no_response(str(path), reason, "video", detail, frames)
         return self._verdict(str(path), scores, found, frames=frames, unit="video", detail=detail)
 
