@@ -129,6 +129,22 @@ def test_the_best_epoch_has_the_lowest_dev_acer_then_loss_then_number(whole: Pat
     assert tuple(best) == min(rows)
 
 
+def test_a_batch_gathered_from_micro_batches_learns_as_one_that_is_shown_whole(
+    store: Path, tmp_path: Path
+) -> None:
+    """Over a backbone without batch normalisation, which alone sees the micro-batch."""
+    changes = {**CHANGES, "backbone": "random:test_vit", "size": 160, "epochs": 1}
+    preset = choose_preset("deep-pix-bis", None, changes)
+    runs = [tmp_path / "gathered", tmp_path / "whole"]
+    for micro_batch, run in zip((2, 8), runs, strict=True):
+        train(RunSettings(preset, str(store), "split", micro_batch=micro_batch), run)
+    gathered, shown_whole = map(tensors, runs)
+    for name, value in shown_whole.items():
+        torch.testing.assert_close(gathered[name], value, rtol=0, atol=1e-5, msg=name)
+    steps = [torch.load(run / keeper.LAST, weights_only=True)["global_step"] for run in runs]
+    assert steps == [3, 3]
+
+
 def test_a_folder_in_use_is_not_overwritten(whole: Path, settings: RunSettings, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is a run here already; go on with --resume"):
         train(settings, whole)
