@@ -84,16 +84,16 @@ def test_a_video_of_two_folds_is_two(row):
 def test_species_are_numbered_and_subjects_who_are_not_named_stand_alone(row):
     table = ScoreTable.from_scores(
         [
+            row("c", 0, 0.2, "display-1"),
+            row("d", 0, 0.2, "print-1"),  # the second video, and x is the second subject
             row("a", 1, 0.9, subject="x"),
             row("b", 0, 0.1, "print-1", subject="x"),
-            row("c", 0, 0.2, "display-1"),
-            row("d", 0, 0.2, "print-1"),
         ]
     )
     samples = to_unit(table)
     assert samples.species.names == ("display-1", "print-1")
-    assert samples.species.codes.tolist() == [-1, 1, 0, 1]
-    assert samples.subjects[0] == samples.subjects[1]
+    assert samples.species.codes.tolist() == [0, 1, -1, 1]
+    assert samples.subjects[2] == samples.subjects[3]
     assert len(set(samples.subjects.tolist())) == 3
     assert samples.named_subjects
     assert not to_unit(table.where("subject", "")).named_subjects

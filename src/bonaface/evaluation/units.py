@@ -129,7 +129,7 @@ def _videos(table: ScoreTable, frames: Samples, how: How) -> Samples:
         shown.subjects,
         shown.named_subjects,
         sums,
-        np.where(answered > 0, "", shown.responses),
+        shown.responses,
     ).take(by_appearance)
 
 
