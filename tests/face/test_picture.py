@@ -1,10 +1,12 @@
 import io
+import os
 import struct
 import subprocess
 import sys
 import threading
 import warnings
 import zlib
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -268,7 +270,9 @@ class TestLimit:
     def test_the_limit_is_the_number_of_pixels(self):
         data = encoded(NOISE, "PNG")
         assert read_picture(data, max_pixels=24 * 37).shape == NOISE.shape
-        with pytest.raises(PictureError, match="37 x 24 pixels are more than the limit of 887"):
+        with pytest.raises(
+            PictureError, match=r"37 x 24 pixels are more than the limit of 887; scale it down$"
+        ):
             read_picture(data, max_pixels=24 * 37 - 1)
 
     def test_the_header_is_enough_to_refuse(self):
@@ -289,7 +293,7 @@ class TestLimit:
     def test_pillows_own_limit_is_one_sentence_and_no_warning(self, limit):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            with pytest.raises(PictureError, match="refused before decoding"):
+            with pytest.raises(PictureError, match=r"refused before decoding: .*; scale it down$"):
                 read_picture(png(30000, 30000, 8, 2, None), max_pixels=limit)
             with pytest.raises(PictureError, match="damaged or incomplete"):
                 read_picture(png(9500, 9500, 8, 2, None))
@@ -327,13 +331,32 @@ class TestDamage:
 
     @pytest.mark.parametrize(
         ("name", "content"),
-        [("empty.jpg", b""), ("text.png", b"I am no picture"), ("page.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n")],
+        [("text.png", b"I am no picture"), ("page.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n")],
     )
     def test_what_is_no_picture(self, name, content, tmp_path):
         path = tmp_path / name
         path.write_bytes(content)
         with pytest.raises(PictureError, match=rf"{name}: expected a picture \(JPEG, PNG"):
             read_picture(path)
+
+    def test_an_empty_file_is_called_so(self, tmp_path):
+        (tmp_path / "empty.jpg").touch()
+        with pytest.raises(
+            PictureError, match=r"empty\.jpg: expected a picture, but the file is empty \(0 bytes\)"
+        ):
+            read_picture(tmp_path / "empty.jpg")
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+    def test_what_a_pipe_brings_is_read_or_refused(self, tmp_path):
+        for content, outcome in ((encoded(NOISE, "PNG"), nullcontext()), (b"", pytest.raises(PictureError))):
+            pipe = tmp_path / "pipe"
+            os.mkfifo(pipe)
+            writer = threading.Thread(target=pipe.write_bytes, args=(content,), daemon=True)
+            writer.start()
+            with outcome:
+                read_picture(pipe)
+            writer.join()
+            pipe.unlink()
 
     def test_a_format_outside_the_list_is_refused_though_pillow_reads_it(self):
         data = encoded(NOISE, "TGA")

@@ -78,7 +78,8 @@ def _files(paths: list[Path]) -> list[Path]:
 
 def _line(verdict: "Verdict") -> str:
     if verdict.score is None:
-        return f"{verdict.path}: no response ({verdict.detail})"
+        reason = verdict.detail.removeprefix(f"{verdict.path}: ")
+        return f"{verdict.path}: no response ({reason})"
     frames = f", {verdict.frames_scored} of {verdict.frames} frames" if verdict.frames > 1 else ""
     note = f" ({verdict.detail})" if verdict.detail else ""
     return (

@@ -125,8 +125,12 @@ def _header(file: IO[bytes], name: str, max_pixels: int) -> Image.Image:
         with _quiet():
             image = Image.open(file, formats=FORMATS)
     except Image.DecompressionBombError as error:
-        raise PictureError(f"{name}: refused before decoding: {error}") from error
+        raise PictureError(f"{name}: refused before decoding: {error}; scale it down") from error
     except _BROKEN as error:
+        if file.seekable() and not file.seek(0, io.SEEK_END):
+            raise PictureError(
+                f"{name}: expected a picture, but the file is empty (0 bytes); copy it again"
+            ) from error
         known = ", ".join(FORMATS)
         raise PictureError(
             f"{name}: expected a picture ({known}), got something else or a damaged file"
@@ -134,8 +138,7 @@ def _header(file: IO[bytes], name: str, max_pixels: int) -> Image.Image:
     width, height = image.size
     if width * height > max_pixels:
         raise PictureError(
-            f"{name}: {width} x {height} pixels are more than the limit of {max_pixels}; "
-            "scale it down or raise the limit"
+            f"{name}: {width} x {height} pixels are more than the limit of {max_pixels:,}; scale it down"
         )
     return image
 
