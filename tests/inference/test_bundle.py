@@ -42,7 +42,7 @@ def test_an_altered_file_is_refused(copy: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["model.onnx", "model.safetensors"])
 def test_a_missing_file_is_refused(copy: Path, name: str) -> None:
     (copy / name).unlink()
-    with pytest.raises(ModelFileError, match=rf"{name}: .*missing"):
+    with pytest.raises(ModelFileError, match=rf"{name}: .*missing; copy the bundle again, whole"):
         Bundle.open(copy)
 
 
@@ -55,7 +55,14 @@ def test_an_edited_threshold_is_refused(copy: Path, threshold: float) -> None:
         Bundle.open(copy)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"format": 99}'])
+@pytest.mark.parametrize("text", ["", "{"])
+def test_half_a_card_is_refused_with_what_to_do(copy: Path, text: str) -> None:
+    (copy / CARD).write_text(text)
+    with pytest.raises(ModelFileError, match=rf"{CARD}: not a readable .*; copy the bundle again, whole"):
+        Bundle.open(copy)
+
+
+@pytest.mark.parametrize("text", ["[]", '{"format": 99}'])
 def test_what_is_no_card_is_refused(copy: Path, text: str) -> None:
     (copy / CARD).write_text(text)
     with pytest.raises(ModelFileError, match=CARD):

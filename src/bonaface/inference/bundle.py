@@ -120,7 +120,7 @@ class Bundle:
             file = folder / name
             if not file.is_file():
                 raise ModelFileError(
-                    f"{file}: {CARD} lists this file, but it is missing; export the run again"
+                    f"{file}: {CARD} lists this file, but it is missing; copy the bundle again, whole"
                 )
             if sha256(file) != expected:
                 raise ModelFileError(
@@ -152,7 +152,9 @@ def read_card(path: Path) -> BundleCard:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelFileError(f"{path}: not a readable bundle description ({error})") from error
+        raise ModelFileError(
+            f"{path}: not a readable bundle description ({error}); copy the bundle again, whole"
+        ) from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         found = values.get("format") if isinstance(values, dict) else type(values).__name__
         raise ModelFileError(
