@@ -101,7 +101,7 @@ def test_models_are_looked_at_before_any_is_trained(tmp_path):
     for models, sentence in (
         ("[bi-faz]", "unknown model 'bi-faz'. Did you mean 'bi-fas'?"),
         ("[{model: bi-fas, preset: scaled}]", "unknown preset of bi-fas 'scaled'"),
-        ("[{model: bi-fas, set: {epoch: 3}}]", "unknown setting or option of bi-fas 'epoch'"),
+        ("[{model: bi-fas, set: {epoch: 3}}]", "unknown setting of bi-fas 'epoch'. Did you mean 'epochs'?"),
     ):
         with pytest.raises(UnknownNameError) as caught:
             check_models(read_spec(written(tmp_path, models=models)))

@@ -28,6 +28,15 @@ def test_check_says_what_it_found_and_exits_by_it(run: Path, faces_root: Path) -
     assert silent.returncode == 3
 
 
+def test_check_names_an_unreadable_file_once(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.jpg").touch()
+    done = bonaface("check", tmp_path / "empty.jpg", "--model", run)
+    assert done.stdout == (
+        f"{tmp_path}/empty.jpg: no response (expected a picture, but the file is empty (0 bytes); copy it again)\n"
+    )
+    assert done.returncode == 3
+
+
 def test_check_takes_folders_and_prints_a_json_object_a_line(run: Path, faces_root: Path) -> None:
     done = bonaface("check", faces_root / "attack", "--model", run, "--json")
     verdicts = [json.loads(line) for line in done.stdout.splitlines()]
@@ -63,7 +72,8 @@ def test_check_takes_folders_and_prints_a_json_object_a_line(run: Path, faces_ro
             ["train", "bifas", "--data", "{store}", "--protocol", "split", "--out", "x"],
             "Did you mean 'bi-fas'?",
         ),
-        (["train", "--resume", "--out", "nowhere"], "nowhere/run.json: expected the settings of a run"),
+        (["train", "--resume", "--out", "nowhere"], "nowhere: there is no run to go on with"),
+        (["train", "bi-fas", "--resume", "--out", "x"], "say: bonaface train --resume --out x"),
         (["train"], "expected a model's name"),
         (
             ["train", "--resume", "--out", "{run}", "--epochs", "3", "--set", "lr=1"],

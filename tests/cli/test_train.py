@@ -5,7 +5,10 @@ import pytest
 from typer.testing import CliRunner
 
 from bonaface.cli.main import app
+from bonaface.core.errors import InputError
+from bonaface.core.files import write_json
 from bonaface.training import fit
+from bonaface.training.settings import RunSettings, choose_preset
 
 ARGUMENTS = ["train", "deep-pix-bis", "--protocol", "split"]
 
@@ -30,3 +33,17 @@ def test_a_store_of_the_sets_own_boxes_is_said_to_differ_from_check(boxes, store
     done = CliRunner().invoke(app, [*ARGUMENTS, "--data", str(other), "--out", str(tmp_path / "run")])
     assert done.exit_code == 0, done.output
     assert ("check finds faces by the detector" in done.output) == boxes
+
+
+def test_a_run_that_is_resumed_elsewhere_says_what_its_store_is_relative_to(tmp_path, monkeypatch):
+    settings = RunSettings(choose_preset("bi-fas", None, {}), "stores/mine", "split")
+    write_json(tmp_path / fit.RUN, {"settings": settings.as_dict()})
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"stores/mine: .* relative to the folder where the run was begun"):
+        CliRunner().invoke(app, ["train", "--resume", "--out", str(tmp_path)], catch_exceptions=False)
+
+
+def test_no_name_of_an_option_is_cut_off_in_the_help():
+    shown = CliRunner().invoke(app, ["train", "--help"], env={"COLUMNS": "80"}).output
+    assert "--checkpoint-every" in shown
+    assert "…" not in shown

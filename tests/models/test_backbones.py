@@ -103,6 +103,7 @@ def test_an_unknown_name_lists_close_ones():
     with pytest.raises(UnknownNameError, match="efficientnet_b0") as error:
         create_backbone("efficientnet_b00", STRIDES, 64)
     assert "efficientnet-lite0" in str(error.value)
+    assert str(error.value).endswith("timm's others (timm.list_models()).")
 
 
 def test_a_backbone_without_the_strides_is_refused():

@@ -60,6 +60,10 @@ def test_wrong_changes_are_refused_with_a_sentence() -> None:
         parse_changes(["lr"])
     with pytest.raises(InputError, match="epochs=two: expected a value of type int"):
         choose_preset("bi-fas", None, {"epochs": "two"})
+    with pytest.raises(
+        UnknownNameError, match=r"of bi-fas 'epoch'. Did you mean 'epochs'\? Known: .*lr, margin"
+    ):
+        choose_preset("bi-fas", None, {"epoch": 2})
     with pytest.raises(UnknownNameError, match="Known: angular, literal, paper"):
         choose_preset("bi-fas", "papre", {})
     with pytest.raises(InputError, match="crop"):

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bonaface.core.errors import InputError, MissingExtraError
-from bonaface.core.places import place
+from bonaface.core.places import is_remote, place
 
 
 def train(
@@ -27,7 +27,8 @@ def train(
     backbone: Annotated[
         str | None,
         typer.Option(
-            help="Another backbone, e.g. efficientnet-lite0; random:NAME starts from random weights."
+            help="efficientnet-lite0, densenet161 or another of timm's by name; random:NAME: without its ImageNet "
+            "weights."
         ),
     ] = None,
     size: Annotated[int | None, typer.Option(help="Side of the network's input in pixels.")] = None,
@@ -51,8 +52,12 @@ def train(
         ),
     ] = 0,
     checkpoint_every: Annotated[int, typer.Option(help="Optimiser steps between checkpoints.")] = 50,
-    tensorboard: Annotated[bool, typer.Option(help="Log for TensorBoard instead of as CSV.")] = False,
-    resume: Annotated[bool, typer.Option(help="Go on with the run in --out where it was stopped.")] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Log for TensorBoard instead of as CSV.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out where it was stopped.")
+    ] = False,
 ) -> None:
     """Train a model on a protocol of a data set; the run ends in a bundle that check and evaluate use.
 
@@ -68,7 +73,12 @@ def train(
             raise InputError("expected a model's name; bonaface models lists them")
         _refuse_changes(context)
         settings = read_settings(out / fit.RUN)
+        _refuse_other_folder(settings.store)
     elif data is None or protocol is None:
+        if resume:
+            raise InputError(
+                f"a resumed run knows its model and data; say: bonaface train --resume --out {out}"
+            )
         raise InputError("expected --data STORE and --protocol NAME; bonaface datasets lists the protocols")
     else:
         named = {"backbone": backbone, "size": size, "epochs": epochs}
@@ -112,6 +122,16 @@ def _refuse_changes(context: typer.Context) -> None:
     ]
     if given:
         raise InputError(f"a resumed run keeps the settings that it began with; leave out {', '.join(given)}")
+
+
+def _refuse_other_folder(store: str) -> None:
+    """Refuse to go on where the run's store is not found because its path was a relative one."""
+    path = place(store)
+    if not (is_remote(path) or path.is_absolute() or path.exists()):
+        raise InputError(
+            f"{store}: this run's store is not here; its path is relative to the folder where the run was begun: "
+            "go on from there"
+        )
 
 
 def _has_own_boxes(store: str) -> bool:

@@ -112,7 +112,8 @@ def _densenet161(pretrained: bool) -> Backbone:
 def _timm_backbone(name: str, model: str, strides: tuple[int, ...], pretrained: bool) -> Backbone:
     if not timm.is_model(model):
         close = get_close_matches(model, timm.list_models(), n=5)
-        raise UnknownNameError("backbone", name, [DENSENET161, LITE0, "efficientnet_b0", *close])
+        names = [DENSENET161, LITE0, "efficientnet_b0", *close, "timm's others (timm.list_models())"]
+        raise UnknownNameError("backbone", name, names)
     levels = _levels(name, model, strides)
     with _fetching(name):
         if pretrained:

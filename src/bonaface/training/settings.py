@@ -12,7 +12,7 @@ import yaml
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.core.values import as_number
 from bonaface.face.crop import CropSpec
-from bonaface.models.registry import Augment, Preset, presets
+from bonaface.models.registry import Augment, Preset, describe, presets
 
 _PRESET_KEYS = {field.name for field in fields(Preset)} - {"name", "model", "options", "augment"}
 _AUGMENT = "augment."
@@ -124,14 +124,14 @@ def choose_preset(model: str, name: str | None, changes: Mapping[str, Any]) -> P
     option of the network.
 
     Raises:
-        UnknownNameError: no such model or preset.
-        InputError: a change that neither the preset nor the network knows, or of the wrong type.
+        UnknownNameError: no such model or preset, or a change that neither the preset nor the network knows.
+        InputError: a change of the wrong type.
     """
     known = presets(model)
     chosen = next(iter(known)) if name is None else name
     if chosen not in known:
         raise UnknownNameError(f"preset of {model}", chosen, known)
-    preset = known[chosen]
+    preset, network = known[chosen], describe(model).options
     own: dict[str, Any] = {}
     augment: dict[str, Any] = {}
     options: dict[str, Any] = {}
@@ -140,8 +140,11 @@ def choose_preset(model: str, name: str | None, changes: Mapping[str, Any]) -> P
             augment[key.removeprefix(_AUGMENT)] = _as_type(key, value, _augmentation(preset, key))
         elif key in _PRESET_KEYS:
             own[key] = _as_type(key, value, getattr(preset, key))
-        else:
+        elif key in network:
             options[key] = value
+        else:
+            known_keys = {*_PRESET_KEYS, *network, *(_AUGMENT + field.name for field in fields(Augment))}
+            raise UnknownNameError(f"setting of {model}", key, known_keys)
     changed = replace(preset.augment, **augment)
     return replace(preset, **own, options={**preset.options, **options}, augment=changed)
 
@@ -172,6 +175,8 @@ def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
 
 def read_settings(path: Path) -> RunSettings:
     """The settings in a run's ``run.json``."""
+    if not path.is_file():
+        raise InputError(f"{path.parent}: there is no run to go on with; leave out --resume to start one")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         return RunSettings.from_dict(values["settings"])
