@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from bonaface.cli.main import app
 from bonaface.evaluation import ScoreTable
 from bonaface.evaluation.units import to_unit
 from bonaface.metrics.rates import Rate
@@ -29,5 +31,16 @@ def test_the_example_table_is_read(tmp_path):
     (text,) = re.findall(r"```csv\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "scores.csv").write_text(text)
     samples = to_unit(ScoreTable.read(tmp_path / "scores.csv"))
-    assert samples.ids.tolist() == ["u36-real", "u36-print"]
-    assert samples.scores.tolist() == pytest.approx([0.895, 0.12])
+    assert samples.ids.tolist() == ["u21-real", "u21-print", "u36-real", "u36-print"]
+    assert samples.scores.tolist() == pytest.approx([0.83, 0.27, 0.895, 0.12])
+
+
+def test_the_first_command_judges_the_example_table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (text,) = re.findall(r"```csv\n(.*?)```", PAGE, re.DOTALL)
+    Path("scores.csv").write_text(text)
+    first = re.findall(r"```bash\nbonaface (report .*)\n```", PAGE)[0]
+    done = CliRunner().invoke(app, first.split(), catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "Threshold 0.55 (EER of dev set" in done.stdout
+    assert Path("report/report.html").is_file()

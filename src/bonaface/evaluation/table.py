@@ -65,7 +65,7 @@ class ScoreTable:
             for needed in ("label", "score"):
                 if needed not in raw.column_names:
                     raise InputError(
-                        f"{path} has no column {needed!r}; name the one that holds it with {needed}=COLUMN. "
+                        f"{path} has no column {needed!r}; name the one that holds it with --map {needed}=COLUMN. "
                         f"Its columns: {', '.join(read_raw(path).column_names)}"
                     )
             # Row 1 of one file is not row 1 of another.
