@@ -164,7 +164,7 @@ def test_boxes_elsewhere_are_named(phone: Path, tmp_path: Path):
         for light in ("adverse", "controlled", "diffuse", "direct")
     ]
     (boxes / f"{names[0]}.face").write_text("0 500 500 80 100\n")  # outside both 144 x 256 and 256 x 144
-    (boxes / f"{names[1]}.face").write_text("7 32 56 80 100\n")  # of frame 7 of 3
+    (boxes / f"{names[1]}.face").write_text("3 32 56 80 100\n")  # of frame 3 of 0 to 2
     (boxes / f"{names[2]}.face").write_text("0 1 x\n")
     (boxes / f"{names[3]}.face").unlink()
     for path in (root / "faceloc" / "rect" / "test").rglob("*.face"):

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -189,6 +190,11 @@ def test_a_subject_in_two_splits_is_named():
     ]
     with pytest.raises(InputError, match="drawn/own: subjects in both train and test: Ann"):
         split_rows(table_of(*rows), published)
+    # Where train and test may share them, dev, which the threshold comes from, still has its own.
+    shared = replace(published, shares_subjects=True)
+    assert split_rows(table_of(*rows), shared).test == (2,)
+    with pytest.raises(InputError, match="drawn/own: subjects in both train and dev: Ann"):
+        split_rows(table_of(*rows, row(3, split="dev", subject="Ann")), shared)
 
 
 def test_a_protocol_that_only_tests():

@@ -115,16 +115,24 @@ class Scripted(Detector):
         return [self.answers.pop(0)]
 
 
-def found(x0: float, score: float = 0.99) -> Face:
-    return Face((x0, 200, x0 + 60, 280), ((0, 0),) * 5, score)  # type: ignore[arg-type]
+def found(x0: float, y0: float = 200, score: float = 0.99) -> Face:
+    return Face((x0, y0, x0 + 60, y0 + 70), ((0, 0),) * 5, score)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("near", [found(-1), found(20, score=0.94)])
+# The window around found(400) is 96 x 96 pixels of the frame at a third of its size, from (96, 32) on.
+@pytest.mark.parametrize("near", [found(-1, 20), found(20, 20, score=0.94)])
 def test_a_face_that_is_cut_or_not_certain_is_looked_for_in_the_whole_frame(near: Face):
     whole = found(500)
     tracker = Tracker(Scripted(found(400), near, whole))
     tracker.detect(frame())
     assert tracker.detect(frame()) == [whole]
+
+
+def test_a_face_that_is_whole_and_certain_is_taken_as_it_is():
+    tracker = Tracker(Scripted(found(400), found(20, 20, score=0.96)))
+    tracker.detect(frame())
+    (face,) = tracker.detect(frame())
+    assert face.box == (3 * (96 + 20), 3 * (32 + 20), 3 * (96 + 80), 3 * (32 + 90))
 
 
 def test_a_frame_of_another_size_begins_anew(detector: Watched):
