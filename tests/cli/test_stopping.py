@@ -47,10 +47,13 @@ def many(faces_root: Path, tmp_path: Path) -> Path:
     return root
 
 
-def test_prepare_stops_with_one_sentence_and_keeps_the_store(many: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_prepare_stops_with_one_sentence_and_keeps_the_store(
+    sign: signal.Signals, many: Path, tmp_path: Path
+) -> None:
     store = tmp_path / "store"
     program = start("prepare", "folder", many, store, "--workers", "2")
-    errors = stop_when(store, program, signal.SIGINT)
+    errors = stop_when(store, program, sign)
     assert program.returncode == 130
     assert errors.rstrip().splitlines()[-1] == SAID
     assert "Traceback" not in errors

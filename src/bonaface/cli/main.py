@@ -1,6 +1,8 @@
 """The program `bonaface`: its commands, its exit codes, and how it says what went wrong."""
 
+import errno
 import os
+import signal
 import sys
 from typing import Annotated, Any
 
@@ -24,6 +26,17 @@ from bonaface.cli import (
 from bonaface.core.errors import BonafaceError
 
 MISUSE, INTERNAL, INTERRUPTED = 2, 4, 130
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_REFUSED = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EEXIST,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+)
 
 
 class _PastTyper(Exception):  # noqa: N818 - no error: it carries one
@@ -74,10 +87,11 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line and exit: 0 well, 2 misuse or bad input, 4 an error of Bonaface's own, 130 Ctrl-C.
+    """Run the command line and exit: 0 well, 2 misuse or bad input, 4 an error of Bonaface's own, 130 stopped.
 
     `check` has its own meanings for 0, 1 and 3 beside these.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end is stopped as by Ctrl-C
     try:
         _run()
     except BonafaceError as error:
@@ -90,7 +104,10 @@ def main() -> None:
         # The reader of a pipe (head, less) has gone: nobody is left to tell, nor to flush for at the exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(INTERRUPTED)
-    except Exception:  # noqa: BLE001 - the last net: whatever it is, it is reported and has its own exit code
+    except Exception as error:  # noqa: BLE001 - the last net: whatever it is, it is said and has its exit code
+        if isinstance(error, OSError) and error.errno in _FULL + _REFUSED:
+            typer.echo(f"bonaface: {_refusal(error)}", err=True)
+            sys.exit(MISUSE)
         import traceback
 
         traceback.print_exc()
@@ -98,6 +115,14 @@ def main() -> None:
             "bonaface: this is an error of the program's own; please report it with the lines above", err=True
         )
         sys.exit(INTERNAL)
+
+
+def _refusal(error: OSError) -> str:
+    """What the disk or a folder refused, which its owner can mend."""
+    where = f"{error.filename}: " if error.filename else ""
+    if error.errno in _FULL:
+        return f"{where}the disk is full; free some space and run the same again"
+    return f"{where}{error.strerror}; give another path, or make this one readable and writable"
 
 
 def _run() -> None:
