@@ -80,6 +80,16 @@ def test_flat_paper_is_lit_evenly_and_a_face_is_not(photo, persons):
     assert change(lambda s: bona_fide(persons[0], PLACE, s, Turn())) < 0.75
 
 
+def test_paper_mirrors_what_lies_opposite_evenly(photo, stage):
+    # Fresnel at a refractive index of 1.5: ((1.5 - 1) / (1.5 + 1)) ** 2 = 4 % of a wall lit as the paper is
+    dark, bright = (
+        printed(sheet_of(photo), Hold(opposite=o), PLACE, stage, stream(0)).view.light[:, 80:140, 90:160]
+        for o in (0.0, 3.0)
+    )
+    wall = stage.lighting.on(np.array([0.0, 0.0, 1.0], np.float32)[:, None, None])
+    assert bright - dark == pytest.approx(np.broadcast_to(0.04 * 3.0 * wall, dark.shape), rel=1e-3)
+
+
 def test_gloss_shines_where_the_paper_turns_to_the_light(photo):
     stage = Stage(np.full((3, 256, 256), 0.5, np.float32), lighting(6500, 20, 20, 0.3, 1.0, 0.0))
     how = Hold(0.18, 0.18)

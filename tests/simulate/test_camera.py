@@ -76,6 +76,26 @@ def test_exposure_is_automatic(level):
     assert expose(grey(level).light, PLAIN, Shot(), stream(0))[0].mean() == pytest.approx(0.20, rel=0.05)
 
 
+def test_a_camera_that_meters_the_whole_picture_leaves_a_face_before_a_window_dark():
+    light = np.full((3, 128, 128), 3.0, np.float32)
+    light[:, 32:96, 38:90] = 1.0
+    view, middle = light, np.s_[48:80, 50:78]
+    by_face, by_all = (
+        expose(view, replace(PLAIN, metering=m), Shot(), stream(0))[0][middle].mean() for m in (1.0, 0.0)
+    )
+    assert by_face == pytest.approx(0.20, rel=0.05)
+    assert by_all < 0.45 * by_face
+
+
+def test_a_missed_exposure_is_off_by_more_than_accidents_make_it():
+    errors = {
+        missed: [abs(draw_shot(stream(0, "shot", i), missed=missed).exposure) for i in range(300)]
+        for missed in (0.0, 0.5)
+    }
+    assert np.mean(np.array(errors[0.0]) > 1.0) < 0.02
+    assert 0.15 < np.mean(np.array(errors[0.5]) > 1.0) < 0.4
+
+
 def test_a_stop_is_twice_the_light():
     one, two = (expose(grey(0.5).light, PLAIN, Shot(exposure=e), stream(0))[0].mean() for e in (0.0, 1.0))
     assert two / one == pytest.approx(2.0, rel=0.03)

@@ -71,6 +71,7 @@ def test_reading_finds_the_face(tmp_path):
             np.asarray(Image.fromarray(drawn_portrait(512, 3)).rotate(45, fillcolor=(90, 90, 90))),
             "leans by -[45]",
         ),
+        (np.asarray(Image.fromarray(drawn_portrait(512, 3)).resize((256, 512))), "from the side"),
     ],
 )
 def test_what_is_no_portrait_is_refused(tmp_path, picture, message):

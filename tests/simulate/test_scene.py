@@ -20,6 +20,11 @@ def test_warm_light_is_red_and_cold_light_blue():
     assert cold[0] < 0.95 < 1.05 < cold[2]
 
 
+def test_a_green_tube_is_greener_than_a_black_body():
+    plain, green = (lighting(5000, 30, 20, 0.0, 1.0, 0.0, g).on(FLAT).ravel() for g in (1.0, 1.2))
+    assert green / plain == pytest.approx([1.0, 1.2, 1.0])
+
+
 def test_a_surface_turned_to_the_light_is_brighter():
     light = lighting(6500, 60, 0, 0.2, 1.0, 0.0)  # from the camera's right
     right, left = (unit(np.full((1, 1), s, np.float32), np.zeros((1, 1), np.float32)) for s in (-1.0, 1.0))

@@ -12,8 +12,8 @@ from PIL import Image
 
 from bonaface.simulate.camera import View
 from bonaface.simulate.display import Display, Screen, reflection, show_picture, viewed
-from bonaface.simulate.flat import Held, Hold, Place, eye_holes, face_oval, hold
-from bonaface.simulate.light import Light, Plane, blur, coloured, mix, resize, size_of, smooth_step
+from bonaface.simulate.flat import Held, Hold, Place, draw_opposite, eye_holes, face_oval, hold
+from bonaface.simulate.light import Light, Plane, blur, coloured, mix, resize, size_of, smooth_step, unit
 from bonaface.simulate.printer import Print, Printer, print_picture
 from bonaface.simulate.props import Grip, in_front, torso
 from bonaface.simulate.scene import Lighting
@@ -21,6 +21,7 @@ from bonaface.simulate.seeds import between
 from bonaface.simulate.studio import Framed, Photo, Stage
 from bonaface.simulate.warp import Points, sample
 
+_MIRRORED = 0.04  # share of light that a smooth surface of a refractive index of 1.5 mirrors (Fresnel)
 _FINE = 1.05  # instrument pixels for one of the camera's: enough that the camera, not the sheet, sets the sharpness
 
 
@@ -87,7 +88,8 @@ def worn(sheet: Sheet, wearer: Framed, stage: Stage, holes: bool, rng: np.random
     """`sheet` cut out along the face and worn by `wearer`, with or without `holes` for the eyes."""
     place = _over_face(wearer.landmarks, rng)
     # Round the head: the radius of a face, more where the paper is stiff.
-    how = Hold(float(rng.normal(0, 0.05)), float(rng.normal(0, 0.05)), between(rng, 0.25, 0.55), crease=0.004)
+    yaw, pitch, bend = float(rng.normal(0, 0.05)), float(rng.normal(0, 0.05)), between(rng, 0.25, 0.55)
+    how = Hold(yaw, pitch, bend, crease=0.004, opposite=draw_opposite(rng))
     held = hold(stage.size, size_of(sheet.print.reflectance), sheet.landmarks[:2], place, how)
     alpha = held.alpha * face_oval(held.where, sheet.landmarks[:2].mean(0), sheet.eyes, rng)
     if holes:
@@ -146,12 +148,17 @@ def _scaled(photo: Photo, scale: float) -> Photo:
 
 
 def _paper(sheet: Print, held: Held, how: Hold, lighting: Lighting, place: Place) -> Light:
-    """The light (3, H, W) from a held print: its colours in the room's light, and what its gloss mirrors."""
+    """The light (3, H, W) from a held print: its colours in the room's light, and what its surface mirrors.
+
+    What lies opposite is mirrored out of focus, an even veil over the blacks; the main light as a highlight.
+    """
     reflectance = sample(sheet.reflectance, held.where)
     if how.torn > 0.0:
         core = smooth_step(0.05 * place.eyes, 0.01 * place.eyes, held.near)
         reflectance = mix(reflectance, np.full_like(reflectance, 0.8), core)
     light = reflectance * lighting.on(held.normals)
+    wall = lighting.on(unit(np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32)))
+    light += np.float32(_MIRRORED * how.opposite) * wall
     gloss = np.float32(0.9 * sheet.printer.gloss)
     if gloss > 0.05:
         light += coloured(

@@ -100,6 +100,7 @@ class Camera:
     white: float = 0.8  # share of the light's colour that white balance takes out
     haze: float = 0.0  # light scattered over the whole picture by a dirty lens, as a share of the mean
     quality: int = 92  # of JPEG
+    metering: float = 0.75  # share of the face, against the whole picture, in what the exposure goes by
 
 
 @dataclass(frozen=True)
@@ -161,11 +162,15 @@ def draw_camera(rng: np.random.Generator) -> Camera:
         white=between(rng, 0.45, 1.0),
         haze=between(rng, 0.0, 0.18) if not still and chance(rng, 0.35) else 0.0,
         quality=int(between(rng, 45, 98)),
+        metering=between(rng, 0.1, 0.9),
     )
 
 
-def draw_shot(rng: np.random.Generator, dimness: float = 0.0) -> Shot:
-    """The accidents of one picture; `dimness` from 0 (daylight) to 1 (a dark room) brings gain and shake."""
+def draw_shot(rng: np.random.Generator, dimness: float = 0.0, missed: float = 0.0) -> Shot:
+    """The accidents of one picture; `dimness` from 0 (daylight) to 1 (a dark room) brings gain and shake.
+
+    The exposure of a share `missed` of the pictures goes by something else than the face, a window or a dark wall.
+    """
     defocus = between(rng, 0.8, 2.6) if chance(rng, 0.2) else between(rng, 0.0, 0.9)
     shake = (
         between(rng, 1.0, 3.0 + 4.0 * dimness)
@@ -174,7 +179,9 @@ def draw_shot(rng: np.random.Generator, dimness: float = 0.0) -> Shot:
     )
     turn = between(rng, 0.0, 2 * np.pi)
     motion = (shake * float(np.cos(turn)), shake * float(np.sin(turn)))
-    return Shot(defocus, motion, float(rng.normal(0.0, 0.35)), 1.0 + 7.0 * dimness * between(rng, 0.5, 1.0))
+    gain = 1.0 + 7.0 * dimness * between(rng, 0.5, 1.0)
+    exposure = between(rng, -2.4, 1.2) if chance(rng, missed) else float(rng.normal(0.0, 0.35))
+    return Shot(defocus, motion, exposure, gain)
 
 
 def photograph(view: View, camera: Camera, shot: Shot, rng: np.random.Generator) -> Picture:
@@ -299,10 +306,11 @@ def expose(light: Light, camera: Camera, shot: Shot, rng: np.random.Generator) -
     Exposure is automatic: where the face is, light is brought to a middle grey, then missed by `shot.exposure`.
     """
     height, width = light.shape[1:]
-    # Phones meter on the face, which is a little above the middle, and look at the rest too.
+    # Phones meter on the face, which is a little above the middle, web cameras on the whole picture.
     face = light[1, height // 4 : height * 2 // 3 : 3, width * 3 // 10 : width * 7 // 10 : 3]
     whole = light[1, ::8, ::8]
-    level = float(0.75 * face.mean() + 0.25 * np.sqrt((np.minimum(whole, 3.0 * face.mean()) ** 2).mean()))
+    around = np.sqrt((np.minimum(whole, 3.0 * face.mean()) ** 2).mean())
+    level = float(camera.metering * face.mean() + (1.0 - camera.metering) * around)
     factor = 0.20 * 2.0**shot.exposure / max(level, 1e-4)
     raw = mosaic(light, _CROSSTALK * factor)
     well = camera.full_well / shot.gain

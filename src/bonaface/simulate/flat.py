@@ -41,7 +41,13 @@ class Hold:
     axis: float = 0.0  # direction in which it bends: 0 for a vertical cylinder
     crease: float = 0.0  # height of creases
     torn: float = 0.0  # depth of torn edges
+    opposite: float = 0.5  # light of what lies opposite, which paper mirrors; 1 is a white wall
     seed: int = 0
+
+
+def draw_opposite(rng: np.random.Generator) -> float:
+    """What may lie opposite a sheet of paper: a dark room, a white wall, a window."""
+    return float(np.exp(between(rng, np.log(0.2), np.log(4.0))))
 
 
 def draw_hold(rng: np.random.Generator, stiff: bool) -> Hold:
@@ -58,6 +64,7 @@ def draw_hold(rng: np.random.Generator, stiff: bool) -> Hold:
         axis=float(rng.choice([0.0, np.pi / 2])) + float(rng.normal(0, 0.2)),
         crease=between(rng, 0.01, 0.05) if chance(rng, 0.3) else between(rng, 0.0, 0.008),
         torn=between(rng, 0.05, 0.3) if chance(rng, 0.15) else 0.0,
+        opposite=draw_opposite(rng),
         seed=int(rng.integers(2**31)),
     )  # fmt: skip
 

@@ -32,6 +32,7 @@ SPECIES = {
     "display-phone": 0.12,
 }
 MASKS = ("print-worn", "print-cut")
+_MISSED = 0.35  # of the pictures are exposed for something else than the face
 _EYES_MM = {"print": (20.0, 62.0), "monitor": (40.0, 85.0), "tablet": (28.0, 60.0), "phone": (14.0, 26.0)}
 
 
@@ -41,7 +42,7 @@ def simulate_bona_fide(
     """A bona fide presentation: the person of `portrait` somewhere, before some camera. (H, W, 3) uint8 of `size`."""
     stage = draw_stage(size, rng)
     framed = bona_fide(portrait, draw_place(size, rng), stage, draw_turn(rng))
-    return shoot(framed, draw_camera(rng), draw_shot(rng, stage.lighting.dimness), rng)
+    return shoot(framed, draw_camera(rng), draw_shot(rng, stage.lighting.dimness, _MISSED), rng)
 
 
 def simulate_attack(
@@ -81,7 +82,7 @@ def simulate_attack(
         framed = printed(sheet, draw_hold(rng, stiff=False), place, stage, rng)
     else:
         framed = _shown(photo, name.partition("-")[2], place, stage, rng)
-    return shoot(framed, draw_camera(rng), draw_shot(rng, 0.7 * stage.lighting.dimness), rng)
+    return shoot(framed, draw_camera(rng), draw_shot(rng, 0.7 * stage.lighting.dimness, _MISSED), rng)
 
 
 def simulate_attack_crop(

@@ -18,6 +18,7 @@ from bonaface.simulate.warp import Points
 
 _EYES = 110.0  # pixels between the pupils that are plenty for every picture made here
 _LEAN = 30.0  # degrees
+_LONG = 1.5  # from the eyes to the mouth, in distances between the eyes: about 1.0 from in front
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ def read_portrait(path: Path, detector: Detector) -> Portrait:
     """The portrait in the picture at `path`.
 
     Raises:
-        PictureError: it cannot be read. InputError: it does not show exactly one face, large enough and upright.
+        PictureError: it cannot be read. InputError: it does not show exactly one face, large enough, upright and
+            from in front.
     """
     picture = read_picture(path)
     face = find_face(detector.detect(picture), FacePolicy())
@@ -118,6 +120,9 @@ def read_portrait(path: Path, detector: Detector) -> Portrait:
         raise InputError(
             f"{path}: the face leans by {lean:.0f} degrees; a portrait's may lean by {_LEAN:.0f}"
         )
+    eyes, mouth = marks[:2].mean(0), marks[3:].mean(0)
+    if np.hypot(*(mouth - eyes)) > _LONG * np.hypot(*(marks[1] - marks[0])):
+        raise InputError(f"{path}: the face is seen from the side; a portrait shows it from in front")
     return portrait_of(picture, marks, path.stem)
 
 

@@ -57,15 +57,22 @@ def _black_body(kelvin: float) -> Floats:
 
 
 def lighting(
-    kelvin: float, azimuth: float, elevation: float, ambient: float, behind: float, dimness: float
+    kelvin: float,
+    azimuth: float,
+    elevation: float,
+    ambient: float,
+    behind: float,
+    dimness: float,
+    green: float = 1.0,
 ) -> Lighting:
     """A light of a colour temperature from `azimuth`, `elevation` (degrees; the camera is at 0, 0).
 
-    `ambient` is its share that comes from all around, in [0, 1]; `behind` and `dimness` as in `Lighting`.
+    `ambient` is its share that comes from all around, in [0, 1]; `behind` and `dimness` as in `Lighting`. `green` is
+    the light's green against a black body's: above 1 for many a fluorescent tube, below for some LEDs.
     """
     a, e = np.radians(azimuth), np.radians(elevation)
     direction = np.array([np.sin(a) * np.cos(e), -np.sin(e), np.cos(a) * np.cos(e)])
-    colour = _black_body(kelvin)
+    colour = _black_body(kelvin) * np.array([1.0, green, 1.0], np.float32)
     facing = max(float(direction[2]), 0.35)
     return Lighting(
         direction.astype(np.float32),
@@ -99,7 +106,8 @@ def draw_lighting(rng: np.random.Generator) -> Lighting:
     azimuth = between(rng, -85, 85) if chance(rng, 0.45) else between(rng, -35, 35)
     behind = between(rng, 1.5, 4.0) if chance(rng, 0.2) else between(rng, 0.3, 1.3)
     dim = between(rng, 0.4, 1.0) if chance(rng, 0.3) else between(rng, 0.0, 0.4)
-    return lighting(kelvin, azimuth, between(rng, -20, 65), between(rng, 0.25, 0.9), behind, dim)
+    elevation, ambient = between(rng, -20, 65), between(rng, 0.25, 0.9)
+    return lighting(kelvin, azimuth, elevation, ambient, behind, dim, float(np.exp(rng.normal(0.0, 0.06))))
 
 
 def room(size: tuple[int, int], rng: np.random.Generator) -> Light:

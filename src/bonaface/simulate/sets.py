@@ -32,7 +32,7 @@ from bonaface.simulate.portrait import Portrait, list_portraits, read_portrait
 from bonaface.simulate.seeds import stream
 
 LAYOUTS = ("oulu-npu", "replay-mobile", "folder")
-_VERSION = 1
+_VERSION = 2
 _ATTACKER = Camera(
     "attacker", lens=0.38, full_well=20000, sharpen=0.4, contrast=0.2, saturation=1.0, quality=96
 )
