@@ -188,8 +188,8 @@ def test_a_killed_program_goes_on_and_finishes(settings: RunSettings, whole: Pat
 
 @pytest.mark.slow
 def test_two_processes_train_together(settings: RunSettings, tmp_path: Path) -> None:
-    """DDP over gloo: both devices end with the same weights, and one bundle is written."""
-    run = tmp_path / "run"
+    """DDP over gloo: weights, statistics and choice are those of one process over the same micro-batches."""
+    run, alone = tmp_path / "run", tmp_path / "alone"
     arguments = ["train", "bi-fas", "--data", settings.store, "--protocol", "split", "--out", str(run)]
     arguments += ["--micro-batch", "4", "--workers", "0", "--devices", "2", "--accelerator", "cpu"]
     for key, value in {**CHANGES, "epochs": 1}.items():
@@ -198,3 +198,10 @@ def test_two_processes_train_together(settings: RunSettings, tmp_path: Path) -> 
     finished = subprocess.run([*program, *arguments], capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     assert np.isfinite(Bundle.open(run).card.threshold("pyramid", "frame"))
+    preset = choose_preset("bi-fas", None, {**CHANGES, "epochs": 1})
+    train(replace(settings, preset=preset, accelerator="cpu"), alone)
+    expected, found = tensors(alone), tensors(run)
+    assert expected.keys() == found.keys()
+    for name, value in expected.items():
+        if not name.endswith("num_batches_tracked"):  # each device counts its own
+            torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-5, msg=name)

@@ -107,7 +107,8 @@ class PadModule(lightning.LightningModule):
         """Set batch normalisation's running statistics to plain means over the first training batches of the epoch.
 
         With few steps and a small momentum the running averages would still hold most of their initial values
-        (spec: models, "Batch normalisation"). At most `preset.bn_batches` batches; 0 leaves the averages alone.
+        (spec: models, "Batch normalisation"). `preset.bn_batches` batches at most, which the devices share; 0 leaves
+        the averages alone.
         Parts that only the loss needs keep theirs: out of training they do not run, so nothing would refill them.
         """
         batches = self._settings.preset.bn_batches
@@ -126,7 +127,7 @@ class PadModule(lightning.LightningModule):
             layer.momentum = None  # a plain mean over all batches seen
             layer.train()
         loader: ResumableLoader = self.trainer.datamodule.train_loader(self.current_epoch)  # type: ignore[attr-defined]
-        for batch in itertools.islice(loader, batches):
+        for batch in itertools.islice(loader, max(batches // self.trainer.world_size, 1)):
             self.network(self.images(batch.crops.to(self.device)))
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum

@@ -26,7 +26,8 @@ class RunSettings:
     """Everything that decides which weights come out of a run, and how it uses the machine.
 
     `preset.batch` pictures make one optimiser step, whatever the machine: they are gathered from micro-batches of
-    `micro_batch` on each of `devices` x `nodes`. Batch normalisation sees the micro-batch. `checkpoint_every` counts
+    `micro_batch` on each of `devices` x `nodes`. Batch normalisation sees the micro-batch. Whole micro-batches that an
+    epoch has left over make a last step, whose gradient is smaller by as much. `checkpoint_every` counts
     optimiser steps. `fold` is empty where the protocol has one only. `pretrained` False starts the backbone from
     random weights.
     """
