@@ -1,3 +1,4 @@
+import errno
 import json
 import subprocess
 import sys
@@ -108,6 +109,53 @@ def test_an_error_of_the_programs_own_is_4_and_never_1(
         program.main()
     assert left.value.code == 4
     assert "an error of the program's own" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "the disk is full; free some space and run the same again",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "out"),
+            "out: Permission denied; give another path, or make this one readable and writable",
+        ),
+    ],
+)
+def test_what_the_disk_refuses_is_a_sentence_and_no_error_of_the_programs_own(
+    error: OSError, sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused() -> None:
+        raise error
+
+    monkeypatch.setattr(program, "app", refused)
+    with pytest.raises(SystemExit) as left:
+        program.main()
+    assert left.value.code == 2
+    assert capsys.readouterr().err == f"bonaface: {sentence}\n"
+
+
+def test_a_report_into_a_file_instead_of_a_folder_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "scores.csv").write_text("label,score\n1,0.9\n0,0.1\n")
+    (tmp_path / "taken").touch()
+    done = bonaface("report", tmp_path / "scores.csv", "--threshold-from", 0.5, "--out", tmp_path / "taken")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"bonaface: {tmp_path}/taken: File exists; give another path")
+
+
+def test_an_error_of_the_systems_that_is_a_bug_stays_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lost() -> None:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "x")
+
+    monkeypatch.setattr(program, "app", lost)
+    with pytest.raises(SystemExit) as left:
+        program.main()
+    assert left.value.code == 4
+    assert "Traceback" in capsys.readouterr().err
 
 
 def test_an_interrupt_is_said_in_a_sentence(
