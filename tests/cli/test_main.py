@@ -119,6 +119,10 @@ def test_an_error_of_the_programs_own_is_4_and_never_1(
             "the disk is full; free some space and run the same again",
         ),
         (
+            OSError(errno.ENOSPC, "No space left on device", "/tmp/part", None, "run/last.ckpt"),
+            "run/last.ckpt: the disk is full; free some space and run the same again",
+        ),
+        (
             PermissionError(errno.EACCES, "Permission denied", "out"),
             "out: Permission denied; give another path, or make this one readable and writable",
         ),

@@ -119,7 +119,8 @@ def main() -> None:
 
 def _refusal(error: OSError) -> str:
     """What the disk or a folder refused, which its owner can mend."""
-    where = f"{error.filename}: " if error.filename else ""
+    path = error.filename2 or error.filename  # of a copy, where it was to go
+    where = f"{path}: " if path else ""
     if error.errno in _FULL:
         return f"{where}the disk is full; free some space and run the same again"
     return f"{where}{error.strerror}; give another path, or make this one readable and writable"
