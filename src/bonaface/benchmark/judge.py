@@ -33,7 +33,7 @@ def seen_in_training(card: BundleCard, store: CropStore, test: Sequence[int]) ->
 
     Known where it was trained on this very store, which is where a fold or protocol is easily mistaken; else 0.
     """
-    if card.provenance["store_digest"] != store.digest:
+    if card.provenance.get("store_digest") != store.digest:
         return 0
     source, seed = card.threshold_source, card.provenance["settings"]["seed"]
     protocol = find_protocol(open_dataset(store.dataset).protocols, source.protocol)
