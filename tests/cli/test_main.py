@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from bonaface.cli import main as program
 from bonaface.core.errors import InputError
@@ -215,3 +216,13 @@ def test_a_picture_with_the_alpha_and_the_orientation_of_a_phone_is_checked(
     done = bonaface("check", tmp_path / "upright.png", tmp_path / "phone.png", "--model", run, "--json")
     first, second = (json.loads(line) for line in done.stdout.splitlines())
     assert first["score"] == second["score"]
+
+
+@pytest.mark.parametrize(
+    "command", sorted(info.callback.__name__ for info in program.app.registered_commands)
+)
+def test_nothing_is_cut_off_in_the_help_of_a_narrow_terminal(command: str) -> None:
+    shown = CliRunner().invoke(program.app, [command, "--help"], env={"COLUMNS": "80"})
+    assert shown.exit_code == 0
+    assert "--help" in shown.output
+    assert "…" not in shown.output

@@ -63,5 +63,8 @@ def test_other_settings_are_refused(root: Path, tmp_path: Path):
 def test_misuse(root: Path, tmp_path: Path):
     assert run("folder", root, tmp_path / "s", "--workers", 0).exit_code == 2
     assert run("folder", root).exit_code == 2
-    with pytest.raises(InputError, match="frames, 0, and"):
-        run("folder", root, tmp_path / "s", "--frames", 0)
+    for option, least in (("--frames", 1), ("--longer-side", 32)):
+        refused = run("folder", root, tmp_path / "s", option, least - 1)
+        assert refused.exit_code == 2
+        assert f"greater than or equal to {least}" in refused.output
+    assert not (tmp_path / "s").exists()

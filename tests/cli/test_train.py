@@ -41,9 +41,3 @@ def test_a_run_that_is_resumed_elsewhere_says_what_its_store_is_relative_to(tmp_
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"stores/mine: .* relative to the folder where the run was begun"):
         CliRunner().invoke(app, ["train", "--resume", "--out", str(tmp_path)], catch_exceptions=False)
-
-
-def test_no_name_of_an_option_is_cut_off_in_the_help():
-    shown = CliRunner().invoke(app, ["train", "--help"], env={"COLUMNS": "80"}).output
-    assert "--checkpoint-every" in shown
-    assert "…" not in shown

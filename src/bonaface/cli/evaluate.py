@@ -52,7 +52,7 @@ def evaluate(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for scores and report; default: RUN/evaluation/DATASET-PROTOCOL[-FOLD].",
+            help="Folder for scores and report; default: in RUN/evaluation, DATASET-PROTOCOL[-FOLD].",
             show_default=False,
         ),
     ] = None,

@@ -33,9 +33,12 @@ def prepare(
             help="The folder for the crop store; begun if it is not there. A path or a URL.",
         ),
     ],
-    frames: Annotated[int, typer.Option(help="How many evenly spaced frames to take of a video.")] = 20,
+    frames: Annotated[
+        int, typer.Option(min=1, help="How many evenly spaced frames to take of a video.")
+    ] = 20,
     longer_side: Annotated[
-        int, typer.Option(help="Pixels of the longer side of the picture in which faces are looked for.")
+        int,
+        typer.Option(min=32, help="Pixels of the longer side of the picture in which faces are looked for."),
     ] = 640,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; default: one for each core.", show_default=False)
