@@ -5,7 +5,8 @@ import typer
 from typer.testing import CliRunner
 
 from bonaface.cli.simulate import simulate
-from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.core.errors import BonafaceError, InputError, UnknownNameError
+from bonaface.core.files import alone
 from bonaface.data.datasets import open_dataset
 from bonaface.simulate.scene import room  # noqa: F401 - loaded here, so that the first test's time is its own
 
@@ -43,6 +44,13 @@ def test_a_small_folder(tmp_path: Path):
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
     assert run(*arguments).exit_code == 0
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.png")} == before
+
+
+def test_two_cannot_make_one_set(tmp_path: Path):
+    out = tmp_path / "set"
+    with alone(out, "set"), pytest.raises(BonafaceError, match="another process is making this set"):
+        run(out, "--layout", "folder", "--persons", 1)
+    assert not any(out.iterdir())
 
 
 @pytest.mark.parametrize(

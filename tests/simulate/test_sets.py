@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.core.files import write_bytes
 from bonaface.data.datasets import open_dataset
 from bonaface.data.pool import run_jobs
 from bonaface.simulate import MARK
@@ -131,6 +132,35 @@ def test_a_run_that_is_killed_goes_on(oulu, tmp_path):
     wanted = {path: data for path, data in contents(oulu).items() if path.startswith(("Train", MARK))}
     assert len(wanted) == 11
     assert contents(root) == wanted
+
+
+def test_a_clip_is_the_same_whatever_was_made_before_it(tmp_path):
+    # Attacks in another light start from another photograph, also where the run went on in their midst.
+    plan = Plan("replay-mobile", persons=3, frames=1, size=(64, 96))
+    whole, rest, person = tmp_path / "whole", tmp_path / "rest", people(plan)[0]
+    for root in (whole, rest):
+        begin(root, plan)
+    SetWriter(whole, plan)(person, lambda done: None)
+    made = contents(whole)
+    for path, data in made.items():
+        if "lighton" in path:
+            write_bytes(rest / path, data)
+    SetWriter(rest, plan)(person, lambda done: None)
+    assert sum("lightoff" in path and path.endswith(".mov") for path in made) == 8
+    assert contents(rest) == made
+
+
+def test_whoever_wears_a_mask_is_another_person(faces):
+    given = Plan("folder", persons=2, frames=1, size=(96, 96), faces=tuple(sorted(faces.rglob("*.png"))))
+    assert len(given.faces) > 2
+    names = [SetWriter(Path(), given)._wearer(number).name for number in (1, 2)]
+    assert names == [given.faces[1].stem, given.faces[0].stem]
+
+
+def test_a_damaged_description_is_refused(small, tmp_path):
+    (tmp_path / MARK).write_text("{")
+    with pytest.raises(InputError, match="expected the settings of a simulated set"):
+        begin(tmp_path, SMALL)
 
 
 def test_other_settings_are_refused(small):

@@ -46,6 +46,7 @@ def simulate(
     from rich.console import Console
 
     from bonaface.cli.progress import bar
+    from bonaface.core.files import alone
     from bonaface.core.machine import usable_cores
     from bonaface.data.pool import run_jobs
     from bonaface.simulate import sets
@@ -54,15 +55,16 @@ def simulate(
     if faces:
         found = sets.find_faces(faces, len(sets.people(plan)), seed)
         plan = sets.Plan(layout, persons, phones, sessions, _size(size), frames, seed, found)
-    sets.begin(out, plan)
     total = sets.total_files(plan)
-    with bar("presentations") as show:
-        run_jobs(
-            sets.SetWriter(out, plan),
-            sets.people(plan),
-            workers or usable_cores(),
-            lambda done: show(done, total),
-        )
+    with alone(out, "set"):
+        sets.begin(out, plan)
+        with bar("presentations") as show:
+            run_jobs(
+                sets.SetWriter(out, plan),
+                sets.people(plan),
+                workers or usable_cores(),
+                lambda done: show(done, total),
+            )
     console = Console()
     console.print(
         f"{out}: {total} simulated presentations of {len(sets.people(plan))} "

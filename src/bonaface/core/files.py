@@ -1,5 +1,6 @@
 """Files that are written whole or not at all."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bonaface.core.errors import BonafaceError
 from bonaface.core.places import is_remote, upload
 
 
@@ -38,6 +40,27 @@ def whole_file(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone(folder: Path, what: str) -> Iterator[None]:
+    """Let no other process make `folder`, a `what`, meanwhile; the system lifts the lock if this one is killed.
+
+    Raises:
+        BonafaceError: another process is at it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BonafaceError(
+                f"{folder}: another process is making this {what}; wait for its end"
+            ) from error
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

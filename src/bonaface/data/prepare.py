@@ -6,8 +6,6 @@ however often the work was interrupted. `cutter.py` makes a shard, `pool.py` and
 """
 
 import errno
-import fcntl
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bonaface.core.errors import BonafaceError, InputError
+from bonaface.core.files import alone
 from bonaface.core.machine import Engine
 from bonaface.core.places import entries, files_below, is_remote
 from bonaface.core.records import Presentation, Response
@@ -211,13 +210,5 @@ def _alone(store: Path) -> Iterator[None]:
     if is_remote(store):
         yield
         return
-    store.mkdir(parents=True, exist_ok=True)
-    folder = os.open(store, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BonafaceError(f"{store}: another process is making this store; wait for its end") from error
+    with alone(store, "store"):
         yield
-    finally:
-        os.close(folder)

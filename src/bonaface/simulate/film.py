@@ -31,7 +31,8 @@ class Take:
     """One video to be made: who is in which light, before which camera, by which instrument.
 
     key: names the take; with the seed it decides everything that is drawn. portrait_key: the occasion on which the
-    attacker photographed the person. replay: a screen shows a film instead of a photograph.
+    attacker photographed the person, in the same light: takes of one occasion share it. replay: a screen shows a film
+    instead of a photograph.
     """
 
     key: Key

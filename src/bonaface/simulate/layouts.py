@@ -120,6 +120,7 @@ _REPLAY_ATTACKS: tuple[tuple[str, str, Printer | Display, float], ...] = (
     ("mattescreen_fixed", "photo", _MATTE, 0.0),
     ("mattescreen_fixed", "video", _MATTE, 0.0),
 )
+_STOLEN = {"lighton": 1, "lightoff": 3}  # the attacker photographs in the light of the attack; 2 is bona fide
 _REPLAY_CAMERAS = {"mobile": replace(PHONES[1], name="mobile"), "tablet": replace(PHONES[4], name="tablet")}
 # How far RetinaFace's box reaches from the middle between the eyes, in distances between them.
 _ASIDE, _ABOVE, _BELOW = 1.08, 1.22, 1.81
@@ -148,7 +149,7 @@ def replay_clips(person: Person) -> Iterator[Clip]:
         path = f"{person.part}/attack/attack_{client}_session01_{tool}_{device}_{kind}_{light}"
         key = ("person", person.number, "attack", tool, device, kind, light)
         take = Take(key, _light(light), _REPLAY_CAMERAS[device], instrument, kind == "video", hands)
-        yield _replay_clip(path, take, 1)
+        yield _replay_clip(path, take, _STOLEN[light])
 
 
 def _replay_clip(path: str, take: Take, occasion: int) -> Clip:

@@ -82,7 +82,7 @@ def simulate_attack(
         framed = printed(sheet, draw_hold(rng, stiff=False), place, stage, rng)
     else:
         framed = _shown(photo, name.partition("-")[2], place, stage, rng)
-    return shoot(framed, draw_camera(rng), draw_shot(rng, 0.7 * stage.lighting.dimness, _MISSED), rng)
+    return shoot(framed, draw_camera(rng), draw_shot(rng, stage.lighting.dimness, _MISSED), rng)
 
 
 def simulate_attack_crop(

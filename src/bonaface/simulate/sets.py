@@ -33,11 +33,9 @@ from bonaface.simulate.seeds import stream
 
 LAYOUTS = ("oulu-npu", "replay-mobile", "folder")
 _VERSION = 2
-_ATTACKER = Camera(
-    "attacker", lens=0.38, full_well=20000, sharpen=0.4, contrast=0.2, saturation=1.0, quality=96
-)
+_ATTACKER = Camera("attacker", lens=0.38, full_well=20000, sharpen=0.4, contrast=0.2, saturation=1.0)
 _SMILES = (0.0, 0.5, 1.0)
-_WEARER = 1000  # whoever wears a mask is nobody of the set
+_WEARER = 1_000_000  # whoever wears a mask is nobody of the set
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,8 @@ def begin(root: Path, plan: Plan) -> None:
     settings = _settings(plan)
     known = root / MARK
     if known.is_file():
-        if json.loads(known.read_text()) != settings:
+        planned_files(known)  # refuses what is no plan
+        if json.loads(known.read_text(encoding="utf-8")) != settings:
             raise InputError(
                 f"{root} was begun with other settings (see {known.name}); use those, or another folder"
             )
@@ -227,7 +226,7 @@ class SetWriter:
     def _wearer(self, number: int) -> Portrait:
         """Who wears a mask of person `number`: somebody who is not in the set, or of given faces the next."""
         if self.plan.faces:
-            return self._portrait(number % len(self.plan.faces) + 1, 1)
+            return self._portrait(number % len(people(self.plan)) + 1, 1)
         return self._portrait(number + _WEARER, 1)
 
 
