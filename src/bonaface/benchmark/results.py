@@ -103,7 +103,19 @@ def _seen(place: Place) -> int:
 
 
 def _failures(places: Sequence[Place]) -> list[Grid]:
-    rows = tuple((place.cell.model.name, *_where(place), place.error) for place in places if place.error)
+    """A row for each cell that failed; those that could not begin, for want of a store, share a row."""
+    begun = [
+        (place.cell.model.name, *_where(place), place.error) for place in places if place.error and place.job
+    ]
+    idle: dict[str, list[str]] = {}
+    for place in places:
+        if place.error and not place.job:
+            idle.setdefault(place.error, []).append(str(place.cell.experiment))
+    together = [
+        (f"{len(found)} cells", ", ".join(dict.fromkeys(found)), "", "", error)
+        for error, found in idle.items()
+    ]
+    rows = (*begun, *together)
     header = ("model", "protocol", "fold", "seed", "error")
     return [Grid("Cells that failed; the same command tries them again", header, rows)] if rows else []
 
