@@ -235,7 +235,7 @@ def test_faces_are_chosen_by_the_seed_and_those_without_one_left_out(faces):
     assert sorted(path.name for path in chosen) == ["0.png", "1.png", "2.png", "3.png"]
     assert find_faces([faces], 2, 0) == chosen[:2]
     assert {find_faces([faces], 4, seed) for seed in range(4)} != {chosen}
-    with pytest.raises(InputError, match=r"5 pictures .* of 6 only 4"):
+    with pytest.raises(InputError, match=r"5 persons need .* of 6 pictures only 4 are that: .*--persons"):
         find_faces([faces], 5, 0)
 
 

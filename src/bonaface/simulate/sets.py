@@ -144,7 +144,7 @@ def begin(root: Path, plan: Plan) -> None:
 
 
 def find_faces(folders: Iterable[Path], count: int, seed: int) -> tuple[Path, ...]:
-    """The first `count` pictures below `folders` that show exactly one upright face, in an order drawn from `seed`.
+    """The first `count` pictures below `folders` that are portraits (`read_portrait`), in an order drawn from `seed`.
 
     Raises:
         InputError: there are fewer.
@@ -162,7 +162,8 @@ def find_faces(folders: Iterable[Path], count: int, seed: int) -> tuple[Path, ..
         found.append(paths[number])
     if len(found) < count:
         raise InputError(
-            f"{count} pictures with one upright face were asked for; of {len(paths)} only {len(found)} are"
+            f"{count} persons need as many pictures of one upright face seen from in front; of {len(paths)} pictures "
+            f"only {len(found)} are that: give more pictures, or ask for fewer persons (--persons)"
         )
     return tuple(found)
 
