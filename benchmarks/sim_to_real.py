@@ -42,10 +42,10 @@ CROPS = ("tight", "square-1.3")
 SIZE = 160
 SETTINGS = (
     "batch=16",
-    "epochs=2",
+    "epochs=4",
     "bn_batches=25",
     "lr=1e-3",
-    "backbone_rate=0",
+    "backbone_rate=0.1",
     "crop=square-1.3",
     f"augment.crops=[{', '.join(CROPS)}]",
 )
