@@ -299,15 +299,15 @@ def table(results: Results) -> str:
     return "\n".join([HEADER, *map(line, done)])
 
 
-def write_table(results: Results, page: Path = PAGE) -> None:
-    """Put the table between the marks of `page`."""
+def write_table(text: str, page: Path) -> None:
+    """Put `text` between the marks of `page`."""
     before, start, rest = page.read_text().partition("<!-- table -->\n")
     _, end, after = rest.partition("<!-- end of table -->")
     if not (start and end):
         raise SystemExit(
             f"{page}: expected the marks <!-- table --> and <!-- end of table --> around the table"
         )
-    write_text(page, f"{before}{start}{table(results)}\n{end}{after}")
+    write_text(page, f"{before}{start}{text}\n{end}{after}")
 
 
 def main() -> int:
@@ -324,7 +324,7 @@ def main() -> int:
     if given.table:
         if given.runs is not None:
             take_in(results, given.runs)
-        write_table(results)
+        write_table(table(results), PAGE)
         return 0
     if given.runs is None:
         parser.error("expected STORE and RUNS, or --table")

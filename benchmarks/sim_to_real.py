@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from bonaface.core.files import write_json, write_text
+from bonaface.core.files import write_json
 from bonaface.data.store import CropStore
 from bonaface.inference.bundle import Bundle, write_card
 from bonaface.inference.runtime import OnnxRunner
@@ -30,7 +30,7 @@ from bonaface.inference.scoring import Part, score_part
 from bonaface.metrics.curves import auc, eer
 from bonaface.metrics.rates import acer_at
 from bonaface.training.data import open_split
-from nuaa import between, commit, counted, figures
+from nuaa import between, commit, counted, figures, write_table
 from sim_to_real_parts import PARTS
 from sim_to_real_statistics import Statistics, fit_and_judge
 
@@ -273,15 +273,6 @@ def _line(kept: Mapping[str, Any], crop: str) -> str:
     return f"| {' | '.join(columns)} |"
 
 
-def write_table(known: Mapping[str, Any], page: Path = PAGE) -> None:
-    """Put the tables between the marks of `page`."""
-    before, start, rest = page.read_text().partition("<!-- table -->\n")
-    _, end, after = rest.partition("<!-- end of table -->")
-    if not (start and end):
-        raise SystemExit(f"{page}: expected <!-- table --> and <!-- end of table --> around the table")
-    write_text(page, f"{before}{start}{table(known)}\n{end}{after}")
-
-
 def main() -> int:
     """Do what is not done, or one of the small things."""
     parser = argparse.ArgumentParser(
@@ -296,7 +287,7 @@ def main() -> int:
     if given.steer:
         steer(given.steer, given.nuaa)
     elif given.table:
-        write_table(results.known)
+        write_table(table(results.known), PAGE)
     else:
         work = Work(given.work, given.faces, given.nuaa)
         for cell in cells():

@@ -30,7 +30,7 @@ def nuaa() -> ModuleType:
 def test_the_page_shows_the_kept_figures(nuaa, tmp_path):
     page = tmp_path / "nuaa.md"
     page.write_text(nuaa.PAGE.read_text())
-    nuaa.write_table(nuaa.Results(), page)
+    nuaa.write_table(nuaa.table(nuaa.Results()), page)
     assert page.read_text() == nuaa.PAGE.read_text()
 
 

@@ -99,16 +99,22 @@ def test_usage_errors_exit_with_2_too() -> None:
     assert bonaface("fly").returncode == 2
 
 
+def exit_code_of(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> object:
+    """What the program leaves with where a command raises `error`."""
+
+    def app() -> None:
+        raise error
+
+    monkeypatch.setattr(program, "app", app)
+    with pytest.raises(SystemExit) as left:
+        program.main()
+    return left.value.code
+
+
 def test_an_error_of_the_programs_own_is_4_and_never_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken() -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr(program, "app", broken)
-    with pytest.raises(SystemExit) as left:
-        program.main()
-    assert left.value.code == 4
+    assert exit_code_of(ZeroDivisionError(), monkeypatch) == 4
     assert "an error of the program's own" in capsys.readouterr().err
 
 
@@ -132,13 +138,7 @@ def test_an_error_of_the_programs_own_is_4_and_never_1(
 def test_what_the_disk_refuses_is_a_sentence_and_no_error_of_the_programs_own(
     error: OSError, sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refused() -> None:
-        raise error
-
-    monkeypatch.setattr(program, "app", refused)
-    with pytest.raises(SystemExit) as left:
-        program.main()
-    assert left.value.code == 2
+    assert exit_code_of(error, monkeypatch) == 2
     assert capsys.readouterr().err == f"bonaface: {sentence}\n"
 
 
@@ -153,37 +153,19 @@ def test_a_report_into_a_file_instead_of_a_folder_is_refused_in_a_sentence(tmp_p
 def test_an_error_of_the_systems_that_is_a_bug_stays_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def lost() -> None:
-        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "x")
-
-    monkeypatch.setattr(program, "app", lost)
-    with pytest.raises(SystemExit) as left:
-        program.main()
-    assert left.value.code == 4
+    assert exit_code_of(FileNotFoundError(errno.ENOENT, "No such file or directory", "x"), monkeypatch) == 4
     assert "Traceback" in capsys.readouterr().err
 
 
 def test_an_interrupt_is_said_in_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted() -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(program, "app", interrupted)
-    with pytest.raises(SystemExit) as left:
-        program.main()
-    assert left.value.code == 130
+    assert exit_code_of(KeyboardInterrupt(), monkeypatch) == 130
     assert capsys.readouterr().err == "bonaface: stopped; what was done is kept\n"
 
 
 def test_an_error_that_can_be_mended_keeps_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refusing() -> None:
-        raise InputError("no")
-
-    monkeypatch.setattr(program, "app", refusing)
-    with pytest.raises(SystemExit) as left:
-        program.main()
-    assert left.value.code == 2
+    assert exit_code_of(InputError("no"), monkeypatch) == 2
 
 
 def test_models_lists_every_model_and_shows_one_in_full() -> None:

@@ -23,11 +23,10 @@ from bonaface.cli import (
     simulate,
     train,
 )
-from bonaface.core.errors import BonafaceError
+from bonaface.core.errors import DISK_FULL, BonafaceError
 
 MISUSE, INTERNAL, INTERRUPTED = 2, 4, 130
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (
     errno.EACCES,
     errno.EPERM,
@@ -105,7 +104,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - the last net: whatever it is, it is said and has its exit code
-        if isinstance(error, OSError) and error.errno in _FULL + _REFUSED:
+        if isinstance(error, OSError) and error.errno in DISK_FULL + _REFUSED:
             typer.echo(f"bonaface: {_refusal(error)}", err=True)
             sys.exit(MISUSE)
         import traceback
@@ -121,7 +120,7 @@ def _refusal(error: OSError) -> str:
     """What the disk or a folder refused, which its owner can mend."""
     path = error.filename2 or error.filename  # of a copy, where it was to go
     where = f"{path}: " if path else ""
-    if error.errno in _FULL:
+    if error.errno in DISK_FULL:
         return f"{where}the disk is full; free some space and run the same again"
     return f"{where}{error.strerror}; give another path, or make this one readable and writable"
 

@@ -1,7 +1,10 @@
 """The errors that Bonaface raises on purpose: one clear sentence each, and the exit code of the command line."""
 
+import errno
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)  # of an OSError
 
 
 class BonafaceError(Exception):

@@ -5,15 +5,13 @@ holds depends on the table and the recipe alone, so the store's bytes are the sa
 however often the work was interrupted. `cutter.py` makes a shard, `pool.py` and `ray_pool.py` hand them out.
 """
 
-import errno
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bonaface.core.errors import BonafaceError, InputError
+from bonaface.core.errors import DISK_FULL, BonafaceError, InputError
 from bonaface.core.files import alone
 from bonaface.core.machine import Engine
 from bonaface.core.places import entries, files_below, is_remote
@@ -81,11 +79,12 @@ def prepare(
     _check_source(table, base, recipe)
     run = choose_engine(engine, workers, address)
     try:
-        with _alone(store):
+        # Two who make the same store at a URL write the same bytes: work is lost, nothing else.
+        with alone(store, "store"):
             _settle(store, table, recipe)
             _make(store, table, base, recipe, run, progress)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in DISK_FULL:
             raise InputError(f"{store}: the store cannot be written: {error}") from error
         raise BonafaceError(
             f"{store}: the disk is full; free some space and run the same again: it goes on where it was"
@@ -199,16 +198,3 @@ def _left(store: Path, every: list[Shard]) -> list[Shard]:
 
 def _is_part(name: str) -> bool:
     return name.startswith(".") and name.endswith(".part")
-
-
-@contextmanager
-def _alone(store: Path) -> Iterator[None]:
-    """Let no other process make the same store meanwhile; the system lifts the lock if this one is killed.
-
-    Object stores have no locks. Two who make the same store there write the same bytes: work is lost, nothing else.
-    """
-    if is_remote(store):
-        yield
-        return
-    with alone(store, "store"):
-        yield

@@ -110,10 +110,15 @@ def planned_files(mark: Path) -> int:
     Raises:
         InputError: it holds something else.
     """
+    return total_files(_planned(mark)[1])
+
+
+def _planned(mark: Path) -> tuple[dict[str, Any], Plan]:
+    """The settings in the file `mark`, and the plan by what they say of its files' number."""
     try:
         known = json.loads(mark.read_text(encoding="utf-8"))
         counts = {name: known[name] for name in ("persons", "phones", "sessions", "frames")}
-        return total_files(Plan(known["layout"], **counts))
+        return known, Plan(known["layout"], **counts)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{mark}: expected the settings of a simulated set, got something else") from error
 
@@ -127,8 +132,7 @@ def begin(root: Path, plan: Plan) -> None:
     settings = _settings(plan)
     known = root / MARK
     if known.is_file():
-        planned_files(known)  # refuses what is no plan
-        if json.loads(known.read_text(encoding="utf-8")) != settings:
+        if _planned(known)[0] != settings:
             raise InputError(
                 f"{root} was begun with other settings (see {known.name}); use those, or another folder"
             )
