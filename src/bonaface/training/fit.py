@@ -4,8 +4,11 @@ import json
 import logging
 import os
 import platform
+import signal
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -106,13 +109,29 @@ def leads() -> bool:
 
 def _fit(trainer: lightning.Trainer, module: PadModule, data: PadData, last: Path) -> None:
     try:
-        trainer.fit(module, data, ckpt_path=last if last.is_file() else None, weights_only=True)
+        with _lightning_alone_hears_sigterm():
+            trainer.fit(module, data, ckpt_path=last if last.is_file() else None, weights_only=True)
     except (SystemExit, RuntimeError) as error:
         # Lightning leaves the program with 1 on Ctrl-C, and with 0 when the system asks it to end (SIGTERM); then
         # the loader's processes may be gone before it has seen that.
         if isinstance(error, SystemExit) or trainer.received_sigterm:
             raise KeyboardInterrupt from error
         raise
+
+
+@contextmanager
+def _lightning_alone_hears_sigterm() -> Iterator[None]:
+    """Take the program's own handler away meanwhile: Lightning, which ends between two steps, would call it as well,
+    and an interrupt at any other moment, as while the loader's processes are shut down, leaves a traceback.
+    """
+    if threading.current_thread() is not threading.main_thread():  # where no handler can be set
+        yield
+        return
+    ours = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, ours)
 
 
 def run_trainer(
