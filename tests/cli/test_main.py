@@ -177,6 +177,8 @@ def test_models_lists_every_model_and_shows_one_in_full() -> None:
     assert "preset scaled" in one
     assert "lr = 0.001" in one
     assert "margin = 0.5" in one
+    assert "m of eq. 13 in radians" in one
+    assert "augment.simulate" in one
 
 
 def test_version_and_help() -> None:

@@ -12,6 +12,7 @@ from bonaface.data.datasets import open_dataset
 from bonaface.data.doctor import Report, examine
 from bonaface.data.layout import make_row
 from bonaface.data.table import PresentationTable
+from bonaface.simulate.sets import Plan, SetWriter, begin, people
 from bonaface.testing import make_layout
 from bonaface.testing.clips import encode_clip
 
@@ -193,6 +194,22 @@ def test_files_without_a_face_are_named(tmp_path: Path):
     assert report.detections is not None
     assert report.detections.turns == {"": {-1: 1, 0: 39}}
     assert report.detections.agreement is None
+
+
+def test_a_simulated_set_is_noted_and_what_it_lacks_is_found(tmp_path: Path):
+    plan = Plan("folder", persons=1, frames=1, size=(96, 64))
+    begin(tmp_path, plan)
+    for person in people(plan):
+        SetWriter(tmp_path, plan)(person, lambda _: None)
+    report = examine(open_dataset("folder"), tmp_path)
+    assert not report.findings
+    assert report.notes == ("simulated: 2 of 2 presentations",)
+    next(tmp_path.rglob("*.png")).unlink()
+    report = examine(open_dataset("folder"), tmp_path)
+    assert not report.notes
+    assert str(report.findings[0]).startswith(
+        "simulated: 1 of 2 presentations; run the same bonaface simulate"
+    )
 
 
 def test_another_folder_is_an_error(tmp_path: Path):

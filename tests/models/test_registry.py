@@ -1,13 +1,14 @@
 """Models and presets by name: the papers' settings, options, and what is said of wrong ones."""
 
 import pickle
-from dataclasses import FrozenInstanceError, asdict
+from dataclasses import FrozenInstanceError, asdict, fields
 
 import pytest
 import torch
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.models import create_model, default_preset, describe, model_names, presets
+from bonaface.models.registry import Augment, Preset, explained
 
 TINY = {"backbone": "random:test_efficientnet", "size": 64}
 
@@ -64,6 +65,33 @@ def test_a_description_says_what_it_is_and_where_from(name):
     assert description.paper
     assert description.scores
     assert description.presets[0] == default_preset(name)
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_every_option_of_a_network_is_explained(name):
+    description = describe(name)
+    assert {option for option in description.options if not description.meanings.get(option)} == set()
+
+
+def test_every_field_of_a_preset_is_explained():
+    for kind in (Preset, Augment):
+        assert set(explained(kind)) == {field.name for field in fields(kind)}
+
+
+def test_explanations_are_read_from_args_alone():
+    def documented():
+        """Do something.
+
+        Args:
+            one: the first
+                goes on.
+            two: the second: with a colon.
+
+        Returns:
+            three: nothing.
+        """
+
+    assert explained(documented) == {"one": "the first goes on.", "two": "the second: with a colon."}
 
 
 def test_an_unknown_model_lists_the_known():

@@ -14,7 +14,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from bonaface.core.errors import InputError
+from bonaface.core.errors import BonafaceError, InputError
+from bonaface.core.files import alone
 from bonaface.inference.bundle import Bundle
 from bonaface.training import fit, keeper
 from bonaface.training.fit import train
@@ -156,6 +157,11 @@ def test_a_folder_in_use_is_not_overwritten(whole: Path, settings: RunSettings, 
     (tmp_path / "other" / "thesis.tex").touch()
     with pytest.raises(InputError, match="expected a new or empty folder"):
         train(settings, tmp_path / "other")
+
+
+def test_two_cannot_go_on_with_one_run(whole: Path, settings: RunSettings) -> None:
+    with alone(whole, "run"), pytest.raises(BonafaceError, match="another process is making this run"):
+        train(settings, whole, resume=True)
 
 
 def test_training_without_a_dev_subject_is_refused(settings: RunSettings, tmp_path: Path) -> None:

@@ -65,6 +65,8 @@ def _show(console: "Console", report: "Report") -> None:
     if report.detections:
         _show_detections(console, report.detections)
     console.print()
+    for note in report.notes:
+        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
     for finding in report.findings:
         console.print(f"- {finding}", markup=False, highlight=False, soft_wrap=True)
     if not report.findings:

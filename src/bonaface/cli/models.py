@@ -43,6 +43,7 @@ def models(
 
 
 def _one(console: "Console", about: "Description") -> None:
+    from bonaface.models.registry import Augment, Preset, explained
 
     console.print(f"[bold]{about.name}[/bold]: {about.summary}\n{about.paper} {about.link}\n")
     for preset in about.presets:
@@ -50,8 +51,20 @@ def _one(console: "Console", about: "Description") -> None:
         for key, value in vars(preset).items():
             if key not in ("name", "model"):
                 console.print(f"  {key} = {dict(value) if key == 'options' else value}")
-    console.print(
-        "[bold]options[/bold] (--set NAME=VALUE; the fields of a preset can be set in the same way)"
-    )
+    console.print("\n[bold]options[/bold] of this network (train --set NAME=VALUE)")
     for option, default in about.options.items():
-        console.print(f"  {option} = {default}")
+        _explain(console, f"{option} = {default}", about.meanings.get(option, ""))
+    console.print("\n[bold]fields of a preset[/bold], which can be set in the same way")
+    for name, meaning in explained(Preset).items():
+        if name not in ("name", "model", "options", "augment"):
+            _explain(console, name, meaning)
+    for name, meaning in explained(Augment).items():
+        _explain(console, f"augment.{name}", meaning)
+
+
+def _explain(console: "Console", name: str, meaning: str) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console.print(f"  {name}", markup=False, highlight=False)
+    console.print(Padding(Text(meaning), (0, 0, 0, 6)))

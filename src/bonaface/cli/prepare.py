@@ -1,5 +1,6 @@
 """`bonaface prepare`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -85,17 +86,27 @@ def prepare(
 
 
 def _show(console: "Console", summary: "Summary") -> None:
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from bonaface.core.records import Response
 
-    reasons = [reason for reason in Response if any(key[1] == reason for key in summary.frames) and reason]
-    table = Table("", "presentations", "frames", "with a face", *reasons, "without any face", box=None)
-    for species, presentations in sorted(summary.presentations.items()):
-        frames = {response: n for (name, response), n in summary.frames.items() if name == species}
-        counts = [presentations, sum(frames.values()), frames.get(Response.SCORED, 0)]
-        counts += [frames.get(reason, 0) for reason in reasons] + [summary.silent.get(species, 0)]
-        table.add_row(species or "bona fide", *map(str, counts))
+    names = sorted(summary.presentations)  # bona fide, whose species is empty, comes first
+
+    def row(what: str, counts: Mapping[str, int]) -> None:
+        table.add_row(what, *(str(counts.get(name, 0)) for name in names))
+
+    def frames(response: str) -> dict[str, int]:
+        return {name: n for (name, given), n in summary.frames.items() if given == response}
+
+    # A species a column: they are few, and the reasons' names are long.
+    table = Table("", *(Column(name or "bona fide", justify="right") for name in names), box=None)
+    row("presentations", summary.presentations)
+    row("frames", {name: sum(n for (of, _), n in summary.frames.items() if of == name) for name in names})
+    row("with a face", frames(Response.SCORED))
+    for reason in Response:
+        if reason and frames(reason):
+            row(reason, frames(reason))
+    row("presentations without any face", summary.silent)
     console.print(table)
     for path, detail in summary.unreadable:
         console.print(f"unreadable: {path}: {detail}", markup=False, highlight=False, soft_wrap=True)

@@ -23,6 +23,7 @@ from bonaface.data.upright import find_turn, turned
 from bonaface.data.video import evenly_spaced, probe, read_frames
 from bonaface.face.detect import Detector
 from bonaface.face.picture import read_picture
+from bonaface.simulate import MARK
 
 Progress = Callable[[int, int], None]
 
@@ -84,9 +85,10 @@ class Detections:
 class Report:
     """What `examine` has seen.
 
-    `findings` is empty where nothing is wrong. `missing` are the paths of the complete set that are not there, as far
-    as the set tells what it should have. `files` is empty where no file was opened, `with_boxes` (files that have
-    face boxes) None where the set comes with none, `detections` None where none were asked for.
+    `findings` is empty where nothing is wrong; `notes` say what is as it should be. `missing` are the paths of the
+    complete set that are not there, as far as the set tells what it should have. `files` is empty where no file was
+    opened, `with_boxes` (files that have face boxes) None where the set comes with none, `detections` None where none
+    were asked for.
     """
 
     dataset: str
@@ -97,6 +99,7 @@ class Report:
     with_boxes: int | None
     detections: Detections | None
     findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain JSON values."""
@@ -126,7 +129,9 @@ def examine(
     """
     table = dataset.read(root)
     base = root if root.is_dir() else root.parent
-    findings = [*map(Finding, table.notes), *_protocols(dataset, table)]
+    # Of a simulated set that is whole the one note says that it is simulated and whole.
+    fine = _is_whole_simulation(base, table)
+    findings = [*(() if fine else map(Finding, table.notes)), *_protocols(dataset, table)]
     looks: list[_Look] = []
     with_boxes = None
     if open_files:
@@ -145,7 +150,17 @@ def examine(
         with_boxes=with_boxes,
         detections=_detect(dataset, base, table.rows, detect, findings) if detect else None,
         findings=tuple(findings),
+        notes=table.notes if fine else (),
     )
+
+
+def _is_whole_simulation(base: Path, table: PresentationTable) -> bool:
+    mark = base / MARK
+    if not mark.is_file():
+        return False
+    from bonaface.simulate.sets import planned_files
+
+    return len(table) == planned_files(mark)
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,10 @@ class BiFas(PadModel):
             pretrained: load the backbone's ImageNet weights.
             levels: pyramid levels that are supervised and scored, of 1 (stride 8) to 5 (stride 128).
             pixel_loss: "bce" on the mean of the pixels (eq. 11), or "a-bce" on every pixel: A-BCE of
-                A-DeepPixBiS, with its `scale`, `margin` and `literal`.
+                A-DeepPixBiS.
+            scale: s of A-BCE, multiplies the cosine before the sigmoid.
+            margin: m of A-BCE in radians, in training only.
+            literal: evaluate A-BCE as printed also where theta + m passes pi.
         """
         if pixel_loss not in PIXEL_LOSSES:
             raise UnknownNameError("pixel_loss", pixel_loss, PIXEL_LOSSES)

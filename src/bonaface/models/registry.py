@@ -30,11 +30,13 @@ class Preset:
     Attributes:
         name: the preset's name, unique within its model.
         model: the model's name.
-        backbone: default backbone, as `bonaface.models.backbones.create_backbone` takes it.
-        size: side of the input in pixels.
+        backbone: the backbone's name (train --backbone).
+        size: side of the input in pixels (train --size).
         crop: the face crop, "tight" or "square-SCALE".
-        lr, weight_decay: of Adam.
-        epochs, batch: passes over the balanced training set; pictures behind each optimiser step.
+        lr: learning rate of Adam.
+        weight_decay: of Adam.
+        epochs: passes over the balanced training set.
+        batch: pictures behind each optimiser step.
         options: keyword arguments of the network and its loss.
         flip: probability of a horizontal flip.
         jitter: strength of the colour jitter: brightness, contrast, saturation, hue.
@@ -65,7 +67,10 @@ class Preset:
 
 @dataclass(frozen=True)
 class Description:
-    """What `bonaface models` shows of a model; `options` maps each network or loss option to its default."""
+    """What `bonaface models` shows of a model.
+
+    `options` maps each network or loss option to its default, `meanings` to what the network's docstring says of it.
+    """
 
     name: str
     summary: str
@@ -74,6 +79,7 @@ class Description:
     scores: tuple[str, ...]
     options: Mapping[str, Any]
     presets: tuple[Preset, ...]
+    meanings: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -172,7 +178,22 @@ def describe(name: str) -> Description:
         entry.model.score_names,
         _options(entry.model),
         tuple(entry.presets.values()),
+        {name: text for cls in _classes(entry.model) for name, text in explained(cls.__init__).items()},
     )
+
+
+def explained(documented: object) -> dict[str, str]:
+    """What the docstring of a function says of its "Args", or of a class of its "Attributes", by name."""
+    found: dict[str, str] = {}
+    name, within = "", False
+    for line in (inspect.getdoc(documented) or "").splitlines():
+        if not line.startswith(" "):
+            within = line in ("Args:", "Attributes:")
+        elif within and line.startswith(" " * 8):
+            found[name] += f" {line.strip()}"
+        elif within:
+            name, _, found[name] = line.strip().partition(": ")
+    return found
 
 
 def _entry(name: str) -> _Entry:
@@ -190,6 +211,10 @@ def _check_kind(option: str, value: Any, default: Any) -> None:
 
 def _options(model: type[PadModel]) -> dict[str, Any]:
     """Keyword-only arguments of the model and of the models that it builds on, with their defaults."""
-    classes = [cls for cls in reversed(model.__mro__) if issubclass(cls, PadModel)]
-    parameters = [p for cls in classes for p in inspect.signature(cls.__init__).parameters.values()]
+    parameters = [p for cls in _classes(model) for p in inspect.signature(cls.__init__).parameters.values()]
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def _classes(model: type[PadModel]) -> list[type[PadModel]]:
+    """The model and those that it builds on, the most general first."""
+    return [cls for cls in reversed(model.__mro__) if issubclass(cls, PadModel)]

@@ -8,7 +8,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from bonaface.core.errors import InputError
-from bonaface.core.files import write_json
+from bonaface.core.files import alone, write_json
 from bonaface.data.store import CropStore
 from bonaface.models.registry import create_model
 from bonaface.training.bundling import write_bundle
@@ -67,12 +67,25 @@ def train(
 
     Raises:
         InputError: the folder has a run already and `resume` is not asked for, or its settings or data differ.
-        BonafaceError: the data can't be split or the backbone's weights can't be fetched.
+        BonafaceError: the data can't be split, the backbone's weights can't be fetched, or another process is at
+            this run.
     """
     store = CropStore.open(settings.store)
     data = PadData(store, settings)
     if leads():
         _claim(run, settings, store, resume)
+    with alone(run, "run") if leads() else nullcontext():
+        return _train(settings, run, store, data, say, tensorboard)
+
+
+def _train(
+    settings: RunSettings,
+    run: Path,
+    store: CropStore,
+    data: PadData,
+    say: Callable[[str], None],
+    tensorboard: bool,
+) -> Path:
     keep_freed_memory()
     torch.manual_seed(settings.seed)
     last = run / LAST
