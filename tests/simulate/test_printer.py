@@ -120,6 +120,27 @@ def test_the_same_stream_prints_the_same_sheet():
         assert 0.0 <= one.min() <= one.max() <= 1.1
 
 
+def test_thin_ink_is_paler_and_leaves_white_alone():
+    red = np.asarray([[[200, 60, 50]]], np.uint8).repeat(32, 0).repeat(32, 1)
+    spread, black = {}, {}
+    for density in (1.0, 0.7):
+        printer = replace(EVEN, density=density)
+        np.testing.assert_allclose(
+            print_picture(level(255), printer, 100.0, stream(0)).reflectance, 0.9, atol=0.02
+        )
+        colour = print_picture(red, printer, 100.0, stream(0)).reflectance.mean((1, 2))
+        spread[density] = colour[0] - colour[2]
+        black[density] = print_picture(level(0), printer, 100.0, stream(0)).reflectance.mean()
+    assert spread[0.7] < 0.95 * spread[1.0]
+    assert black[1.0] < 0.05 < 0.1 < black[0.7]
+
+
+def test_drawn_paper_is_mostly_blue_with_brighteners():
+    tones = [printer.white[2] - printer.white[0] for printer in (draw_printer(stream(n)) for n in range(200))]
+    assert min(tones) < 0.0
+    assert np.mean(np.array(tones) > 0.0) > 0.6
+
+
 def test_colours_follow_the_picture():
     picture = np.asarray([[[200, 60, 50]]], np.uint8).repeat(32, 0).repeat(32, 1)
     red, green, blue = print_picture(picture, EVEN, 100.0, stream(0)).reflectance.mean((1, 2))

@@ -53,7 +53,8 @@ def simulate(
 
     plan = sets.Plan(layout, persons, phones, sessions, _size(size), frames, seed)
     if faces:
-        found = sets.find_faces(faces, len(sets.people(plan)), seed)
+        with bar("faces") as show:
+            found = sets.find_faces(faces, len(sets.people(plan)), seed, workers, show)
         plan = sets.Plan(layout, persons, phones, sessions, _size(size), frames, seed, found)
     total = sets.total_files(plan)
     with alone(out, "set"):

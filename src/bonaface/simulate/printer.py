@@ -52,6 +52,7 @@ class Printer:
         1.0,
         1.0,
     )  # cyan, magenta, yellow: below 1 for a tank that runs dry
+    density: float = 1.0  # of all inks: below 1 in draft mode, and on plain paper, which drinks them
 
 
 PRINTERS = (
@@ -70,7 +71,8 @@ def draw_printer(rng: np.random.Generator) -> Printer:
     # Few sorts of separation, so that their tables are worked out once.
     dry = int(rng.integers(3)) if chance(rng, 0.3) else -1
     base = between(rng, 0.76, 0.93)
-    tone = between(rng, -0.03, 0.04)
+    # Brighteners make office and photo paper blue: CIELAB b* down to -12 (ISO 2470-2 measures them), rarely yellow.
+    tone = between(rng, -0.03, 0.10)
     return Printer(
         "laser" if screened else "ink-jet",
         "press" if screened or chance(rng, 0.3) else "dye",
@@ -83,6 +85,7 @@ def draw_printer(rng: np.random.Generator) -> Printer:
         between(rng, 0.002, 0.03),
         between(rng, 0.0, 0.012),
         _FULL if dry < 0 else _DRY[dry],
+        between(rng, 0.7, 1.0) if chance(rng, 0.5) else 1.0,
     )
 
 
@@ -144,7 +147,7 @@ def _inked(coverage: NDArray[np.uint8], printer: Printer) -> Light:
         area *= (1 + grown) - grown * area
         np.minimum(area, 1.0, out=area)
         for channel, left in enumerate(_INKS[printer.inks][ink]):
-            through = area * np.float32(left - 1)
+            through = area * np.float32(printer.density * (left - 1))
             through += 1.0
             out[channel] *= through
     return out

@@ -11,6 +11,7 @@ Every file follows from the plan and its own name alone, so any number of proces
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,7 @@ from PIL import Image
 
 from bonaface.core.errors import BonafaceError, InputError, UnknownNameError
 from bonaface.core.files import write_bytes, write_json, write_text
+from bonaface.core.machine import usable_cores
 from bonaface.face.detect import Detector
 from bonaface.simulate import MARK, layouts
 from bonaface.simulate.camera import Camera
@@ -147,23 +149,40 @@ def begin(root: Path, plan: Plan) -> None:
             write_text(root / path, text)
 
 
-def find_faces(folders: Iterable[Path], count: int, seed: int) -> tuple[Path, ...]:
+def find_faces(
+    folders: Iterable[Path],
+    count: int,
+    seed: int,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] = lambda *_: None,
+) -> tuple[Path, ...]:
     """The first `count` pictures below `folders` that are portraits (`read_portrait`), in an order drawn from `seed`.
+
+    Args:
+        workers: threads; None is one for each core.
+        progress: called with (portraits found, `count`).
 
     Raises:
         InputError: there are fewer.
     """
     paths = [path for folder in folders for path in list_portraits(folder)]
-    order = stream(seed, "faces").permutation(len(paths))
+    order = [paths[number] for number in stream(seed, "faces").permutation(len(paths))]
     detector, found = Detector(threads=1), list[Path]()
-    for number in order:
-        if len(found) == count:
-            break
+
+    def is_portrait(path: Path) -> bool:
         try:
-            read_portrait(paths[number], detector)
+            read_portrait(path, detector)
         except BonafaceError:
-            continue  # no face, several, or unreadable: the next picture takes its place
-        found.append(paths[number])
+            return False  # no face, several, or unreadable: the next picture takes its place
+        return True
+
+    with ThreadPoolExecutor(workers or usable_cores()) as pool:
+        # No more than are still wanted are looked at together.
+        while order and len(found) < count:
+            some, order = order[: count - len(found)], order[count - len(found) :]
+            for path, fits in zip(some, pool.map(is_portrait, some), strict=True):
+                found += [path] * fits
+                progress(len(found), count)
     if len(found) < count:
         raise InputError(
             f"{count} persons need as many pictures of one upright face seen from in front; of {len(paths)} pictures "
