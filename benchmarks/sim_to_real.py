@@ -6,18 +6,24 @@
 
 WORK is a folder for everything made on the way, FACES has the portraits (canada/, fairface/, neutral_front/, ...), NUAA
 is the crop store made by `bonaface prepare nuaa`. Every step is a bonaface command, printed before it runs; only the
-chain without a part (sim_to_real_parts.py) and the statistics (sim_to_real_statistics.py) are not. It can be stopped at
-any moment. Figures go into benchmarks/sim_to_real.json as soon as they are there.
+chain without a part (sim_to_real_parts.py) and the statistics (sim_to_real_statistics.py) are not. Every network has
+a processor core of its own. It can be stopped at any moment. Figures go into benchmarks/sim_to_real.json as soon as
+they are there.
 """
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -39,17 +45,15 @@ RESULTS = HERE / "sim_to_real.json"
 PAGE = HERE / "sim_to_real.md"
 BONAFACE = [sys.executable, "-m", "bonaface.cli.main"]
 CROPS = ("tight", "square-1.3")
-SIZE = 160
+MODEL, BACKBONE, SIZE = "deep-pix-bis", "efficientnet-lite0", 160
 SETTINGS = (
     "batch=16",
-    "epochs=4",
     "bn_batches=25",
     "lr=1e-3",
     "backbone_rate=0.1",
     "crop=square-1.3",
     f"augment.crops=[{', '.join(CROPS)}]",
 )
-PERSONS, FEWER = 1400, 350  # of the main runs; of the comparison of the chain's parts
 SEEDS = (0, 1, 2)
 
 # Synthetic portraits that look like children or adolescents: the sheet they come from = row:columns, row:columns ...
@@ -75,16 +79,26 @@ def young() -> set[str]:
 
 @dataclass(frozen=True)
 class Cell:
-    """One network: trained on presentations of so many persons, by the chain without `part` (empty: the whole)."""
+    """One network: trained on presentations by the chain without `part` (empty: the whole chain).
+
+    `persons` each give `frames` bona fide pictures and as many attacks.
+    """
 
     part: str = ""
     seed: int = 0
-    persons: int = PERSONS
+    persons: int = 1400
+    frames: int = 3
+    epochs: int = 3
+
+    @classmethod
+    def small(cls, part: str) -> "Cell":
+        """One of the networks that compare the chain's parts."""
+        return cls(part, persons=500, frames=1, epochs=6)
 
     @property
     def chain(self) -> str:
         """Name of the set and of its store."""
-        return f"{self.part or 'whole'}-{self.persons}"
+        return f"{self.part or 'whole'}-{self.persons}x{self.frames}"
 
     @property
     def name(self) -> str:
@@ -92,10 +106,14 @@ class Cell:
         return f"{self.chain}-seed{self.seed}"
 
 
-def cells() -> Iterator[Cell]:
-    """The networks, the most wanted first."""
+def main_cells() -> Iterator[Cell]:
+    """The networks that are tested on NUAA's test part."""
     yield from (Cell(seed=seed) for seed in SEEDS)
-    yield from (Cell(part, persons=FEWER) for part in ("", *PARTS))
+
+
+def small_cells() -> Iterator[Cell]:
+    """The networks without a part of the chain each; they are compared on NUAA's train part, and test stays unseen."""
+    yield from (Cell.small(part) for part in ("", *PARTS))
 
 
 class Work:
@@ -121,36 +139,35 @@ class Work:
                     _link(path, folder / source / path.name)
         return folder
 
-    def store(self, cell: Cell) -> Path:
+    def store(self, cell: Cell, core: int | None = None) -> Path:
         """The crop store of a cell's simulated presentations, made if it is not there."""
         made, store = self.root / "sets" / cell.chain, self.root / "stores" / cell.chain
         if not (store / "frames.parquet").is_file():
             how = ["--layout", "folder", "--faces", str(self.portraits())]
-            how += ["--persons", str(cell.persons), "--frames", "1"]
+            how += ["--persons", str(cell.persons), "--frames", str(cell.frames)]
             without = [sys.executable, str(HERE / "sim_to_real_parts.py"), cell.part]
-            _run([*(without if cell.part else BONAFACE), "simulate", str(made), *how])
-            _run([*BONAFACE, "prepare", "folder", str(made), str(store)])
+            _run([*(without if cell.part else BONAFACE), "simulate", str(made), *how], core)
+            _run([*BONAFACE, "prepare", "folder", str(made), str(store)], core)
         return store
 
-    def run(self, cell: Cell) -> Path:
+    def run(self, cell: Cell, core: int) -> Path:
         """A cell's run, trained if it is not."""
         run = self.root / "runs" / cell.name
         if (run / "run.json").is_file() and not (run / "bundle").is_dir():
-            _run([*BONAFACE, "train", "--resume", "--out", str(run)])
+            _run([*BONAFACE, "train", "--resume", "--out", str(run)], core)
         if not (run / "bundle").is_dir():
-            where = ["--data", str(self.store(cell)), "--protocol", "split", "--out", str(run)]
-            how = ["--backbone", "efficientnet-lite0", "--size", str(SIZE), "--workers", "0"]
-            how += [f"--set={change}" for change in SETTINGS]
-            _run([*BONAFACE, "train", "bi-fas", *where, *how, "--seed", str(cell.seed)])
+            where = ["--data", str(self.store(cell, core)), "--protocol", "split", "--out", str(run)]
+            how = ["--backbone", BACKBONE, "--size", str(SIZE), "--workers", "0"]
+            how += [f"--set={change}" for change in (*SETTINGS, f"epochs={cell.epochs}")]
+            _run([*BONAFACE, "train", MODEL, *where, *how, "--seed", str(cell.seed)], core)
         return run
 
-    def report(self, cell: Cell, crop: str) -> dict[str, Any]:
-        """The test figures of a cell on NUAA at `crop`, under the threshold of the simulated dev set."""
-        run = self.run(cell)
+    def report(self, run: Path, crop: str, core: int) -> dict[str, Any]:
+        """The test figures of a run on NUAA at `crop`, under the threshold of the simulated dev set."""
         out = run / "evaluation" / f"nuaa-official-{crop}"
         if not (out / "report.json").is_file():
             where = ["--data", str(self.nuaa), "--protocol", "official", "--out", str(out)]
-            _run([*BONAFACE, "evaluate", str(at_crop(run, crop)), *where])
+            _run([*BONAFACE, "evaluate", str(at_crop(run, crop)), *where], core)
         return figures(json.loads((out / "report.json").read_text())["folds"][0]["test"])
 
 
@@ -160,9 +177,10 @@ def _link(source: Path, link: Path) -> None:
         link.symlink_to(source.resolve())
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str], core: int | None = None) -> None:
     print(" ".join(command[1:]), flush=True)
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    pinned = [] if core is None else ["taskset", "-c", str(core)]
+    subprocess.run([*pinned, *command], check=True, stderr=subprocess.DEVNULL)
 
 
 def at_crop(run: Path, crop: str) -> Path:
@@ -176,17 +194,20 @@ def at_crop(run: Path, crop: str) -> Path:
     return other
 
 
-def steer(run: Path, nuaa: Path, every: int = 4) -> None:
-    """Print how a run does on every `every`-th presentation of NUAA's official train part."""
+def steer(run: Path, nuaa: Path, every: int = 4) -> dict[str, Any]:
+    """How a run does on every `every`-th presentation of NUAA's official train part, by crop."""
     store = CropStore.open(nuaa)
     split = open_split(store, "official", "", seed=0)
     part = Part(sorted([*split.train, *split.dev])[::every], "train", "official")
+    found = {}
     for crop in CROPS:
         bundle = Bundle.open(at_crop(run, crop))
-        scored = [row for row in score_part(store, part, bundle.card, OnnxRunner(bundle)) if not row.response]
+        runner = OnnxRunner(bundle, threads=1)
+        scored = [row for row in score_part(store, part, bundle.card, runner) if not row.response]
         labels, scores = np.array([row.label for row in scored]), np.array([row.score for row in scored])
         acer = acer_at(labels, scores, bundle.card.threshold(bundle.card.default_output, "video"))
-        print(f"{crop}: AUC {auc(labels, scores):.4f}, EER {eer(labels, scores):.4f}, ACER {acer:.4f}")
+        found[crop] = {"auc": auc(labels, scores), "eer": eer(labels, scores), "acer": acer}
+    return found
 
 
 def baselines(work: Work) -> dict[str, Any]:
@@ -208,48 +229,65 @@ def baselines(work: Work) -> dict[str, Any]:
 
 
 class Results:
-    """benchmarks/sim_to_real.json."""
+    """benchmarks/sim_to_real.json. Threads may share it."""
 
     def __init__(self, path: Path = RESULTS) -> None:
         self._path = path
+        self._lock = Lock()
         self.known: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
 
     def put(self, name: str, figures: Mapping[str, Any]) -> None:
         """Keep what is known of a cell or of the baselines."""
-        self.known = dict(sorted({**self.known, name: figures}.items()))
-        write_json(self._path, self.known)
+        with self._lock:
+            self.known = dict(sorted({**self.known, name: figures}.items()))
+            write_json(self._path, self.known)
 
 
-def record(work: Work, cell: Cell) -> dict[str, Any]:
-    """Do what is to be done for a cell; its settings and figures."""
-    run = work.run(cell)
-    provenance = json.loads((run / "bundle" / "bundle.json").read_text())["provenance"]
-    return {
-        "part": cell.part,
-        "persons": cell.persons,
-        "seed": cell.seed,
-        "preset": provenance["settings"]["preset"],
-        "commit": commit(),
-        "frames": json.loads((run / "run.json").read_text())["frames"],
-        "training_seconds": provenance["training_seconds"],
-        "dev_acer": provenance["dev_acer"],
-        "nuaa": {crop: work.report(cell, crop) for crop in CROPS},
-    }
+def do(cell: Cell, work: Work, results: Results, cores: "SimpleQueue[int]") -> None:
+    """Do what is to be done for a cell, on a core of its own; keep its settings and figures."""
+    if cell.name in results.known:
+        return
+    core = cores.get()
+    try:
+        run = work.run(cell, core)
+        provenance = json.loads((run / "bundle" / "bundle.json").read_text())["provenance"]
+        found = {
+            "part": cell.part,
+            "persons": cell.persons,
+            "seed": cell.seed,
+            "preset": provenance["settings"]["preset"],
+            "commit": commit(),
+            "frames": json.loads((run / "run.json").read_text())["frames"],
+            "training_seconds": provenance["training_seconds"],
+            "dev_acer": provenance["dev_acer"],
+            "nuaa_train": steer(run, work.nuaa),
+        }
+        if cell in main_cells():
+            found["nuaa"] = {crop: work.report(run, crop, core) for crop in CROPS}
+        results.put(cell.name, found)
+    finally:
+        cores.put(core)
 
 
 HEADER = (
-    "| chain | persons | seed | crop | APCER | BPCER | ACER (95 %) | EER (95 %) | AUC |\n"
-    "|---|---:|---:|---|---:|---:|---:|---:|---:|"
+    "| seed | crop | APCER | BPCER | ACER (95 %) | EER (95 %) | AUC | NUAA train: EER | AUC |\n"
+    "|---:|---|---:|---:|---:|---:|---:|---:|---:|"
+)
+PARTS_HEADER = (
+    "| chain | simulated dev: ACER | tight: EER | AUC | square 1.3: EER | AUC |\n"
+    "|---|---:|---:|---:|---:|---:|"
 )
 BASELINE_HEADER = "| crop | trained and tested on | AUC | EER | ACER |\n|---|---|---:|---:|---:|"
 
 
 def table(known: Mapping[str, Any]) -> str:
-    """The tables of what is done: networks, then the statistics."""
+    """The tables of what is done: networks, the chain's parts, the statistics."""
     lines = [HEADER]
-    for cell in cells():
+    for cell in main_cells():
         if cell.name in known:
             lines += [_line(known[cell.name], crop) for crop in CROPS]
+    lines += ["", PARTS_HEADER]
+    lines += [_part_line(known[cell.name]) for cell in small_cells() if cell.name in known]
     lines += ["", BASELINE_HEADER]
     for crop, rows in known.get("statistics", {}).items():
         for name, row in rows.items():
@@ -258,18 +296,19 @@ def table(known: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _part_line(kept: Mapping[str, Any]) -> str:
+    columns = [f"without {kept['part']}" if kept["part"] else "whole", f"{100 * kept['dev_acer']:.1f}"]
+    for crop in CROPS:
+        found = kept["nuaa_train"][crop]
+        columns += [f"{100 * found['eer']:.1f}", f"{found['auc']:.3f}"]
+    return f"| {' | '.join(columns)} |"
+
+
 def _line(kept: Mapping[str, Any], crop: str) -> str:
-    test = kept["nuaa"][crop]
-    chain = f"without {kept['part']}" if kept["part"] else "whole"
-    columns = [
-        chain,
-        str(kept["persons"]),
-        str(kept["seed"]),
-        crop,
-        counted(test["apcer"]),
-        counted(test["bpcer"]),
-    ]
+    test, train = kept["nuaa"][crop], kept["nuaa_train"][crop]
+    columns = [str(kept["seed"]), crop, counted(test["apcer"]), counted(test["bpcer"])]
     columns += [between(test["acer"]), between(test["eer"]), f"{test['auc']:.3f}"]
+    columns += [f"{100 * train['eer']:.1f}", f"{train['auc']:.3f}"]
     return f"| {' | '.join(columns)} |"
 
 
@@ -285,16 +324,21 @@ def main() -> int:
     given = parser.parse_args()
     results = Results()
     if given.steer:
-        steer(given.steer, given.nuaa)
+        for crop, found in steer(given.steer, given.nuaa).items():
+            print(f"{crop}: {', '.join(f'{name} {value:.4f}' for name, value in found.items())}")
     elif given.table:
         write_table(table(results.known), PAGE)
     else:
-        work = Work(given.work, given.faces, given.nuaa)
-        for cell in cells():
-            if cell.name not in results.known:
-                results.put(cell.name, record(work, cell))
-            if "statistics" not in results.known:
-                results.put("statistics", baselines(work))
+        os.environ["OMP_NUM_THREADS"] = "1"  # of every command that has one core
+        work, cores = Work(given.work, given.faces, given.nuaa), SimpleQueue[int]()
+        for core in sorted(os.sched_getaffinity(0)):
+            cores.put(core)
+        work.store(Cell())  # on all of them
+        one = partial(do, work=work, results=results, cores=cores)
+        with ThreadPoolExecutor(cores.qsize()) as pool:
+            list(pool.map(one, (*main_cells(), *small_cells())))
+        if "statistics" not in results.known:
+            results.put("statistics", baselines(work))
         print(table(results.known))
     return 0
 

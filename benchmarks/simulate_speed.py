@@ -20,7 +20,7 @@ import numpy as np
 
 from bonaface.face.detect import Detector
 from bonaface.simulate.figure import person_portrait
-from bonaface.simulate.pictures import SPECIES, simulate_attack, simulate_bona_fide
+from bonaface.simulate.pictures import SPECIES, simulate_attack, simulate_photo
 from bonaface.simulate.seeds import stream
 from bonaface.simulate.sets import Plan, SetWriter, begin, people, total_files
 
@@ -44,7 +44,7 @@ def pictures(rounds: int) -> None:
         for name, taken in chain.items():
             rng = stream(0, "speed", name, number)
             with clocked(taken):
-                photo = simulate_bona_fide(persons[number % 6], rng)
+                photo = simulate_photo(persons[number % 6], rng)
                 attack = simulate_attack(photo, rng, species=name, wearer=persons[(number + 1) % 6])
             with clocked(detection):
                 detector.detect(attack.picture)

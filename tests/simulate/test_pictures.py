@@ -10,6 +10,7 @@ from bonaface.simulate.pictures import (
     simulate_attack,
     simulate_attack_crop,
     simulate_bona_fide,
+    simulate_photo,
 )
 from bonaface.simulate.seeds import stream
 
@@ -39,10 +40,30 @@ def test_bona_fide_pictures_show_their_face(persons):
 def test_the_same_stream_makes_the_same_picture(persons, photo):
     for make in (
         lambda k: simulate_bona_fide(persons[0], stream(0, k), SIZE).picture,
+        lambda k: simulate_photo(persons[0], stream(0, k), SIZE).picture,
         lambda k: simulate_attack(photo, stream(0, k), SIZE, wearer=persons[1]).picture,
     ):
         assert (make("a") == make("a")).all()
         assert (make("a") != make("b")).any()
+
+
+def test_attackers_mostly_show_good_photographs(persons, monkeypatch):
+    """Of the same accidents: less noise, less blur, and exposures that are nearer to right; the others as they were."""
+    import bonaface.simulate.pictures as pictures
+
+    taken = []
+    monkeypatch.setattr(pictures, "shoot", lambda framed, camera, shot, rng: taken.append((camera, shot)))
+    for number in range(60):
+        simulate_bona_fide(persons[0], stream(0, "photo", number), (64, 64))
+        simulate_photo(persons[0], stream(0, "photo", number), (64, 64))
+    pairs = list(zip(taken[::2], taken[1::2], strict=True))
+    chosen = [pair for pair in pairs if pair[0] != pair[1]]
+    assert len(chosen) / len(pairs) == pytest.approx(0.6, abs=0.2)
+    for (camera, shot), (better, steady) in chosen:
+        assert better.full_well >= max(camera.full_well, 12000)
+        assert better.quality >= 90
+        assert (steady.motion, steady.gain) == ((0.0, 0.0), 1.0)
+        assert abs(steady.exposure) == pytest.approx(abs(shot.exposure) / 3)
 
 
 def test_species_are_drawn_by_their_shares_and_masks_need_a_wearer(persons, photo, monkeypatch):

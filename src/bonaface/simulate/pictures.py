@@ -10,7 +10,7 @@ import numpy as np
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.simulate.attacks import print_sheet, printed, show_panel, shown, worn
-from bonaface.simulate.camera import draw_camera, draw_shot
+from bonaface.simulate.camera import Camera, Shot, draw_camera, draw_shot
 from bonaface.simulate.display import draw_display
 from bonaface.simulate.flat import Place, draw_hold
 from bonaface.simulate.light import Picture
@@ -18,7 +18,7 @@ from bonaface.simulate.portrait import Portrait
 from bonaface.simulate.printer import draw_printer
 from bonaface.simulate.props import Grip, draw_grip
 from bonaface.simulate.scene import draw_lighting, room
-from bonaface.simulate.seeds import between
+from bonaface.simulate.seeds import between, chance
 from bonaface.simulate.studio import Framed, Photo, Stage, Turn, bona_fide, shoot
 from bonaface.simulate.warp import Points
 
@@ -33,6 +33,7 @@ SPECIES = {
 }
 MASKS = ("print-worn", "print-cut")
 _MISSED = 0.35  # of the pictures are exposed for something else than the face
+_CHOSEN = 0.6  # of the photographs that attackers show are good ones
 _EYES_MM = {"print": (20.0, 62.0), "monitor": (40.0, 85.0), "tablet": (28.0, 60.0), "phone": (14.0, 26.0)}
 
 
@@ -40,9 +41,25 @@ def simulate_bona_fide(
     portrait: Portrait, rng: np.random.Generator, size: tuple[int, int] = (512, 512)
 ) -> Photo:
     """A bona fide presentation: the person of `portrait` somewhere, before some camera. (H, W, 3) uint8 of `size`."""
-    stage = draw_stage(size, rng)
-    framed = bona_fide(portrait, draw_place(size, rng), stage, draw_turn(rng))
-    return shoot(framed, draw_camera(rng), draw_shot(rng, stage.lighting.dimness, _MISSED), rng)
+    return shoot(*_taken(portrait, rng, size), rng)
+
+
+def simulate_photo(portrait: Portrait, rng: np.random.Generator, size: tuple[int, int] = (512, 512)) -> Photo:
+    """The photograph that somebody who wants to be taken for the person of `portrait` shows: mostly a good one.
+
+    As `simulate_bona_fide`, but for three in five a camera with little noise and no haze, in a steady hand, with an
+    exposure that is right: attackers choose. The rest are what they could get.
+    """
+    framed, camera, shot = _taken(portrait, rng, size)
+    if chance(rng, _CHOSEN):
+        camera = replace(
+            camera, resolution=1.0, full_well=max(camera.full_well, 12000.0), read=min(camera.read, 4.0), haze=0.0,
+            quality=max(camera.quality, 90),
+        )  # fmt: skip
+        shot = replace(
+            shot, defocus=min(shot.defocus, 0.5), motion=(0.0, 0.0), gain=1.0, exposure=shot.exposure / 3
+        )
+    return shoot(framed, camera, shot, rng)
 
 
 def simulate_attack(
@@ -56,7 +73,7 @@ def simulate_attack(
     """An attack with `photo`, a picture that a camera has taken: through an instrument and a second camera.
 
     Args:
-        photo: of the person attacked; `simulate_bona_fide` makes one, and a crop of a training picture is one.
+        photo: of the person attacked; `simulate_photo` makes one, and a crop of a training picture is one.
         rng: everything is drawn from it.
         size: width and height of the result.
         species: one of `SPECIES`; drawn by their shares where it is left out.
@@ -129,6 +146,15 @@ def draw_place(size: tuple[int, int], rng: np.random.Generator) -> Place:
 def draw_turn(rng: np.random.Generator) -> Turn:
     """A few degrees of turn."""
     return Turn(float(rng.normal(0, 0.10)), float(rng.normal(0, 0.07)))
+
+
+def _taken(
+    portrait: Portrait, rng: np.random.Generator, size: tuple[int, int]
+) -> tuple[Framed, Camera, Shot]:
+    """A person somewhere, a camera, and how it is used."""
+    stage = draw_stage(size, rng)
+    framed = bona_fide(portrait, draw_place(size, rng), stage, draw_turn(rng))
+    return framed, draw_camera(rng), draw_shot(rng, stage.lighting.dimness, _MISSED)
 
 
 def _draw_species(rng: np.random.Generator, masks: bool) -> str:

@@ -67,7 +67,7 @@ _DRY = ((0.7, 1.0, 1.0), (1.0, 0.7, 1.0), (1.0, 1.0, 0.7))
 
 def draw_printer(rng: np.random.Generator) -> Printer:
     """A printer of home, office or photo shop, sometimes with a tank that runs dry."""
-    screened = chance(rng, 0.4)
+    screened = chance(rng, 0.3)
     # Few sorts of separation, so that their tables are worked out once.
     dry = int(rng.integers(3)) if chance(rng, 0.3) else -1
     base = between(rng, 0.76, 0.93)
@@ -77,12 +77,12 @@ def draw_printer(rng: np.random.Generator) -> Printer:
         "laser" if screened else "ink-jet",
         "press" if screened or chance(rng, 0.3) else "dye",
         between(rng, 60, 150) if screened else 0.0,
-        between(rng, 200, 720),
+        float(np.exp(between(rng, *np.log([200, 2400])))),
         between(rng, 0.02, 0.25),
         float(rng.choice([0.3, 0.6, 0.9])),
         (base - tone, base, base + tone),
         between(rng, 0.0, 1.0),
-        between(rng, 0.002, 0.03),
+        float(np.exp(between(rng, *np.log([0.001, 0.03])))),  # photo paper is smooth, recycled paper is not
         between(rng, 0.0, 0.012),
         _FULL if dry < 0 else _DRY[dry],
         between(rng, 0.7, 1.0) if chance(rng, 0.5) else 1.0,

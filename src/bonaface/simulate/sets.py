@@ -29,12 +29,12 @@ from bonaface.simulate.clips import encode
 from bonaface.simulate.figure import person_portrait
 from bonaface.simulate.film import FPS, Film
 from bonaface.simulate.layouts import Clip, Person
-from bonaface.simulate.pictures import MASKS, SPECIES, simulate_attack, simulate_bona_fide
+from bonaface.simulate.pictures import MASKS, SPECIES, simulate_attack, simulate_bona_fide, simulate_photo
 from bonaface.simulate.portrait import Portrait, list_portraits, read_portrait
 from bonaface.simulate.seeds import stream
 
 LAYOUTS = ("oulu-npu", "replay-mobile", "folder")
-_VERSION = 2
+_VERSION = 3
 _ATTACKER = Camera("attacker", lens=0.38, full_well=20000, sharpen=0.4, contrast=0.2, saturation=1.0)
 _SMILES = (0.0, 0.5, 1.0)
 _WEARER = 1_000_000  # whoever wears a mask is nobody of the set
@@ -232,10 +232,12 @@ class SetWriter:
         self, still: "_Still", portrait: Callable[[], Portrait], wearer: Callable[[], Portrait]
     ) -> bytes:
         rng, size = stream(self.plan.seed, *still.key), self.plan.frame_size
-        photo = simulate_bona_fide(portrait(), rng, size)
         if still.species:
             masked = still.species in MASKS
+            photo = simulate_photo(portrait(), rng, size)
             photo = simulate_attack(photo, rng, size, still.species, wearer() if masked else None)
+        else:
+            photo = simulate_bona_fide(portrait(), rng, size)
         file = io.BytesIO()
         Image.fromarray(photo.picture).save(file, "PNG")
         return file.getvalue()
