@@ -269,6 +269,16 @@ def do(cell: Cell, work: Work, results: Results, cores: "SimpleQueue[int]") -> N
         cores.put(core)
 
 
+def add_baselines(work: Work, results: Results, cores: "SimpleQueue[int]") -> None:
+    """Keep the figures of the seven statistics."""
+    if "statistics" not in results.known:
+        core = cores.get()
+        try:
+            results.put("statistics", baselines(work))
+        finally:
+            cores.put(core)
+
+
 HEADER = (
     "| seed | crop | APCER | BPCER | ACER (95 %) | EER (95 %) | AUC | NUAA train: EER | AUC |\n"
     "|---:|---|---:|---:|---:|---:|---:|---:|---:|"
@@ -336,9 +346,11 @@ def main() -> int:
         work.store(Cell())  # on all of them
         one = partial(do, work=work, results=results, cores=cores)
         with ThreadPoolExecutor(cores.qsize()) as pool:
-            list(pool.map(one, (*main_cells(), *small_cells())))
-        if "statistics" not in results.known:
-            results.put("statistics", baselines(work))
+            jobs = [pool.submit(one, cell) for cell in main_cells()]
+            jobs += [pool.submit(add_baselines, work, results, cores)]
+            jobs += [pool.submit(one, cell) for cell in small_cells()]
+            for job in jobs:
+                job.result()
         print(table(results.known))
     return 0
 
