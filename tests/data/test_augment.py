@@ -10,7 +10,7 @@ from PIL import Image
 
 from bonaface.core.errors import InputError
 from bonaface.data import augment
-from bonaface.data.augment import CHANGES, as_attack, flip_and_jitter
+from bonaface.data.augment import CHANGES, as_attack, flip_and_jitter, take_tones
 from bonaface.face.crop import CropSpec, FaceSquare, cut
 from bonaface.face.detect import Detector
 from bonaface.testing.portrait import drawn_portrait
@@ -209,3 +209,36 @@ def test_a_face_from_the_side_is_shown_at_the_size_of_one_from_the_front() -> No
         attack = as_attack(square_of(200, apart), np.random.default_rng(4))
         front = as_attack(square_of(200, 0.33 * 0.5), np.random.default_rng(4))
         assert np.array_equal(attack.image, front.image)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_tones_are_the_other_pictures(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    crop = rng.integers(90, 150, (24, 20, 3), dtype=np.uint8)
+    other = rng.integers(
+        *sorted(rng.choice(np.arange(60, 190), 2, replace=False)), (16, 16, 3), dtype=np.uint8
+    )
+    toned = take_tones(crop, other)
+    np.testing.assert_allclose(toned.mean((0, 1)), other.mean((0, 1)), atol=1.0)
+    np.testing.assert_allclose(toned.std((0, 1)), other.std((0, 1)), atol=1.0)
+    assert (take_tones(crop, crop) == crop).all()
+
+
+def test_what_a_tone_cannot_give_is_clipped_and_a_flat_picture_stays_flat() -> None:
+    flat = np.full((8, 8, 3), 100, np.uint8)
+    stripes = np.zeros((8, 8, 3), np.uint8)
+    stripes[::2] = 255
+    assert (take_tones(flat, stripes) == 128).all()
+    assert set(np.unique(take_tones(stripes, flat))) == {100}
+    slope = np.tile(np.arange(8, dtype=np.uint8)[:, None, None] * 4, (1, 8, 3))
+    slope[0] = 255
+    assert take_tones(slope, stripes).max() == 255
+
+
+def test_texture_stays_when_tones_go() -> None:
+    """A pattern's place and sign are the crop's own, whatever the other picture is."""
+    rng = np.random.default_rng(0)
+    crop, other = (rng.integers(60, 200, (32, 32, 3), dtype=np.uint8) for _ in range(2))
+    toned = take_tones(crop, other)
+    for channel in range(3):
+        assert np.corrcoef(crop[..., channel].ravel(), toned[..., channel].ravel())[0, 1] > 0.999

@@ -164,6 +164,31 @@ def test_a_simulated_draw_is_an_attack_on_the_same_person(crops: CropBatches) ->
     assert not torch.equal(plain.crops, attack.crops)
 
 
+def test_a_share_of_a_batch_takes_tones_of_the_batch(store: Path) -> None:
+    opened = CropStore.open(store)
+    draws = [Draw(place, (7, 0, place)) for place in range(6)]
+
+    def batch(tones: float) -> np.ndarray:
+        how = Augmentation(0.0, (0.0, 0.0, 0.0, 0.0), tones=tones)
+        return CropBatches(opened, range(len(opened.table)), CropSpec.parse("tight"), 32, how)[
+            draws
+        ].crops.numpy()
+
+    plain, toned = batch(0.0), batch(1.0)
+    assert (batch(1.0) == toned).all()
+    means = plain.mean((1, 2))
+    for crop in toned:
+        assert np.abs(means - crop.mean((0, 1))).max(1).min() < 6.0  # clipping moves a mean a little
+    changed = (plain != toned).any((1, 2, 3))
+    assert changed.any()
+    some = (plain != batch(0.5)).any((1, 2, 3))
+    assert some.sum() <= changed.sum()
+    # dev has no key: it is shown as it is
+    how = Augmentation(0.0, (0.0, 0.0, 0.0, 0.0), tones=1.0)
+    data = CropBatches(opened, range(len(opened.table)), CropSpec.parse("tight"), 32, how)
+    assert (data[[Draw(place, None) for place in range(6)]].crops.numpy() == plain).all()
+
+
 def test_every_picture_takes_one_of_the_crops_at_random(store: Path) -> None:
     opened = CropStore.open(store)
     specs = (CropSpec.parse("tight"), CropSpec.parse("square-1.3"))

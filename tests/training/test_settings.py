@@ -49,6 +49,7 @@ def test_wrong_augmentation_is_refused_with_a_sentence() -> None:
         choose_preset("bi-fas", None, {"augment.simulate": "much"})
     for changes, sentence in (
         ({"augment.simulate": 1.5}, "augment.simulate: expected a share between 0 and 1, got 1.5"),
+        ({"augment.tones": -0.1}, "augment.tones: expected a share between 0 and 1, got -0.1"),
         ({"augment.crops": ["tigt"]}, "crop must be .* got 'tigt'"),
     ):
         with pytest.raises(InputError, match=sentence):

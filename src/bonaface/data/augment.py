@@ -98,6 +98,22 @@ def flip_and_jitter(
     return np.ascontiguousarray(changed[:, ::-1]) if flipped else changed
 
 
+def take_tones(crop: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """`crop` with the mean and the spread of each channel of `other`; both (H, W, 3) uint8 RGB of any size.
+
+    Colour transfer after Reinhard, Ashikhmin, Gooch & Shirley (IEEE CG&A 21, 2001), in RGB. Between pictures of both
+    classes, exposure, contrast and cast of colour say nothing of the class any more; what is left is texture and form.
+    """
+    own, wanted = (_moments(picture) for picture in (crop, other))
+    gain = wanted[1] / np.maximum(own[1], 1.0)  # a channel without spread stays so
+    moved = crop * gain + (wanted[0] - own[0] * gain)
+    return np.clip(np.rint(moved), 0, 255).astype(np.uint8)
+
+
+def _moments(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return np.stack([picture.mean((0, 1)), picture.std((0, 1))]).astype(np.float32)
+
+
 def change_brightness(image: Image.Image, factor: float) -> Image.Image:
     """Blend with black: 0 is black, 1 leaves `image` (RGB) as it is."""
     return ImageEnhance.Brightness(image).enhance(factor)

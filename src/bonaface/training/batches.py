@@ -13,9 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from bonaface.data.augment import as_attack, flip_and_jitter
+from bonaface.data.augment import as_attack, flip_and_jitter, take_tones
 from bonaface.data.store import CropStore
 from bonaface.face.crop import CropSpec, cut
+
+_TONES = 1  # beside a picture's key: a stream of its own, so that what else is drawn stays what it was
 
 
 class Batch(NamedTuple):
@@ -38,11 +40,13 @@ class Draw(NamedTuple):
 @dataclass(frozen=True)
 class Augmentation:
     """Flip with probability `flip`; jitter strengths of brightness, contrast, saturation, hue; the crops of which one
-    is drawn for each picture (empty: always the network's)."""
+    is drawn for each picture (empty: always the network's); the share of pictures that take the tones of another one of
+    their micro-batch."""
 
     flip: float
     jitter: tuple[float, float, float, float]
     crops: tuple[CropSpec, ...] = ()
+    tones: float = 0.0
 
 
 class CropBatches(Dataset[Batch]):
@@ -74,7 +78,7 @@ class CropBatches(Dataset[Batch]):
         return len(self.frames)
 
     def __getitem__(self, draws: Sequence[Draw]) -> Batch:
-        crops = np.stack([self._crop_of(draw) for draw in draws])
+        crops = self._toned(np.stack([self._crop_of(draw) for draw in draws]), draws)
         indices = [draw.place for draw in draws]
         real = [not draw.simulated for draw in draws]
         return Batch(
@@ -82,6 +86,17 @@ class CropBatches(Dataset[Batch]):
             torch.from_numpy(self.labels[indices] * real).float(),
             torch.from_numpy(self.presentations[indices]),
         )
+
+    def _toned(self, crops: NDArray[np.uint8], draws: Sequence[Draw]) -> NDArray[np.uint8]:
+        if not self._augmentation.tones:
+            return crops
+        toned = crops.copy()
+        for number, draw in enumerate(draws):
+            if draw.key is not None:
+                rng = np.random.default_rng((*draw.key, _TONES))
+                if rng.random() < self._augmentation.tones:
+                    toned[number] = take_tones(crops[number], crops[int(rng.integers(len(crops)))])
+        return toned
 
     def _crop_of(self, draw: Draw) -> NDArray[np.uint8]:
         square = self._store.read(self.frames[draw.place])

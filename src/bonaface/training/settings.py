@@ -102,7 +102,8 @@ def _wrong(settings: RunSettings) -> Iterator[tuple[str, str, Any]]:
     for name in ("lr", "weight_decay", "backbone_rate"):
         if not 0 <= numbers[name] < inf:
             yield name, "a number of 0 or more", numbers[name]
-    for name, share in (("flip", preset.flip), ("augment.simulate", preset.augment.simulate)):
+    shares = {"augment.simulate": preset.augment.simulate, "augment.tones": preset.augment.tones}
+    for name, share in {"flip": preset.flip, **shares}.items():
         if not 0 <= share <= 1:
             yield name, "a share between 0 and 1", share
     if not _is_jitter(preset.jitter):
