@@ -64,8 +64,8 @@ SETTINGS = (
     "jitter=[0.8, 0.5, 0.2, 0.02]",
 )
 # On tight crops of NUAA's training part light alone tells the classes apart; attacks simulated from the bona fide
-# pictures come in any light.
-SIMULATE = 0.5
+# pictures come in any light; and when pictures take the tones of others of either class, light says nothing.
+SIMULATE, TONES = 0.5, 1.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ class Cell:
     fold: str
     crop: str
     simulate: float = 0.0  # attacks simulated from bona fide training pictures, for one such picture
+    tones: float = 0.0  # share of the training pictures that take the tones of another
 
     @classmethod
     def probe(cls, protocol: str, fold: str, crop: str) -> "Cell":
@@ -87,15 +88,16 @@ class Cell:
     @property
     def name(self) -> str:
         """The run's folder."""
-        simulated = "simulate" if self.simulate else ""
-        parts = (self.protocol, self.fold, self.crop, self.model, self.preset, simulated)
+        augment = ("simulate" if self.simulate else "", "tones" if self.tones else "")
+        parts = (self.protocol, self.fold, self.crop, self.model, self.preset, *augment)
         return "-".join(filter(None, parts))
 
     @property
     def changes(self) -> tuple[str, ...]:
         """What is changed in the preset."""
-        simulated = (f"augment.simulate={self.simulate}",) if self.simulate else ()
-        return (*SETTINGS, f"crop={self.crop}", *simulated)
+        augment = {"simulate": self.simulate, "tones": self.tones}
+        augmented = (f"augment.{name}={share}" for name, share in augment.items() if share)
+        return (*SETTINGS, f"crop={self.crop}", *augmented)
 
     def settings(self, store: Path) -> RunSettings:
         """What `train` makes of the command below."""
@@ -126,8 +128,9 @@ def cells() -> Iterator[Cell]:
     for protocol, fold, crop in GRID:
         for model, preset in NETWORKS:
             yield Cell(model, preset, protocol, fold, crop)
-    for model, preset in NETWORKS:
-        yield Cell(model, preset, "official", "", "tight", simulate=SIMULATE)
+    for tones in (TONES, 0.0):
+        for model, preset in NETWORKS:
+            yield Cell(model, preset, "official", "", "tight", SIMULATE, tones)
 
 
 class Results:
@@ -260,9 +263,9 @@ def take_in(results: Results, runs: Path) -> None:
 
 
 HEADER = (
-    "| protocol | crop | model | preset | simulated | APCER | BPCER | ACER (95 %) | EER (95 %) | AUC | no response "
-    "| epochs | minutes |\n"
-    "|---|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+    "| protocol | crop | model | preset | simulated | tones | APCER | BPCER | ACER (95 %) | EER (95 %) | AUC "
+    "| no response | epochs | minutes |\n"
+    "|---|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
 )
 
 
@@ -272,7 +275,7 @@ def line(kept: Mapping[str, Any]) -> str:
     preset = settings["preset"]
     columns = [f"{settings['protocol']} {settings['fold']}".strip()]
     columns += [preset["crop"], preset["model"], preset["name"]]
-    columns += [f"{preset.get('augment', {}).get('simulate', 0.0):g}"]
+    columns += [f"{preset.get('augment', {}).get(name, 0.0):g}" for name in ("simulate", "tones")]
     columns += [counted(test["apcer"]), counted(test["bpcer"]), between(test["acer"]), between(test["eer"])]
     columns += [f"{test['auc']:.3f}", str(sum(test["reasons"].values()))]
     columns += [str(preset["epochs"]), f"{kept['training_seconds'] / 60:.1f}"]
@@ -294,7 +297,9 @@ def table(results: Results) -> str:
     """The rows of the cells that are done, in the grid's order."""
     known = [*cells(), *(Cell.probe(*part) for part in GRID)]
     # Each part's probe comes last but for the networks that saw simulated attacks as well.
-    known.sort(key=lambda cell: (GRID.index((cell.protocol, cell.fold, cell.crop)), cell.simulate))
+    known.sort(
+        key=lambda cell: (GRID.index((cell.protocol, cell.fold, cell.crop)), cell.simulate, cell.tones)
+    )
     done = [results.cells[cell.name] for cell in known if cell.name in results.cells]
     return "\n".join([HEADER, *map(line, done)])
 
