@@ -107,7 +107,8 @@ def take_tones(crop: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.
     own, wanted = (_moments(picture) for picture in (crop, other))
     gain = wanted[1] / np.maximum(own[1], 1.0)  # a channel without spread stays so
     moved = crop * gain + (wanted[0] - own[0] * gain)
-    return np.clip(np.rint(moved), 0, 255).astype(np.uint8)
+    toned: NDArray[np.uint8] = np.clip(np.rint(moved), 0, 255).astype(np.uint8)
+    return toned
 
 
 def _moments(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
