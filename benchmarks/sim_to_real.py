@@ -319,8 +319,9 @@ def table(known: Mapping[str, Any]) -> str:
     for cell in main_cells():
         if cell.name in known:
             lines += [_line(known[cell.name], crop) for crop in CROPS]
-    lines += ["", PARTS_HEADER]
-    lines += [_part_line(known[cell.name]) for cell in small_cells() if cell.name in known]
+    parts = [_part_line(known[cell.name]) for cell in small_cells() if cell.name in known]
+    if parts:
+        lines += ["", PARTS_HEADER, *parts]
     lines += ["", BASELINE_HEADER]
     for crop, rows in known.get("statistics", {}).items():
         for name, row in rows.items():
