@@ -50,7 +50,7 @@ def test_two_cannot_make_one_set(tmp_path: Path):
     out = tmp_path / "set"
     with alone(out, "set"), pytest.raises(BonafaceError, match="another process is making this set"):
         run(out, "--layout", "folder", "--persons", 1)
-    assert not any(out.iterdir())
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(

@@ -197,18 +197,18 @@ def test_files_without_a_face_are_named(tmp_path: Path):
 
 
 def test_a_simulated_set_is_noted_and_what_it_lacks_is_found(tmp_path: Path):
-    plan = Plan("folder", persons=1, frames=1, size=(96, 64))
+    plan = Plan("folder", persons=5, frames=1, size=(96, 64))
     begin(tmp_path, plan)
     for person in people(plan):
         SetWriter(tmp_path, plan)(person, lambda _: None)
     report = examine(open_dataset("folder"), tmp_path)
     assert not report.findings
-    assert report.notes == ("simulated: 2 of 2 presentations",)
+    assert report.notes == ("simulated: 10 of 10 presentations",)
     next(tmp_path.rglob("*.png")).unlink()
     report = examine(open_dataset("folder"), tmp_path)
     assert not report.notes
     assert str(report.findings[0]).startswith(
-        "simulated: 1 of 2 presentations; run the same bonaface simulate"
+        "simulated: 9 of 10 presentations; run the same bonaface simulate"
     )
 
 

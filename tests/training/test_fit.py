@@ -104,7 +104,11 @@ def test_a_stopped_run_with_simulated_attacks_ends_in_the_same_weights_bit_for_b
     expected, found = tensors(unbroken), tensors(stopped)
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     described = json.loads((stopped / "run.json").read_text())
-    assert described["settings"]["preset"]["augment"] == {"simulate": 0.5, "crops": ["tight", "square-1.3"]}
+    assert described["settings"]["preset"]["augment"] == {
+        "simulate": 0.5,
+        "crops": ["tight", "square-1.3"],
+        "tones": 0.0,
+    }
 
 
 def test_the_run_folder_says_everything(whole: Path, store: Path) -> None:

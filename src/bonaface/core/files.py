@@ -46,7 +46,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 def alone(folder: Path, what: str) -> Iterator[None]:
     """Let no other process make `folder`, a `what`, meanwhile; the system lifts the lock if this one is killed.
 
-    Object stores have no locks: at a URL nothing is held.
+    A new folder in which nothing was made is removed in the end. Object stores have no locks: at a URL nothing is held.
 
     Raises:
         BonafaceError: another process is at it.
@@ -54,6 +54,7 @@ def alone(folder: Path, what: str) -> Iterator[None]:
     if is_remote(folder):
         yield
         return
+    new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -65,6 +66,8 @@ def alone(folder: Path, what: str) -> Iterator[None]:
             ) from error
         yield
     finally:
+        if new and not any(folder.iterdir()):
+            folder.rmdir()
         os.close(handle)
 
 
