@@ -19,6 +19,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -228,6 +229,16 @@ def commit() -> str:
     return last.stdout.strip() + ("+" if changed.stdout else "")
 
 
+@contextmanager
+def one_of(cores: "SimpleQueue[int]") -> Iterator[int]:
+    """A core that nobody else has meanwhile."""
+    core = cores.get()
+    try:
+        yield core
+    finally:
+        cores.put(core)
+
+
 def do(cell: Cell, store: CropStore, runs: Path, cores: "SimpleQueue[int]", results: Results) -> bool:
     """Train and evaluate a cell on a core of its own, unless it is done. Says whether it is."""
     if results.has(cell, store):
@@ -238,22 +249,18 @@ def do(cell: Cell, store: CropStore, runs: Path, cores: "SimpleQueue[int]", resu
         if changed:
             print(f"{run}: this run has other settings ({', '.join(changed)}); move it away to train anew")
             return False
-    core = cores.get()
-    try:
-        with (runs / f"{cell.name}.log").open("a") as log:
-            for done, command in (
-                ((run / "bundle").is_dir, cell.train(store.path, run)),
-                (cell.report(run).is_file, cell.evaluate(store.path, run)),
-            ):
-                if done():
-                    continue
-                print(f"{cell.name}: {' '.join(command[3:])}", flush=True)
-                pinned = ["taskset", "-c", str(core), *command]
-                if subprocess.run(pinned, stdout=log, stderr=log, check=False).returncode:
-                    print(f"{cell.name}: FAILED, see {log.name}", flush=True)
-                    return False
-    finally:
-        cores.put(core)
+    with one_of(cores) as core, (runs / f"{cell.name}.log").open("a") as log:
+        for done, command in (
+            ((run / "bundle").is_dir, cell.train(store.path, run)),
+            (cell.report(run).is_file, cell.evaluate(store.path, run)),
+        ):
+            if done():
+                continue
+            print(f"{cell.name}: {' '.join(command[3:])}", flush=True)
+            pinned = ["taskset", "-c", str(core), *command]
+            if subprocess.run(pinned, stdout=log, stderr=log, check=False).returncode:
+                print(f"{cell.name}: FAILED, see {log.name}", flush=True)
+                return False
     results.put(cell.name, record(cell, run))
     return True
 

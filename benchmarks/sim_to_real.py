@@ -38,7 +38,7 @@ from bonaface.inference.runtime import OnnxRunner
 from bonaface.metrics.curves import auc, eer
 from bonaface.metrics.rates import acer_at
 from bonaface.training.data import open_split
-from nuaa import between, commit, counted, figures, write_table
+from nuaa import between, commit, counted, figures, one_of, write_table
 from sim_to_real_parts import PARTS
 from sim_to_real_statistics import Statistics, fit_and_judge
 
@@ -270,8 +270,7 @@ def do(cell: Cell, work: Work, results: Results, cores: "SimpleQueue[int]") -> N
     """Do what is to be done for a cell, on a core of its own; keep its settings and figures."""
     if cell.name in results.known:
         return
-    core = cores.get()
-    try:
+    with one_of(cores) as core:
         run = work.run(cell, core)
         provenance = json.loads((run / "bundle" / "bundle.json").read_text())["provenance"]
         found = {
@@ -288,18 +287,13 @@ def do(cell: Cell, work: Work, results: Results, cores: "SimpleQueue[int]") -> N
         if cell in main_cells():
             found["nuaa"] = {crop: work.report(run, crop, core) for crop in CROPS}
         results.put(cell.name, found)
-    finally:
-        cores.put(core)
 
 
 def add_baselines(work: Work, results: Results, cores: "SimpleQueue[int]") -> None:
     """Keep the figures of the seven statistics."""
     if "statistics" not in results.known:
-        core = cores.get()
-        try:
+        with one_of(cores):
             results.put("statistics", baselines(work))
-        finally:
-            cores.put(core)
 
 
 HEADER = (

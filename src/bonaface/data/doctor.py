@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bonaface.core.errors import BonafaceError, InputError
 from bonaface.core.machine import usable_cores
 from bonaface.core.records import Presentation
-from bonaface.data.datasets import Box, Dataset
+from bonaface.data.datasets import Box, Dataset, planned_presentations
 from bonaface.data.media import is_video
 from bonaface.data.protocols import Protocol, split_rows
 from bonaface.data.table import PresentationTable, name_some
@@ -23,7 +23,6 @@ from bonaface.data.upright import find_turn, turned
 from bonaface.data.video import evenly_spaced, probe, read_frames
 from bonaface.face.detect import Detector
 from bonaface.face.picture import read_picture
-from bonaface.simulate import MARK
 
 Progress = Callable[[int, int], None]
 
@@ -130,7 +129,7 @@ def examine(
     table = dataset.read(root)
     base = root if root.is_dir() else root.parent
     # Of a simulated set that is whole the one note says that it is simulated and whole.
-    fine = _is_whole_simulation(base, table)
+    fine = len(table) == planned_presentations(root)
     findings = [*(() if fine else map(Finding, table.notes)), *_protocols(dataset, table)]
     looks: list[_Look] = []
     with_boxes = None
@@ -152,15 +151,6 @@ def examine(
         findings=tuple(findings),
         notes=table.notes if fine else (),
     )
-
-
-def _is_whole_simulation(base: Path, table: PresentationTable) -> bool:
-    mark = base / MARK
-    if not mark.is_file():
-        return False
-    from bonaface.simulate.sets import planned_files
-
-    return len(table) == planned_files(mark)
 
 
 @dataclass(frozen=True)

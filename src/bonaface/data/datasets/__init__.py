@@ -77,15 +77,26 @@ def open_dataset(name: str) -> Dataset:
     return replace(dataset, read=partial(_read, dataset.read))
 
 
-def _read(read: Callable[[Path], PresentationTable], root: Path) -> PresentationTable:
-    table = read(root)
+def planned_presentations(root: Path) -> int | None:
+    """How many presentations the simulated set at `root` is to have; None where `root` holds no simulated set.
+
+    Raises:
+        InputError: its settings can't be read.
+    """
     mark = (root if root.is_dir() else root.parent) / MARK
     if not mark.is_file():
-        return table
+        return None
     from bonaface.simulate.sets import planned_files
 
+    return planned_files(mark)
+
+
+def _read(read: Callable[[Path], PresentationTable], root: Path) -> PresentationTable:
+    table = read(root)
+    planned = planned_presentations(root)
+    if planned is None:
+        return table
     # The reader's notes compare with the complete original, which this set was not to be.
-    planned = planned_files(mark)
     missing = f"; run the same bonaface simulate again for the other {planned - len(table)}"
     note = f"simulated: {len(table)} of {planned} presentations{missing * (len(table) < planned)}"
     return replace(table, dataset=SIMULATED + table.dataset, notes=(note,))
