@@ -1,6 +1,10 @@
 """Material that several packages' tests share: a small data set of drawn faces, its crop store, a trained run."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import Pipe
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,3 +68,17 @@ def run(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bundle(run: Path) -> Path:
     """The bundle of `run`."""
     return run / "bundle"
+
+
+@pytest.fixture(scope="session")
+def through_a_pipe() -> Callable[[Any], Any]:
+    """What another process gets of a value: it is sent through a pipe, as worker processes are sent their work."""
+
+    def travelled(value: Any) -> Any:
+        here, there = Pipe()
+        with here, there, ThreadPoolExecutor(1) as pool:
+            sent = pool.submit(here.send, value)
+            assert there.poll(30), sent.exception()
+            return there.recv()
+
+    return travelled

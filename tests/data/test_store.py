@@ -1,6 +1,5 @@
 import io
 import json
-import pickle
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -134,8 +133,8 @@ def test_a_shard_is_a_plain_tar_of_pictures(path: Path):
     np.testing.assert_array_equal(np.asarray(image), FINDINGS[1][2].square.image)
 
 
-def test_it_goes_to_other_processes_and_threads(path: Path):
-    store = pickle.loads(pickle.dumps(CropStore.open(path)))  # noqa: S301 - our own bytes
+def test_it_goes_to_other_processes_and_threads(path: Path, through_a_pipe):
+    store = through_a_pipe(CropStore.open(path))
     with ThreadPoolExecutor(4) as pool:
         squares = list(pool.map(store.read, [0, 1, 3] * 20))
     for square, finding in zip(squares, [FINDINGS[0][0], FINDINGS[1][0], FINDINGS[1][2]] * 20, strict=True):

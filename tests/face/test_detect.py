@@ -1,7 +1,6 @@
 import importlib.metadata
 import multiprocessing
 import os
-import pickle
 import subprocess
 import sys
 import warnings
@@ -217,11 +216,11 @@ class TestProcesses:
     def test_it_makes_no_session_before_it_detects(self):
         assert Detector()._sessions == {}
 
-    def test_it_can_be_pickled_after_use(self):
+    def test_it_can_be_sent_after_use(self, through_a_pipe):
         picture = drawn_portrait(256, 0)
         detector = Detector(320, threads=1, min_score=0.7)
         faces = detector.detect(picture)
-        copy = pickle.loads(pickle.dumps(detector))  # noqa: S301
+        copy = through_a_pipe(detector)
         assert (copy.longer_side, copy.threads, copy.min_score) == (320, 1, 0.7)
         assert copy.detect(picture) == faces
 

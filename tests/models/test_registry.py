@@ -1,6 +1,5 @@
 """Models and presets by name: the papers' settings, options, and what is said of wrong ones."""
 
-import pickle
 from dataclasses import FrozenInstanceError, asdict, fields
 
 import pytest
@@ -18,14 +17,14 @@ def test_the_four_models_are_known():
 
 
 @pytest.mark.parametrize("name", model_names())
-def test_each_preset_carries_its_names_and_builds_its_model(name):
+def test_each_preset_carries_its_names_and_builds_its_model(name, through_a_pipe):
     for key, preset in presets(name).items():
         assert (preset.name, preset.model) == (key, name)
         model = create_model(name, **TINY, **preset.options)
         assert model.name == name
         with pytest.raises(FrozenInstanceError):
             preset.lr = 1.0
-        assert pickle.loads(pickle.dumps(preset)) == preset  # noqa: S301 - it travels to the processes of a run
+        assert through_a_pipe(preset) == preset  # it travels to the processes of a run
         assert asdict(preset)["options"] == preset.options
 
 
