@@ -1,12 +1,16 @@
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Barrier, current_thread
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from bonaface.core.errors import InputError
 from bonaface.data.store import CropStore
 from bonaface.face.crop import CropSpec, cut
 from bonaface.training.batches import (
@@ -153,6 +157,46 @@ def test_the_key_alone_decides_the_augmentation(crops: CropBatches) -> None:
     first, again = (crops[[Draw(3, (0, 1, 2))]].crops for _ in range(2))
     assert torch.equal(first, again)
     assert not torch.equal(first, crops[[Draw(3, (0, 2, 2))]].crops)
+
+
+@pytest.fixture
+def three_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_batch_is_made_by_as_many_threads_as_the_network_has_and_is_the_same(
+    crops: CropBatches, three_threads: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draws = [Draw(place, (0, 1, place), bool(crops.labels[place])) for place in range(6)]
+    threads, together = set(), Barrier(3, timeout=30)
+    one_crop = crops._crop_of
+
+    def watched(draw: Draw) -> NDArray[np.uint8]:
+        together.wait()  # comes to an end only if three are made at a time
+        threads.add(current_thread().name)
+        return one_crop(draw)
+
+    monkeypatch.setattr(crops, "_crop_of", watched)
+    batch = crops[draws]
+    monkeypatch.setattr(crops, "_crop_of", one_crop)
+    torch.set_num_threads(1)
+    alone = crops[draws]
+    assert len(threads) == 3
+    assert all(torch.equal(a, b) for a, b in zip(batch, alone, strict=True))
+
+
+def test_a_damaged_square_is_told_from_a_thread_as_well(
+    crops: CropBatches, three_threads: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(_: int) -> None:
+        raise InputError("damaged at byte 512")
+
+    monkeypatch.setattr(crops._store, "read", damaged)
+    with pytest.raises(InputError, match="damaged at byte 512"):
+        crops[[Draw(place, None) for place in range(4)]]
 
 
 def test_a_simulated_draw_is_an_attack_on_the_same_person(crops: CropBatches) -> None:

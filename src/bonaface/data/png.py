@@ -57,7 +57,11 @@ def read_png(data: bytes) -> NDArray[np.uint8]:
     rows = np.frombuffer(pixels, np.uint8).reshape(height, 1 + 3 * width)
     if (rows[:, 0] != _UP).any():
         return _by_pillow(data)
-    return np.add.accumulate(rows[:, 1:], axis=0, dtype=np.uint8).reshape(height, width, 3)
+    image = np.empty((height, 3 * width), np.uint8)
+    above = np.zeros(3 * width, np.uint8)
+    for row, here in zip(rows[:, 1:], image, strict=True):  # numpy's accumulate takes three times as long
+        above = np.add(above, row, out=here)
+    return image.reshape(height, width, 3)
 
 
 def _clear_wide_registers() -> None:

@@ -5,6 +5,7 @@ own device.
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -78,7 +79,7 @@ class CropBatches(Dataset[Batch]):
         return len(self.frames)
 
     def __getitem__(self, draws: Sequence[Draw]) -> Batch:
-        crops = self._toned(np.stack([self._crop_of(draw) for draw in draws]), draws)
+        crops = self._toned(np.stack(self._crops_of(draws)), draws)
         indices = [draw.place for draw in draws]
         real = [not draw.simulated for draw in draws]
         return Batch(
@@ -86,6 +87,15 @@ class CropBatches(Dataset[Batch]):
             torch.from_numpy(self.labels[indices] * real).float(),
             torch.from_numpy(self.presentations[indices]),
         )
+
+    def _crops_of(self, draws: Sequence[Draw]) -> list[NDArray[np.uint8]]:
+        # While a batch is made in the network's own process, the network waits, so its threads are free; the loader's
+        # processes have one each.
+        threads = min(torch.get_num_threads(), len(draws))
+        if threads == 1:
+            return list(map(self._crop_of, draws))
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(self._crop_of, draws))
 
     def _toned(self, crops: NDArray[np.uint8], draws: Sequence[Draw]) -> NDArray[np.uint8]:
         if not self._augmentation.tones:
