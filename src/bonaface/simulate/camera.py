@@ -40,6 +40,9 @@ from bonaface.simulate.seeds import between, chance
 _CROSSTALK = np.array([[0.72, 0.22, 0.06], [0.12, 0.74, 0.14], [0.05, 0.25, 0.70]])
 _DIGITAL_NUMBERS = 1023.0
 _MARGIN = 16
+# Pixels; a lens of 3.7 mm at f/2.4 before a sensor 3.6 mm wide, sharp at 0.4 m, has 1.0.
+_FIXED = (0.3, 1.3)
+_BLURRED = 2.5
 _COARSE = 1.0  # pixels of defocus or shake from which their shape shows
 
 
@@ -100,6 +103,7 @@ class Camera:
     white: float = 0.8  # share of the light's colour that white balance takes out
     haze: float = 0.0  # light scattered over the whole picture by a dirty lens, as a share of the mean
     quality: int = 92  # of JPEG
+    fixed: float = 0.0  # of a lens that can't focus: defocus, pixels, at half the distance it is sharp at
     metering: float = 0.75  # share of the face, against the whole picture, in what the exposure goes by
 
 
@@ -163,7 +167,18 @@ def draw_camera(rng: np.random.Generator) -> Camera:
         haze=between(rng, 0.0, 0.18) if not still and chance(rng, 0.35) else 0.0,
         quality=int(between(rng, 45, 98)),
         metering=between(rng, 0.1, 0.9),
+        fixed=between(rng, *_FIXED) if chance(rng, 0.8 if web else 0.0 if still else 0.7) else 0.0,
     )
+
+
+def in_focus(shot: Shot, camera: Camera, nearness: float) -> Shot:
+    """`shot` of a thing at 1 / `nearness` of the distance that the camera is sharp at.
+
+    A lens that can't focus, as most front and web cameras have, draws a point there as a disc whose radius grows with
+    |nearness - 1| (thin lens; Goodman, sec. 6.4). Nobody shows a face that can't be made out, so it ends at 2.5 pixels.
+    """
+    radius = min(camera.fixed * abs(nearness - 1.0), _BLURRED)
+    return replace(shot, defocus=float(np.hypot(shot.defocus, radius)))
 
 
 def draw_shot(rng: np.random.Generator, dimness: float = 0.0, missed: float = 0.0) -> Shot:

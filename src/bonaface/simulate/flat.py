@@ -46,8 +46,10 @@ class Hold:
 
 
 def draw_opposite(rng: np.random.Generator) -> float:
-    """What may lie opposite a sheet of paper: a dark room, a white wall, a window."""
-    return float(np.exp(between(rng, np.log(0.2), np.log(4.0))))
+    """What may lie opposite a sheet of paper: a dark room to a white wall, one in seven times a window."""
+    if chance(rng, 0.15):
+        return between(rng, 1.0, 4.0)
+    return float(np.exp(between(rng, np.log(0.05), 0.0)))
 
 
 def draw_hold(rng: np.random.Generator, stiff: bool) -> Hold:

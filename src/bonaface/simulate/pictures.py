@@ -10,7 +10,7 @@ import numpy as np
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.simulate.attacks import print_sheet, printed, show_panel, shown, worn
-from bonaface.simulate.camera import Camera, Shot, draw_camera, draw_shot
+from bonaface.simulate.camera import Camera, Shot, draw_camera, draw_shot, in_focus
 from bonaface.simulate.display import draw_display
 from bonaface.simulate.flat import Place, draw_hold
 from bonaface.simulate.light import Picture
@@ -34,7 +34,8 @@ SPECIES = {
 MASKS = ("print-worn", "print-cut")
 _MISSED = 0.35  # of the pictures are exposed for something else than the face
 _CHOSEN = 0.6  # of the photographs that attackers show are good ones
-_EYES_MM = {"print": (20.0, 62.0), "monitor": (40.0, 85.0), "tablet": (28.0, 60.0), "phone": (14.0, 26.0)}
+_LIFE_MM = 63.0  # between the eyes of a person
+_EYES_MM = {"print": (13.0, 62.0), "monitor": (40.0, 85.0), "tablet": (28.0, 60.0), "phone": (14.0, 26.0)}
 
 
 def simulate_bona_fide(
@@ -91,15 +92,21 @@ def simulate_attack(
     if name in MASKS:
         if wearer is None:
             raise InputError(f"{name} is a mask: it needs a wearer, another person's portrait")
-        framed = _masked(photo, wearer, place, stage, name == "print-cut", rng)
+        grip = Grip(eyes_mm=_LIFE_MM)
+        framed = _masked(photo, wearer, place, stage, grip, name == "print-cut", rng)
     elif name == "print-held":
-        sheet = print_sheet(
-            photo, draw_printer(rng), place, size, draw_grip(rng, _EYES_MM["print"], 0.7), rng
-        )
+        grip = draw_grip(rng, _EYES_MM["print"], 0.7)
+        sheet = print_sheet(photo, draw_printer(rng), place, size, grip, rng)
         framed = printed(sheet, draw_hold(rng, stiff=False), place, stage, rng)
     else:
-        framed = _shown(photo, name.partition("-")[2], place, stage, rng)
-    return shoot(framed, draw_camera(rng), draw_shot(rng, stage.lighting.dimness, _MISSED), rng)
+        kind = name.partition("-")[2]
+        grip = replace(draw_grip(rng, _EYES_MM[kind], 0.0 if kind == "monitor" else 0.7), margin=0.0)
+        panel = show_panel(photo, draw_display(rng, kind), place, size, grip)
+        framed = shown(panel, draw_hold(rng, stiff=True), place, stage, rng)
+    camera = draw_camera(rng)
+    # To look as large as a face, a smaller one has to be as much nearer than people sit.
+    shot = in_focus(draw_shot(rng, stage.lighting.dimness, _MISSED), camera, _LIFE_MM / grip.eyes_mm)
+    return shoot(framed, camera, shot, rng)
 
 
 def simulate_attack_crop(
@@ -164,15 +171,14 @@ def _draw_species(rng: np.random.Generator, masks: bool) -> str:
 
 
 def _masked(
-    photo: Photo, wearer: Portrait, place: Place, stage: Stage, holes: bool, rng: np.random.Generator
+    photo: Photo,
+    wearer: Portrait,
+    place: Place,
+    stage: Stage,
+    grip: Grip,
+    holes: bool,
+    rng: np.random.Generator,
 ) -> Framed:
     behind = bona_fide(wearer, place, stage, draw_turn(rng))
-    sheet = print_sheet(photo, draw_printer(rng), place, stage.size, Grip(eyes_mm=63.0), rng)
+    sheet = print_sheet(photo, draw_printer(rng), place, stage.size, grip, rng)
     return worn(sheet, behind, stage, holes, rng)
-
-
-def _shown(photo: Photo, kind: str, place: Place, stage: Stage, rng: np.random.Generator) -> Framed:
-    display = draw_display(rng, kind)
-    grip = draw_grip(rng, _EYES_MM[kind], 0.0 if kind == "monitor" else 0.7)
-    panel = show_panel(photo, display, place, stage.size, replace(grip, margin=0.0))
-    return shown(panel, draw_hold(rng, stiff=True), place, stage, rng)

@@ -23,10 +23,12 @@ from bonaface.simulate.warp import Map, sample
 Floats = NDArray[np.floating[Any]]
 
 # Reflectance of full cyan, magenta, yellow and black on white paper, linear sRGB. After the coated-paper
-# characterisation FOGRA39 and common ink-jet dyes; the gamut that they span is what a print can show.
+# characterisation FOGRA39, common ink-jet dyes on plain paper, and on photo paper, which holds a black of a density of
+# 2.1 where others reach 1.4 to 1.6; the gamut that they span is what a print can show.
 _INKS = {
     "press": np.array([[0.02, 0.34, 0.77], [0.76, 0.02, 0.20], [0.97, 0.82, 0.03], [0.035, 0.035, 0.04]]),
     "dye": np.array([[0.05, 0.45, 0.82], [0.80, 0.04, 0.30], [0.98, 0.87, 0.05], [0.025, 0.025, 0.03]]),
+    "photo": np.array([[0.02, 0.42, 0.82], [0.80, 0.015, 0.27], [0.98, 0.87, 0.02], [0.008, 0.008, 0.008]]),
 }
 _ANGLES = (15.0, 75.0, 0.0, 45.0)
 _GRID, _BITS = 17, 6
@@ -38,10 +40,10 @@ class Printer:
     """A printer, its inks and the paper in it."""
 
     name: str
-    inks: str = "dye"  # press or dye
+    inks: str = "dye"  # press, dye or photo
     screen: float = 0.0  # lines an inch of a dot screen; 0: error diffusion
     dots: float = 600.0  # dots an inch of error diffusion
-    gain: float = 0.10  # dot gain at half coverage
+    gain: float = 0.03  # dot gain at half coverage beyond what the driver's table takes into account
     grey: float = 0.6  # share of grey that is printed in black
     white: tuple[float, float, float] = (0.88, 0.88, 0.89)  # of the paper
     gloss: float = 0.3  # 0 matt to 1 photo paper
@@ -56,36 +58,39 @@ class Printer:
 
 
 PRINTERS = (
-    Printer("printer-1", "dye", 0.0, 600.0, 0.12, 0.5, (0.90, 0.90, 0.92), 0.85, 0.006, 0.006),
-    Printer("printer-2", "press", 106.0, 600.0, 0.18, 0.8, (0.83, 0.84, 0.87), 0.15, 0.018, 0.004),
+    Printer("printer-1", "photo", 0.0, 600.0, 0.02, 0.5, (0.90, 0.90, 0.92), 0.85, 0.006, 0.006),
+    Printer("printer-2", "press", 106.0, 600.0, 0.06, 0.8, (0.83, 0.84, 0.87), 0.15, 0.018, 0.004),
 )
 
 
+_ON_PHOTO_PAPER = 0.4  # of the prints
 _FULL = (1.0, 1.0, 1.0)
 _DRY = ((0.7, 1.0, 1.0), (1.0, 0.7, 1.0), (1.0, 1.0, 0.7))
 
 
 def draw_printer(rng: np.random.Generator) -> Printer:
     """A printer of home, office or photo shop, sometimes with a tank that runs dry."""
-    screened = chance(rng, 0.3)
+    photo = chance(rng, _ON_PHOTO_PAPER)
+    screened = chance(rng, 0.4) and not photo
     # Few sorts of separation, so that their tables are worked out once.
     dry = int(rng.integers(3)) if chance(rng, 0.3) else -1
     base = between(rng, 0.76, 0.93)
     # Brighteners make office and photo paper blue: CIELAB b* down to -12 (ISO 2470-2 measures them), rarely yellow.
     tone = between(rng, -0.03, 0.10)
+    fibre = (0.0005, 0.004) if photo else (0.002, 0.03)  # of recycled paper the most
     return Printer(
         "laser" if screened else "ink-jet",
-        "press" if screened or chance(rng, 0.3) else "dye",
-        between(rng, 60, 150) if screened else 0.0,
-        float(np.exp(between(rng, *np.log([200, 2400])))),
-        between(rng, 0.02, 0.25),
+        "photo" if photo else "press" if screened or chance(rng, 0.3) else "dye",
+        between(rng, 80, 175) if screened else 0.0,
+        float(np.exp(between(rng, *np.log([1200 if photo else 500, 2400])))),
+        between(rng, -0.05, 0.12),
         float(rng.choice([0.3, 0.6, 0.9])),
         (base - tone, base, base + tone),
-        between(rng, 0.0, 1.0),
-        float(np.exp(between(rng, *np.log([0.001, 0.03])))),  # photo paper is smooth, recycled paper is not
+        between(rng, 0.4, 1.0) if photo else between(rng, 0.0, 0.6),
+        float(np.exp(between(rng, *np.log(fibre)))),
         between(rng, 0.0, 0.012),
         _FULL if dry < 0 else _DRY[dry],
-        between(rng, 0.7, 1.0) if chance(rng, 0.5) else 1.0,
+        between(rng, 0.8, 1.0) if chance(rng, 0.3) and not photo else 1.0,
     )
 
 
@@ -182,7 +187,8 @@ def _ink_amounts(inks: str, grey: float, weak: tuple[float, float, float]) -> Fl
     wanted = srgb_decode(np.stack([red, green, blue], -1).reshape(-1, 3))
     # What the darkest print reflects is black: the whole scale is moved into the gamut's tones.
     colours = _INKS[inks]
-    wanted = 0.03 + 0.97 * wanted
+    darkest = colours[3].mean()
+    wanted = darkest + (1.0 - darkest) * wanted
     black = grey * np.clip(1.0 - wanted.max(1) ** 0.5, 0, 1)
     rest = wanted / (1.0 - black[:, None] * (1.0 - colours[3]))
     amounts = np.zeros((len(wanted), 3))

@@ -39,7 +39,8 @@ def draw_grip(rng: np.random.Generator, eyes_mm: tuple[float, float], hands: flo
             between(rng, 2.1, 3.4),
         )
     return Grip(
-        between(rng, *eyes_mm), crop,
+        # Of the sizes that things have, the small ones are as many as the large: by ratio, not by difference.
+        float(np.exp(between(rng, *np.log(eyes_mm)))), crop,
         margin=between(rng, 0.03, 0.35) if chance(rng, 0.35) else 0.0,
         hands=int(rng.integers(1, 3)) if chance(rng, hands) else 0,
         body=chance(rng, 0.5),
