@@ -13,6 +13,7 @@ from bonaface.simulate.camera import (
     draw_camera,
     draw_shot,
     expose,
+    in_focus,
     photograph,
     through_lens,
     transfer,
@@ -166,6 +167,28 @@ def test_the_transfer_of_a_disc_is_a_discs():
     f = (np.arange(60) / side).astype(np.float32)
     found = transfer(f, np.zeros_like(f), 0.0, Shot(defocus=radius)) * np.sinc(f)
     assert np.abs(np.abs(found) - wanted).max() < 0.02
+
+
+def test_a_lens_that_cannot_focus_blurs_what_is_nearer_or_farther_than_it_is_sharp_at():
+    fixed, focusing, shot = replace(PLAIN, fixed=0.8), PLAIN, Shot(defocus=0.3)
+    # at half the distance the radius is the camera's own, at a third twice that; apart from the shot's own error
+    assert in_focus(shot, fixed, 2.0).defocus == pytest.approx((0.3**2 + 0.8**2) ** 0.5)
+    assert in_focus(shot, fixed, 3.0).defocus == pytest.approx((0.3**2 + 1.6**2) ** 0.5)
+    assert in_focus(shot, fixed, 0.75).defocus == pytest.approx((0.3**2 + 0.2**2) ** 0.5)
+    assert in_focus(shot, fixed, 1.0) == shot
+    assert in_focus(shot, focusing, 4.0) == shot
+    assert in_focus(Shot(), fixed, 40.0).defocus == 2.5  # no further
+
+
+def test_front_and_web_cameras_mostly_cannot_focus_and_a_photographers_can():
+    drawn = [draw_camera(stream(0, "camera", n)) for n in range(400)]
+    share = {
+        kind: np.mean([camera.fixed > 0 for camera in drawn if camera.name == kind])
+        for kind in ("phone", "web camera", "still camera")
+    }
+    assert 0.6 < share["phone"] < 0.8 <= share["web camera"] + 0.1
+    assert share["still camera"] == 0
+    assert all(0.3 <= camera.fixed <= 1.3 for camera in drawn if camera.fixed)
 
 
 def test_vignette_darkens_the_corner():

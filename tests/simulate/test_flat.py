@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bonaface.simulate.flat import Hold, Place, draw_hold, eye_holes, face_oval, hold
+from bonaface.simulate.flat import Hold, Place, draw_hold, draw_opposite, eye_holes, face_oval, hold
 from bonaface.simulate.seeds import stream
 from bonaface.simulate.warp import project
 
@@ -91,6 +91,13 @@ def test_no_hold_turns_the_sheet_behind_the_lens():
 def test_stiff_things_do_not_bend():
     assert all(draw_hold(stream(0, n), stiff=True).bend == 0 for n in range(20))
     assert any(abs(draw_hold(stream(0, n), stiff=False).bend) > 0.1 for n in range(20))
+
+
+def test_opposite_the_paper_is_mostly_a_room_that_is_darker_than_a_white_wall():
+    drawn = np.array([draw_opposite(stream(0, "opposite", n)) for n in range(500)])
+    assert 0.05 <= drawn.min() <= np.median(drawn) < 0.4
+    assert np.mean(drawn > 1.0) == pytest.approx(0.15, abs=0.05)
+    assert 3.0 < drawn.max() <= 4.0
 
 
 def test_the_mask_covers_the_face_and_its_holes_the_eyes():

@@ -3,6 +3,7 @@ import pytest
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.face.detect import Detector
+from bonaface.simulate.camera import Camera, Shot
 from bonaface.simulate.pictures import (
     MASKS,
     SPECIES,
@@ -64,6 +65,30 @@ def test_attackers_mostly_show_good_photographs(persons, monkeypatch):
         assert better.quality >= 90
         assert (steady.motion, steady.gain) == ((0.0, 0.0), 1.0)
         assert abs(steady.exposure) == pytest.approx(abs(shot.exposure) / 3)
+
+
+@pytest.mark.parametrize("species", ["print-held", "display-phone", "print-worn", "display-monitor"])
+def test_what_is_shown_small_is_taken_from_near(photo, persons, monkeypatch, species):
+    """A lens that can't focus, sharp where people sit, sees it blurred by how much smaller than life it is."""
+    import bonaface.simulate.pictures as pictures
+
+    seen = []
+    monkeypatch.setattr(pictures, "draw_camera", lambda _: Camera("fixed", fixed=0.5))
+    monkeypatch.setattr(pictures, "draw_shot", lambda *_: Shot())
+    monkeypatch.setattr(pictures, "shoot", lambda framed, camera, shot, rng: seen.append(shot.defocus))
+    for number in range(12):
+        simulate_attack(photo, stream(0, "near", number), (64, 64), species, persons[0])
+    # between the pupils 63 mm in life; on a held print 13 to 62, on a phone 14 to 26, on a monitor 40 to 85
+    ends = {
+        "print-held": (13, 62),
+        "display-phone": (14, 26),
+        "print-worn": (63, 63),
+        "display-monitor": (40, 85),
+    }
+    sizes = np.linspace(*ends[species], 200)
+    wanted = np.minimum(0.5 * abs(63 / sizes - 1), 2.5)
+    assert wanted.min() - 1e-6 <= min(seen) <= max(seen) <= wanted.max() + 1e-6
+    assert len({round(value, 6) for value in seen}) == (1 if species == "print-worn" else 12)
 
 
 def test_species_are_drawn_by_their_shares_and_masks_need_a_wearer(persons, photo, monkeypatch):

@@ -135,6 +135,36 @@ def test_thin_ink_is_paler_and_leaves_white_alone():
     assert black[1.0] < 0.05 < 0.1 < black[0.7]
 
 
+def test_photo_paper_is_darker_in_the_black_and_greys_stay_where_they_were():
+    plain, photo = (replace(EVEN, inks=inks) for inks in ("dye", "photo"))
+    tones = {
+        inks: [print_picture(level(code), printer, 100.0, stream(0)).reflectance.mean() for code in (0, 140)]
+        for inks, printer in (("dye", plain), ("photo", photo))
+    }
+    assert tones["photo"][0] < 0.01 < 0.02 < tones["dye"][0]  # densities of 2 and 1.6
+    assert tones["photo"][1] == pytest.approx(tones["dye"][1], rel=0.15)
+
+
+def test_drawn_printers_have_photo_paper_which_is_smooth_and_never_screened():
+    drawn = [draw_printer(stream(0, "printer", n)) for n in range(300)]
+    photo = [printer for printer in drawn if printer.inks == "photo"]
+    assert len(photo) / len(drawn) == pytest.approx(0.4, abs=0.08)
+    assert all(printer.screen == 0 and printer.gloss >= 0.4 and printer.fibre <= 0.004 for printer in photo)
+    assert any(printer.screen for printer in drawn)
+    # what the driver's table leaves of the dot gain is small, on either side
+    assert -0.06 < min(printer.gain for printer in drawn) < 0 < max(printer.gain for printer in drawn) < 0.13
+
+
+@pytest.mark.parametrize("printer", PRINTERS)
+def test_a_print_keeps_the_tones_of_what_is_printed(printer):
+    """Within a third, over paper white and the printer's black: more would be for the driver to mend."""
+    white = sum(printer.white) / 3
+    for code in (90, 140, 200):
+        wanted = white * float(srgb_decode(np.array(code / 255)))
+        found = print_picture(level(code), printer, 100.0, stream(0)).reflectance.mean()
+        assert 0.67 * wanted < found < 1.33 * wanted + 0.03, code
+
+
 def test_drawn_paper_is_mostly_blue_with_brighteners():
     tones = [printer.white[2] - printer.white[0] for printer in (draw_printer(stream(n)) for n in range(200))]
     assert min(tones) < 0.0
