@@ -27,6 +27,7 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bonaface.core.files import write_json
 from bonaface.data.augment import take_tones
@@ -59,6 +60,7 @@ SETTINGS = (
 )
 SEEDS = (0, 1, 2)
 _LOT = 32  # pictures that go through a network together
+Lit = dict[str, dict[str, list[NDArray[np.uint8]]]]  # crop: light: pictures
 
 # Synthetic portraits that look like children or adolescents: the sheet they come from = row:columns, row:columns ...
 _YOUNG = """
@@ -91,8 +93,8 @@ class Cell:
     part: str = ""
     seed: int = 0
     persons: int = 1400
-    frames: int = 3
-    epochs: int = 3
+    frames: int = 2
+    epochs: int = 4
 
     @classmethod
     def small(cls, part: str) -> "Cell":
@@ -198,8 +200,8 @@ def at_crop(run: Path, crop: str) -> Path:
     return other
 
 
-def steer(run: Path, nuaa: Path, every: int = 4) -> dict[str, Any]:
-    """How a run does on every `every`-th presentation of NUAA's official train part, by crop and by light.
+def lit_crops(nuaa: Path, size: int, every: int) -> tuple[NDArray[np.int64], Lit]:
+    """Every `every`-th presentation of NUAA's official train part, by crop and by light, and its labels.
 
     Light as it is, and exchanged: every picture has the tones of one of the other class. In that part bona fide
     pictures are dark and prints are light; a network that goes by tones is good as it is, and under 0.5 exchanged.
@@ -211,15 +213,23 @@ def steer(run: Path, nuaa: Path, every: int = 4) -> dict[str, Any]:
         n for n, frame in enumerate(store.frames) if frame.presentation in wanted and not frame.response
     ]
     labels = np.array([store.presentations[store.frames[n].presentation].label for n in places])
+    lit: Lit = {}
+    for crop in CROPS:
+        crops = [cut(store.read(place), CropSpec.parse(crop), size) for place in places]
+        rng = np.random.default_rng(0)
+        others = [crops[int(rng.choice(np.flatnonzero(labels != label)))] for label in labels]
+        lit[crop] = {"as it is": crops, "exchanged": list(map(take_tones, crops, others))}
+    return labels, lit
+
+
+def steer(run: Path, nuaa: Path, every: int = 4) -> dict[str, Any]:
+    """How a run does on some of NUAA's official train part, by crop and by light (`lit_crops`)."""
     bundle = Bundle.open(run)
     card, runner = bundle.card, OnnxRunner(bundle, threads=1)
     threshold = card.threshold(card.default_output, "video")
+    labels, lit = lit_crops(nuaa, card.input_size, every)
     found: dict[str, Any] = {}
-    for crop in CROPS:
-        crops = [cut(store.read(place), CropSpec.parse(crop), card.input_size) for place in places]
-        rng = np.random.default_rng(0)
-        others = [crops[int(rng.choice(np.flatnonzero(labels != label)))] for label in labels]
-        lights = {"as it is": crops, "exchanged": list(map(take_tones, crops, others))}
+    for crop, lights in lit.items():
         found[crop] = {}
         for light, pictures in lights.items():
             lots = (np.stack(pictures[n : n + _LOT]) for n in range(0, len(pictures), _LOT))

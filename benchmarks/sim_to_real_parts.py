@@ -71,7 +71,8 @@ def _only(*kinds: str) -> dict[str, float]:
 # part: what takes its place, by module and name
 PARTS: dict[str, tuple[Any, str, Any]] = {
     "camera": (pictures, "draw_camera", _perfect_camera),
-    "shot": (pictures, "draw_shot", lambda *_: Shot()),
+    "shot": (pictures, "in_focus", lambda *_: Shot()),
+    "focus": (pictures, "in_focus", lambda shot, *_: shot),
     "light": (pictures, "draw_lighting", _one_light),
     "printer": (pictures, "draw_printer", _good_printer),
     "display": (pictures, "draw_display", _good_display),

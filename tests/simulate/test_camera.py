@@ -172,12 +172,27 @@ def test_the_transfer_of_a_disc_is_a_discs():
 def test_a_lens_that_cannot_focus_blurs_what_is_nearer_or_farther_than_it_is_sharp_at():
     fixed, focusing, shot = replace(PLAIN, fixed=0.8), PLAIN, Shot(defocus=0.3)
     # at half the distance the radius is the camera's own, at a third twice that; apart from the shot's own error
-    assert in_focus(shot, fixed, 2.0).defocus == pytest.approx((0.3**2 + 0.8**2) ** 0.5)
-    assert in_focus(shot, fixed, 3.0).defocus == pytest.approx((0.3**2 + 1.6**2) ** 0.5)
-    assert in_focus(shot, fixed, 0.75).defocus == pytest.approx((0.3**2 + 0.2**2) ** 0.5)
-    assert in_focus(shot, fixed, 1.0) == shot
-    assert in_focus(shot, focusing, 4.0) == shot
-    assert in_focus(Shot(), fixed, 40.0).defocus == 2.5  # no further
+    assert in_focus(shot, fixed, 2.0, 512).defocus == pytest.approx((0.3**2 + 0.8**2) ** 0.5)
+    assert in_focus(shot, fixed, 3.0, 512).defocus == pytest.approx((0.3**2 + 1.6**2) ** 0.5)
+    assert in_focus(shot, fixed, 0.75, 512).defocus == pytest.approx((0.3**2 + 0.2**2) ** 0.5)
+    assert in_focus(shot, fixed, 1.0, 512) == shot
+    assert in_focus(shot, focusing, 4.0, 512) == shot
+    assert in_focus(Shot(), fixed, 40.0, 512).defocus == 2.5  # no further
+
+
+@pytest.mark.parametrize(("width", "resolution"), [(512, 1.0), (256, 1.0), (1024, 1.0), (512, 0.5)])
+def test_what_is_out_of_focus_is_so_by_the_same_share_of_the_picture(width, resolution):
+    """The edge of a dark half, from a tenth to nine tenths, is as wide in a small picture as in a large one."""
+    light = np.full((3, width, width), 0.05, np.float32)
+    light[:, :, width // 2 :] = 0.25
+    camera = replace(PLAIN, fixed=2.0, lens=0.05, full_well=1e7, read=0.0, resolution=resolution)
+    picture = develop(View(light), camera, in_focus(Shot(), camera, 2.0, width), stream(0, "edge"))
+    row = picture[width // 4 : -width // 4, :, 1].mean(0)
+    low, high = row[width // 8], row[-width // 8]
+    step = (row - low) / (high - low)
+    middle = step[width // 4 : -width // 4]
+    edge = np.interp(0.9, middle, np.arange(len(middle))) - np.interp(0.1, middle, np.arange(len(middle)))
+    assert edge * 512 / width == pytest.approx(2.9, abs=0.7)
 
 
 def test_front_and_web_cameras_mostly_cannot_focus_and_a_photographers_can():

@@ -86,7 +86,7 @@ def test_what_is_shown_small_is_taken_from_near(photo, persons, monkeypatch, spe
         "display-monitor": (40, 85),
     }
     sizes = np.linspace(*ends[species], 200)
-    wanted = np.minimum(0.5 * abs(63 / sizes - 1), 2.5)
+    wanted = 64 / 512 * np.minimum(0.5 * abs(63 / sizes - 1), 2.5)  # in a picture 64 pixels wide
     assert wanted.min() - 1e-6 <= min(seen) <= max(seen) <= wanted.max() + 1e-6
     assert len({round(value, 6) for value in seen}) == (1 if species == "print-worn" else 12)
 

@@ -171,13 +171,15 @@ def draw_camera(rng: np.random.Generator) -> Camera:
     )
 
 
-def in_focus(shot: Shot, camera: Camera, nearness: float) -> Shot:
-    """`shot` of a thing at 1 / `nearness` of the distance that the camera is sharp at.
+def in_focus(shot: Shot, camera: Camera, nearness: float, width: int) -> Shot:
+    """`shot` of a thing at 1 / `nearness` of the distance that the camera is sharp at, in a picture `width` wide.
 
     A lens that can't focus, as most front and web cameras have, draws a point there as a disc whose radius grows with
-    |nearness - 1| (thin lens; Goodman, sec. 6.4). Nobody shows a face that can't be made out, so it ends at 2.5 pixels.
+    |nearness - 1| (thin lens; Goodman, sec. 6.4). Nobody shows a face that can't be made out, so it ends at 2.5 pixels
+    of a picture 512 wide. With the shot's own error, of either sign, it adds up to the root of the sum of squares.
     """
-    radius = min(camera.fixed * abs(nearness - 1.0), _BLURRED)
+    own = width * camera.resolution / 512  # the camera's pixels for one of those
+    radius = own * min(camera.fixed * abs(nearness - 1.0), _BLURRED)
     return replace(shot, defocus=float(np.hypot(shot.defocus, radius)))
 
 

@@ -123,7 +123,6 @@ def show_picture(picture: Picture, display: Display, width_mm: float) -> Screen:
     return Screen(light, wide / picture.shape[1], display)
 
 
-@cache
 def _tone_table(gamma: float, black: float) -> Floats:
     return (black + (1 - black) * (np.arange(256) / 255) ** gamma).astype(np.float32)
 

@@ -103,10 +103,8 @@ def simulate_attack(
         grip = replace(draw_grip(rng, _EYES_MM[kind], 0.0 if kind == "monitor" else 0.7), margin=0.0)
         panel = show_panel(photo, draw_display(rng, kind), place, size, grip)
         framed = shown(panel, draw_hold(rng, stiff=True), place, stage, rng)
-    camera = draw_camera(rng)
     # To look as large as a face, a smaller one has to be as much nearer than people sit.
-    shot = in_focus(draw_shot(rng, stage.lighting.dimness, _MISSED), camera, _LIFE_MM / grip.eyes_mm)
-    return shoot(framed, camera, shot, rng)
+    return shoot(framed, *_camera_and_shot(stage, rng, _LIFE_MM / grip.eyes_mm), rng)
 
 
 def simulate_attack_crop(
@@ -161,7 +159,14 @@ def _taken(
     """A person somewhere, a camera, and how it is used."""
     stage = draw_stage(size, rng)
     framed = bona_fide(portrait, draw_place(size, rng), stage, draw_turn(rng))
-    return framed, draw_camera(rng), draw_shot(rng, stage.lighting.dimness, _MISSED)
+    return framed, *_camera_and_shot(stage, rng)
+
+
+def _camera_and_shot(stage: Stage, rng: np.random.Generator, nearness: float = 1.0) -> tuple[Camera, Shot]:
+    """A camera that is sharp where people sit, and how a picture is taken of what is `nearness` times as near."""
+    camera = draw_camera(rng)
+    shot = draw_shot(rng, stage.lighting.dimness, _MISSED)
+    return camera, in_focus(shot, camera, nearness, stage.size[0])
 
 
 def _draw_species(rng: np.random.Generator, masks: bool) -> str:

@@ -166,7 +166,7 @@ def _separated(picture: Picture, printer: Printer) -> NDArray[np.uint8]:
     return planes_of(inks.view(np.uint8).reshape(*inks.shape, 4))
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=64)  # three kinds of ink, three of grey, four of tank
 def _separation(inks: str, grey: float, weak: tuple[float, float, float]) -> NDArray[np.uint32]:
     """The driver's table: for every colour, by six bits of red, green and blue, four codes of ink in one word."""
     table: Floats = _ink_amounts(inks, grey, weak).reshape(_GRID, _GRID, _GRID, 4)

@@ -1,7 +1,7 @@
 """Crops for training: what is drawn is a pure function of seed, epoch and position, so that a run can be resumed.
 
-Reading, cutting and augmenting happen in worker processes; the network gets uint8 crops and normalises them on its
-own device.
+Reading, cutting and augmenting happen between the network's steps, in its threads, or in worker processes; the
+network gets uint8 crops and normalises them on its own device.
 """
 
 from collections.abc import Iterator, Sequence
@@ -92,7 +92,7 @@ class CropBatches(Dataset[Batch]):
         # While a batch is made in the network's own process, the network waits, so its threads are free; the loader's
         # processes have one each.
         threads = min(torch.get_num_threads(), len(draws))
-        if threads == 1:
+        if threads <= 1:
             return list(map(self._crop_of, draws))
         with ThreadPoolExecutor(threads) as pool:
             return list(pool.map(self._crop_of, draws))
