@@ -27,27 +27,24 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 
 from bonaface.core.files import write_json
-from bonaface.data.augment import take_tones
 from bonaface.data.store import CropStore
-from bonaface.face.crop import CropSpec, cut
 from bonaface.inference.bundle import Bundle, write_card
 from bonaface.inference.preprocess import normalise
 from bonaface.inference.runtime import OnnxRunner
 from bonaface.metrics.curves import auc, eer
 from bonaface.metrics.rates import acer_at
-from bonaface.training.data import open_split
 from nuaa import between, commit, counted, figures, one_of, write_table
 from sim_to_real_parts import PARTS
+from sim_to_real_probe import ATTACKS, CROPS, EVERY, lit_crops, probe
 from sim_to_real_statistics import Statistics, fit_and_judge
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "sim_to_real.json"
 PAGE = HERE / "sim_to_real.md"
 BONAFACE = [sys.executable, "-m", "bonaface.cli.main"]
-CROPS = ("tight", "square-1.3")
 MODEL, BACKBONE, SIZE = "bi-fas", "efficientnet-lite0", 160
 SETTINGS = (
     "batch=16",
@@ -60,7 +57,6 @@ SETTINGS = (
 )
 SEEDS = (0, 1, 2)
 _LOT = 32  # pictures that go through a network together
-Lit = dict[str, dict[str, list[NDArray[np.uint8]]]]  # crop: light: pictures
 
 # Synthetic portraits that look like children or adolescents: the sheet they come from = row:columns, row:columns ...
 _YOUNG = """
@@ -98,8 +94,8 @@ class Cell:
 
     @classmethod
     def small(cls, part: str) -> "Cell":
-        """One of the networks that compare the chain's parts."""
-        return cls(part, persons=500, frames=1, epochs=6)
+        """A set that compares the chain's parts; no network is trained on it."""
+        return cls(part, persons=400, frames=1, epochs=0)
 
     @property
     def chain(self) -> str:
@@ -118,7 +114,7 @@ def main_cells() -> Iterator[Cell]:
 
 
 def small_cells() -> Iterator[Cell]:
-    """The networks without a part of the chain each; they are compared on NUAA's train part, and test stays unseen."""
+    """The chain without a part each; they are compared on NUAA's train part, and test stays unseen."""
     yield from (Cell.small(part) for part in ("", *PARTS))
 
 
@@ -127,7 +123,7 @@ class Work:
 
     def __init__(self, root: Path, faces: Path, nuaa: Path) -> None:
         self.root, self.faces, self.nuaa = root, faces, nuaa
-        for name in ("sets", "stores", "runs"):
+        for name in ("sets", "stores", "runs", "statistics"):
             (root / name).mkdir(parents=True, exist_ok=True)
 
     def portraits(self) -> Path:
@@ -200,28 +196,6 @@ def at_crop(run: Path, crop: str) -> Path:
     return other
 
 
-def lit_crops(nuaa: Path, size: int, every: int) -> tuple[NDArray[np.int64], Lit]:
-    """Every `every`-th presentation of NUAA's official train part, by crop and by light, and its labels.
-
-    Light as it is, and exchanged: every picture has the tones of one of the other class. In that part bona fide
-    pictures are dark and prints are light; a network that goes by tones is good as it is, and under 0.5 exchanged.
-    """
-    store = CropStore.open(nuaa)
-    split = open_split(store, "official", "", seed=0)
-    wanted = set(sorted([*split.train, *split.dev])[::every])
-    places = [
-        n for n, frame in enumerate(store.frames) if frame.presentation in wanted and not frame.response
-    ]
-    labels = np.array([store.presentations[store.frames[n].presentation].label for n in places])
-    lit: Lit = {}
-    for crop in CROPS:
-        crops = [cut(store.read(place), CropSpec.parse(crop), size) for place in places]
-        rng = np.random.default_rng(0)
-        others = [crops[int(rng.choice(np.flatnonzero(labels != label)))] for label in labels]
-        lit[crop] = {"as it is": crops, "exchanged": list(map(take_tones, crops, others))}
-    return labels, lit
-
-
 def steer(run: Path, nuaa: Path, every: int = 4) -> dict[str, Any]:
     """How a run does on some of NUAA's official train part, by crop and by light (`lit_crops`)."""
     bundle = Bundle.open(run)
@@ -246,7 +220,6 @@ def steer(run: Path, nuaa: Path, every: int = 4) -> dict[str, Any]:
 def baselines(work: Work) -> dict[str, Any]:
     """The figures of the seven statistics: on NUAA, on simulated presentations, and from these to NUAA; by crop."""
     kept = work.root / "statistics"
-    kept.mkdir(exist_ok=True)
     stores = CropStore.open(work.store(Cell())), CropStore.open(work.nuaa)
     simulated, real = (Statistics.of(store, CROPS, SIZE, kept) for store in stores)
     found: dict[str, Any] = {}
@@ -284,7 +257,6 @@ def do(cell: Cell, work: Work, results: Results, cores: "SimpleQueue[int]") -> N
         run = work.run(cell, core)
         provenance = json.loads((run / "bundle" / "bundle.json").read_text())["provenance"]
         found = {
-            "part": cell.part,
             "persons": cell.persons,
             "seed": cell.seed,
             "preset": provenance["settings"]["preset"],
@@ -293,10 +265,20 @@ def do(cell: Cell, work: Work, results: Results, cores: "SimpleQueue[int]") -> N
             "training_seconds": provenance["training_seconds"],
             "dev_acer": provenance["dev_acer"],
             "nuaa_train": steer(run, work.nuaa),
+            "nuaa": {crop: work.report(run, crop, core) for crop in CROPS},
         }
-        if cell in main_cells():
-            found["nuaa"] = {crop: work.report(run, crop, core) for crop in CROPS}
         results.put(cell.name, found)
+
+
+def add_part(cell: Cell, work: Work, results: Results, cores: "SimpleQueue[int]") -> None:
+    """Keep how far frozen features carry over from presentations by the chain without a part."""
+    if cell.chain not in results.known:
+        with one_of(cores) as core:
+            store = work.store(cell, core)
+            found = probe(store, work.nuaa, work.root / "statistics" / f"lit-every-{EVERY}.safetensors")
+            results.put(
+                cell.chain, {"part": cell.part, "persons": cell.persons, "commit": commit(), "auc": found}
+            )
 
 
 def add_baselines(work: Work, results: Results, cores: "SimpleQueue[int]") -> None:
@@ -311,8 +293,8 @@ HEADER = (
     "|---:|---|---:|---:|---:|---:|---:|---:|---:|"
 )
 PARTS_HEADER = (
-    "| chain | simulated dev: ACER | tight: AUC | light exchanged | square 1.3: AUC | light exchanged |\n"
-    "|---|---:|---:|---:|---:|---:|"
+    "| chain | attacks | tight: AUC | light exchanged | square 1.3: AUC | light exchanged |\n"
+    "|---|---|---:|---:|---:|---:|"
 )
 BASELINE_HEADER = "| crop | trained and tested on | AUC | EER | ACER |\n|---|---|---:|---:|---:|"
 
@@ -323,9 +305,10 @@ def table(known: Mapping[str, Any]) -> str:
     for cell in main_cells():
         if cell.name in known:
             lines += [_line(known[cell.name], crop) for crop in CROPS]
-    parts = [_part_line(known[cell.name]) for cell in small_cells() if cell.name in known]
-    if parts:
-        lines += ["", PARTS_HEADER, *parts]
+    lines += ["", PARTS_HEADER]
+    for cell in small_cells():
+        if cell.chain in known:
+            lines += [_part_line(known[cell.chain], attacks) for attacks in ATTACKS]
     lines += ["", BASELINE_HEADER]
     for crop, rows in known.get("statistics", {}).items():
         for name, row in rows.items():
@@ -334,10 +317,10 @@ def table(known: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _part_line(kept: Mapping[str, Any]) -> str:
-    columns = [f"without {kept['part']}" if kept["part"] else "whole", f"{100 * kept['dev_acer']:.1f}"]
+def _part_line(kept: Mapping[str, Any], attacks: str) -> str:
+    columns = [f"without {kept['part']}" if kept["part"] else "whole", attacks]
     for crop in CROPS:
-        columns += [f"{found['auc']:.3f}" for found in kept["nuaa_train"][crop].values()]
+        columns += [f"{value:.3f}" for value in kept["auc"][attacks][crop].values()]
     return f"| {' | '.join(columns)} |"
 
 
@@ -369,6 +352,7 @@ def main() -> int:
         write_table(table(results.known), PAGE)
     else:
         os.environ["OMP_NUM_THREADS"] = "1"  # of every command that has one core
+        torch.set_num_threads(1)
         work, cores = Work(given.work, given.faces, given.nuaa), SimpleQueue[int]()
         for core in sorted(os.sched_getaffinity(0)):
             cores.put(core)
@@ -377,7 +361,7 @@ def main() -> int:
         with ThreadPoolExecutor(cores.qsize()) as pool:
             jobs = [pool.submit(one, cell) for cell in main_cells()]
             jobs += [pool.submit(add_baselines, work, results, cores)]
-            jobs += [pool.submit(one, cell) for cell in small_cells()]
+            jobs += [pool.submit(add_part, cell, work, results, cores) for cell in small_cells()]
             for job in jobs:
                 job.result()
         print(table(results.known))
