@@ -6,9 +6,9 @@
 
 WORK is a folder for everything made on the way, FACES has the portraits (canada/, fairface/, neutral_front/, ...), NUAA
 is the crop store made by `bonaface prepare nuaa`. Every step is a bonaface command, printed before it runs; only the
-chain without a part (sim_to_real_parts.py) and the statistics (sim_to_real_statistics.py) are not. Every network has
-a processor core of its own. It can be stopped at any moment. Figures go into benchmarks/sim_to_real.json as soon as
-they are there.
+chain without a part (sim_to_real_parts.py), the statistics (sim_to_real_statistics.py) and the probe on frozen features
+(sim_to_real_probe.py) are not. Every network has a processor core of its own. It can be stopped at any moment. Figures
+go into benchmarks/sim_to_real.json as soon as they are there.
 """
 
 import argparse
@@ -95,7 +95,7 @@ class Cell:
     @classmethod
     def small(cls, part: str) -> "Cell":
         """A set that compares the chain's parts; no network is trained on it."""
-        return cls(part, persons=400, frames=1, epochs=0)
+        return cls(part, persons=300, frames=1, epochs=0)
 
     @property
     def chain(self) -> str:
