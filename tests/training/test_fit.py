@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -85,6 +86,18 @@ def test_a_stopped_run_ends_in_the_same_weights_bit_for_bit(
     expected, found = tensors(whole), tensors(stopped)
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_a_finished_run_is_left_as_it_is(whole: Path, settings: RunSettings, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(whole, tmp_path / "run"))
+    (run / "bundle").mkdir()
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    said: list[str] = []
+    assert train(settings, run, resume=True, say=said.append) == run / "bundle"
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+    assert said == [f"this run is finished, and left as it is: {run / 'bundle'}"]
+    with pytest.raises(InputError, match="these differ: "):
+        train(replace(settings, seed=1), run, resume=True)
 
 
 def test_a_stopped_run_with_simulated_attacks_ends_in_the_same_weights_bit_for_bit(

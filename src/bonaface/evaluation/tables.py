@@ -211,7 +211,7 @@ def _fold_notes(fold: Fold) -> list[str]:
     if test.ranking.auc is not None and test.ranking.auc < 0.5:
         found.append(
             f"The AUC is under 50 %{of}: attacks score higher than bona fide presentations. If a higher "
-            "score means attack, turn the column round with --map score=-COLUMN."
+            "score means attack in this table, turn the column round: bonaface report --map score=-COLUMN."
         )
     if fold.unseen:
         found.append(f"Species that the dev set lacks{of}: {', '.join(fold.unseen)}.")

@@ -118,8 +118,9 @@ def _threshold(
         return rule.threshold(test, f"test set{where}", from_test=True)
     if dev is None:
         raise InputError(
-            f"there are no dev scores{where} to set the threshold on: give them (--dev FILE), give a number "
-            "(--threshold-from 0.5), or ask for --threshold-from test, which every report will then say"
+            f"there are no dev scores{where} to set the threshold on: give them (--dev FILE; bonaface evaluate "
+            "--threshold-from dev writes them too), give a number (--threshold-from 0.5), or ask for --threshold-from "
+            "test, which every report will then say"
         )
     if _same(test, dev):
         raise InputError(

@@ -59,7 +59,7 @@ def train(
     The folder `run` gets ``run.json`` (every setting, versions, counts), ``checkpoints/``, ``history.csv`` (a line an
     epoch), ``logs/`` and, at the end, ``bundle/``. With `resume` a run that was stopped goes on from its last
     checkpoint, or from the start where it has none; on one machine with the same number of threads it ends in the
-    same weights, bit for bit.
+    same weights, bit for bit. One that has its bundle is finished, and left as it is.
 
     Args:
         say: gets a sentence now and then about how far the run is.
@@ -74,6 +74,11 @@ def train(
     data = PadData(store, settings)
     if leads():
         _claim(run, settings, store, resume)
+    bundle = run / "bundle"
+    if resume and bundle.is_dir():  # it is put in place as a whole, when all is done
+        if leads():
+            say(f"this run is finished, and left as it is: {bundle}")
+        return bundle
     with alone(run, "run") if leads() else nullcontext():
         return _train(settings, run, store, data, say, tensorboard)
 
