@@ -38,7 +38,7 @@ from bonaface.metrics.curves import auc, eer
 from bonaface.metrics.rates import acer_at
 from nuaa import between, commit, counted, figures, one_of, write_table
 from sim_to_real_parts import PARTS
-from sim_to_real_probe import ATTACKS, CROPS, EVERY, lit_crops, probe
+from sim_to_real_probe import CROPS, EVERY, lit_crops, probe
 from sim_to_real_statistics import Statistics, fit_and_judge
 
 HERE = Path(__file__).parent
@@ -308,7 +308,7 @@ def table(known: Mapping[str, Any]) -> str:
     lines += ["", PARTS_HEADER]
     for cell in small_cells():
         if cell.chain in known:
-            lines += [_part_line(known[cell.chain], attacks) for attacks in ATTACKS]
+            lines += [_part_line(known[cell.chain], attacks) for attacks in known[cell.chain]["auc"]]
     lines += ["", BASELINE_HEADER]
     for crop, rows in known.get("statistics", {}).items():
         for name, row in rows.items():

@@ -107,6 +107,8 @@ def probe(simulated_store: Path, nuaa: Path, kept: Path) -> dict[str, dict[str, 
     result: dict[str, dict[str, dict[str, float]]] = {}
     for name, prefix in ATTACKS.items():
         shown = (labels == 1) | np.char.startswith(species, prefix)
+        if labels[shown].all():  # a chain without such attacks
+            continue
         fitted = make_pipeline(
             StandardScaler(), LogisticRegression(C=REGULARISATION, class_weight="balanced", max_iter=1000)
         )
