@@ -26,11 +26,12 @@ from sklearn.preprocessing import StandardScaler
 from bonaface.core.files import whole_file
 from bonaface.data.augment import take_tones
 from bonaface.data.store import CropStore
-from bonaface.face.crop import CropSpec, cut
+from bonaface.face.crop import CropSpec
 from bonaface.inference.preprocess import normalise
 from bonaface.metrics.curves import auc
 from bonaface.models.base import PadModel
 from bonaface.models.registry import create_model
+from bonaface.training.batches import Augmentation, CropBatches, Draw
 from bonaface.training.data import open_split
 
 CROPS = ("tight", "square-1.3")
@@ -38,6 +39,14 @@ SIZE, LOT, EVERY, REGULARISATION = 224, 16, 5, 1e-3
 ATTACKS = {"all attacks": "", "held prints": "print-held", "displays": "display"}
 
 Lit = dict[str, dict[str, list[NDArray[np.uint8]]]]  # crop: light: pictures
+
+
+def cropped(
+    store: CropStore, rows: Sequence[int], crop: str, size: int
+) -> tuple[CropBatches, NDArray[np.uint8]]:
+    """The frames of `rows` that have a face, and their crops (N, H, W, 3) as evaluation cuts them."""
+    data = CropBatches(store, rows, CropSpec.parse(crop), size, Augmentation(0.0, (0.0, 0.0, 0.0, 0.0)))
+    return data, data[[Draw(place, None) for place in range(len(data))]].crops.numpy()
 
 
 def lit_crops(nuaa: Path, size: int, every: int) -> tuple[NDArray[np.int64], Lit]:
@@ -48,17 +57,14 @@ def lit_crops(nuaa: Path, size: int, every: int) -> tuple[NDArray[np.int64], Lit
     """
     store = CropStore.open(nuaa)
     split = open_split(store, "official", "", seed=0)
-    wanted = set(sorted([*split.train, *split.dev])[::every])
-    places = [
-        n for n, frame in enumerate(store.frames) if frame.presentation in wanted and not frame.response
-    ]
-    labels = np.array([store.presentations[store.frames[n].presentation].label for n in places])
+    rows = sorted([*split.train, *split.dev])[::every]
     lit: Lit = {}
     for crop in CROPS:
-        crops = [cut(store.read(place), CropSpec.parse(crop), size) for place in places]
+        data, crops = cropped(store, rows, crop, size)
         rng = np.random.default_rng(0)
-        others = [crops[int(rng.choice(np.flatnonzero(labels != label)))] for label in labels]
-        lit[crop] = {"as it is": crops, "exchanged": list(map(take_tones, crops, others))}
+        others = [crops[int(rng.choice(np.flatnonzero(data.labels != label)))] for label in data.labels]
+        lit[crop] = {"as it is": list(crops), "exchanged": list(map(take_tones, crops, others))}
+    labels = data.labels
     return labels, lit
 
 
@@ -77,16 +83,13 @@ def simulated(
     store: CropStore, network: PadModel
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.str_]]:
     """Features (2 N, F), labels (2 N,) and species (2 N,) of all N frames of `store` at both crops."""
-    places = [number for number, frame in enumerate(store.frames) if not frame.response]
-    shown = [store.presentations[store.frames[number].presentation] for number in places]
     rng, found = np.random.default_rng(0), []
     for crop in CROPS:
-        crops = [cut(store.read(number), CropSpec.parse(crop), SIZE) for number in places]
+        data, crops = cropped(store, range(len(store.presentations)), crop, SIZE)
         toned = [take_tones(picture, crops[int(rng.integers(len(crops)))]) for picture in crops]
         found.append(features(network, toned))
-    labels = np.array([row.label for row in shown])
-    species = np.array([row.species for row in shown])
-    return np.concatenate(found), np.tile(labels, len(CROPS)), np.tile(species, len(CROPS))
+    species = np.array([store.presentations[row].species for row in data.presentations])
+    return np.concatenate(found), np.tile(data.labels, len(CROPS)), np.tile(species, len(CROPS))
 
 
 def probe(simulated_store: Path, nuaa: Path, kept: Path) -> dict[str, dict[str, dict[str, float]]]:

@@ -70,7 +70,8 @@ def test_thresholds_by_number_by_rule_and_from_test(scores):
 
 
 def test_without_dev_scores_it_says_what_to_do(scores):
-    with pytest.raises(InputError, match="--threshold-from dev writes them too"):
+    told = r"give them \(--dev FILE; bonaface evaluate --threshold-from dev writes them too\), give a number"
+    with pytest.raises(InputError, match=told):
         _run(scores["eval"], *MAP)
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bonaface.simulate.seeds import stream
+from bonaface.simulate.seeds import by_ratio, stream
 
 
 def test_the_same_names_give_the_same_numbers():
@@ -40,3 +40,11 @@ def test_streams_do_not_hang_together():
 
 def test_the_numbers_are_those_of_all_machines():
     assert stream(0, "person", 1).integers(0, 1000, 4).tolist() == [660, 481, 141, 224]
+
+
+def test_by_ratio_half_of_the_numbers_lie_under_the_geometric_mean():
+    drawn = np.array([by_ratio(stream(0, "ratio", n), 2.0, 32.0) for n in range(2000)])
+    assert 2.0 <= drawn.min() < 2.1
+    assert 31.0 < drawn.max() < 32.0
+    assert np.mean(drawn < 8.0) == pytest.approx(0.5, abs=0.04)
+    assert np.mean(drawn < 4.0) == pytest.approx(0.25, abs=0.04)

@@ -35,7 +35,7 @@ from bonaface.simulate.light import (
     size_of,
     srgb_encode,
 )
-from bonaface.simulate.seeds import between, chance
+from bonaface.simulate.seeds import between, by_ratio, chance
 
 _CROSSTALK = np.array([[0.72, 0.22, 0.06], [0.12, 0.74, 0.14], [0.05, 0.25, 0.70]])
 _DIGITAL_NUMBERS = 1023.0
@@ -156,7 +156,7 @@ def draw_camera(rng: np.random.Generator) -> Camera:
         fill=between(rng, 0.3, 0.6) if skips else between(rng, 0.85, 1.0),
         fringe=between(rng, 0.0, 0.9),
         vignette=between(rng, 0.05, 0.5),
-        full_well=float(np.exp(between(rng, *np.log([900 if web else 2000, 40000 if still else 12000])))),
+        full_well=by_ratio(rng, 900 if web else 2000, 40000 if still else 12000),
         read=between(rng, 2.0, 10.0),
         simple=not still and chance(rng, 0.35),
         denoise=between(rng, 0.0, 2.5),

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonaface.simulate.light import Light, Plane, blur, clouds, coloured, mix, resize, size_of, smooth_step
-from bonaface.simulate.seeds import between, chance
+from bonaface.simulate.seeds import between, by_ratio, chance
 from bonaface.simulate.warp import Points
 
 Floats = NDArray[np.floating[Any]]
@@ -51,7 +51,7 @@ def draw_outfit(rng: np.random.Generator) -> Outfit:
 
 
 def _cloth(rng: np.random.Generator) -> Floats:
-    value = float(np.exp(between(rng, np.log(0.02), np.log(0.75))))
+    value = by_ratio(rng, 0.02, 0.75)
     strength = between(rng, 0.0, 0.15) if chance(rng, 0.6) else between(rng, 0.15, 0.7)
     hue = between(rng, 0.0, 2 * np.pi)
     wheel = 1.0 + strength * np.cos(hue + np.array([0.0, 2.1, 4.2]))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonaface.simulate.light import Light, Plane, clouds, resize, smooth_step, unit
-from bonaface.simulate.seeds import between, chance
+from bonaface.simulate.seeds import between, by_ratio, chance
 from bonaface.simulate.warp import Map, Points, homography, project, projective_map, sample
 
 _FOCAL = 1.2  # focal length in widths of the picture: a phone's
@@ -49,7 +49,7 @@ def draw_opposite(rng: np.random.Generator) -> float:
     """What may lie opposite a sheet of paper: a dark room to a white wall, one in seven times a window."""
     if chance(rng, 0.15):
         return between(rng, 1.0, 4.0)
-    return float(np.exp(between(rng, np.log(0.05), 0.0)))
+    return by_ratio(rng, 0.05, 1.0)
 
 
 def draw_hold(rng: np.random.Generator, stiff: bool) -> Hold:

@@ -17,7 +17,7 @@ from PIL import Image
 from bonaface.simulate.camera import Wave
 from bonaface.simulate.halftone import dot_waves, too_fine
 from bonaface.simulate.light import Light, Picture, clouds, coloured, planes_of, srgb_decode
-from bonaface.simulate.seeds import between, chance
+from bonaface.simulate.seeds import between, by_ratio, chance
 from bonaface.simulate.warp import Map, sample
 
 Floats = NDArray[np.floating[Any]]
@@ -82,12 +82,12 @@ def draw_printer(rng: np.random.Generator) -> Printer:
         "laser" if screened else "ink-jet",
         "photo" if photo else "press" if screened or chance(rng, 0.3) else "dye",
         between(rng, 80, 175) if screened else 0.0,
-        float(np.exp(between(rng, *np.log([1200 if photo else 500, 2400])))),
+        by_ratio(rng, 1200 if photo else 500, 2400),
         between(rng, -0.05, 0.12),
         float(rng.choice([0.3, 0.6, 0.9])),
         (base - tone, base, base + tone),
         between(rng, 0.4, 1.0) if photo else between(rng, 0.0, 0.6),
-        float(np.exp(between(rng, *np.log(fibre)))),
+        by_ratio(rng, *fibre),
         between(rng, 0.0, 0.012),
         _FULL if dry < 0 else _DRY[dry],
         between(rng, 0.8, 1.0) if chance(rng, 0.3) and not photo else 1.0,

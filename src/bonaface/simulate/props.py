@@ -11,7 +11,7 @@ from bonaface.simulate.flat import Held, Place
 from bonaface.simulate.hands import draw_skin, flesh, hand
 from bonaface.simulate.light import Light, Plane, blur, mix, resize, size_of, unit
 from bonaface.simulate.scene import Lighting
-from bonaface.simulate.seeds import between, chance
+from bonaface.simulate.seeds import between, by_ratio, chance
 
 Floats = NDArray[np.floating[Any]]
 
@@ -39,8 +39,7 @@ def draw_grip(rng: np.random.Generator, eyes_mm: tuple[float, float], hands: flo
             between(rng, 2.1, 3.4),
         )
     return Grip(
-        # Of the sizes that things have, the small ones are as many as the large: by ratio, not by difference.
-        float(np.exp(between(rng, *np.log(eyes_mm)))), crop,
+        by_ratio(rng, *eyes_mm), crop,
         margin=between(rng, 0.03, 0.35) if chance(rng, 0.35) else 0.0,
         hands=int(rng.integers(1, 3)) if chance(rng, hands) else 0,
         body=chance(rng, 0.5),

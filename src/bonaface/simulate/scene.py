@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from bonaface.simulate.light import Light, Plane, blur, clouds, coloured, resize, size_of, to_light
-from bonaface.simulate.seeds import between, chance
+from bonaface.simulate.seeds import between, by_ratio, chance
 
 Floats = NDArray[np.floating[Any]]
 Points = NDArray[np.floating[Any]]
@@ -102,7 +102,7 @@ def session_lighting(session: int, rng: np.random.Generator) -> Lighting:
 
 def draw_lighting(rng: np.random.Generator) -> Lighting:
     """Any light: windows at the side, lamps above, screens below, lights behind, rooms that are too dark."""
-    kelvin = float(np.exp(between(rng, np.log(2600.0), np.log(9500.0))))
+    kelvin = by_ratio(rng, 2600.0, 9500.0)
     azimuth = between(rng, -85, 85) if chance(rng, 0.45) else between(rng, -35, 35)
     behind = between(rng, 1.5, 4.0) if chance(rng, 0.2) else between(rng, 0.3, 1.3)
     dim = between(rng, 0.4, 1.0) if chance(rng, 0.3) else between(rng, 0.0, 0.4)

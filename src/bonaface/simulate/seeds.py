@@ -31,6 +31,11 @@ def between(rng: np.random.Generator, low: float, high: float) -> float:
     return float(low + (high - low) * rng.random())
 
 
+def by_ratio(rng: np.random.Generator, low: float, high: float) -> float:
+    """A number in [low, high), above 0, whose logarithm is uniform: doubling is as likely anywhere."""
+    return float(np.exp(between(rng, float(np.log(low)), float(np.log(high)))))
+
+
 def chance(rng: np.random.Generator, share: float) -> bool:
     """True in `share` of the draws."""
     return bool(rng.random() < share)
