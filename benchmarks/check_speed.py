@@ -20,9 +20,9 @@ from PIL import Image
 
 from bonaface import Checker
 from bonaface.face.detect import Detector
-from bonaface.face.picture import read_picture
 from bonaface.inference.bundle import Bundle, BundleCard, FaceSettings, ThresholdSource, write_card
 from bonaface.inference.runtime import OnnxRunner
+from bonaface.media.picture import read_picture
 from bonaface.testing.portrait import drawn_portrait
 
 

@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 
 from bonaface.core.records import Response, Score
-from bonaface.evaluation.figures import error_rounds
-from bonaface.evaluation.table import ScoreTable
-from bonaface.evaluation.units import Samples
+from bonaface.evaluation.aggregate import Samples
+from bonaface.evaluation.error_rates import error_rounds
+from bonaface.evaluation.score_table import ScoreTable
 from bonaface.metrics.bootstrap import bootstrap_eer
 from bonaface.metrics.checks import Groups
 from bonaface.metrics.curves import apcer_at_bpcer, auc, bpcer_at_apcer, det_curve, eer

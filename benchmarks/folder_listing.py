@@ -9,9 +9,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from bonaface.data.datasets import open_dataset
-from bonaface.data.protocols import find_protocol, split_rows
-from bonaface.data.table import PresentationTable
+from bonaface.datasets.protocols import find_protocol, split_rows
+from bonaface.datasets.registry import open_dataset
+from bonaface.datasets.table import PresentationTable
 
 
 def main() -> None:

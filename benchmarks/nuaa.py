@@ -31,7 +31,7 @@ from typing import Any
 import bonaface
 from bonaface.core.errors import InputError
 from bonaface.core.files import write_json, write_text
-from bonaface.data.store import CropStore
+from bonaface.store.crop_store import CropStore
 from bonaface.training.settings import RunSettings, choose_preset, parse_changes, read_settings
 
 HERE = Path(__file__).parent

@@ -24,13 +24,13 @@ from sklearn.preprocessing import StandardScaler
 
 from bonaface.core.files import whole_file
 from bonaface.core.records import Score
-from bonaface.data.store import CropStore
 from bonaface.evaluation.report import evaluate_table
-from bonaface.evaluation.table import ScoreTable
+from bonaface.evaluation.score_table import ScoreTable
 from bonaface.face.crop import CropSpec, cut
 from bonaface.inference.preprocess import normalise
 from bonaface.inference.scoring import Part, score_row
 from bonaface.models.backbones import _lite0_weights
+from bonaface.store.crop_store import CropStore
 from bonaface.training.data import open_split
 from nuaa import BACKBONE, GRID, SIZE, Cell, Results, commit, figures
 

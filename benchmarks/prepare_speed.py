@@ -31,16 +31,16 @@ from PIL import Image
 
 from bonaface.core.machine import usable_cores
 from bonaface.core.records import Presentation
-from bonaface.data.cutter import Shard, frames_of, shards
-from bonaface.data.media import is_media
-from bonaface.data.png import write_png
-from bonaface.data.pool import run_jobs
-from bonaface.data.prepare import prepare
-from bonaface.data.store import Recipe
-from bonaface.data.table import PresentationTable
-from bonaface.data.track import Tracker
+from bonaface.datasets.table import PresentationTable
 from bonaface.face.crop import face_square
 from bonaface.face.detect import Detector
+from bonaface.face.track import Tracker
+from bonaface.jobs.local import run_jobs
+from bonaface.media.kinds import is_media
+from bonaface.store.crop_store import Recipe
+from bonaface.store.cutter import Shard, frames_of, shards
+from bonaface.store.png import write_png
+from bonaface.store.prepare import prepare
 from bonaface.testing.portrait import drawn_portrait
 from video_speed import make_clip, moving
 

@@ -30,12 +30,12 @@ import numpy as np
 import torch
 
 from bonaface.core.files import write_json
-from bonaface.data.store import CropStore
 from bonaface.inference.bundle import Bundle, write_card
 from bonaface.inference.preprocess import normalise
 from bonaface.inference.runtime import OnnxRunner
 from bonaface.metrics.curves import auc, eer
 from bonaface.metrics.rates import acer_at
+from bonaface.store.crop_store import CropStore
 from nuaa import between, commit, counted, figures, one_of, write_table
 from sim_to_real_parts import PARTS
 from sim_to_real_probe import CROPS, EVERY, lit_crops, probe

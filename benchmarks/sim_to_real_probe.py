@@ -24,13 +24,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bonaface.core.files import whole_file
-from bonaface.data.augment import take_tones
-from bonaface.data.store import CropStore
 from bonaface.face.crop import CropSpec
 from bonaface.inference.preprocess import normalise
 from bonaface.metrics.curves import auc
 from bonaface.models.base import PadModel
 from bonaface.models.registry import create_model
+from bonaface.store.crop_store import CropStore
+from bonaface.training.augment import take_tones
 from bonaface.training.batches import Augmentation, CropBatches, Draw
 from bonaface.training.data import open_split
 

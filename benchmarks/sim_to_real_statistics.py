@@ -11,11 +11,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bonaface.core.files import whole_file
-from bonaface.data.store import CropStore
 from bonaface.face.crop import CropSpec, cut
 from bonaface.metrics.curves import auc, eer
 from bonaface.metrics.rates import acer_at
 from bonaface.metrics.thresholds import eer_threshold
+from bonaface.store.crop_store import CropStore
 from bonaface.training.data import open_split
 
 NAMES = ("brightness", "spread of brightness", "saturation", "sharpness", "noise", "colour cast", "contrast")

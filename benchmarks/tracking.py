@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bonaface.data.track import Tracker
 from bonaface.face.crop import CropSpec, cut, face_square
 from bonaface.face.detect import Detector, Face
+from bonaface.face.track import Tracker
 from bonaface.testing.portrait import drawn_portrait
 
 FRAMES = 8

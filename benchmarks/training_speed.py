@@ -21,11 +21,11 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from PIL import Image
 
-from bonaface.data.datasets import open_dataset
-from bonaface.data.prepare import prepare
-from bonaface.data.store import CropStore
+from bonaface.datasets.registry import open_dataset
 from bonaface.models.base import PadModel
 from bonaface.models.registry import create_model
+from bonaface.store.crop_store import CropStore
+from bonaface.store.prepare import prepare
 from bonaface.testing.portrait import drawn_portrait
 from bonaface.training.data import PadData
 from bonaface.training.fit import run_trainer

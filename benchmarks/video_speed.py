@@ -18,9 +18,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from bonaface.data.datasets import open_dataset
-from bonaface.data.protocols import find_protocol, split_rows
-from bonaface.data.video import evenly_spaced, probe, read_frames
+from bonaface.datasets.protocols import find_protocol, split_rows
+from bonaface.datasets.registry import open_dataset
+from bonaface.media.video import evenly_spaced, probe, read_frames
 from bonaface.testing import make_layout
 
 WANTED = 20

@@ -41,8 +41,8 @@ def faces_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def store(faces_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The crop store of `faces_root`."""
-    from bonaface.data.datasets import open_dataset
-    from bonaface.data.prepare import prepare
+    from bonaface.datasets.registry import open_dataset
+    from bonaface.store.prepare import prepare
 
     path = tmp_path_factory.mktemp("stores") / "faces"
     prepare(open_dataset("folder").read(faces_root), faces_root, path, workers=1)

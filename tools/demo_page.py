@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from PIL import Image
 
-from bonaface.data.video import read_frames
+from bonaface.media.video import read_frames
 
 _PERSON = 36  # the first of the test part
 _KINDS = ("bona fide", "printer 1", "printer 2", "display 1", "display 2")

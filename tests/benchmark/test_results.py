@@ -7,7 +7,7 @@ import pytest
 from bonaface.benchmark.grid import plan, run_grid
 from bonaface.benchmark.results import reports_of, tables_of, write_results
 from bonaface.benchmark.spec import read_spec
-from bonaface.evaluation.tables import heading
+from bonaface.evaluation.render.tables import heading
 from bonaface.inference.bundle import Bundle
 
 SPEC = """

@@ -4,7 +4,7 @@ from typer.testing import CliRunner
 
 from bonaface.cli.datasets import datasets
 from bonaface.core.errors import UnknownNameError
-from bonaface.data.datasets import dataset_names, open_dataset
+from bonaface.datasets.registry import dataset_names, open_dataset
 
 app = typer.Typer()
 app.command()(datasets)

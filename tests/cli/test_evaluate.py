@@ -60,7 +60,7 @@ def test_the_models_own_threshold_is_not_passed_off_as_another_rules(option, run
 
 def test_scores_are_kept_until_the_report_is_written(run, store, tmp_path, monkeypatch):
     """What stops an evaluation while it judges costs no score: the next one begins with all of them."""
-    full = "bonaface.evaluation.files.write_report"
+    full = "bonaface.evaluation.render.files.write_report"
     monkeypatch.setattr(full, lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     assert isinstance(evaluate(run, store, "split", "--out", tmp_path).exception, OSError)
     assert len((tmp_path / "scores-test.part").read_text().splitlines()) == 1 + 8

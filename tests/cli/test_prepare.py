@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from bonaface.cli.prepare import prepare
 from bonaface.core.errors import InputError
-from bonaface.data.store import CropStore
+from bonaface.store.crop_store import CropStore
 
 app = typer.Typer()
 app.command()(prepare)

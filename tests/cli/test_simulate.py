@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from bonaface.cli.simulate import simulate
 from bonaface.core.errors import BonafaceError, InputError, UnknownNameError
 from bonaface.core.files import alone
-from bonaface.data.datasets import open_dataset
+from bonaface.datasets.registry import open_dataset
 from bonaface.simulate.scene import room  # noqa: F401 - loaded here, so that the first test's time is its own
 
 app = typer.Typer()

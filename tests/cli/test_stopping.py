@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bonaface.data.store import CropStore
+from bonaface.store.crop_store import CropStore
 from bonaface.training.keeper import LAST
 
 PROGRAM = [sys.executable, "-m", "bonaface.cli.main"]

@@ -6,7 +6,19 @@ from pathlib import Path
 
 import pytest
 
-LIGHT = ("core", "metrics", "face", "data", "inference", "evaluation", "cli")
+LIGHT = (
+    "core",
+    "metrics",
+    "jobs",
+    "media",
+    "face",
+    "simulate",
+    "datasets",
+    "store",
+    "evaluation",
+    "inference",
+    "cli",
+)
 
 
 def bonaface(python: Path, *arguments: object) -> subprocess.CompletedProcess[str]:

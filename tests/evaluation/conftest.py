@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bonaface.core.records import Response, Score
-from bonaface.evaluation.table import ScoreTable
+from bonaface.evaluation.score_table import ScoreTable
 
 
 @pytest.fixture

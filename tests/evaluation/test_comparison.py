@@ -1,33 +1,132 @@
-import csv
-import io
-import json
+import math
 
-from rich.console import Console
+import numpy as np
+import pytest
+from scipy.stats import binomtest
 
-from bonaface.evaluation import Judging
-from bonaface.evaluation.compare import compare_tables
-from bonaface.evaluation.comparison import print_comparison, write_comparison
-from bonaface.evaluation.threshold import FROM_TEST
+from bonaface.core.errors import InputError
+from bonaface.evaluation import Judging, ScoreTable, Threshold
+from bonaface.evaluation.aggregate import to_unit
+from bonaface.evaluation.comparison import COMPARED, compare_tables
+from bonaface.evaluation.report import evaluate_table, headline
+
+HALF = Judging(Threshold(0.5))
 
 
-def test_it_is_printed_and_written(drawn, noisy, tmp_path):
-    first = drawn(videos=400)
+def test_flips_and_mcnemar_by_hand(row):
+    first = [row("a", 1, 0.9), row("b", 1, 0.4), row("c", 0, 0.6), row("d", 0, 0.7), row("e", 0, 0.1)]
+    second = [row("a", 1, 0.9), row("b", 1, 0.8), row("c", 0, 0.2), row("d", 0, 0.3), row("e", 0, 0.9)]
     found = compare_tables(
-        first, noisy(first, 4), judging=Judging("test"), names=("ours", "theirs"), rounds=20
+        ScoreTable.from_scores(first),
+        ScoreTable.from_scores(second[::-1]),
+        judging=HALF,
+        names=("x", "y"),
+        rounds=20,
     )
-    console = Console(width=80, file=io.StringIO(), color_system=None)
-    print_comparison(found, console)
-    text = console.file.getvalue()
-    assert max(map(len, text.splitlines())) <= 80
-    assert text.startswith(FROM_TEST[:60])
-    assert "ours (A) and theirs (B) on oulu-npu/1, by video" in text
-    assert f"{len(found.flips)} presentations are decided differently" in text
-    assert f"and {len(found.flips) - 10} more; all are in flips.csv" in text
-    paths = {path.name: path for path in write_comparison(found, tmp_path / "out")}
-    plain = json.loads(paths["compare.json"].read_text())
-    assert next(iter(plain)) == "warning"
-    assert plain["differences"]["eer"]["interval"]["low"] == found.differences["eer"].interval.low
-    lines = paths["flips.csv"].read_text().splitlines()
-    assert lines[0].startswith(f"# {FROM_TEST[:40]}")
-    assert len(list(csv.DictReader(lines[1:]))) == len(found.flips)
-    assert paths["compare.md"].read_text().startswith(FROM_TEST)
+    assert [(flip.id, flip.right, flip.first, flip.second) for flip in found.flips] == [
+        ("b", "second", 0.4, 0.8),
+        ("c", "second", 0.6, 0.2),
+        ("d", "second", 0.7, 0.3),
+        ("e", "first", 0.1, 0.9),
+    ]
+    tests = {kind: (test.only_first, test.only_second, test.p) for kind, test in found.mcnemar.items()}
+    assert tests == {
+        "attacks": (2, 1, 1.0),
+        "bona fide": (1, 0, 1.0),
+        "all": (3, 1, pytest.approx(binomtest(1, 4).pvalue)),
+    }
+    assert found.differences["bpcer"].difference == 0.5
+    assert found.differences["apcer_pooled"].difference == pytest.approx(2 / 3 - 1 / 3)
+
+
+def test_each_figure_is_that_of_the_systems_own_report(drawn, noisy):
+    first = drawn()
+    second = noisy(first, 1)
+    found = compare_tables(first, second, rounds=50)
+    for table, side in ((first, "first"), (second, "second")):
+        fold = evaluate_table(table, rounds=5).folds[0]
+        for name in COMPARED:
+            assert getattr(found.differences[name], side) == headline(fold.test)[name].value
+    for difference in found.differences.values():
+        assert difference.difference == difference.first - difference.second
+        assert difference.interval.low <= difference.difference <= difference.interval.high
+
+
+def test_a_system_does_not_differ_from_itself(drawn):
+    found = compare_tables(drawn(), drawn(), rounds=50)
+    assert found.flips == ()
+    assert all(test.p == 1 for test in found.mcnemar.values())
+    for difference in found.differences.values():
+        assert (difference.difference, *difference.interval) == (0, 0, 0)
+
+
+def test_pairing_narrows_the_interval_and_does_not_hang_on_the_order_of_rows(drawn, noisy):
+    """Subjects differ much more than the systems: unpaired, the difference would drown."""
+    first = drawn(videos=400)
+    second = noisy(first, 2, 0.02)
+    shuffled = ScoreTable(second.data.take(np.random.default_rng(0).permutation(len(second))))
+    paired = compare_tables(first, second, rounds=300, judging=HALF)
+    again = compare_tables(first, shuffled, rounds=300, judging=HALF)
+    assert again.differences == paired.differences
+    assert again.mcnemar == paired.mcnemar
+    acer = paired.differences["acer_pooled"].interval
+    alone = evaluate_table(first, judging=HALF, rounds=300).folds[0].test.hter.interval
+    assert acer.high - acer.low < 0.7 * (alone.high - alone.low)
+
+
+def test_the_interval_agrees_with_a_plain_bootstrap(drawn, noisy):
+    """The paired difference of ACER, resampled once more by hand with another generator."""
+    first = drawn(videos=200, frames=1)
+    second = noisy(first, 3)
+    found = compare_tables(first, second, rounds=2000, judging=HALF).differences["acer_pooled"]
+    one, two = (to_unit(table.where("split", "test")) for table in (first, second))
+    heard = ~np.isnan(one.scores) & ~np.isnan(two.scores)
+    rng = np.random.default_rng(99)
+    people = np.unique(one.subjects)
+    differences = []
+    for _ in range(1000):
+        rows = np.concatenate(
+            [np.flatnonzero(heard & (one.subjects == p)) for p in rng.choice(people, people.size)]
+        )
+        real = one.labels[rows] == 1
+        errors = [(s.scores[rows] >= 0.5) != real for s in (one, two)]
+        acers = [(wrong[real].mean() + wrong[~real].mean()) / 2 for wrong in errors]
+        differences.append(acers[0] - acers[1])
+    expected = np.quantile(differences, [0.025, 0.975])
+    assert list(found.interval) == pytest.approx(expected.tolist(), abs=0.01)
+
+
+def test_folds_are_averaged(drawn, noisy):
+    pairs = [(drawn(seed=n, fold=str(n)), noisy(drawn(seed=n, fold=str(n)), n)) for n in (1, 2)]
+    whole = compare_tables(
+        *(ScoreTable.from_tables([pair[side] for pair in pairs]) for side in (0, 1)), rounds=50
+    )
+    apart = [compare_tables(*pair, rounds=50) for pair in pairs]
+    for name in COMPARED:
+        expected = np.mean([one.differences[name].difference for one in apart])
+        assert whole.differences[name].difference == pytest.approx(expected)
+    assert len(whole.flips) == sum(len(one.flips) for one in apart)
+    assert set(whole.thresholds) == {"1", "2"}
+
+
+def test_what_only_one_system_answered_is_left_out(row):
+    first = [row("a", 1, 0.9), row("b", 0, 0.4), row("c", 0, 0.6), row("d", 1, 0.2)]
+    second = [row("a", 1, 0.9), row("b", 0, math.nan, response="no face"), row("c", 0, 0.2), row("d", 1, 0.2)]
+    found = compare_tables(
+        ScoreTable.from_scores(first), ScoreTable.from_scores(second), judging=HALF, rounds=5
+    )
+    assert (found.presentations, found.left_out) == (3, 1)
+
+
+def test_other_presentations_labels_or_folds_are_refused(row):
+    def refused(second, message):
+        first = [row("a", 1, 0.9), row("b", 0, 0.4)]
+        with pytest.raises(InputError, match=message):
+            compare_tables(
+                ScoreTable.from_scores(first), ScoreTable.from_scores(second), judging=HALF, rounds=5
+            )
+
+    refused([row("a", 1, 0.9), row("c", 0, 0.4)], "2 of them are in one table only, 'b' for one")
+    refused([row("a", 0, 0.9), row("b", 0, 0.4)], "give 'a' different labels, 1 and 0")
+    refused([row("a", 1, 0.9), row("b", 0, 0.4, "mask-1")], "give 'b' different species, print-1 and mask-1")
+    refused([row("a", 1, 0.9, fold="1"), row("b", 0, 0.4, fold="1")], "the same folds, got '' and '1'")

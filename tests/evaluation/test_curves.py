@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from bonaface.evaluation.aggregate import to_unit
 from bonaface.evaluation.curves import LEAST, det_of, deviate, histogram_of
-from bonaface.evaluation.table import ScoreTable
-from bonaface.evaluation.units import to_unit
+from bonaface.evaluation.score_table import ScoreTable
 from bonaface.metrics.rates import apcer, bpcer, worst_apcer
 
 

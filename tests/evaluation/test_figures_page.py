@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from bonaface.cli.main import app
 from bonaface.evaluation import ScoreTable
-from bonaface.evaluation.units import to_unit
+from bonaface.evaluation.aggregate import to_unit
 from bonaface.metrics.rates import Rate
 
 PAGE = (Path(__file__).parents[2] / "docs" / "figures.md").read_text()

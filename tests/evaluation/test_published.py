@@ -1,7 +1,8 @@
 import pytest
 
 from bonaface.evaluation import Judging, ScoreTable, evaluate_table
-from bonaface.evaluation.published import paper_grids, published
+from bonaface.evaluation.published import published
+from bonaface.evaluation.render.published import paper_grids
 
 
 def _find(paper, table, tested_on, printed):

@@ -7,9 +7,9 @@ import pytest
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.evaluation import Judging, Rule, ScoreTable, Threshold, evaluate_table
-from bonaface.evaluation.html import html
+from bonaface.evaluation.aggregate import to_unit
+from bonaface.evaluation.render.html import html
 from bonaface.evaluation.report import headline, joined
-from bonaface.evaluation.units import to_unit
 from bonaface.metrics.rates import acer_at
 from bonaface.metrics.thresholds import bpcer_threshold, eer_threshold
 

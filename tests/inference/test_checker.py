@@ -7,15 +7,15 @@ from PIL import Image
 from bonaface import Checker
 from bonaface.core.errors import BonafaceError, InputError, UnknownNameError
 from bonaface.core.records import Decision, Response, Verdict
-from bonaface.data.datasets import open_dataset
-from bonaface.data.prepare import prepare
-from bonaface.data.store import CropStore
-from bonaface.data.video import read_frames
+from bonaface.datasets.registry import open_dataset
 from bonaface.inference import checker as checking
 from bonaface.inference.bundle import Bundle
 from bonaface.inference.checker import exit_code
 from bonaface.inference.runtime import OnnxRunner
 from bonaface.inference.scoring import Part, score_part
+from bonaface.media.video import read_frames
+from bonaface.store.crop_store import CropStore
+from bonaface.store.prepare import prepare
 from bonaface.testing.clips import encode_clip
 from bonaface.testing.portrait import drawn_portrait
 

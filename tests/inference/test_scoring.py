@@ -6,11 +6,11 @@ import pytest
 from numpy.typing import NDArray
 
 from bonaface.core.errors import UnknownNameError
-from bonaface.data.store import CropStore
 from bonaface.face.crop import cut
 from bonaface.inference.bundle import Bundle, BundleCard
 from bonaface.inference.preprocess import normalise
 from bonaface.inference.scoring import Part, score_part
+from bonaface.store.crop_store import CropStore
 
 
 class Brightness:

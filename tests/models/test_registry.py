@@ -7,7 +7,8 @@ import torch
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.models import create_model, default_preset, describe, model_names, presets
-from bonaface.models.registry import Augment, Preset, explained
+from bonaface.models.preset import Augment, Preset
+from bonaface.models.registry import explained
 
 TINY = {"backbone": "random:test_efficientnet", "size": 64}
 

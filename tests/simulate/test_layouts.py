@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bonaface.core.errors import InputError
-from bonaface.data.datasets import open_dataset
-from bonaface.data.protocols import split_rows
+from bonaface.datasets.protocols import split_rows
+from bonaface.datasets.registry import open_dataset
 from bonaface.simulate import layouts
 from bonaface.simulate.display import Display
 from bonaface.simulate.printer import Printer

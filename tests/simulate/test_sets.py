@@ -13,8 +13,8 @@ from PIL import Image
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.core.files import write_bytes
-from bonaface.data.datasets import open_dataset
-from bonaface.data.pool import run_jobs
+from bonaface.datasets.registry import open_dataset
+from bonaface.jobs.local import run_jobs
 from bonaface.simulate import MARK
 from bonaface.simulate.sets import Plan, SetWriter, begin, find_faces, people, total_files
 from bonaface.testing.portrait import drawn_portrait

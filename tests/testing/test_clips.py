@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bonaface.core.errors import UnknownNameError
-from bonaface.data.video import probe
+from bonaface.media.video import probe
 from bonaface.testing.clips import encode_clip
 
 GREYS = [np.full((64, 96, 3), 60 + 10 * i, np.uint8) for i in range(4)]

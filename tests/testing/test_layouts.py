@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 from bonaface.core.errors import InputError, UnknownNameError
-from bonaface.data.datasets import dataset_names, open_dataset
-from bonaface.data.media import is_video
-from bonaface.data.protocols import split_rows
-from bonaface.data.video import probe
+from bonaface.datasets.protocols import split_rows
+from bonaface.datasets.registry import dataset_names, open_dataset
+from bonaface.media.kinds import is_video
+from bonaface.media.video import probe
 from bonaface.testing import make_layout
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from bonaface.core.errors import InputError
-from bonaface.data.store import CropStore
 from bonaface.face.crop import CropSpec, cut
+from bonaface.store.crop_store import CropStore
 from bonaface.training.batches import (
     Augmentation,
     CropBatches,

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
 
-from bonaface.data.store import CropStore
 from bonaface.inference.bundle import Bundle
 from bonaface.inference.runtime import OnnxRunner
 from bonaface.inference.scoring import Part, score_part
+from bonaface.store.crop_store import CropStore
 from bonaface.training.data import open_split
 
 

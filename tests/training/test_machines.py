@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from bonaface.core.errors import InputError
-from bonaface.data.store import CropStore
 from bonaface.inference.bundle import Bundle
+from bonaface.store.crop_store import CropStore
 from bonaface.training.data import PadData
 from bonaface.training.fit import train
 from bonaface.training.settings import RunSettings, choose_preset

@@ -10,9 +10,9 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bonaface.core.errors import BonafaceError
-from bonaface.data.store import CropStore
 from bonaface.inference.preprocess import normalise
 from bonaface.models import create_model
+from bonaface.store.crop_store import CropStore
 from bonaface.training.data import PadData
 from bonaface.training.module import PadModule
 from bonaface.training.settings import RunSettings, choose_preset

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bonaface.core.errors import InputError, UnknownNameError
-from bonaface.models.registry import Augment
+from bonaface.models.preset import Augment
 from bonaface.training.settings import RunSettings, choose_preset, parse_changes, read_settings
 
 

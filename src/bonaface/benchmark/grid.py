@@ -31,8 +31,8 @@ from bonaface.benchmark.spec import Cell, Spec
 from bonaface.core.errors import BonafaceError
 from bonaface.core.files import write_json
 from bonaface.core.machine import Engine, usable_cores
-from bonaface.data.pool import choose_engine
-from bonaface.data.store import CropStore
+from bonaface.jobs.run import choose_engine
+from bonaface.store.crop_store import CropStore
 
 _POLL = 0.2  # seconds between two looks whether a command has ended
 _REPORTS = ("html", "json", "md", "tex", "csv")

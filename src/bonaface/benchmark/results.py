@@ -8,16 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from bonaface.benchmark.grid import Place
-from bonaface.benchmark.judge import own_threshold, trained_on
 from bonaface.core.files import write_text
-from bonaface.evaluation.files import write_grids, write_report
-from bonaface.evaluation.published import other_grids, paper_grids
+from bonaface.evaluation.aggregate import Unit
+from bonaface.evaluation.folds import Judging
+from bonaface.evaluation.render.files import write_grids, write_report
+from bonaface.evaluation.render.published import other_grids, paper_grids
+from bonaface.evaluation.render.tables import Grid
 from bonaface.evaluation.report import Report, evaluate_table, joined
-from bonaface.evaluation.table import ScoreTable
-from bonaface.evaluation.tables import Grid
-from bonaface.evaluation.trials import Judging
-from bonaface.evaluation.units import Unit
+from bonaface.evaluation.score_table import ScoreTable
 from bonaface.inference.bundle import CARD, BundleCard, read_card
+from bonaface.inference.provenance import own_threshold, trained_on
 
 _OURS = "ours"
 

@@ -29,9 +29,9 @@ import yaml
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.core.values import as_number
-from bonaface.data.datasets import open_dataset
-from bonaface.data.protocols import Experiment, Protocol, Published, find_protocol
-from bonaface.evaluation.units import UNITS, Unit
+from bonaface.datasets.protocols import Experiment, Protocol, Published, find_protocol
+from bonaface.datasets.registry import open_dataset
+from bonaface.evaluation.aggregate import UNITS, Unit
 
 _KEYS = ("stores", "models", "protocols", "seeds", "units", "set", "train")
 _NEEDED = _KEYS[:3]

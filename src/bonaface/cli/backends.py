@@ -1,22 +1,12 @@
-"""Choices that several commands share: onnxruntime or torch for a network, the Ray cluster for jobs."""
+"""The runtime of a network: onnxruntime, or torch where it is asked for."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from bonaface.core.errors import MissingExtraError, UnknownNameError
 
 if TYPE_CHECKING:
     from bonaface.inference.runtime import Runner
-
-Address = Annotated[
-    str | None,
-    typer.Option(
-        help="The Ray cluster, as ray://host:10001; default: $RAY_ADDRESS, else Ray on this machine.",
-        show_default=False,
-    ),
-]
 
 
 def torch_runner(model: Path, backend: str) -> "Runner | None":

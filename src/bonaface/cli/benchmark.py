@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bonaface.cli.backends import Address
+from bonaface.cli.engine import Address
 from bonaface.core.errors import MissingExtraError
 from bonaface.core.machine import Engine
 
@@ -45,7 +45,7 @@ def benchmark(
     from bonaface.benchmark.results import reports_of, tables_of, write_results
     from bonaface.benchmark.spec import read_spec
     from bonaface.cli.progress import bar
-    from bonaface.evaluation.render import print_grid
+    from bonaface.evaluation.render.text import print_grid
 
     wanted = read_spec(spec)
     folder = (out or Path(f"benchmark-{spec.stem}")).resolve()

@@ -58,7 +58,7 @@ def _checker(
 
 
 def _files(paths: list[Path]) -> list[Path]:
-    from bonaface.data.media import is_media
+    from bonaface.media.kinds import is_media
 
     missing = [str(path) for path in paths if not path.exists()]
     if missing:

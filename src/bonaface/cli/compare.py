@@ -47,8 +47,8 @@ def compare(
     """
     from rich.console import Console
 
-    from bonaface.evaluation.compare import compare_tables
-    from bonaface.evaluation.comparison import print_comparison, write_comparison
+    from bonaface.evaluation.comparison import compare_tables
+    from bonaface.evaluation.render.comparison import print_comparison, write_comparison
 
     judging = judging_of(threshold_from, rule, unit, how, output)
     tables = [read_scores([path], mapping) for path in (first, second)]

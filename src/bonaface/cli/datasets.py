@@ -7,8 +7,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bonaface.data.datasets import Dataset
-    from bonaface.data.protocols import Protocol
+    from bonaface.datasets.protocols import Protocol
+    from bonaface.datasets.registry import Dataset
 
 
 def datasets(
@@ -17,7 +17,7 @@ def datasets(
     """List the data sets that can be prepared, with their protocols, folds and published counts."""
     from rich.console import Console
 
-    from bonaface.data.datasets import dataset_names, open_dataset
+    from bonaface.datasets.registry import dataset_names, open_dataset
 
     console = Console()
     if name is None:
@@ -57,7 +57,7 @@ def _list(console: "Console", every: "list[Dataset]") -> None:
 
 def _parts(protocol: "Protocol") -> list[str]:
     """What train, dev and test have, in a word or two each."""
-    from bonaface.data.protocols import BySubject
+    from bonaface.datasets.protocols import BySubject
 
     splits, counts = protocol.splits, protocol.counts
     if isinstance(splits, BySubject):

@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bonaface.data.doctor import Detections, Report
+    from bonaface.datasets.doctor import Detections, Report
 
 FINDINGS = 1
 
@@ -40,8 +40,8 @@ def doctor(
     from rich.console import Console
 
     from bonaface.cli.progress import bar
-    from bonaface.data.datasets import open_dataset
-    from bonaface.data.doctor import examine
+    from bonaface.datasets.doctor import examine
+    from bonaface.datasets.registry import open_dataset
 
     chosen = open_dataset(dataset)
     with nullcontext() if quick else bar("files") as progress:

@@ -11,12 +11,12 @@ from bonaface.core.places import place
 
 if TYPE_CHECKING:
     from bonaface.core.records import Score
-    from bonaface.data.store import CropStore
-    from bonaface.evaluation.html import Gallery
-    from bonaface.evaluation.trials import Judging
+    from bonaface.evaluation.folds import Judging
+    from bonaface.evaluation.render.html import Gallery
     from bonaface.inference.bundle import Bundle
     from bonaface.inference.runtime import Runner
     from bonaface.inference.scoring import Part
+    from bonaface.store.crop_store import CropStore
 
 
 def evaluate(
@@ -65,15 +65,15 @@ def evaluate(
     """
     from rich.console import Console
 
-    from bonaface.benchmark.judge import seen_in_training, trained_on
     from bonaface.cli.backends import torch_runner
-    from bonaface.data.store import CropStore
-    from bonaface.evaluation.files import write_report
-    from bonaface.evaluation.render import print_report
+    from bonaface.evaluation.render.files import write_report
+    from bonaface.evaluation.render.text import print_report
     from bonaface.evaluation.report import evaluate_table
-    from bonaface.evaluation.table import ScoreTable
+    from bonaface.evaluation.score_table import ScoreTable
     from bonaface.inference.bundle import Bundle
+    from bonaface.inference.provenance import seen_in_training, trained_on
     from bonaface.inference.runtime import OnnxRunner
+    from bonaface.store.crop_store import CropStore
 
     bundle, store = Bundle.open(model), CropStore.open(data)
     chosen = bundle.card.output(output)
@@ -106,9 +106,9 @@ def _judging(bundle: "Bundle", threshold_from: str, rule: str, unit: str, how: s
     from dataclasses import replace
     from typing import cast
 
-    from bonaface.benchmark.judge import own_threshold
     from bonaface.cli.judging import judging_of
-    from bonaface.evaluation.units import Unit
+    from bonaface.evaluation.aggregate import Unit
+    from bonaface.inference.provenance import own_threshold
 
     if threshold_from != "bundle":
         return judging_of(threshold_from, rule, unit, how, output)
@@ -123,7 +123,7 @@ def _judging(bundle: "Bundle", threshold_from: str, rule: str, unit: str, how: s
 
 def _tested(name: str, trained_on: str, store: "CropStore") -> str:
     """The protocol of the store that `name` asks for, which may be one of an inter-dataset experiment."""
-    from bonaface.data.protocols import Experiment
+    from bonaface.datasets.protocols import Experiment
 
     if "/" not in name:
         return name
@@ -143,8 +143,8 @@ def _tested(name: str, trained_on: str, store: "CropStore") -> str:
 
 
 def _parts(bundle: "Bundle", store: "CropStore", protocol: str, fold: str, with_dev: bool) -> list["Part"]:
-    from bonaface.data.datasets import open_dataset
-    from bonaface.data.protocols import find_protocol, split_rows
+    from bonaface.datasets.protocols import find_protocol, split_rows
+    from bonaface.datasets.registry import open_dataset
     from bonaface.inference.scoring import Part
 
     # The seed that drew the run's dev subjects, so that evaluating on the training protocol tests the same split.

@@ -8,8 +8,8 @@ import typer
 from bonaface.core.errors import InputError
 
 if TYPE_CHECKING:
-    from bonaface.evaluation.table import ScoreTable
-    from bonaface.evaluation.trials import Judging
+    from bonaface.evaluation.folds import Judging
+    from bonaface.evaluation.score_table import ScoreTable
 
 ThresholdOption = Annotated[
     str,
@@ -52,9 +52,9 @@ def judging_of(threshold_from: str, rule: str, unit: str, how: str, output: str 
     from typing import cast
 
     from bonaface.core.errors import UnknownNameError
-    from bonaface.evaluation.threshold import Rule, Threshold
-    from bonaface.evaluation.trials import Judging, ThresholdFrom
-    from bonaface.evaluation.units import HOWS, UNITS, How, Unit
+    from bonaface.evaluation.aggregate import HOWS, UNITS, How, Unit
+    from bonaface.evaluation.folds import Judging, ThresholdFrom
+    from bonaface.evaluation.operating_point import Rule, Threshold
 
     for name, value, known in (("unit", unit, UNITS), ("way to sum up a video's frames", how, HOWS)):
         if value not in known:
@@ -78,7 +78,7 @@ def read_scores(paths: list[Path], mapping: list[str] | None) -> "ScoreTable":
     Raises:
         InputError: a file that is no score table.
     """
-    from bonaface.evaluation.foreign import parse_mapping
-    from bonaface.evaluation.table import ScoreTable
+    from bonaface.evaluation.formats import parse_mapping
+    from bonaface.evaluation.score_table import ScoreTable
 
     return ScoreTable.read(*paths, mapping=parse_mapping(mapping or []))

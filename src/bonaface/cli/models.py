@@ -43,7 +43,8 @@ def models(
 
 
 def _one(console: "Console", about: "Description") -> None:
-    from bonaface.models.registry import Augment, Preset, explained
+    from bonaface.models.preset import Augment, Preset
+    from bonaface.models.registry import explained
 
     console.print(f"[bold]{about.name}[/bold]: {about.summary}\n{about.paper} {about.link}\n")
     for preset in about.presets:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bonaface.cli.backends import Address
+from bonaface.cli.engine import Address
 from bonaface.core.machine import Engine
 from bonaface.core.places import place
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bonaface.data.prepare import Summary
+    from bonaface.store.prepare import Summary
 
 
 def prepare(
@@ -64,9 +64,9 @@ def prepare(
     from rich.console import Console
 
     from bonaface.cli.progress import bar
-    from bonaface.data import prepare as preparing
-    from bonaface.data.datasets import open_dataset
-    from bonaface.data.store import Recipe
+    from bonaface.datasets.registry import open_dataset
+    from bonaface.store import prepare as preparing
+    from bonaface.store.crop_store import Recipe
 
     console = Console()
     table = open_dataset(dataset).read(root)

@@ -49,8 +49,8 @@ def report(
     """
     from rich.console import Console
 
-    from bonaface.evaluation.files import write_report
-    from bonaface.evaluation.render import print_report
+    from bonaface.evaluation.render.files import write_report
+    from bonaface.evaluation.render.text import print_report
     from bonaface.evaluation.report import evaluate_table
 
     judging = judging_of(threshold_from, rule, unit, how, output)

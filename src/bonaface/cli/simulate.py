@@ -48,7 +48,7 @@ def simulate(
     from bonaface.cli.progress import bar
     from bonaface.core.files import alone
     from bonaface.core.machine import usable_cores
-    from bonaface.data.pool import run_jobs
+    from bonaface.jobs.local import run_jobs
     from bonaface.simulate import sets
 
     plan = sets.Plan(layout, persons, phones, sessions, _size(size), frames, seed)

@@ -135,7 +135,7 @@ def _refuse_other_folder(store: str) -> None:
 
 
 def _has_own_boxes(store: str) -> bool:
-    from bonaface.data.store import read_description
+    from bonaface.store.crop_store import read_description
 
     description = read_description(place(store))
     return description is not None and bool(description["recipe"]["boxes"])

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bonaface.core.errors import InputError
-from bonaface.evaluation.foreign import COLUMNS, to_labels, to_numbers
+from bonaface.evaluation.formats import COLUMNS, to_labels, to_numbers
 
 UNKNOWN_SPECIES = "unknown"
 NO_REASON = "no score"

@@ -1,121 +1,259 @@
-"""A comparison of two systems as tables: in the terminal, as Markdown, JSON and a CSV of the flips."""
+"""Two systems on the same presentations: paired differences, McNemar's test, which decisions flip."""
 
-import csv
-import io
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
-from rich.console import Console
+import numpy as np
+from numpy.typing import NDArray
 
-from bonaface.core.files import write_json, write_text
-from bonaface.evaluation.compare import Comparison, Flip
-from bonaface.evaluation.render import markdown_grid, print_grid
-from bonaface.evaluation.tables import ACADEMIC, Grid, percent
+from bonaface.core.errors import InputError
+from bonaface.evaluation.aggregate import Samples, Unit
+from bonaface.evaluation.error_rates import error_rounds, figures_of
+from bonaface.evaluation.folds import Judging, Trial
+from bonaface.evaluation.operating_point import Threshold, caution
+from bonaface.evaluation.report import headline
+from bonaface.evaluation.score_table import ScoreTable
+from bonaface.metrics.bootstrap import bootstrap_eer, percentile_interval
+from bonaface.metrics.intervals import Interval
+from bonaface.metrics.paired import mcnemar
 
-_NAMES = {
-    "apcer_species": "APCER, worst species",
-    "apcer_pooled": "APCER, all attacks pooled",
-    "bpcer": "BPCER",
-    "acer_species": "ACER, worst species",
-    "acer_pooled": "ACER, pooled = HTER",
-    "eer": "EER",
-}
-_SHOWN = 10
-
-
-def print_comparison(comparison: Comparison, console: Console) -> None:
-    """Write the comparison to `console`, in at most 80 columns."""
-    for number, line in enumerate(_heading(comparison)):
-        alarm = "bold red" if comparison.warning and not number else ""
-        console.print(line, markup=False, highlight=False, style=alarm)
-    for grid in _grids(comparison, _SHOWN):
-        console.print()
-        print_grid(grid, console)
+# The figures whose difference has an interval, in the order in which they are shown.
+COMPARED = ("apcer_species", "apcer_pooled", "bpcer", "acer_species", "acer_pooled", "eer")
 
 
-def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
-    """Write compare.json, compare.md and flips.csv into `folder`, each whole, and return their paths."""
-    paths = [folder / name for name in ("compare.json", "compare.md", "flips.csv")]
-    write_json(paths[0], comparison.as_dict())
-    text = [line for sentence in _heading(comparison) for line in (sentence, "")]
-    text += [line for grid in _grids(comparison, None) for line in (markdown_grid(grid), "")]
-    write_text(paths[1], "\n".join(text).rstrip() + "\n")
-    write_text(paths[2], _flips_csv(comparison))
-    return paths
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A figure of either system, and first - second with its paired 95 % interval; means over the folds."""
+
+    first: float
+    second: float
+    difference: float
+    interval: Interval
 
 
-def _heading(comparison: Comparison) -> list[str]:
-    protocol = "/".join(part for part in (comparison.dataset, comparison.protocol) if part)
-    lines = [comparison.warning] if comparison.warning else []
-    lines.append(
-        f"{comparison.first} (A) and {comparison.second} (B){f' on {protocol}' if protocol else ''}, "
-        f"by {comparison.unit}: {comparison.presentations} presentations."
+@dataclass(frozen=True, slots=True)
+class McNemar:
+    """Presentations that only one system decided wrongly, and the p-value of the exact two-sided test."""
+
+    only_first: int
+    only_second: int
+    p: float
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """A presentation that one system decided rightly and the other wrongly, with both scores."""
+
+    fold: str
+    id: str
+    label: int
+    species: str
+    first: float
+    second: float
+    right: Literal["first", "second"]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two systems over the N presentations to which both responded, at each system's own thresholds.
+
+    `left_out` counts those to which only one responded, or neither. `mcnemar` is by kind: attacks, bona fide,
+    all.
+    """
+
+    first: str
+    second: str
+    dataset: str
+    protocol: str
+    unit: Unit
+    presentations: int
+    left_out: int
+    thresholds: Mapping[str, tuple[Threshold, Threshold]]
+    differences: Mapping[str, Difference]
+    mcnemar: Mapping[str, McNemar]
+    flips: tuple[Flip, ...]
+
+    @property
+    def warning(self) -> str:
+        """The first line of every output where figures are not what they seem (`caution`); else empty."""
+        return caution(self.dataset, any(t.from_test for pair in self.thresholds.values() for t in pair))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The comparison as plain JSON values."""
+        body = asdict(self)
+        for name, difference in self.differences.items():
+            body["differences"][name]["interval"] = difference.interval._asdict()
+        return {**({"warning": self.warning} if self.warning else {}), **body}
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """One fold of both systems, the same presentations in the same order, with what each decided wrongly."""
+
+    fold: str
+    first: Samples
+    second: Samples
+    wrong_first: NDArray[np.bool_]
+    wrong_second: NDArray[np.bool_]
+    thresholds: tuple[Threshold, Threshold]
+    left_out: int
+
+
+def compare_tables(
+    first: ScoreTable,
+    second: ScoreTable,
+    *,
+    dev_first: ScoreTable | None = None,
+    dev_second: ScoreTable | None = None,
+    judging: Judging | None = None,
+    names: tuple[str, str] = ("A", "B"),
+    rounds: int = 1000,
+    seed: int = 0,
+) -> Comparison:
+    """Compare two systems' scores of the same test presentations, fold by fold.
+
+    Args:
+        first: one system's scores on one protocol.
+        second: the other's, of the same presentations.
+        dev_first: scores to set the first system's threshold on, if they are not the dev rows of `first`.
+        dev_second: the same for the second system.
+        judging: where each system's threshold comes from, and the unit; by default its own dev EER, by video.
+        names: what to call the two.
+        rounds: of the paired bootstrap over subjects.
+        seed: of the bootstrap.
+
+    Raises:
+        InputError: what `Judging.trials` refuses, or presentations, labels or species that differ.
+    """
+    how = judging or Judging()
+    dataset, protocol, trials = how.trials(first, dev_first)
+    *_, others = how.trials(second, dev_second)
+    pairs = [_pair(one, two) for one, two in _matched(trials, others)]
+    flips = tuple(flip for pair in pairs for flip in _flips(pair))
+    return Comparison(
+        *names,
+        dataset=dataset,
+        protocol=protocol,
+        unit=how.unit,
+        presentations=sum(len(pair.first) for pair in pairs),
+        left_out=sum(pair.left_out for pair in pairs),
+        thresholds={pair.fold: pair.thresholds for pair in pairs},
+        differences=_differences(pairs, rounds, seed),
+        mcnemar=_tests(flips),
+        flips=flips,
     )
-    if comparison.left_out:
-        lines.append(f"{comparison.left_out} more are left out: not both systems responded to them.")
-    for fold, (first, second) in comparison.thresholds.items():
-        lines.append(f"Thresholds{f' of fold {fold}' if fold else ''}: A {first}; B {second}.")
-    return lines
 
 
-def _grids(comparison: Comparison, most: int | None) -> list[Grid]:
-    return [_differences(comparison), _tests(comparison), _flips(comparison, most)]
-
-
-def _differences(comparison: Comparison) -> Grid:
-    rows = tuple(
-        (
-            _NAMES[name],
-            percent(found.first),
-            percent(found.second),
-            f"{100 * found.difference:+.2f}",
-            f"{100 * found.interval.low:+.2f} to {100 * found.interval.high:+.2f}",
+def _matched(first: list[Trial], second: list[Trial]) -> list[tuple[Trial, Trial]]:
+    folds, others = ({trial.fold: trial for trial in trials} for trials in (first, second))
+    if folds.keys() != others.keys():
+        raise InputError(
+            f"both systems must have the same folds, got {', '.join(map(repr, folds))} "
+            f"and {', '.join(map(repr, others))}"
         )
-        for name, found in comparison.differences.items()
-    )
-    folds = " Means over the folds." if len(comparison.thresholds) > 1 else ""
-    said = f"Paired bootstrap over subjects; an interval that holds 0 shows no difference.{folds}"
-    return Grid("Differences", ("figure", "A %", "B %", "A - B", "95 % interval"), rows, (said, ACADEMIC))
+    return [(folds[name], others[name]) for name in folds]
 
 
-def _tests(comparison: Comparison) -> Grid:
-    rows = tuple(
-        (kind, str(test.only_first), str(test.only_second), f"{test.p:.2g}")
-        for kind, test in comparison.mcnemar.items()
-    )
-    said = "It takes presentations as independent; several of one subject make it see too much."
-    header = ("presentations", "only A wrong", "only B wrong", "p")
-    return Grid("McNemar's exact test at the thresholds", header, rows, (said,))
-
-
-def _flips(comparison: Comparison, most: int | None) -> Grid:
-    flips = comparison.flips if most is None else comparison.flips[:most]
-    rows = tuple(
-        (
-            flip.id,
-            _kind(flip),
-            f"{flip.first:.4f}",
-            f"{flip.second:.4f}",
-            "A" if flip.right == "first" else "B",
+def _pair(one: Trial, two: Trial) -> _Pair:
+    """`one` and `two` in the same order, without the presentations that either did not respond to."""
+    first, second = one.test, two.test
+    place = {name: row for row, name in enumerate(second.ids)}
+    alone = sorted(set(first.ids) ^ set(place))
+    if alone:
+        raise InputError(
+            f"both systems must have scored the same presentations; {len(alone)} of them are in one table "
+            f"only, {alone[0]!r} for one"
         )
-        for flip in flips
-    )
-    rest = len(comparison.flips) - len(flips)
-    said = (f"and {rest} more; all are in flips.csv (--out DIR).",) if rest else ()
-    title = f"{len(comparison.flips)} presentations are decided differently"
-    return Grid(title, ("presentation", "kind", "score A", "score B", "right"), rows, said)
+    second = second.take(np.array([place[name] for name in first.ids], dtype=np.intp))
+    _check_same(first, second)
+    # Each table numbers its subjects for itself; one numbering for both keeps the bootstrap's rounds paired.
+    people = first if first.named_subjects else second
+    first, second = (replace(samples, subjects=people.subjects) for samples in (first, second))
+    both = np.flatnonzero(~np.isnan(first.scores) & ~np.isnan(second.scores))
+    thresholds = one.threshold, two.threshold
+    left_out = len(first) - both.size
+    first, second = first.take(both), second.take(both)
+    wrong = [
+        (samples.scores >= threshold.value) != (samples.labels == 1)
+        for samples, threshold in zip((first, second), thresholds, strict=True)
+    ]
+    return _Pair(one.fold, first, second, wrong[0], wrong[1], thresholds, left_out)
 
 
-def _kind(flip: Flip) -> str:
-    return "bona fide" if flip.label else flip.species
+def _check_same(first: Samples, second: Samples) -> None:
+    for what, one, two in (
+        ("labels", first.labels, second.labels),
+        ("species", _species(first), _species(second)),
+    ):
+        differ = np.flatnonzero(one != two)
+        if differ.size:
+            row = int(differ[0])
+            raise InputError(
+                f"the two tables give {first.ids[row]!r} different {what}, {one[row]!s} and {two[row]!s}"
+            )
 
 
-def _flips_csv(comparison: Comparison) -> str:
-    file = io.StringIO()
-    if comparison.warning:
-        file.write(f"# {comparison.warning}\n")
-    names = ["fold", "id", "label", "species", "first", "second", "right"]
-    writer = csv.DictWriter(file, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(flip) for flip in comparison.flips)
-    return file.getvalue()
+def _species(samples: Samples) -> NDArray[np.object_]:
+    return np.array([*samples.species.names, ""], dtype=object)[samples.species.codes]
+
+
+def _differences(pairs: list[_Pair], rounds: int, seed: int) -> dict[str, Difference]:
+    """Each figure's mean over the folds; folds draw the same subjects, as far as they have the same."""
+    values: dict[str, list[tuple[float, float]]] = {}
+    spreads: dict[str, list[NDArray[np.float64]]] = {}
+    for pair in pairs:
+        points = [
+            headline(figures_of(samples, threshold.value, rounds=1))
+            for samples, threshold in zip((pair.first, pair.second), pair.thresholds, strict=True)
+        ]
+        drawn = [
+            _rounds(samples, wrong, rounds, seed)
+            for samples, wrong in ((pair.first, pair.wrong_first), (pair.second, pair.wrong_second))
+        ]
+        for name in COMPARED:
+            one, two = points[0][name].value, points[1][name].value
+            if one is not None and two is not None:
+                values.setdefault(name, []).append((one, two))
+                spreads.setdefault(name, []).append(drawn[0][name] - drawn[1][name])
+    found = {}
+    for name, both in values.items():
+        one, two = np.mean(both, axis=0)
+        interval = percentile_interval(np.mean(spreads[name], axis=0))
+        found[name] = Difference(float(one), float(two), float(one - two), interval)
+    return found
+
+
+def _rounds(
+    samples: Samples, wrong: NDArray[np.bool_], rounds: int, seed: int
+) -> dict[str, NDArray[np.float64]]:
+    found = error_rounds(samples, wrong, rounds, seed)
+    if 0 < samples.labels.sum() < len(samples):
+        found["eer"] = bootstrap_eer(samples.labels, samples.scores, samples.subjects, rounds, seed)
+    return found
+
+
+def _flips(pair: _Pair) -> list[Flip]:
+    species = _species(pair.first)
+    return [
+        Flip(
+            fold=pair.fold,
+            id=pair.first.ids[row],
+            label=int(pair.first.labels[row]),
+            species=species[row],
+            first=float(pair.first.scores[row]),
+            second=float(pair.second.scores[row]),
+            right="second" if pair.wrong_first[row] else "first",
+        )
+        for row in np.flatnonzero(pair.wrong_first != pair.wrong_second)
+    ]
+
+
+def _tests(flips: tuple[Flip, ...]) -> dict[str, McNemar]:
+    found = {}
+    for kind, labels in (("attacks", {0}), ("bona fide", {1}), ("all", {0, 1})):
+        ours = [flip for flip in flips if flip.label in labels]
+        only_first = sum(flip.right == "second" for flip in ours)
+        only_second = len(ours) - only_first
+        found[kind] = McNemar(only_first, only_second, mcnemar(only_first, only_second))
+    return found

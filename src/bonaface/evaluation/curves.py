@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from bonaface.evaluation.units import Samples
+from bonaface.evaluation.aggregate import Samples
 from bonaface.metrics.thresholds import sweep
 
 # Normal-deviate axes have no place for 0 and 1; below this share (and above 1 - it) a curve leaves the plot.

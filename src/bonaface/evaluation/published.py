@@ -1,25 +1,17 @@
-"""The result tables of the two papers, carried as data, and our own figures beside them.
+"""The result tables of the two papers, carried as data.
 
 Sources: Hossain et al., A-DeepPixBiS, DICTA 2020, tables II, III, IV; Roy et al., Bi-FPNFAS, Sensors 2021,
 21, 2799, tables 3, 4, 5 and A1. Every row is in published.csv as it is printed, with misprints (see `note`).
 """
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
-from bonaface.core.records import SIMULATED
-from bonaface.evaluation.figures import GROUPINGS
-from bonaface.evaluation.report import MeanSd, Report
-from bonaface.evaluation.tables import ACADEMIC, NOTHING, OVER, Grid, percent
+from bonaface.evaluation.report import MeanSd
 
 FIGURES = ("apcer", "bpcer", "acer", "eer", "hter")
-_TITLES = {
-    "a-deeppixbis": "A-DeepPixBiS (DICTA 2020), table",
-    "bi-fpnfas": "Bi-FPNFAS (Sensors 2021, 21, 2799), table",
-}
-_CROSS = {("a-deeppixbis", "IV"), ("bi-fpnfas", "5")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,39 +40,6 @@ def published() -> list[Published]:
         return [_row(cells) for cells in csv.DictReader(file)]
 
 
-def paper_grids(reports: Sequence[Report] = ()) -> list[Grid]:
-    """The papers' tables with our rows below the published ones; one for each OULU-NPU protocol.
-
-    Reports that belong to no table are left out. A simulated set takes the place of the one that it imitates
-    (``simulated-oulu-npu/1`` of ``oulu-npu/1``), and the table says so.
-    """
-    grids: list[Grid] = []
-    rows = published()
-    for paper, table in dict.fromkeys((row.paper, row.table) for row in rows):
-        part = [row for row in rows if (row.paper, row.table) == (paper, table)]
-        title = f"{_TITLES[paper]} {table}"
-        if (paper, table) in _CROSS:
-            grids.append(_cross_grid(f"{title}: HTER by training and test protocol", part, reports))
-            continue
-        for tested_on in dict.fromkeys(row.tested_on for row in part):
-            same = [row for row in part if row.tested_on == tested_on]
-            grids.append(_table_grid(f"{title}: {tested_on}", same, reports))
-    return grids
-
-
-def other_grids(reports: Sequence[Report]) -> list[Grid]:
-    """A table in the papers' form for each protocol of `reports` that none of the papers' tables is about."""
-    printed = {(row.trained_on, row.tested_on) for row in published()}
-    rest = [report for report in reports if _place(report) not in printed]
-    header = ("model", "source", *(f"{name.upper()} %" for name in FIGURES))
-    grids = []
-    for place in dict.fromkeys((report.trained_on, report.tested_on) for report in rest):
-        same = [report for report in rest if (report.trained_on, report.tested_on) == place]
-        rows = [cells for report in same for cells in _our_rows(report, FIGURES)]
-        grids.append(Grid(" -> ".join(dict.fromkeys(filter(None, place))), header, tuple(rows), (ACADEMIC,)))
-    return grids
-
-
 def _row(cells: Mapping[str, str]) -> Published:
     printed = {name: cells[name] for name in FIGURES if cells[name]}
     return Published(
@@ -101,85 +60,3 @@ def _parsed(cell: str) -> MeanSd:
     """``2.78 ± 3.47``, over six folds wherever the papers print one, or one number."""
     mean, _, sd = cell.partition("±")
     return MeanSd(float(mean), float(sd), 6) if sd else MeanSd(float(mean), None, 1)
-
-
-def _table_grid(title: str, rows: Sequence[Published], reports: Sequence[Report]) -> Grid:
-    names = list(rows[0].cells)
-    cells = [(row.printed, "published", *(row.cells[name] for name in names)) for row in rows]
-    place = (rows[0].trained_on, rows[0].tested_on)
-    ours = [report for report in reports if _place(report) == place]
-    for report in ours:
-        cells += _our_rows(report, names)
-    academic = [ACADEMIC] if "acer" in names else []
-    header = ("model", "source", *(f"{name.upper()} %" for name in names))
-    return Grid(title, header, tuple(cells), (*_notes(rows), *_standing(ours), *academic))
-
-
-# The figures that depend on what APCER is taken over.
-_GROUPED = ("apcer", "acer")
-
-
-def _our_rows(report: Report, names: Sequence[str]) -> list[tuple[str, ...]]:
-    """Our figures by each grouping of the attacks, for the papers do not say which is theirs."""
-    summary = report.summary
-    model = _model(report)
-    if "acer" not in names:
-        return [(model, f"ours, {report.unit}", *(_mean_sd(summary.get(name)) for name in names))]
-    return [
-        (
-            model,
-            f"ours, {report.unit}, {OVER[grouping]}",
-            *(_mean_sd(summary.get(f"{name}_{grouping}" if name in _GROUPED else name)) for name in names),
-        )
-        for grouping in GROUPINGS
-    ]
-
-
-def _cross_grid(title: str, rows: Sequence[Published], reports: Sequence[Report]) -> Grid:
-    places = list(dict.fromkeys((row.trained_on, row.tested_on) for row in rows))
-    cells: list[tuple[str, ...]] = []
-    for printed in dict.fromkeys(row.printed for row in rows):
-        of = {(row.trained_on, row.tested_on): row.cells["hter"] for row in rows if row.printed == printed}
-        cells.append((printed, "published", *(of[place] for place in places)))
-    ours: dict[tuple[str, str], dict[tuple[str, str], str]] = {}
-    used = [report for report in reports if _place(report) in places]
-    for report in used:
-        found = ours.setdefault((_model(report), f"ours, {report.unit}"), {})
-        found[_place(report)] = _mean_sd(report.summary.get("hter"))
-    cells += [(*key, *(found.get(place, NOTHING) for place in places)) for key, found in ours.items()]
-    letters = {name: name[0].upper() for place in places for name in place}
-    header = ("model", "source", *(f"{letters[train]} -> {letters[test]}" for train, test in places))
-    key = f"Trained -> tested: {', '.join(f'{letter} is {name}' for name, letter in letters.items())}."
-    return Grid(title, header, tuple(cells), (key, *_notes(rows), *_standing(used)))
-
-
-def _notes(rows: Sequence[Published]) -> list[str]:
-    """Each note once, with the models that it is about."""
-    about: dict[str, dict[str, None]] = {}
-    for row in rows:
-        if row.note:
-            about.setdefault(row.note, {})[row.printed] = None
-    return [f"{', '.join(models)}: {note}." for note, models in about.items()]
-
-
-def _model(report: Report) -> str:
-    return f"{report.system}{f' ({report.output})' if report.output else ''}"
-
-
-def _place(report: Report) -> tuple[str, str]:
-    return report.trained_on.removeprefix(SIMULATED), report.tested_on.removeprefix(SIMULATED)
-
-
-def _standing(reports: Sequence[Report]) -> list[str]:
-    used = {name for report in reports for name in (report.trained_on, report.tested_on)}
-    return [
-        f"Ours: {name} stands for {name.removeprefix(SIMULATED)}; the figures cannot be compared."
-        for name in sorted(used)
-        if name.startswith(SIMULATED)
-    ]
-
-
-def _mean_sd(figure: MeanSd | None) -> str:
-    if figure is None:
-        return NOTHING
-    return percent(figure.mean) + (f" ± {percent(figure.sd)}" if figure.sd is not None else "")

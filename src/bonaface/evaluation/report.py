@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from bonaface.core.errors import InputError
+from bonaface.evaluation.aggregate import How, Samples, Unit
 from bonaface.evaluation.curves import Det, Histogram, det_of, histogram_of
-from bonaface.evaluation.figures import GROUPINGS, Figure, SetFigures, figures_of
-from bonaface.evaluation.table import ScoreTable
-from bonaface.evaluation.threshold import Threshold, caution
-from bonaface.evaluation.trials import Judging, Trial
-from bonaface.evaluation.units import How, Samples, Unit
+from bonaface.evaluation.error_rates import GROUPINGS, Figure, SetFigures, figures_of
+from bonaface.evaluation.folds import Judging, Trial
+from bonaface.evaluation.operating_point import Threshold, caution
+from bonaface.evaluation.score_table import ScoreTable
 
 FORMAT = 1
 LEVEL = 0.95

@@ -88,7 +88,7 @@ class Detector:
         if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or picture.size == 0:
             raise InputError(
                 f"picture must be (H, W, 3) uint8 RGB, got {picture.shape} {picture.dtype}; "
-                "bonaface.face.picture.read_picture makes one"
+                "bonaface.media.picture.read_picture makes one"
             )
         scaled = _scaled(picture, self.longer_side)
         blob = np.ascontiguousarray(

@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 
 from bonaface.core.errors import BonafaceError, InputError
 from bonaface.core.records import Decision, Response, Verdict
-from bonaface.data.media import is_video
-from bonaface.data.track import Tracker
 from bonaface.face.crop import face_crop
 from bonaface.face.detect import Detector, Face
 from bonaface.face.find import FacePolicy, find_face
-from bonaface.face.picture import PictureError, read_picture
+from bonaface.face.track import Tracker
 from bonaface.inference.bundle import Bundle
 from bonaface.inference.preprocess import normalise
 from bonaface.inference.runtime import OnnxRunner, Runner
+from bonaface.media.kinds import is_video
+from bonaface.media.picture import PictureError, read_picture
 
 
 class Checker:
@@ -83,7 +83,7 @@ class Checker:
 
     def _check_video(self, path: Path) -> Verdict:
         # PyAV takes a tenth of a second to import, which a picture does not need.
-        from bonaface.data.video import VideoError, read_frames
+        from bonaface.media.video import VideoError, read_frames
 
         scores: list[Mapping[str, float]] = []
         found: Face | None = None

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonaface.core.records import Presentation, Score
-from bonaface.data.store import CropStore, Frame
 from bonaface.face.crop import cut
 from bonaface.inference.bundle import BundleCard
 from bonaface.inference.preprocess import normalise
 from bonaface.inference.runtime import Runner
+from bonaface.store.crop_store import CropStore, Frame
 
 Progress = Callable[[int, int], None]
 

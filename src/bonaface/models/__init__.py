@@ -4,10 +4,10 @@ from bonaface.models.a_deep_pix_bis import ADeepPixBiS
 from bonaface.models.base import InferenceModule, PadModel
 from bonaface.models.bi_fas import BiFas, BiFasS
 from bonaface.models.deep_pix_bis import DeepPixBiS
+from bonaface.models.preset import Preset
 from bonaface.models.record import Output
 from bonaface.models.registry import (
     Description,
-    Preset,
     create_model,
     default_preset,
     describe,

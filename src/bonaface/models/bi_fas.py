@@ -25,8 +25,9 @@ from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.losses.angular import angular_bce, check_angular
 from bonaface.models.base import Features, PadModel
 from bonaface.models.layers import BiFpn, Cosine, xavier
+from bonaface.models.preset import Preset
 from bonaface.models.record import Output
-from bonaface.models.registry import Preset, register
+from bonaface.models.registry import register
 
 CHANNELS = 64
 PIXEL_LOSSES = ("bce", "a-bce")

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from bonaface.core.errors import InputError
 from bonaface.losses.pixel import pixel_bce
 from bonaface.models.base import Features, PadModel
+from bonaface.models.preset import Preset
 from bonaface.models.record import Output
-from bonaface.models.registry import Preset, register
+from bonaface.models.registry import register
 
 
 class DeepPixBiS(PadModel):

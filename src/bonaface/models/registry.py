@@ -2,70 +2,12 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.models.base import PadModel
-
-
-@dataclass(frozen=True)
-class Augment:
-    """What is made of training pictures beside flip and jitter; nothing by default. ``--set augment.NAME=VALUE``.
-
-    Attributes:
-        simulate: share, in [0, 1], of the bona fide pictures of an epoch that are shown once more as simulated
-            attacks (`bonaface.training.batches.epoch_order` says what becomes of the balance).
-        crops: crops of which every picture shown takes one at random; empty: always the preset's `crop`.
-        tones: share, in [0, 1], of the training pictures that take the brightness, contrast and cast of colour of
-            another picture of their micro-batch, of either class (`bonaface.data.augment.take_tones`).
-    """
-
-    simulate: float = 0.0
-    crops: tuple[str, ...] = ()
-    tones: float = 0.0
-
-
-@dataclass(frozen=True)
-class Preset:
-    """One named way to build and train a model, complete: what a run folder prints.
-
-    Attributes:
-        name: the preset's name, unique within its model.
-        model: the model's name.
-        backbone: the backbone's name (train --backbone).
-        size: side of the input in pixels (train --size).
-        crop: the face crop, "tight" or "square-SCALE".
-        lr: learning rate of Adam.
-        weight_decay: of Adam.
-        epochs: passes over the balanced training set.
-        batch: pictures behind each optimiser step.
-        options: keyword arguments of the network and its loss.
-        flip: probability of a horizontal flip.
-        jitter: strength of the colour jitter: brightness, contrast, saturation, hue.
-        balance: "undersample" (the majority class, anew each epoch) or "none".
-        bn_batches: training batches over which the running statistics of batch normalisation are estimated
-            again before each validation and before the bundle is written; 0 leaves them as training left them.
-        backbone_rate: the backbone's learning rate as a share of `lr`; 0 freezes it.
-        augment: further augmentation, off by default.
-    """
-
-    name: str
-    model: str
-    backbone: str
-    size: int
-    crop: str
-    lr: float
-    weight_decay: float
-    epochs: int
-    batch: int = 64
-    options: Mapping[str, Any] = field(default_factory=dict)
-    flip: float = 0.5
-    jitter: tuple[float, float, float, float] = (0.2, 0.2, 0.2, 0.02)
-    balance: str = "undersample"
-    bn_batches: int = 200
-    backbone_rate: float = 1.0
-    augment: Augment = Augment()
+from bonaface.models.preset import Preset
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Which files a simulated set has: the licensed sets' own layouts, for fewer or for all of their people.
 
-OULU-NPU: Boulkenafet et al., FG 2017. Replay-Mobile: Costa-Pazo et al., BIOSIG 2016. `bonaface.data.datasets`
+OULU-NPU: Boulkenafet et al., FG 2017. Replay-Mobile: Costa-Pazo et al., BIOSIG 2016. `bonaface.datasets.registry`
 reads what is listed here as it reads the originals.
 """
 

@@ -12,7 +12,7 @@ from bonaface.core.errors import InputError
 from bonaface.core.records import Response
 from bonaface.face.detect import Detector
 from bonaface.face.find import FacePolicy, find_face
-from bonaface.face.picture import read_picture
+from bonaface.media.picture import read_picture
 from bonaface.simulate.light import Light, Picture, Plane, Way, resize, size_of, to_light
 from bonaface.simulate.warp import Points
 

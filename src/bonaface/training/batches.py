@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from bonaface.data.augment import as_attack, flip_and_jitter, take_tones
-from bonaface.data.store import CropStore
 from bonaface.face.crop import CropSpec, cut
+from bonaface.store.crop_store import CropStore
+from bonaface.training.augment import as_attack, flip_and_jitter, take_tones
 
 _TONES = 1  # beside a picture's key: a stream of its own, so that what else is drawn stays what it was
 

@@ -10,13 +10,13 @@ import numpy as np
 from safetensors.torch import load_file
 
 from bonaface.core.records import Score
-from bonaface.data.store import CropStore
 from bonaface.export.onnx import export_network
 from bonaface.inference.bundle import Bundle, BundleCard, FaceSettings, ThresholdSource, write_card
 from bonaface.inference.runtime import OnnxRunner
 from bonaface.inference.scoring import Part, score_part
 from bonaface.metrics.thresholds import eer_threshold
 from bonaface.models.base import PadModel
+from bonaface.store.crop_store import CropStore
 from bonaface.training.keeper import BEST
 from bonaface.training.settings import RunSettings
 

@@ -4,10 +4,10 @@ import lightning
 from torch.utils.data import DataLoader
 
 from bonaface.core.errors import InputError
-from bonaface.data.datasets import open_dataset
-from bonaface.data.protocols import Split, find_protocol, split_rows
-from bonaface.data.store import CropStore
+from bonaface.datasets.protocols import Split, find_protocol, split_rows
+from bonaface.datasets.registry import open_dataset
 from bonaface.face.crop import CropSpec
+from bonaface.store.crop_store import CropStore
 from bonaface.training.batches import (
     Augmentation,
     Batch,

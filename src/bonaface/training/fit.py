@@ -23,8 +23,8 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from bonaface.core.errors import InputError
 from bonaface.core.files import alone, write_json
-from bonaface.data.store import CropStore
 from bonaface.models.registry import create_model
+from bonaface.store.crop_store import CropStore
 from bonaface.training.bundling import write_bundle
 from bonaface.training.data import PadData
 from bonaface.training.keeper import LAST, Keeper, RandomState, Report

@@ -12,7 +12,8 @@ import yaml
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.core.values import as_number
 from bonaface.face.crop import CropSpec
-from bonaface.models.registry import Augment, Preset, describe, presets
+from bonaface.models.preset import Augment, Preset
+from bonaface.models.registry import describe, presets
 
 _PRESET_KEYS = {field.name for field in fields(Preset)} - {"name", "model", "options", "augment"}
 _AUGMENT = "augment."

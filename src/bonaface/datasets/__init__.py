@@ -1,0 +1,1 @@
+"""Data sets: their official layouts, protocols and tables."""

@@ -1,0 +1,380 @@
+"""What is wrong with a copy of a data set, said before any long work starts."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bonaface.core.errors import BonafaceError, InputError
+from bonaface.core.machine import usable_cores
+from bonaface.core.records import Presentation
+from bonaface.datasets.protocols import Protocol, split_rows
+from bonaface.datasets.registry import Box, Dataset, planned_presentations
+from bonaface.datasets.table import PresentationTable, name_some
+from bonaface.face.detect import Detector
+from bonaface.face.upright import find_turn, turned
+from bonaface.media.kinds import is_video
+from bonaface.media.picture import read_picture
+from bonaface.media.video import evenly_spaced, probe, read_frames
+
+Progress = Callable[[int, int], None]
+
+_SAME_FACE = 0.3  # intersection over union below which two boxes are of two faces
+_LOT = 1000  # files
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is not as it should be: what, and the files or rows that it is about (all of them)."""
+
+    text: str
+    names: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.text}: {name_some(self.names)}" if self.names else self.text
+
+
+@dataclass(frozen=True)
+class Part:
+    """What there is of one published split (`""` where a set has none)."""
+
+    split: str
+    bona_fide: int
+    attacks: int
+    subjects: int
+
+
+@dataclass(frozen=True)
+class Files:
+    """What the files of one device are like.
+
+    `frames` are the fewest, the median and the most of a video. `shapes` counts codec, upright size and the rotation
+    that the file asks for: ``h264 720 x 1280, turned 90``.
+    """
+
+    device: str
+    readable: int
+    frames: tuple[int, int, int]
+    shapes: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Detections:
+    """The detector's opinion of some frames, one a file.
+
+    `turns` counts by device how the picture must be turned for the face to stand (degrees counter-clockwise, -1
+    where there is no face). `agreement` is the median intersection over union with the set's own box in the
+    `compared` files that have one, None where there are none.
+    """
+
+    looked_at: int
+    turns: Mapping[str, Mapping[int, int]]
+    compared: int
+    agreement: float | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `examine` has seen.
+
+    `findings` is empty where nothing is wrong; `notes` say what is as it should be. `missing` are the paths of the
+    complete set that are not there, as far as the set tells what it should have. `files` is empty where no file was
+    opened, `with_boxes` (files that have face boxes) None where the set comes with none, `detections` None where none
+    were asked for.
+    """
+
+    dataset: str
+    root: str
+    parts: tuple[Part, ...]
+    missing: tuple[str, ...]
+    files: tuple[Files, ...]
+    with_boxes: int | None
+    detections: Detections | None
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain JSON values."""
+        return asdict(self)
+
+
+def examine(
+    dataset: Dataset,
+    root: Path,
+    *,
+    open_files: bool = True,
+    detect: int = 0,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Look at a copy of `dataset` below `root` for what is missing, strange or broken.
+
+    Args:
+        open_files: read every file and its boxes: pictures are decoded, of videos the packets are read and a
+            frame is decoded.
+        detect: in how many files, evenly spaced over the set, to look for the face; one frame each.
+        workers: threads; None is one for each core.
+        progress: called with (files done, files in all).
+
+    Raises:
+        InputError: there is nothing of the set below `root`, or one of its lists is wrong.
+    """
+    table = dataset.read(root)
+    base = root if root.is_dir() else root.parent
+    # Of a simulated set that is whole the one note says that it is simulated and whole.
+    fine = len(table) == planned_presentations(root)
+    findings = [*(() if fine else map(Finding, table.notes)), *_protocols(dataset, table)]
+    looks: list[_Look] = []
+    with_boxes = None
+    if open_files:
+        looks = _look_at(base, table.rows, workers, progress)
+        findings += _broken(looks)
+    if open_files and dataset.boxes:
+        boxes = _boxes(dataset, base, table.rows, findings)
+        with_boxes = sum(map(bool, boxes))
+        findings += _misplaced(looks, boxes, dataset.find_turn)
+    return Report(
+        dataset=dataset.name,
+        root=str(root),
+        parts=_parts(table),
+        missing=_missing(dataset, root, table),
+        files=_files(looks),
+        with_boxes=with_boxes,
+        detections=_detect(dataset, base, table.rows, detect, findings) if detect else None,
+        findings=tuple(findings),
+        notes=table.notes if fine else (),
+    )
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One file: its frames and upright size in pixels, or what is wrong with it."""
+
+    row: Presentation
+    problem: str = ""
+    frames: int = 0
+    size: tuple[int, int] = (0, 0)
+    shape: str = ""
+
+
+def _missing(dataset: Dataset, root: Path, table: PresentationTable) -> tuple[str, ...]:
+    there = {row.path for row in table.rows}
+    return tuple(path for path in (dataset.expected(root) if dataset.expected else ()) if path not in there)
+
+
+def _protocols(dataset: Dataset, table: PresentationTable) -> Iterator[Finding]:
+    for protocol in dataset.protocols:
+        said = list(
+            dict.fromkeys(text for fold in protocol.folds for text in _differences(table, protocol, fold))
+        )
+        if said:
+            more = f" (and {len(said) - 1} more like it)" if len(said) > 1 else ""
+            yield Finding(f"{said[0]}{more}")
+
+
+def _differences(table: PresentationTable, protocol: Protocol, fold: str) -> Iterator[str]:
+    where = f"{table.dataset}/{protocol.name}" + (f", fold {fold}" if fold else "")
+    try:
+        split = split_rows(table, protocol, fold)
+    except InputError as error:  # a subject in two splits, or a split without rows
+        yield str(error)
+        return
+    counts = protocol.counts
+    # where dev is set aside from train, the published counts are those of both together
+    train = split.train if counts.dev else split.train + split.dev
+    for name, rows, published in (
+        ("train", train, counts.train),
+        ("dev", split.dev, counts.dev),
+        ("test", split.test, counts.test),
+    ):
+        here = table.counts(rows)
+        if published and here != published:
+            yield (
+                f"{where}: {name} has {here[0]} bona fide and {here[1]} attack presentations, and "
+                f"{published[0]} and {published[1]} are published"
+            )
+
+
+def _look_at(
+    base: Path, rows: Sequence[Presentation], workers: int | None, progress: Progress | None
+) -> list[_Look]:
+    looks: list[_Look] = []
+    with ThreadPoolExecutor(workers or usable_cores()) as pool:
+        while len(looks) < len(rows):  # by lots, as the pool takes in all that it is given at once
+            for look in pool.map(partial(_look, base), rows[len(looks) : len(looks) + _LOT]):
+                looks.append(look)
+                if progress:
+                    progress(len(looks), len(rows))
+    return looks
+
+
+def _look(base: Path, row: Presentation) -> _Look:
+    path = base / row.path
+    try:
+        if not is_video(path):
+            height, width = read_picture(path).shape[:2]
+            return _Look(row, "", 1, (width, height), f"picture {width} x {height}")
+        info = probe(path)
+    except (BonafaceError, OSError) as error:
+        return _Look(row, str(error).removeprefix(f"{path}: "))
+    turn = f", turned {info.rotation}" if info.rotation else ""
+    shape = f"{info.codec} {info.width} x {info.height}{turn}{', mirrored' * info.mirrored}"
+    return _Look(row, info.damage, info.frames, (info.width, info.height), shape)
+
+
+def _broken(looks: Iterable[_Look]) -> Iterator[Finding]:
+    by_problem: dict[str, list[str]] = defaultdict(list)
+    for look in looks:
+        if look.problem:
+            by_problem[look.problem].append(look.row.path)
+    for problem, paths in sorted(by_problem.items()):
+        yield Finding(problem, tuple(paths))
+
+
+def _boxes(
+    dataset: Dataset, base: Path, rows: Iterable[Presentation], findings: list[Finding]
+) -> list[Mapping[int, Box]]:
+    """The boxes of each row; what is wrong with their files goes to `findings`."""
+    found = []
+    without = []
+    for row in rows:
+        boxes, problem = _own_boxes(dataset, base, row)
+        found.append(boxes)
+        if problem:
+            findings.append(Finding(problem))
+        if not boxes:
+            without.append(row.path)
+    if without and len(without) < len(
+        found
+    ):  # boxes are often given out apart, and may be left out altogether
+        findings.append(Finding("without face boxes", tuple(without)))
+    return found
+
+
+def _own_boxes(dataset: Dataset, base: Path, row: Presentation) -> tuple[Mapping[int, Box], str]:
+    """The set's boxes of a row, and what is wrong with their file."""
+    try:
+        return (dataset.boxes(base, row) if dataset.boxes else {}), ""
+    except (BonafaceError, OSError) as error:
+        return {}, str(error)
+
+
+def _misplaced(
+    looks: Iterable[_Look], boxes: Iterable[Mapping[int, Box]], find_turn: bool
+) -> Iterator[Finding]:
+    """Boxes that lie more outside the picture than in it, or are of frames that the video does not have."""
+    outside, beyond = [], []
+    for look, own in zip(looks, boxes, strict=False):
+        if look.frames and own:
+            width, height = look.size
+            sizes = [(width, height), (height, width)] if find_turn else [(width, height)]
+            if all(any(_share_inside(box, size) < 0.5 for box in own.values()) for size in sizes):
+                outside.append(look.row.path)
+            if max(own) >= look.frames:
+                beyond.append(look.row.path)
+    if outside:
+        yield Finding("face boxes outside the picture", tuple(outside))
+    if beyond:
+        yield Finding("face boxes of more frames than the video has", tuple(beyond))
+
+
+def _share_inside(box: Box, size: tuple[int, int]) -> float:
+    whole = (box[2] - box[0]) * (box[3] - box[1])
+    return _common(box, (0, 0, *size)) / whole if whole > 0 else 0.0
+
+
+def _common(one: Box, other: Box) -> float:
+    """The area that two boxes share."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return max(0.0, width) * max(0.0, height)
+
+
+def _overlap(one: Box, other: Box) -> float:
+    """Intersection over union."""
+    common = _common(one, other)
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+    return common / (sum(areas) - common)
+
+
+def _detect(
+    dataset: Dataset, base: Path, rows: Sequence[Presentation], n: int, findings: list[Finding]
+) -> Detections:
+    detector = Detector()
+    turns: dict[str, Counter[int]] = defaultdict(Counter)
+    overlaps: dict[str, float] = {}
+    nobody: list[str] = []
+    for number in evenly_spaced(len(rows), n):
+        row = rows[number]
+        try:
+            frame, picture = _frame(base / row.path)
+        except (BonafaceError, OSError):
+            continue  # said with the files, where they were opened
+        turn = find_turn(detector, picture)
+        turns[row.device][-1 if turn is None else turn] += 1
+        if turn is None:
+            nobody.append(row.path)
+            continue
+        own = _own_boxes(dataset, base, row)[0].get(frame)
+        if own:
+            faces = detector.detect(turned(picture, turn))
+            overlaps[row.path] = max(_overlap(own, face.box) for face in faces)
+    findings += _disagreements(dataset, nobody, turns, overlaps)
+    return Detections(
+        looked_at=sum(count.total() for count in turns.values()),
+        turns={device: dict(sorted(count.items())) for device, count in sorted(turns.items())},
+        compared=len(overlaps),
+        agreement=median(overlaps.values()) if overlaps else None,
+    )
+
+
+def _frame(path: Path) -> tuple[int, NDArray[np.uint8]]:
+    """The frame in the middle of a video, with its number, or the picture."""
+    return next(read_frames(path, 1)) if is_video(path) else (0, read_picture(path))
+
+
+def _disagreements(
+    dataset: Dataset, nobody: list[str], turns: Mapping[str, Counter[int]], overlaps: Mapping[str, float]
+) -> Iterator[Finding]:
+    if nobody:
+        yield Finding("no face was found", tuple(nobody))
+    lying = Counter({turn: sum(count[turn] for count in turns.values()) for turn in (90, 180, 270)})
+    if lying.total() and not dataset.find_turn:
+        yield Finding(f"the face lies in {lying.total()} of the files looked at, and nothing turns it")
+    elsewhere = tuple(path for path, overlap in overlaps.items() if overlap < _SAME_FACE)
+    if elsewhere:
+        yield Finding("the set's face box is not where the detector finds the face", elsewhere)
+
+
+def _parts(table: PresentationTable) -> tuple[Part, ...]:
+    rows: dict[str, list[int]] = {"train": [], "dev": [], "test": []}
+    for number, row in enumerate(table.rows):
+        rows.setdefault(row.split, []).append(number)
+    return tuple(
+        Part(split, *table.counts(part), len({table.rows[number].subject for number in part} - {""}))
+        for split, part in rows.items()
+        if part
+    )
+
+
+def _files(looks: Iterable[_Look]) -> tuple[Files, ...]:
+    by_device: dict[str, list[_Look]] = defaultdict(list)
+    for look in looks:
+        if look.frames:
+            by_device[look.row.device].append(look)
+    return tuple(_file_group(device, group) for device, group in sorted(by_device.items()))
+
+
+def _file_group(device: str, looks: Sequence[_Look]) -> Files:
+    counts = sorted(look.frames for look in looks)
+    shapes = Counter(look.shape for look in looks)
+    return Files(
+        device, len(looks), (counts[0], round(median(counts)), counts[-1]), dict(shapes.most_common())
+    )

@@ -1,0 +1,184 @@
+"""What the readers of official layouts share: listing files, naming what is missing or strange, reading boxes."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from bonaface.core import places
+from bonaface.core.errors import InputError
+from bonaface.core.places import is_remote
+from bonaface.core.records import ATTACK, BONA_FIDE, Presentation
+from bonaface.datasets.protocols import Counts, Protocol, Published, Rows
+from bonaface.datasets.registry import Box
+from bonaface.datasets.table import PresentationTable, name_some
+
+_NUMBER = re.compile(r"[^\s,]+")
+
+
+def files_below(root: Path, folders: Iterable[str], suffixes: Sequence[str]) -> list[str]:
+    """The files below ``root/folder`` that end in one of `suffixes` (lower case), as paths relative to `root`
+    with ``/``, sorted. Hidden files and folders are left out, and so is a folder that is not there."""
+    found: list[str] = []
+    ends = tuple(suffixes)
+    for folder in folders:
+        if is_remote(root):  # one listing, where walking would be a question for each folder
+            below_root = (f"{folder}/{name}" for name, _ in places.files_below(root / folder))
+            found += (
+                path
+                for path in below_root
+                if path.lower().endswith(ends) and not any(part[0] == "." for part in path.split("/"))
+            )
+            continue
+        for place, below, names in os.walk(root / folder):
+            below[:] = [name for name in below if not name.startswith(".")]
+            start = Path(place).relative_to(root).as_posix()
+            wanted = (name for name in names if name.lower().endswith(ends) and not name.startswith("."))
+            found += [f"{start}/{name}" for name in wanted]
+    return sorted(found)
+
+
+def read_layout(
+    dataset: str,
+    root: Path,
+    folders: Sequence[str],
+    suffixes: Sequence[str],
+    parse: Callable[[str], Presentation | None],
+    *,
+    expected: Iterable[str] = (),
+    counts: Mapping[str, tuple[int, int]] | None = None,
+) -> PresentationTable:
+    """The presentations below `root` in the order of their paths, with notes on what is missing or strange.
+
+    Args:
+        dataset: the set's name.
+        folders: where its files lie, relative to `root`.
+        suffixes: what the presentations' file names end in, in lower case.
+        parse: the row of a path, None where its name fits no pattern of the set.
+        expected: the paths that the complete set has, where that is known; any other file is strange.
+        counts: the published (bona fide, attack) presentations of each split, `""` where there are no splits.
+
+    Raises:
+        InputError: none of `folders` is below `root`, or there is no file that fits.
+    """
+    missing_folders = [folder for folder in folders if not (root / folder).is_dir()]
+    if len(missing_folders) == len(folders):
+        raise InputError(
+            f"{root}: expected the folder{'s' * (len(folders) > 1)} {', '.join(folders)} of {dataset}, and "
+            f"found none; give the folder that holds {'them' if len(folders) > 1 else 'it'}"
+        )
+    complete = dict.fromkeys(expected)
+    rows, strange = [], []
+    for path in files_below(root, folders, suffixes):
+        row = parse(path)
+        if row is None or (complete and path not in complete):
+            strange.append(path)
+        else:
+            rows.append(row)
+    example = next(iter(complete), "")
+    if not rows:
+        raise InputError(
+            f"{root}: found no file of {dataset} in {', '.join(folders)}"
+            + (f"; expected files like {example}" if example else "")
+        )
+    missing = complete.keys() - {row.path for row in rows}
+    notes = [
+        *(f"the folder {folder} is not there" for folder in missing_folders),
+        *_note(len(missing), "file is missing", "files are missing", (p for p in complete if p in missing)),
+        *_note(
+            len(strange),
+            "file is",
+            "files are",
+            strange,
+            " no part of the set and left out" + (f" (expected names like {example})" if example else ""),
+        ),
+        *_count_notes(rows, counts or {}),
+    ]
+    return PresentationTable(dataset, tuple(rows), tuple(notes))
+
+
+def make_row(path: str, species: str, *, sample_id: str = "", **columns: str) -> Presentation:
+    """The row of the file `path`: an attack of `species`, or bona fide where that is empty. `sample_id` is the
+    path where it is left out; `columns` are the other fields of `Presentation`."""
+    return Presentation(sample_id or path, path, ATTACK if species else BONA_FIDE, species, **columns)
+
+
+def three_splits(
+    name: str,
+    description: str,
+    train: tuple[int, int],
+    dev: tuple[int, int],
+    test: tuple[int, int],
+    species: tuple[str, ...] = (),
+) -> Protocol:
+    """A protocol of a set that is published in train, dev and test, with the (bona fide, attack) counts of each
+    and, unless `species` is empty, these species alone."""
+    splits = [Rows(split=(split,), species=species) for split in ("train", "dev", "test")]
+    return Protocol(
+        name=name,
+        description=description,
+        splits=Published(train=splits[0], dev=splits[1], test=splits[2]),
+        counts=Counts(train=train, dev=dev, test=test),
+    )
+
+
+def read_boxes(path: Path, *, corners: bool = False, numbered: bool = True) -> dict[int, Box]:
+    """The face boxes in a text file, by frame number, as (x0, y0, x1, y1) in pixels.
+
+    A line is ``frame x y width height``, separated by blanks or commas; more numbers may follow. A box of
+    zeros says that the frame has none. A file that is not there has no boxes.
+
+    Args:
+        corners: the last two numbers are the lower right corner instead of width and height.
+        numbered: False where a line has no frame number and is the next frame's.
+
+    Raises:
+        InputError: naming the file and line that is something else.
+    """
+    boxes = {}
+    for line, numbers in numbers_in(path, 5 if numbered else 4):
+        frame = int(numbers[0]) if numbered else line - 1
+        x, y, right, bottom = numbers[1:5] if numbered else numbers[:4]
+        if not corners:
+            right, bottom = x + right, y + bottom
+        if right > x and bottom > y:
+            boxes[frame] = (x, y, right, bottom)
+    return boxes
+
+
+def numbers_in(path: Path, least: int) -> Iterator[tuple[int, list[float]]]:
+    """(line, its numbers) of each line of a text file that is not blank; no line where there is no file.
+
+    Raises:
+        InputError: a line holds something else than numbers, or fewer than `least`.
+    """
+    if not path.is_file():
+        return
+    for line, text in enumerate(path.read_text(encoding="latin-1").splitlines(), start=1):
+        words = _NUMBER.findall(text)
+        if not words:
+            continue
+        try:
+            numbers = [float(word) for word in words]
+        except ValueError:
+            numbers = []
+        if len(numbers) < least or not all(abs(number) < 1e9 for number in numbers):
+            raise InputError(f"{path}, line {line}: expected at least {least} numbers, got {text.strip()!r}")
+        yield line, numbers
+
+
+def _note(n: int, one: str, many: str, names: Iterable[str], what: str = "") -> Iterator[str]:
+    if n:
+        yield f"{n} {one if n == 1 else many}{what}: {name_some(names)}"
+
+
+def _count_notes(rows: Iterable[Presentation], published: Mapping[str, tuple[int, int]]) -> Iterator[str]:
+    found = Counter((row.split if "" not in published else "", row.label == BONA_FIDE) for row in rows)
+    for split, (bona_fide, attack) in published.items():
+        here = found[split, True], found[split, False]
+        if here != (bona_fide, attack):
+            yield (
+                f"{split or 'the set'} has {here[0]} bona fide and {here[1]} attack presentations, and "
+                f"{bona_fide} and {attack} are published"
+            )

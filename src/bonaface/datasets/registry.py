@@ -1,0 +1,102 @@
+"""The data sets by name: one module each, named like the set, with its reader and protocols in `DATASET`.
+
+A module is imported when its set is asked for; nothing is opened or downloaded before `Dataset.read` is
+called.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+
+from bonaface.core.errors import UnknownNameError
+from bonaface.core.records import SIMULATED, Presentation
+from bonaface.datasets.protocols import Protocol
+from bonaface.datasets.table import PresentationTable
+from bonaface.simulate import MARK
+
+# `oulu-npu` is the module `oulu_npu`
+_NAMES = (
+    "casia-fasd",
+    "celeba-spoof",
+    "folder",
+    "msu-mfsd",
+    "nuaa",
+    "oulu-npu",
+    "replay-attack",
+    "replay-mobile",
+    "siw",
+)
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One data set: how its official layout is read, and how it may be split.
+
+    `reference` is the paper, `layout` one or two lines for a person who looks for the right folder.
+    `read(root)` lists the presentations without opening a picture or video; it raises `InputError` naming
+    what is missing. `boxes(root, row)`, where the set comes with face boxes, gives them by frame index as
+    (x0, y0, x1, y1) in the upright frame's pixels; frames without one are left out. `expected(root)`, where it
+    is known, gives the paths that the complete set has. `find_turn` says that some of its videos lie on their
+    side or head without saying so.
+    """
+
+    name: str
+    title: str
+    reference: str
+    layout: str
+    read: Callable[[Path], PresentationTable]
+    protocols: tuple[Protocol, ...]
+    boxes: Callable[[Path, Presentation], Mapping[int, Box]] | None = None
+    expected: Callable[[Path], Iterable[str]] | None = None
+    find_turn: bool = False
+
+
+def dataset_names() -> tuple[str, ...]:
+    """The names that `open_dataset` knows, sorted."""
+    return tuple(sorted(_NAMES))
+
+
+def open_dataset(name: str) -> Dataset:
+    """The data set called `name` (nothing of it is read yet).
+
+    A folder of the set's layout that `bonaface simulate` made gives a table called ``simulated-NAME``; under that name
+    too the set is found, for its protocols.
+
+    Raises:
+        UnknownNameError: no set has that name; the message lists those that are known.
+    """
+    plain = name.removeprefix(SIMULATED)
+    if plain not in _NAMES:
+        raise UnknownNameError("data set", name, _NAMES)
+    module = import_module(f"bonaface.datasets.{plain.replace('-', '_')}")
+    dataset: Dataset = module.DATASET
+    return replace(dataset, read=partial(_read, dataset.read))
+
+
+def planned_presentations(root: Path) -> int | None:
+    """How many presentations the simulated set at `root` is to have; None where `root` holds no simulated set.
+
+    Raises:
+        InputError: its settings can't be read.
+    """
+    mark = (root if root.is_dir() else root.parent) / MARK
+    if not mark.is_file():
+        return None
+    from bonaface.simulate.sets import planned_files
+
+    return planned_files(mark)
+
+
+def _read(read: Callable[[Path], PresentationTable], root: Path) -> PresentationTable:
+    table = read(root)
+    planned = planned_presentations(root)
+    if planned is None:
+        return table
+    # The reader's notes compare with the complete original, which this set was not to be.
+    missing = f"; run the same bonaface simulate again for the other {planned - len(table)}"
+    note = f"simulated: {len(table)} of {planned} presentations{missing * (len(table) < planned)}"
+    return replace(table, dataset=SIMULATED + table.dataset, notes=(note,))

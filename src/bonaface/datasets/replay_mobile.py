@@ -1,0 +1,116 @@
+"""Replay-Mobile (Costa-Pazo et al., BIOSIG 2016): 40 clients before a phone and a tablet, prints and a matte screen.
+
+1,030 presentations are for attack detection; the 160 enrolment videos (`enroll`) are no part of it. Client 009 came
+to the first recording alone, so that there are its attacks and no bona fide video of it.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import product
+from pathlib import Path
+
+from bonaface.core.records import Presentation
+from bonaface.datasets.reader import make_row, read_boxes, read_layout, three_splits
+from bonaface.datasets.registry import Box, Dataset
+from bonaface.datasets.table import PresentationTable
+
+_CLIENTS = {
+    "train": (1, 3, 8, 11, 12, 16, 18, 20, 26, 34, 37, 38),
+    "devel": (5, 6, 13, 14, 15, 23, 24, 25, 28, 29, 31, 32, 35, 36, 39, 40),
+    "test": (2, 4, 7, 9, 10, 17, 19, 21, 22, 27, 30, 33),
+}
+_NO_BONA_FIDE = 9
+_SPLITS = {"train": "train", "devel": "dev", "test": "test"}
+_DEVICES = ("mobile", "tablet")
+_LIGHTS = ("adverse", "controlled", "diffuse", "direct", "lateral")
+# (instrument in the file's name, what it shows): species
+_SPECIES = {
+    ("print_fixed", "photo"): "print-fixed",
+    ("print_hand", "photo"): "print-hand",
+    ("mattescreen_fixed", "photo"): "display-photo",
+    ("mattescreen_fixed", "video"): "display-video",
+}
+_REAL = re.compile(
+    r"(?P<folder>train|devel|test)/real/client(?P<client>[0-9]{3})_session(?P<session>[0-9]{2})_authenticate_"
+    rf"(?P<device>{'|'.join(_DEVICES)})_(?:{'|'.join(_LIGHTS)})\.mov"
+)
+_ATTACK = re.compile(
+    r"(?P<folder>train|devel|test)/attack/attack_client(?P<client>[0-9]{3})_session(?P<session>[0-9]{2})_"
+    r"(?P<instrument>print_fixed|print_hand|mattescreen_fixed)_"
+    rf"(?P<device>{'|'.join(_DEVICES)})_(?P<shown>photo|video)_light(?:on|off)\.mov"
+)
+
+
+def read(root: Path) -> PresentationTable:
+    """List the videos below `root`, by path; none is opened.
+
+    `sample_id` is the path; the splits train, devel and test are train, dev and test here. What is missing of the
+    1,030 videos is said in the notes.
+
+    Raises:
+        InputError: no folder of the set is there.
+    """
+    return read_layout(
+        "replay-mobile",
+        root,
+        [f"{folder}/{kind}" for folder in _CLIENTS for kind in ("real", "attack")],
+        (".mov",),
+        parse,
+        expected=_expected(root),
+        counts={"train": (120, 192), "dev": (160, 256), "test": (110, 192)},
+    )
+
+
+def parse(path: str) -> Presentation | None:
+    """The row of a bona fide or attack video's path; None if it is of another form."""
+    match = _REAL.fullmatch(path) or _ATTACK.fullmatch(path)
+    if not match:
+        return None
+    parts = match.groupdict()
+    species = ""
+    if "instrument" in parts and not (species := _SPECIES.get((parts["instrument"], parts["shown"]), "")):
+        return None
+    return make_row(
+        path,
+        species,
+        subject=parts["client"],
+        session=parts["session"],
+        device=parts["device"],
+        split=_SPLITS[parts["folder"]],
+    )
+
+
+def boxes(root: Path, row: Presentation) -> Mapping[int, Box]:
+    """The set's own boxes (``faceloc/rect/<path>.face``), in the upright frame."""
+    return read_boxes((root / "faceloc" / "rect" / row.path).with_suffix(".face"))
+
+
+def _expected(_root: Path) -> Iterator[str]:
+    for folder, clients in _CLIENTS.items():
+        for client, device in product(clients, _DEVICES):
+            if client != _NO_BONA_FIDE:
+                for light in _LIGHTS:
+                    yield f"{folder}/real/client{client:03d}_session02_authenticate_{device}_{light}.mov"
+            for (instrument, shown), light in product(_SPECIES, ("lighton", "lightoff")):
+                name = f"client{client:03d}_session01_{instrument}_{device}_{shown}_{light}"
+                yield f"{folder}/attack/attack_{name}.mov"
+
+
+DATASET = Dataset(
+    name="replay-mobile",
+    title="Replay-Mobile",
+    reference="Costa-Pazo, Bhattacharjee, Vazquez-Fernandez, Marcel: The Replay-Mobile face "
+    "presentation-attack database, BIOSIG 2016",
+    layout="{train,devel,test}/{real,attack}/*.mov, and faceloc/rect/ if you have it",
+    read=read,
+    boxes=boxes,
+    expected=_expected,
+    find_turn=True,
+    protocols=(
+        three_splits("grandtest", "every attack", (120, 192), (160, 256), (110, 192)),
+        three_splits("print", "prints alone", (120, 96), (160, 128), (110, 96), ("", "print-*")),
+        three_splits(
+            "mattescreen", "the matte screen alone", (120, 96), (160, 128), (110, 96), ("", "display-*")
+        ),
+    ),
+)

@@ -1,0 +1,154 @@
+"""From frames to what is judged: one score a video, or each frame by itself."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.evaluation.score_table import ScoreTable
+from bonaface.metrics.checks import Groups
+
+Unit = Literal["video", "frame"]
+How = Literal["mean", "median", "min"]
+UNITS: tuple[Unit, ...] = ("video", "frame")
+HOWS: tuple[How, ...] = ("mean", "median", "min")
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """N presentations to judge, videos or frames, as arrays of (N,).
+
+    `scores` is NaN where nothing responded; `responses` then says why. `subjects` are numbers; where a
+    presentation names no subject it stands alone, and `named_subjects` is false if none is named.
+    `sample_ids` is a frame to show of each: its first that responded.
+    """
+
+    unit: Unit
+    ids: NDArray[np.object_]
+    sample_ids: NDArray[np.object_]
+    labels: NDArray[np.int8]
+    species: Groups
+    subjects: NDArray[np.int64]
+    named_subjects: bool
+    scores: NDArray[np.float64]
+    responses: NDArray[np.object_]
+
+    def __len__(self) -> int:
+        return int(self.labels.size)
+
+    def scored(self) -> "Samples":
+        """Those that responded."""
+        return self.take(np.flatnonzero(~np.isnan(self.scores)))
+
+    def take(self, rows: NDArray[np.intp]) -> "Samples":
+        """The presentations at `rows` (M,)."""
+        return Samples(
+            self.unit,
+            self.ids[rows],
+            self.sample_ids[rows],
+            self.labels[rows],
+            Groups(self.species.names, self.species.codes[rows]),
+            self.subjects[rows],
+            self.named_subjects,
+            self.scores[rows],
+            self.responses[rows],
+        )
+
+
+def to_unit(table: ScoreTable, unit: Unit = "video", how: How = "mean", output: str | None = None) -> Samples:
+    """The presentations of `table`: its videos in the order of their first frames, or its frames.
+
+    A video's score is the `how` of its frames that responded; it is a non-response only if none did.
+
+    Raises:
+        UnknownNameError: `unit`, `how` or `output` is none of those that exist.
+        InputError: the table has no rows.
+    """
+    if unit not in UNITS:
+        raise UnknownNameError("unit", unit, UNITS)
+    if how not in HOWS:
+        raise UnknownNameError("way to sum up a video's frames", how, HOWS)
+    if not len(table):
+        raise InputError("there is nothing to judge: the score table has no rows")
+    frames = _frames(table, table.scores(output))
+    return frames if unit == "frame" else _videos(table, frames, how)
+
+
+def _frames(table: ScoreTable, scores: NDArray[np.float64]) -> Samples:
+    labels = table.numbers("label")
+    subjects = table.codes("subject")
+    nameless = np.asarray(pc.equal(table.data.column("subject"), ""))
+    if nameless.any():
+        alone = table.codes("dataset", "protocol", "fold", "video_id")
+        subjects = np.where(nameless, subjects.max() + 1 + alone, subjects)
+    encoded = table.data.column("species").combine_chunks().dictionary_encode()
+    names = encoded.dictionary.to_pylist()
+    kinds = tuple(sorted(set(names) - {""}))
+    rank = np.array([kinds.index(name) if name else -1 for name in names], dtype=np.intp)
+    shown = table.text("sample_id")
+    return Samples(
+        "frame",
+        shown if len(table.values("sample_id")) == len(table) else _numbered(table),
+        shown,
+        labels,
+        Groups(kinds, rank[encoded.indices.to_numpy()]),
+        subjects,
+        not bool(nameless.all()),
+        scores,
+        table.text("response"),
+    )
+
+
+def _numbered(table: ScoreTable) -> NDArray[np.object_]:
+    """Video and frame, for tables that give all frames of a video the same name."""
+    pairs = zip(table.text("video_id"), table.numbers("frame"), strict=True)
+    return np.array([f"{video}#{frame}" for video, frame in pairs], dtype=object)
+
+
+def _videos(table: ScoreTable, frames: Samples, how: How) -> Samples:
+    video = table.codes("dataset", "protocol", "fold", "video_id")
+    silent = np.isnan(frames.scores)
+    # By video, then those that responded, then by frame: the first of a video is the one to show.
+    order = np.lexsort((table.numbers("frame"), silent, video))
+    counts = np.bincount(video)
+    starts = np.cumsum(counts) - counts
+    answered = np.bincount(video[~silent], minlength=counts.size)
+    first = order[starts]
+    by_appearance = np.argsort(np.unique(video, return_index=True)[1])
+    shown = frames.take(first)
+    sums = _summed(frames.scores[order], starts, answered, how)
+    return Samples(
+        "video",
+        table.text("video_id")[first],
+        shown.sample_ids,
+        shown.labels,
+        shown.species,
+        shown.subjects,
+        shown.named_subjects,
+        sums,
+        shown.responses,
+    ).take(by_appearance)
+
+
+def _summed(
+    scores: NDArray[np.float64], starts: NDArray[np.intp], answered: NDArray[np.intp], how: How
+) -> NDArray[np.float64]:
+    """(V,) one score a video from `scores` (F,), the videos one after another; NaN for none."""
+    result = np.full(starts.size, np.nan)
+    heard = answered > 0
+    if not heard.any():
+        return result
+    known = scores[~np.isnan(scores)]
+    begins = (np.cumsum(answered) - answered)[heard]
+    many = answered[heard]
+    if how == "mean":
+        result[heard] = np.add.reduceat(known, begins) / many
+    elif how == "min":
+        result[heard] = np.minimum.reduceat(known, begins)
+    else:
+        ranked = known[np.lexsort((known, np.repeat(np.arange(many.size), many)))]
+        result[heard] = (ranked[begins + (many - 1) // 2] + ranked[begins + many // 2]) / 2
+    return result

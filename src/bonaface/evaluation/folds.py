@@ -1,0 +1,136 @@
+"""What is judged and how: the test rows of a table, fold by fold, each with its threshold."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.evaluation.aggregate import How, Samples, Unit, to_unit
+from bonaface.evaluation.operating_point import Rule, Threshold
+from bonaface.evaluation.score_table import ScoreTable
+
+# A threshold that was set elsewhere, or the set to take it from.
+ThresholdFrom = Threshold | Literal["dev", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One fold to judge: its test presentations, those of dev if there are any, and the threshold.
+
+    `shared_subjects` counts the subjects that are in both.
+    """
+
+    fold: str
+    test: Samples
+    dev: Samples | None
+    threshold: Threshold
+    shared_subjects: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """How a table is judged: where the threshold comes from, by what rule, in which unit, on which output.
+
+    Raises:
+        UnknownNameError: `threshold` is text other than ``dev`` and ``test``.
+        InputError: a threshold that was set in the other unit.
+    """
+
+    threshold: ThresholdFrom = "dev"
+    rule: Rule = field(default_factory=Rule)
+    unit: Unit = "video"
+    how: How = "mean"
+    output: str | None = None
+
+    def __post_init__(self) -> None:
+        given = self.threshold
+        if isinstance(given, str) and given not in ("dev", "test"):
+            raise UnknownNameError("set to take a threshold from", given, ("dev", "test"))
+        if isinstance(given, Threshold) and given.unit not in ("", self.unit):
+            raise InputError(
+                f"the threshold {given} was set on {given.unit}s but {self.unit}s are judged; "
+                f"judge {given.unit}s, or give the threshold of the {self.unit}s"
+            )
+
+    def trials(self, table: ScoreTable, dev: ScoreTable | None = None) -> tuple[str, str, list[Trial]]:
+        """Data set, protocol and folds of the test rows of `table`; `dev` has scores for the threshold only.
+
+        Raises:
+            InputError: no test rows, more than one protocol, no dev scores where they are needed or `dev` has the
+                test scores, or a class missing where the threshold is found.
+        """
+        test, dataset, protocol = _test_rows(table)
+        trials = []
+        for fold in test.values("fold"):
+            test_rows = test.where("fold", fold)
+            dev_rows = _dev_rows(table if dev is None else dev, fold, apart=dev is not None)
+            samples = to_unit(test_rows, self.unit, self.how, self.output)
+            on_dev = to_unit(dev_rows, self.unit, self.how, self.output) if dev_rows is not None else None
+            where = _named(dataset, protocol, fold)
+            chosen = _threshold(self.threshold, self.rule, samples, on_dev, where)
+            trials.append(Trial(fold, samples, on_dev, chosen, _shared(test_rows, dev_rows)))
+        return dataset, protocol, trials
+
+
+def _test_rows(table: ScoreTable) -> tuple[ScoreTable, str, str]:
+    test = table.where("split", "test")
+    if not len(test):
+        raise InputError(
+            "there are no test scores to judge: the rows belong to the split "
+            f"{' and '.join(table.values('split')) or 'none at all'}"
+        )
+    datasets, protocols = test.values("dataset"), test.values("protocol")
+    if len(datasets) > 1 or len(protocols) > 1:
+        raise InputError(
+            "a report is about one protocol of one data set, but the test rows have the data sets "
+            f"{', '.join(map(repr, datasets))} and the protocols {', '.join(map(repr, protocols))}; "
+            "report them apart"
+        )
+    return test, datasets[0], protocols[0]
+
+
+def _dev_rows(table: ScoreTable, fold: str, apart: bool) -> ScoreTable | None:
+    """The dev rows for `fold`; of a table of its own (`apart`) all rows if none says that it is dev."""
+    rows = table.where("split", "dev")
+    if apart and not len(rows):
+        rows = table
+    if apart and rows.values("fold") == [""]:
+        return rows
+    rows = rows.where("fold", fold)
+    return rows if len(rows) else None
+
+
+def _same(test: Samples, dev: Samples) -> bool:
+    return np.array_equal(test.ids, dev.ids) and np.array_equal(test.scores, dev.scores, equal_nan=True)
+
+
+def _shared(test: ScoreTable, dev: ScoreTable | None) -> int:
+    return len((set(test.values("subject")) & set(dev.values("subject"))) - {""}) if dev is not None else 0
+
+
+def _threshold(
+    wanted: ThresholdFrom, rule: Rule, test: Samples, dev: Samples | None, where: str
+) -> Threshold:
+    if isinstance(wanted, Threshold):
+        return wanted
+    if wanted == "test":
+        return rule.threshold(test, f"test set{where}", from_test=True)
+    if dev is None:
+        raise InputError(
+            f"there are no dev scores{where} to set the threshold on: give them (--dev FILE; bonaface evaluate "
+            "--threshold-from dev writes them too), give a number (--threshold-from 0.5), or ask for --threshold-from "
+            "test, which every report will then say"
+        )
+    if _same(test, dev):
+        raise InputError(
+            f"the dev scores{where} are the test scores themselves: give those of other presentations (--dev FILE), "
+            "or ask for --threshold-from test, which every report will then say"
+        )
+    return rule.threshold(dev, f"dev set{where}")
+
+
+def _named(dataset: str, protocol: str, fold: str) -> str:
+    name = "/".join(part for part in (dataset, protocol) if part)
+    fold = f"fold {fold}" if fold else ""
+    return f" of {', '.join(part for part in (name, fold) if part)}" if name or fold else ""

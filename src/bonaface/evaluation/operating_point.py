@@ -1,0 +1,109 @@
+"""Where a threshold comes from, said in one record that every report shows."""
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import Literal, Self
+
+from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.core.records import SIMULATED
+from bonaface.evaluation.aggregate import Samples, Unit
+from bonaface.metrics.thresholds import bpcer_threshold, eer_threshold
+
+FROM_TEST = (
+    "THE THRESHOLD WAS TAKEN FROM THE TEST SCORES: these figures are too good to be compared with others."
+)
+OF_TRAINING = "ALSO TRAINED OR TUNED THE SYSTEM: these figures are too good to be compared with others."
+OF_SIMULATED = (
+    "THE PRESENTATIONS WERE SIMULATED: these figures say nothing about real people and real attacks."
+)
+
+
+def caution(dataset: str, from_test: bool, seen: int = 0) -> str:
+    """What must be read before any figure of `dataset`: how its threshold was found, and what was judged.
+
+    `seen` is how many of the presentations the system had seen in training.
+    """
+    said = (
+        FROM_TEST if from_test else "",
+        f"{seen} OF THE PRESENTATIONS {OF_TRAINING}" if seen else "",
+        OF_SIMULATED if dataset.startswith(SIMULATED) else "",
+    )
+    return " ".join(filter(None, said))
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A score >= `value` is accepted as bona fide.
+
+    `rule` says how it was found (EER, BPCER = 1 %, fixed), `data` on which scores (dev of nuaa/official, a
+    bundle's own dev set), `unit` whether those were videos or frames; empty where it does not matter.
+
+    Raises:
+        InputError: `value` is not finite.
+    """
+
+    value: float
+    rule: str = "fixed"
+    data: str = ""
+    unit: Unit | Literal[""] = ""
+    from_test: bool = False
+
+    def __post_init__(self) -> None:
+        if not isfinite(self.value):
+            raise InputError(f"a threshold must be a finite number, got {self.value}")
+
+    def __str__(self) -> str:
+        unit = f", by {self.unit}" if self.unit else ""
+        return f"{self.value:.6g} ({self.rule}{f' of {self.data}' if self.data else ''}{unit})"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How to find a threshold on a set of scores: where the errors are equal, or where BPCER is `at`."""
+
+    name: Literal["eer", "bpcer"] = "eer"
+    at: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.name not in ("eer", "bpcer"):
+            raise UnknownNameError("threshold rule", self.name, ("eer", "bpcer=0.01"))
+        if not 0 <= self.at < 1:
+            raise InputError(f"the BPCER of a threshold rule must lie in [0, 1), got {self.at}")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """``eer``, or ``bpcer=0.01``.
+
+        Raises:
+            UnknownNameError: another rule.
+            InputError: a share that is no number in [0, 1).
+        """
+        name, _, share = text.strip().lower().partition("=")
+        if name == "eer" and not share:
+            return cls("eer")
+        if name == "bpcer":
+            try:
+                return cls("bpcer", float(share or 0.01))
+            except ValueError:
+                raise InputError(f"bpcer needs a share, as in bpcer=0.01, got {share!r}") from None
+        raise UnknownNameError("threshold rule", text, ("eer", "bpcer=0.01"))
+
+    def __str__(self) -> str:
+        return "EER" if self.name == "eer" else f"BPCER = {self.at:.4g}"
+
+    def threshold(self, samples: Samples, data: str, from_test: bool = False) -> Threshold:
+        """The threshold of this rule on those of `samples` that responded; `data` names them.
+
+        Raises:
+            InputError: a class that the rule needs is missing.
+        """
+        heard = samples.scored()
+        try:
+            value = (
+                eer_threshold(heard.labels, heard.scores)
+                if self.name == "eer"
+                else bpcer_threshold(heard.labels, heard.scores, self.at)
+            )
+        except InputError as error:
+            raise InputError(f"no threshold can be set on the {data}: {error}") from error
+        return Threshold(value, str(self), data, samples.unit, from_test)

@@ -1,0 +1,50 @@
+"""A report as files: HTML, JSON, Markdown, LaTeX and CSV, each written whole."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bonaface.core.files import write_json, write_text
+from bonaface.evaluation.render.html import Gallery, html, html_grids
+from bonaface.evaluation.render.tables import Grid
+from bonaface.evaluation.render.text import csv_grids, csv_text, latex, latex_grid, markdown, markdown_grid
+from bonaface.evaluation.report import Report
+
+
+def write_report(report: Report, folder: Path, gallery: Gallery | None = None) -> list[Path]:
+    """Write report.html, .json, .md, .tex and .csv into `folder` and return their paths.
+
+    Args:
+        report: what to write.
+        folder: made if it is not there; files of the same names are replaced.
+        gallery: gives the PNG of a frame by its sample_id, or None; with it the page shows the errors.
+    """
+    paths = {suffix: folder / f"report.{suffix}" for suffix in ("html", "json", "md", "tex", "csv")}
+    write_text(paths["html"], html(report, gallery))
+    write_json(paths["json"], report.as_dict())
+    write_text(paths["md"], markdown(report))
+    write_text(paths["tex"], latex(report))
+    write_text(paths["csv"], csv_text(report))
+    return list(paths.values())
+
+
+def write_grids(grids: Sequence[Grid], folder: Path, title: str, warning: str = "") -> list[Path]:
+    """Write tables.html, .md, .tex and .csv into `folder` and return their paths.
+
+    Args:
+        grids: the tables; the CSV has those of figures, with a model and a source in each row's first two cells.
+        folder: made if it is not there; files of the same names are replaced.
+        title: of the page.
+        warning: the first line of every file, if it is not empty.
+    """
+    first = f"{warning}\n" if warning else ""
+    contents = {
+        "html": html_grids(title, grids, warning),
+        "md": "\n\n".join([*filter(None, (warning, f"# {title}")), *map(markdown_grid, grids)]) + "\n",
+        "tex": f"{first and '% '}{first}" + "\n\n".join(latex_grid(grid, warning) for grid in grids) + "\n",
+        "csv": f"{first and '# '}{first}" + csv_grids(grids),
+    }
+    paths = []
+    for suffix, content in contents.items():
+        paths.append(folder / f"tables.{suffix}")
+        write_text(paths[-1], content)
+    return paths

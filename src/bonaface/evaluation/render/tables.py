@@ -1,0 +1,234 @@
+"""The tables of a report as text cells, one layout for the terminal, HTML, Markdown and LaTeX."""
+
+from dataclasses import dataclass, field
+
+from bonaface.evaluation.error_rates import GROUPINGS, Errors, Figure, SetFigures
+from bonaface.evaluation.report import Fold, Report, headline
+
+NOTHING = "-"
+ACADEMIC = "ACER is an academic figure: ISO/IEC 30107-3 does not know it."
+_UNITS = {"video": "videos", "frame": "frames"}
+OVER = {"species": "worst species", "category": "worst category", "pooled": "all attacks pooled"}
+_FOLD_COLUMNS = {
+    "APCER": "apcer_species",
+    "category": "apcer_category",
+    "pooled": "apcer_pooled",
+    "BPCER": "bpcer",
+    "ACER": "acer_species",
+    "HTER": "hter",
+    "EER": "eer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A titled table of text; the first column is words, the others are figures. `notes` belong below it."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = field(default=())
+
+
+def percent(value: float | None) -> str:
+    """0.0236 as ``2.36``; a dash for None."""
+    return NOTHING if value is None else f"{100 * value:.2f}"
+
+
+def between(figure: Figure) -> str:
+    """The interval in per cent, ``1.38 to 3.75``."""
+    if figure.interval is None:
+        return NOTHING
+    return f"{percent(figure.interval.low)} to {percent(figure.interval.high)}"
+
+
+def counted(figure: Figure) -> str:
+    """Numerator and denominator, ``17/720``."""
+    return NOTHING if figure.errors is None else f"{figure.errors}/{figure.total}"
+
+
+def heading(report: Report) -> list[str]:
+    """What was judged: system, protocol, unit, in a few lines; the warning, if there is one, first."""
+    system = report.system or "Scores"
+    on = f" on {report.tested_on}" if report.tested_on else ""
+    if report.trained_on not in ("", report.tested_on):
+        on = f", trained on {report.trained_on}, tested{on}"
+    of = f", output {report.output}" if report.output else ""
+    unit = f"by video ({report.how} of its frames)" if report.unit == "video" else "by frame"
+    lines = [f"{system}{on}{of}, judged {unit}."]
+    if len(report.folds) == 1:
+        lines += fold_lines(report, report.folds[0])
+    else:
+        lines += [f"Fold {fold.name}: threshold {fold.threshold}." for fold in report.folds]
+    return [report.warning, *lines] if report.warning else lines
+
+
+def fold_lines(report: Report, fold: Fold) -> list[str]:
+    """Who was there in a fold, and its threshold."""
+    test = fold.test
+    people = f" of {test.subjects} subjects" if test.subjects is not None else ""
+    species = len(test.errors.per_species)
+    return [
+        f"{test.bona_fide} bona fide and {test.attacks} attack {_UNITS[report.unit]}{people}, "
+        f"{species} attack species.",
+        f"Threshold {fold.threshold}.",
+    ]
+
+
+def grids(report: Report) -> list[Grid]:
+    """All tables of the report: over the folds if there are several, then each fold's own."""
+    several = [folds_grid(report)] if len(report.folds) > 1 else []
+    return several + [grid for fold in report.folds for grid in fold_grids(fold)]
+
+
+def fold_grids(fold: Fold) -> list[Grid]:
+    """The tables of one fold: errors at the threshold, by species, at any threshold."""
+    of = f", fold {fold.name}" if fold.name else ""
+    return [*_errors_grids(fold, of), _species_grid(fold.test, of), _ranking_grid(fold, of)]
+
+
+def folds_grid(report: Report) -> Grid:
+    """One row a fold, then mean and standard deviation (n - 1), in per cent."""
+    rows = []
+    for fold in report.folds:
+        figures = headline(fold.test)
+        rows.append((fold.name, *(percent(figures[name].value) for name in _FOLD_COLUMNS.values())))
+    summary = report.summary
+    means = [summary.get(name) for name in _FOLD_COLUMNS.values()]
+    rows.append(("mean", *(percent(m.mean if m else None) for m in means)))
+    rows.append(("sd (n - 1)", *(percent(m.sd if m else None) for m in means)))
+    return Grid(
+        f"{len(report.folds)} folds, per cent",
+        ("fold", *_FOLD_COLUMNS),
+        tuple(rows),
+        ("APCER and ACER: worst species; category, pooled: APCER over those groups.", ACADEMIC),
+    )
+
+
+def notes(report: Report) -> list[str]:
+    """What a careful reader should know of these figures."""
+    found = [note for fold in report.folds for note in _fold_notes(fold)]
+    return list(dict.fromkeys(found))
+
+
+def _errors_grids(fold: Fold, of: str) -> list[Grid]:
+    """The errors at the threshold and, if some did not respond, again with those counted as rejected."""
+    silent = fold.test.apnrr.errors or fold.test.bpnrr.errors
+    said = (
+        "Non-responses are left out here and counted as rejected in the next table."
+        if silent
+        else "Every presentation got a response: counting non-responses as rejected changes nothing."
+    )
+    title = f"Errors at the threshold{of}"
+    grid = _errors_grid(title, fold.test.errors, fold.dev.errors if fold.dev else None, (said, ACADEMIC))
+    if not silent:
+        return [grid]
+    title = f"Again, non-responses counted as rejected{of}"
+    return [grid, _errors_grid(title, fold.test.strict, fold.dev.strict if fold.dev else None, ())]
+
+
+def _errors_grid(title: str, test: Errors, dev: Errors | None, said: tuple[str, ...]) -> Grid:
+    on_dev = _rows_of(dev) if dev else None
+    rows: list[tuple[str, ...]] = [
+        (
+            _titled(name, test),
+            percent(figure.value),
+            between(figure),
+            counted(figure),
+            *([percent(on_dev[name].value)] if on_dev else []),
+        )
+        for name, figure in _rows_of(test).items()
+    ]
+    header = ("at the threshold", "%", "95 % interval", "errors", *(["dev %"] if dev else []))
+    return Grid(title, header, tuple(rows), said)
+
+
+def _rows_of(errors: Errors) -> dict[str, Figure]:
+    return {
+        **{f"APCER, {name}": errors.apcer[name] for name in GROUPINGS},
+        "BPCER": errors.bpcer,
+        **{f"ACER, {name}": errors.acer[name] for name in GROUPINGS},
+    }
+
+
+def _titled(name: str, errors: Errors) -> str:
+    figure, _, grouping = name.partition(", ")
+    if not grouping:
+        return figure
+    which = errors.worst.get(grouping, "") if figure == "APCER" else ""
+    equal = " = HTER" if (figure, grouping) == ("ACER", "pooled") else ""
+    return f"{figure}, {OVER[grouping]}{f' ({which})' if which else ''}{equal}"
+
+
+def _species_grid(test: SetFigures, of: str) -> Grid:
+    errors = test.errors
+    kinds = {name: (figure, test.apnrr_per_species[name]) for name, figure in errors.per_species.items()}
+    if len(errors.per_category) < len(errors.per_species):
+        kinds |= {f"{name}, all": (figure, Figure(None)) for name, figure in errors.per_category.items()}
+    kinds["bona fide"] = (errors.bpcer, test.bpnrr)
+    rows = tuple(
+        (name, percent(error.value), between(error), counted(error), percent(silent.value), counted(silent))
+        for name, (error, silent) in kinds.items()
+    )
+    reasons = ", ".join(f"{reason} {count}" for reason, count in test.reasons.items())
+    said = (f"No response: {reasons}.",) if reasons else ()
+    return Grid(
+        f"APCER and APNRR by species; BPCER and BPNRR of bona fide{of}",
+        ("presentations", "error %", "95 % interval", "errors", "no resp. %", "count"),
+        rows,
+        said,
+    )
+
+
+def _ranking_grid(fold: Fold, of: str) -> Grid:
+    test, dev = _ranking_rows(fold.test), _ranking_rows(fold.dev) if fold.dev else {}
+    rows = tuple(
+        (name, percent(figure.value), between(figure), counted(figure))
+        + ((percent(dev[name].value),) if dev else ())
+        for name, figure in test.items()
+    )
+    header = ("at any threshold", "%", "95 % interval", "errors", *(["dev %"] if dev else []))
+    said = "BPCERn: smallest BPCER with every species' APCER at most 1/n; both taken on the same scores."
+    return Grid(f"How well the scores part the classes{of}", header, rows, (said,))
+
+
+def _ranking_rows(figures: SetFigures) -> dict[str, Figure]:
+    ranking = figures.ranking
+    return {
+        "EER": ranking.eer,
+        "AUC": Figure(ranking.auc),
+        **{f"BPCER{n} (APCER <= {100 // n} %)": figure for n, figure in ranking.bpcer_at.items()},
+        "APCER where BPCER <= 1 %": ranking.apcer_at_bpcer1,
+    }
+
+
+def _fold_notes(fold: Fold) -> list[str]:
+    test, of = fold.test, f" in fold {fold.name}" if fold.name else ""
+    found = []
+    for count, name in ((test.bona_fide, "bona fide presentation"), (test.attacks, "attack")):
+        if not count:
+            found.append(f"There is no {name}{of}: the figures that need one are left out ({NOTHING}).")
+    if test.ranking.auc is not None and test.ranking.auc < 0.5:
+        found.append(
+            f"The AUC is under 50 %{of}: attacks score higher than bona fide presentations. If a higher "
+            "score means attack in this table, turn the column round: bonaface report --map score=-COLUMN."
+        )
+    if fold.unseen:
+        found.append(f"Species that the dev set lacks{of}: {', '.join(fold.unseen)}.")
+    if fold.shared_subjects:
+        found.append(f"{fold.shared_subjects} subjects are in both dev and test{of}.")
+    if test.subjects is None:
+        found.append(
+            "No subjects are named, so the intervals of ACER, EER and HTER resample single presentations; "
+            "they are too narrow if a person appears more than once."
+        )
+    elif test.subjects < 10:
+        found.append(
+            f"Only {test.subjects} subjects{of}: take the intervals of ACER, EER and HTER, which resample "
+            "subjects, as a hint."
+        )
+    if 0 < test.bona_fide < 100:
+        found.append(
+            f"Only {test.bona_fide} bona fide presentations{of}: one error is {100 / test.bona_fide:.1f} %."
+        )
+    return found

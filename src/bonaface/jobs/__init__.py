@@ -1,0 +1,1 @@
+"""Work over processes of this machine or a Ray cluster."""

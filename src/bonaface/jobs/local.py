@@ -1,0 +1,206 @@
+"""Jobs over processes: progress while they run, a clean stop, and no job lost with a process that dies."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from ctypes import c_bool, c_int64
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bonaface.core.errors import BonafaceError
+
+_POLL = 0.2  # seconds between two looks at the progress
+_MAX_DEATHS = 3
+
+
+class Worker(Protocol):
+    """What runs in every process: it is sent there once and then called with one job after another."""
+
+    def __call__(self, job: Any, tick: Callable[[int], None], /) -> None:
+        """Do `job` and call `tick` with what is done of it. Done twice, a job must leave the same result."""
+
+
+class _StopError(Exception):
+    """The run is being stopped: the job ends here and is done again in the next run."""
+
+
+@dataclass(frozen=True)
+class _Desk:
+    """What a process shares with its parent: a number for each job, written by nobody else, and the wish to
+    stop.
+
+    Neither has a lock: a process that is killed while it holds one would stop all others.
+    """
+
+    done: Any
+    stop: Any
+
+
+_here: tuple[Worker, _Desk] | None = None
+
+
+def run_jobs(
+    worker: Worker, jobs: Sequence[Any], workers: int, progress: Callable[[int], None] | None = None
+) -> None:
+    """Call ``worker(job, tick)`` for every job, in `workers` processes; with one worker, in this process.
+
+    `progress` gets the sum of what all jobs have ticked. Where an error or Ctrl-C ends the run, the
+    processes end at their next tick; where this process is killed, they end at once. When a process dies,
+    its job is done again. Processes are spawned, so a script must call this below ``if __name__ ==
+    "__main__":``.
+
+    Raises:
+        BonafaceError: processes died again and again.
+        Exception: what the worker has raised.
+    """
+    report = progress or (lambda _: None)
+    if workers == 1:
+        _run_here(worker, jobs, report)
+        return
+    context = multiprocessing.get_context("spawn")
+    desk = _Desk(context.RawArray(c_int64, max(len(jobs), 1)), context.RawValue(c_bool, False))
+    crew = _Crew(worker, jobs, desk, workers)
+    try:
+        while crew.running:
+            crew.collect()
+            report(sum(desk.done))
+    except BaseException:
+        desk.stop.value = True
+        raise
+    finally:
+        crew.dismiss()
+
+
+def _run_here(worker: Worker, jobs: Iterable[Any], report: Callable[[int], None]) -> None:
+    done = 0
+    for job in jobs:
+        last = 0
+
+        def tick(n: int, base: int = done) -> None:
+            nonlocal last
+            last = n
+            report(base + n)
+
+        worker(job, tick)
+        done += last
+
+
+class _Crew:
+    """Processes that do the jobs, each under an executor of its own, with one job in hand and one in waiting.
+
+    One executor for all of them would not do: when a process dies while it starts another, it waits for ever (CPython
+    3.11 and 3.12), and every other process loses the job that it has in hand.
+    """
+
+    def __init__(self, worker: Worker, jobs: Sequence[Any], desk: _Desk, workers: int) -> None:
+        self.running: dict[Future[None], tuple[ProcessPoolExecutor, int]] = {}
+        self._worker, self._jobs, self._desk = worker, jobs, desk
+        self._waiting = deque(range(len(jobs)))
+        self._deaths = 0
+        self._members = [self._hire() for _ in range(min(workers, len(jobs)))]
+        for member in 2 * self._members:
+            self._hand_out(member)
+
+    def collect(self) -> None:
+        """Wait a little for jobs that are done, and hand out others in their place.
+
+        Raises:
+            BonafaceError: processes died again and again. Exception: what the worker has raised.
+        """
+        finished, _ = wait(self.running, timeout=_POLL, return_when=FIRST_COMPLETED)
+        for future in finished:
+            member, number = self.running.pop(future)
+            try:
+                future.result()
+            except BrokenProcessPool as error:
+                self._waiting.appendleft(number)
+                self._replace(member, error)
+            else:
+                self._deaths = 0
+                self._hand_out(member)
+
+    def dismiss(self) -> None:
+        """Let every process end with the job in hand."""
+        for member in self._members:
+            member.shutdown(wait=False, cancel_futures=True)
+        for member in self._members:
+            member.shutdown(wait=True)
+
+    def _hire(self) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(1, context, _begin, (self._worker, self._desk))
+
+    def _hand_out(self, member: ProcessPoolExecutor) -> None:
+        if not self._waiting:
+            return
+        number = self._waiting.popleft()
+        try:
+            with _held_interrupts():
+                future = member.submit(_work, number, self._jobs[number])
+        except BrokenProcessPool as error:
+            self._waiting.appendleft(number)
+            self._replace(member, error)
+        else:
+            self.running[future] = member, number
+
+    def _replace(self, member: ProcessPoolExecutor, error: BrokenProcessPool) -> None:
+        if member in self._members:  # of its two jobs this is the first to say so
+            self._deaths += 1
+            if self._deaths == _MAX_DEATHS:
+                raise BonafaceError(
+                    f"worker processes were killed {_MAX_DEATHS} times without getting any further, most likely "
+                    "for lack of memory; run the same again with fewer workers: what is done stays done. "
+                    '(A script must call this below `if __name__ == "__main__":`.)'
+                ) from error
+            member.shutdown(wait=True)
+            fresh = self._members[self._members.index(member)] = self._hire()
+            for _ in range(2):
+                self._hand_out(fresh)
+
+
+@contextmanager
+def _held_interrupts() -> Iterator[None]:
+    """Hold Ctrl-C back while a process starts, which takes that over: the parent decides when it ends.
+
+    Otherwise a process that has not got to its first line yet would print where it was interrupted.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin(worker: Worker, desk: _Desk) -> None:
+    global _here
+    _here = worker, desk
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # for systems where it could not be held back
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _work(number: int, job: Any) -> None:
+    assert _here is not None
+    worker, desk = _here
+
+    def tick(n: int) -> None:
+        desk.done[number] = n
+        if desk.stop.value:
+            raise _StopError
+
+    worker(job, tick)

@@ -1,0 +1,1 @@
+"""Files to upright RGB arrays, the same for every command."""

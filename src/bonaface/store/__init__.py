@@ -1,0 +1,1 @@
+"""The crop store: face crops without loss, and how they are prepared."""

@@ -1,0 +1,88 @@
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bonaface.core.errors import InputError
+from bonaface.datasets import casia_fasd
+from bonaface.datasets.protocols import find_protocol, split_rows
+from bonaface.datasets.table import PresentationTable
+
+# Zhang et al. 2012, the seven scenarios of section 4: (bona fide, attack) of 20 train and 30 test subjects
+COUNTS = {
+    "low-quality": ((20, 60), (30, 90)),
+    "normal-quality": ((20, 60), (30, 90)),
+    "high-quality": ((20, 60), (30, 90)),
+    "warped-photo": ((60, 60), (90, 90)),
+    "cut-photo": ((60, 60), (90, 90)),
+    "video": ((60, 60), (90, 90)),
+    "overall": ((60, 180), (90, 270)),
+}
+
+
+@pytest.fixture(scope="module")
+def table(complete: Callable[[str], Path]) -> PresentationTable:
+    return casia_fasd.read(complete("casia-fasd"))
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_counts_of_every_protocol(table: PresentationTable, name: str):
+    protocol = find_protocol(casia_fasd.DATASET.protocols, name)
+    assert (protocol.counts.train, protocol.counts.test) == COUNTS[name]
+    split = split_rows(table, protocol)
+    assert table.counts(sorted(split.train + split.dev)) == COUNTS[name][0]
+    assert table.counts(split.test) == COUNTS[name][1]
+    subjects = [{table.rows[i].subject for i in part} for part in (split.train, split.dev, split.test)]
+    assert [len(part) for part in subjects] == [16, 4, 30]  # a fifth of the train subjects is dev
+
+
+def test_the_complete_set(table: PresentationTable):
+    assert table.counts() == (150, 450)
+    assert table.notes == ()
+    assert Counter(row.device for row in table.rows) == {"low": 200, "normal": 200, "high": 200}
+    assert len({row.subject for row in table.rows}) == 50  # the numbers 1 to 20 are two people each
+
+
+@pytest.mark.parametrize(
+    ("name", "species", "device"),
+    [
+        ("1", "", "low"), ("2", "", "normal"), ("HR_1", "", "high"),
+        ("3", "print-warped", "low"), ("4", "print-warped", "normal"), ("HR_2", "print-warped", "high"),
+        ("5", "print-cut", "low"), ("6", "print-cut", "normal"), ("HR_3", "print-cut", "high"),
+        ("7", "display-video", "low"), ("8", "display-video", "normal"), ("HR_4", "display-video", "high"),
+    ],
+)  # fmt: skip
+def test_what_a_name_means(name: str, species: str, device: str):
+    row = casia_fasd.parse(f"test_release/7/{name}.avi")
+    assert row is not None
+    assert (row.species, row.device, row.subject, row.split) == (species, device, "test-7", "test")
+
+
+def test_what_is_missing_or_strange_is_named(tmp_path: Path):
+    for name in ("train_release/3/1.avi", "train_release/21/1.avi", "train_release/3/9.avi"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    table = casia_fasd.read(tmp_path)
+    assert [row.path for row in table.rows] == ["train_release/3/1.avi"]
+    notes = "\n".join(table.notes)
+    assert "599 files are missing" in notes
+    assert "the folder test_release is not there" in notes
+    assert (
+        "2 files are no part of the set and left out (expected names like train_release/1/1.avi): "
+        "train_release/21/1.avi, train_release/3/9.avi" in notes
+    )
+
+
+def test_another_folder_is_an_error(tmp_path: Path):
+    with pytest.raises(InputError, match="expected the folders train_release, test_release"):
+        casia_fasd.read(tmp_path)
+
+
+@given(st.text())
+def test_other_names_fit_no_pattern(name: str):
+    assert casia_fasd.parse(name) is None
+    row = casia_fasd.parse(f"train_release/1/{name}.avi")
+    assert (row is not None) == (name in {*"12345678", "HR_1", "HR_2", "HR_3", "HR_4"})

@@ -1,0 +1,89 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from bonaface.core.errors import InputError
+from bonaface.core.records import Presentation
+from bonaface.datasets import folder
+from bonaface.datasets.protocols import find_protocol, split_rows
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return root
+
+
+def test_subjects_are_optional(tmp_path: Path):
+    touch(tmp_path, "bonafide/b.JPG", "bonafide/Ann/a.mov", "attack/print-1/c.png", "attack/mask/Bob/d.webm")
+    table = folder.read(tmp_path)
+    assert table.dataset == "folder"
+    assert table.notes == ()
+    assert table.rows == (
+        Presentation("bonafide/Ann/a.mov", "bonafide/Ann/a.mov", 1, subject="Ann"),
+        Presentation("bonafide/b.JPG", "bonafide/b.JPG", 1),
+        Presentation("attack/mask/Bob/d.webm", "attack/mask/Bob/d.webm", 0, "mask", "Bob"),
+        Presentation("attack/print-1/c.png", "attack/print-1/c.png", 0, "print-1"),
+    )
+
+
+def test_other_files_are_left_out_and_counted(tmp_path: Path):
+    touch(
+        tmp_path,
+        "bonafide/a.jpg",
+        "bonafide/Thumbs.db",
+        "bonafide/.hidden.jpg",
+        "attack/.DS_Store",
+        "notes.txt",
+    )
+    table = folder.read(tmp_path)
+    assert [row.path for row in table.rows] == ["bonafide/a.jpg"]
+    assert table.notes == ("1 files are neither picture nor video and were left out: 'bonafide/Thumbs.db'",)
+
+
+def test_names_that_are_no_text_are_left_out(tmp_path: Path):
+    touch(tmp_path, "bonafide/a.jpg")
+    (tmp_path / "bonafide" / os.fsdecode(b"\xff.jpg")).touch()
+    table = folder.read(tmp_path)
+    assert len(table) == 1
+    assert r"'bonafide/\udcff.jpg'" in table.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("attack/c.png", r"attack/c\.png: expected a folder named after the attack's species"),
+        ("bonafide/Ann/more/a.jpg", r"bonafide/Ann/more: expected a file"),
+        ("attack/mask/Bob/more/a.jpg", r"attack/mask/Bob/more: expected a file"),
+        ("genuine/a.jpg", r"expected a folder with bonafide/.*neither bonafide nor attack is there"),
+        ("bonafide/a.txt", "no presentation was found"),
+    ],
+)
+def test_another_layout_is_refused(tmp_path: Path, name: str, sentence: str):
+    with pytest.raises(InputError, match=sentence):
+        folder.read(touch(tmp_path, name))
+
+
+def test_a_csv_file_instead(tmp_path: Path):
+    path = tmp_path / "mine.csv"
+    path.write_text("path,label,subject\nx/a.jpg,1,Ann\n")
+    assert folder.read(path).rows == (Presentation("x/a.jpg", "x/a.jpg", 1, subject="Ann"),)
+
+
+def test_split_keeps_a_person_of_both_classes_together(tmp_path: Path):
+    for person in range(10):
+        touch(
+            tmp_path, f"bonafide/{person}/a.jpg", f"bonafide/{person}/b.jpg", f"attack/print-1/{person}/c.jpg"
+        )
+    table = folder.read(tmp_path)
+    split = split_rows(table, find_protocol(folder.DATASET.protocols, "split"), seed=4)
+    assert [table.counts(rows) for rows in (split.train, split.dev, split.test)] == [(12, 6), (4, 2), (4, 2)]
+    assert split.notes == ()
+
+
+def test_test_takes_everything(tmp_path: Path):
+    table = folder.read(touch(tmp_path, "bonafide/a.jpg", "attack/mask/b.jpg"))
+    assert split_rows(table, find_protocol(folder.DATASET.protocols, "test")).test == (0, 1)

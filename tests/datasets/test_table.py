@@ -1,0 +1,147 @@
+import csv
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bonaface.core.errors import InputError
+from bonaface.core.records import Presentation
+from bonaface.datasets.table import COLUMNS, PresentationTable
+
+GENUINE = Presentation("a", "x/a.jpg", 1, subject="1", session="2", device="phone", split="train")
+PRINT = Presentation("b", "x/b.jpg", 0, species="print-1")
+TABLE = PresentationTable("mine", (GENUINE, PRINT), ("one file is missing",))
+
+# CSV has no way to tell a carriage return from a line end, nor Parquet to hold a lone surrogate
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), max_size=8)
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> PresentationTable:
+    names = draw(st.lists(texts.filter(bool), min_size=1, max_size=6, unique=True))
+    rows = []
+    for name in names:
+        species = draw(texts)
+        path, *others = (draw(texts.filter(bool)), *(draw(texts) for _ in range(4)))
+        rows.append(Presentation(name, path, int(not species), species, *others))
+    return PresentationTable("drawn", tuple(rows), tuple(draw(st.lists(texts, max_size=2))))
+
+
+@given(tables())
+@settings(max_examples=30, deadline=None)
+def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, table: PresentationTable):
+    folder = tmp_path_factory.mktemp("table")
+    table.write(folder / "t.parquet")
+    assert PresentationTable.read(folder / "t.parquet") == table
+    with (folder / "t.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows([getattr(row, name) for name in COLUMNS] for row in table.rows)
+    assert PresentationTable.from_csv(folder / "t.csv", "drawn").rows == table.rows
+
+
+def test_digest_is_the_documented_hash():
+    text = 'mine\n["a", "x/a.jpg", 1, "", "1", "2", "phone", "train"]\n["b", "x/b.jpg", 0, "print-1", "", "", "", ""]'
+    assert TABLE.digest() == hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_digest_depends_on_every_column(column: str):
+    if column in ("label", "species"):
+        other = Presentation(GENUINE.sample_id, GENUINE.path, 0, "print-2")
+    else:
+        other = replace(GENUINE, **{column: "other"})
+    assert PresentationTable("mine", (other, PRINT)).digest() != TABLE.digest()
+
+
+def test_digest_leaves_out_notes_but_not_order_or_name():
+    assert PresentationTable("mine", TABLE.rows).digest() == TABLE.digest()
+    assert PresentationTable("mine", TABLE.rows[::-1]).digest() != TABLE.digest()
+    assert PresentationTable("yours", TABLE.rows).digest() != TABLE.digest()
+
+
+def test_counts():
+    assert TABLE.counts() == (1, 1)
+    assert TABLE.counts([1]) == (0, 1)
+    assert len(TABLE) == 2
+
+
+def test_duplicates_are_named():
+    with pytest.raises(InputError, match="every sample_id must be unique, but b names several rows"):
+        PresentationTable("mine", (GENUINE, PRINT, PRINT))
+
+
+def test_no_row_is_an_error():
+    with pytest.raises(InputError, match="mine: no presentation was found"):
+        PresentationTable("mine", ())
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "rows.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_csv_needs_path_and_label_only(tmp_path: Path):
+    path = write(tmp_path, "label,path,species\n1,a.jpg,\n0,b.jpg,display-1\n")
+    assert PresentationTable.from_csv(path).rows == (
+        Presentation("a.jpg", "a.jpg", 1),
+        Presentation("b.jpg", "b.jpg", 0, "display-1"),
+    )
+
+
+def test_csv_as_a_spreadsheet_writes_it(tmp_path: Path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes('\ufeffpath,label,subject\r\n"a, b.jpg",1,Zoë\r\n'.encode())
+    assert PresentationTable.from_csv(path).rows == (Presentation("a, b.jpg", "a, b.jpg", 1, subject="Zoë"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "line 1: expected a header with the columns path, label"),
+        ("path;label\na.jpg;1\n", "line 1: expected a header .* got path;label"),
+        ("path,label,colour\n", "line 1: expected a header .* got path, label, colour"),
+        ("path,label,label\n", "line 1: expected a header"),
+        ("path\na.jpg\n", "line 1: expected a header"),
+        ("path,label\na.jpg,1\nb.jpg,yes\n", "line 3, column label: expected 1 .* got 'yes'"),
+        ("path,label\n,1\n", "line 2, column path"),
+        ("path,label,sample_id\na.jpg,1,\n", "line 2, column sample_id"),
+        ("path,label\na.jpg,0\n", "line 2, column species: expected the instrument's species"),
+        ("path,label,species\na.jpg,1,print-1\n", "line 2, column species: .* got 'print-1' with label 1"),
+        ("path,label\na.jpg\n", "line 2: expected 2 values"),
+        ("path,label\na.jpg,1,more\n", "line 2: expected 2 values"),
+        ('path,label\n"a.jpg,1\n', "line 2: not a line of CSV"),
+        ("path,label\n", "no presentation was found"),
+    ],
+)
+def test_csv_that_is_wrong_says_where(tmp_path: Path, text: str, sentence: str):
+    with pytest.raises(InputError, match=sentence):
+        PresentationTable.from_csv(write(tmp_path, text))
+
+
+def test_csv_that_is_no_text(tmp_path: Path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b"path,label\n\xff\xfe,1\n")
+    with pytest.raises(InputError, match=r"rows\.csv: expected a CSV file in UTF-8"):
+        PresentationTable.from_csv(path)
+    with pytest.raises(InputError, match=r"none\.csv: expected a CSV file"):
+        PresentationTable.from_csv(tmp_path / "none.csv")
+
+
+def test_parquet_of_something_else(tmp_path: Path):
+    pq.write_table(pa.table({"path": ["a"]}), tmp_path / "other.parquet")
+    with pytest.raises(
+        InputError, match=r"expected a presentation table with the columns sample_id, .* got path"
+    ):
+        PresentationTable.read(tmp_path / "other.parquet")
+    (tmp_path / "text.parquet").write_text("hello")
+    with pytest.raises(InputError, match=r"text\.parquet: expected a presentation table in Parquet"):
+        PresentationTable.read(tmp_path / "text.parquet")
+    with pytest.raises(InputError, match=r"none\.parquet: expected a presentation table in Parquet"):
+        PresentationTable.read(tmp_path / "none.parquet")

@@ -1,0 +1,105 @@
+import base64
+from html.parser import HTMLParser
+
+from bonaface.evaluation import Judging, ScoreTable, Threshold, evaluate_table
+from bonaface.evaluation.operating_point import FROM_TEST
+from bonaface.evaluation.render.html import html
+from bonaface.evaluation.render.tables import grids
+
+VOID = {"meta", "img", "br", "rect", "circle"}
+
+
+class _Page(HTMLParser):
+    """Refuses tags that are not closed in order; keeps what the page shows and what it would fetch."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.text, self.fetched, self.cells = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in VOID:
+            self.open.append(tag)
+        self.fetched += [value for name, value in attrs if name in ("src", "href", "action")]
+        if tag in ("script", "link", "iframe"):
+            self.fetched.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.fetched += [value for name, value in attrs if name in ("src", "href")]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+        if self.open and self.open[-1] in ("td", "th"):
+            self.cells.append(data)
+
+
+def _page(text):
+    page = _Page()
+    page.feed(text)
+    page.close()
+    assert page.open == []
+    return page
+
+
+def test_the_page_needs_nothing_else_and_has_every_table(drawn):
+    report = evaluate_table(drawn(), rounds=20, system="<script>alert(1)</script>")
+    page = _page(html(report))
+    assert page.fetched == []
+    for grid in grids(report):
+        for cell in (*grid.header, *(cell for row in grid.rows for cell in row)):
+            assert cell in page.cells
+    assert "Report: <script>alert(1)</script>" in page.text
+    assert html(report).count("<svg") == 2
+
+
+def test_the_page_opens_with_the_warning(drawn):
+    text = html(evaluate_table(drawn(), judging=Judging("test"), rounds=20))
+    assert FROM_TEST in text.splitlines()[0]
+    title, _style, first = [part for part in _page(text).text if part.strip()][:3]
+    assert (title, first) == ("Report: scores", FROM_TEST)
+    assert FROM_TEST not in html(evaluate_table(drawn(), rounds=20))
+
+
+def test_each_fold_has_its_place(drawn):
+    table = ScoreTable.from_tables([drawn(seed=n, fold=f"f{n}") for n in (1, 2)])
+    text = html(evaluate_table(table, rounds=20))
+    assert text.count("<svg") == 4
+    assert "Fold f1" in text
+    assert "Fold f2" in text
+
+
+def test_names_from_a_file_are_text_and_not_markup(row):
+    rows = [row("a", 1, 0.9), row("<img src=x>", 0, 0.8, "<b>mask & co")]
+    report = evaluate_table(ScoreTable.from_scores(rows), judging=Judging(Threshold(0.5)), rounds=5)
+    page = _page(html(report, lambda _: b"png"))
+    assert "<b>mask & co" in page.cells
+    assert any(part.startswith("<img src=x>: <b>mask & co, accepted") for part in page.text)
+    assert len(page.fetched) == 1
+
+
+def test_the_gallery_shows_the_errors_that_have_a_picture(drawn):
+    report = evaluate_table(drawn(), rounds=20)
+    wanted = []
+
+    def gallery(sample_id):
+        wanted.append(sample_id)
+        return None if len(wanted) == 1 else f"png of {sample_id}".encode()
+
+    page = _page(html(report, gallery))
+    assert wanted == [mistake.sample_id for mistake in report.folds[0].mistakes]
+    pictures = [base64.b64decode(source.partition(",")[2]).decode() for source in page.fetched]
+    assert pictures == [f"png of {name}" for name in wanted[1:]]
+    assert "Errors, farthest from the threshold first" not in html(report, lambda _: None)
+
+
+def test_one_class_alone_still_makes_a_page(row):
+    report = evaluate_table(
+        ScoreTable.from_scores(
+            [row(f"v{n}", 1, n / 10) for n in range(5)]
+            + [row("d", 0, 0.1, split="dev"), row("e", 1, 0.9, split="dev")]
+        ),
+        rounds=5,
+    )
+    assert html(report).count("<svg") == 1

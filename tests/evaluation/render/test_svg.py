@@ -1,0 +1,56 @@
+import re
+from itertools import pairwise
+
+import pytest
+from scipy.stats import norm
+
+from bonaface.evaluation import evaluate_table
+from bonaface.evaluation.render.svg import det_svg, histogram_svg
+
+
+def _points(svg, title):
+    (found,) = re.findall(rf'<polyline points="([^"]*)"[^>]*><title>{title}</title>', svg)
+    return [tuple(map(float, point.split(","))) for point in found.split()]
+
+
+def test_the_det_curve_is_drawn_where_the_errors_are(drawn):
+    fold = evaluate_table(drawn(), rounds=5).folds[0]
+    svg = det_svg(fold.det, (0.05, 0.05))
+    points = _points(svg, "APCER worst")
+    assert len(points) == len(fold.det.worst)
+    # Rising thresholds: to the left and up (y falls on the page), never back.
+    assert all(x2 <= x1 and y2 <= y1 for (x1, y1), (x2, y2) in pairwise(points))
+    (centre,) = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', svg)
+    left, right, top, bottom = 62, 466, 14, 350
+    assert left < float(centre[0]) < right
+    # On normal-deviate axes from 0.1 % to 60 %; equal errors lie on the diagonal.
+    share = (float(centre[0]) - left) / (right - left)
+    low, here, high = norm.ppf([0.001, 0.05, 0.6])
+    assert share == pytest.approx((here - low) / (high - low), abs=1e-3)
+    assert float(centre[1]) == pytest.approx(bottom - share * (bottom - top), abs=0.2)
+
+
+def test_histograms_stand_over_their_scores(drawn):
+    fold = evaluate_table(drawn(), rounds=5).folds[0]
+    svg = histogram_svg(fold.histogram, fold.threshold.value)
+    for name, counts in fold.histogram.counts.items():
+        heights = [350 - y for _, y in _points(svg, name)]
+        assert (heights.index(max(heights)) - 1) // 2 == counts.index(max(counts))
+    (line,) = [_points(svg, f"threshold {fold.threshold.value:.6g}")]
+    edges = fold.histogram.edges
+    expected = 62 + 404 * (fold.threshold.value - edges[0]) / (edges[-1] - edges[0])
+    assert line[0][0] == line[1][0] == pytest.approx(expected, abs=0.1)
+
+
+def test_the_legend_covers_no_curve(drawn):
+    fold = evaluate_table(drawn(), rounds=5).folds[0]
+    for svg, names in (
+        (
+            det_svg(fold.det, (0.05, 0.05)),
+            ["all attacks pooled", "worst species", "equal errors", "at the threshold"],
+        ),
+        (histogram_svg(fold.histogram, 0.5), [*fold.histogram.counts, "threshold"]),
+    ):
+        (top,) = re.findall(r'viewBox="0 (-?\d+) ', svg)
+        places = [float(re.search(rf'y="([-\d.]+)"[^>]*>{name}</text>', svg)[1]) for name in names]
+        assert all(int(top) < y < 14 for y in places)

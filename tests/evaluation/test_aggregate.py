@@ -1,0 +1,114 @@
+import math
+from statistics import mean, median
+
+import numpy as np
+import pytest
+
+from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.core.records import Response
+from bonaface.evaluation.aggregate import to_unit
+from bonaface.evaluation.score_table import ScoreTable
+
+
+def _frames(row, video, scores):
+    return [
+        row(
+            video,
+            1,
+            score,
+            sample_id=f"{video}#{number}",
+            frame=number,
+            response=Response.NO_FACE if math.isnan(score) else Response.SCORED,
+        )
+        for number, score in enumerate(scores)
+    ]
+
+
+def test_a_video_is_the_mean_of_its_frames_that_responded(row):
+    table = ScoreTable.from_scores(
+        [
+            *_frames(row, "b", [math.nan, 0.5, 0.75]),
+            *_frames(row, "a", [math.nan, math.nan]),
+            *_frames(row, "c", [0.25]),
+        ]
+    )
+    samples = to_unit(table)
+    assert samples.ids.tolist() == ["b", "a", "c"]
+    assert samples.scores.tolist() == pytest.approx([0.625, math.nan, 0.25], nan_ok=True)
+    assert samples.responses.tolist() == ["", "no face", ""]
+    assert samples.sample_ids.tolist() == ["b#1", "a#0", "c#0"]
+    assert len(samples.scored()) == 2
+
+
+@pytest.mark.parametrize(("how", "reference"), [("mean", mean), ("median", median), ("min", min)])
+def test_ways_to_sum_up_agree_with_the_standard_library(drawn, how, reference):
+    table = drawn(seed=5, videos=80, frames=4)
+    samples = to_unit(table, "video", how)
+    by_video = {}
+    for video, score in zip(table.text("video_id"), table.numbers("score"), strict=True):
+        by_video.setdefault(video, []).extend([] if math.isnan(score) else [score])
+    expected = [reference(by_video[name]) if by_video[name] else math.nan for name in samples.ids]
+    assert any(math.isnan(value) for value in expected)
+    assert samples.scores.tolist() == pytest.approx(expected, nan_ok=True)
+
+
+def test_the_order_of_the_rows_does_not_touch_a_bit(drawn):
+    table = drawn(seed=6, videos=60, frames=5)
+    order = np.random.default_rng(0).permutation(len(table))
+    shuffled = ScoreTable(table.data.take(order))
+    for how in ("mean", "median", "min"):
+        plain, mixed = to_unit(table, how=how), to_unit(shuffled, how=how)
+        assert dict(zip(plain.ids, plain.scores.tolist(), strict=True)) == pytest.approx(
+            dict(zip(mixed.ids, mixed.scores.tolist(), strict=True)), abs=0, nan_ok=True
+        )
+
+
+def test_frames_stand_for_themselves(drawn):
+    table = drawn(videos=10)
+    samples = to_unit(table, "frame")
+    assert samples.unit == "frame"
+    assert samples.ids.tolist() == table.text("sample_id").tolist()
+    assert np.isnan(samples.scores).sum() == (table.text("response") == "no face").sum()
+
+
+def test_frames_of_one_name_are_numbered(row):
+    rows = [row("v", 1, 0.5, frame=3), row("v", 1, 0.6, frame=8)]
+    assert to_unit(ScoreTable.from_scores(rows), "frame").ids.tolist() == ["v#3", "v#8"]
+
+
+def test_a_video_of_two_folds_is_two(row):
+    rows = [row("v", 1, 0.25, fold="1"), row("v", 1, 0.75, fold="2")]
+    assert to_unit(ScoreTable.from_scores(rows)).scores.tolist() == [0.25, 0.75]
+
+
+def test_species_are_numbered_and_subjects_who_are_not_named_stand_alone(row):
+    table = ScoreTable.from_scores(
+        [
+            row("c", 0, 0.2, "display-1"),
+            row("d", 0, 0.2, "print-1"),  # the second video, and x is the second subject
+            row("a", 1, 0.9, subject="x"),
+            row("b", 0, 0.1, "print-1", subject="x"),
+        ]
+    )
+    samples = to_unit(table)
+    assert samples.species.names == ("display-1", "print-1")
+    assert samples.species.codes.tolist() == [0, 1, -1, 1]
+    assert samples.subjects[2] == samples.subjects[3]
+    assert len(set(samples.subjects.tolist())) == 3
+    assert samples.named_subjects
+    assert not to_unit(table.where("subject", "")).named_subjects
+
+
+def test_another_output_is_summed_up_by_name(row):
+    rows = [row("v", 1, 0.5, frame=n, sample_id=f"v{n}", outputs={"map": n / 4}) for n in range(3)]
+    assert to_unit(ScoreTable.from_scores(rows), output="map").scores.tolist() == [0.25]
+
+
+def test_what_does_not_exist_is_refused(drawn):
+    table = drawn(videos=4)
+    with pytest.raises(UnknownNameError, match=r"unknown unit 'clip'.*frame, video"):
+        to_unit(table, "clip")
+    with pytest.raises(UnknownNameError, match=r"unknown way to sum up .* 'max'.*mean, median, min"):
+        to_unit(table, "video", "max")
+    with pytest.raises(InputError, match="nothing to judge"):
+        to_unit(table.where("split", "train"))

@@ -1,0 +1,104 @@
+import pytest
+
+from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.evaluation.formats import parse_mapping
+from bonaface.evaluation.score_table import ScoreTable
+
+BOB = """claimed_id,test_label,is_bonafide,attack_type,score,frame_id,video_key
+x0,real/x0_1,True,,1.294497,0,real/x0_1
+x0,real/x0_1,True,,1.5,7,real/x0_1
+x1,attack/x1_1,False,print,-19.25,0,attack/x1_1
+x2,attack/x2_1,False,mask,,0,attack/x2_1
+"""
+
+
+def _read(tmp_path, text, mapping=None, name="scores.csv"):
+    path = tmp_path / name
+    path.write_text(text)
+    return ScoreTable.read(path, mapping=mapping)
+
+
+def test_bobs_csv_is_recognised(tmp_path):
+    table = _read(tmp_path, BOB)
+    assert table.numbers("label").tolist() == [1, 1, 0, 0]
+    assert table.text("species").tolist() == ["", "", "print", "mask"]
+    assert table.text("subject").tolist() == ["x0", "x0", "x1", "x2"]
+    assert table.text("video_id").tolist()[:2] == ["real/x0_1", "real/x0_1"]
+    assert table.numbers("frame").tolist() == [0, 7, 0, 0]
+    assert table.numbers("score").tolist()[:3] == [1.294497, 1.5, -19.25]
+    assert table.text("response").tolist() == ["", "", "", "no score"]
+
+
+def test_bobs_csv_without_videos_counts_repeated_labels_as_frames(tmp_path):
+    lines = [line.split(",")[:5] for line in BOB.splitlines()]
+    table = _read(tmp_path, "\n".join(",".join(cells) for cells in lines))
+    assert table.text("video_id").tolist() == ["real/x0_1", "real/x0_1", "attack/x1_1", "attack/x2_1"]
+    assert table.numbers("frame").tolist() == [0, 1, 0, 0]
+
+
+@pytest.mark.parametrize("model", ["", "model_of_001 "])
+def test_bobs_text_files_are_recognised(tmp_path, model):
+    text = (
+        f"001 {model}001 train/real/001 0.912\n"
+        f"001 {model}001 train/real/001 0.9\n"
+        f"002 {model}mattescreen train/attack/002 -3.25\n"
+    )
+    table = _read(tmp_path, text, name="scores-eval")
+    assert table.numbers("label").tolist() == [1, 1, 0]
+    assert table.text("species").tolist() == ["", "", "mattescreen"]
+    assert table.text("subject").tolist() == ["001", "001", "002"]
+    assert table.numbers("score").tolist() == [0.912, 0.9, -3.25]
+    assert table.numbers("frame").tolist() == [0, 1, 0]
+
+
+def test_a_broken_line_of_bobs_text_is_named(tmp_path):
+    with pytest.raises(InputError, match="row 2: expected bob's four or five columns, got 3"):
+        _read(tmp_path, "001 001 a 0.5\n001 001 0.5\n", name="scores-eval")
+    with pytest.raises(InputError, match="row 2: score must be a number, got 'x'"):
+        _read(tmp_path, "001 001 a 0.5\n001 001 b x\n", name="scores-eval")
+
+
+def test_columns_by_other_names(tmp_path):
+    table = _read(
+        tmp_path,
+        "file,who,genuine,attack,liveness\na,p,true,,0.75\nb,q,false,print,0.25\n",
+        {"sample_id": "file", "subject": "who", "label": "genuine", "species": "attack", "score": "liveness"},
+    )
+    assert table.text("sample_id").tolist() == ["a", "b"]
+    assert table.numbers("label").tolist() == [1, 0]
+    assert table.text("species").tolist() == ["", "print"]
+    assert table.numbers("score").tolist() == [0.75, 0.25]
+
+
+def test_a_minus_turns_scores_and_labels_round(tmp_path):
+    table = _read(tmp_path, "is_attack,spoof\n0,0.1\n1,0.9\n1,\n", {"label": "-is_attack", "score": "-spoof"})
+    assert table.numbers("label").tolist() == [1, 0, 0]
+    assert table.numbers("score").tolist()[:2] == [-0.1, -0.9]
+    assert table.text("response").tolist() == ["", "", "no score"]
+    with pytest.raises(
+        InputError, match="only a score or the label can be turned round with a minus, not 'subject'"
+    ):
+        _read(tmp_path, "label,score,x\n1,0.5,a\n", {"subject": "-x"})
+
+
+def test_a_mapping_wins_over_a_column_of_our_name(tmp_path):
+    table = _read(tmp_path, "label,score,calibrated\n1,0.5,0.75\n", {"score": "calibrated"})
+    assert table.numbers("score").tolist() == [0.75]
+
+
+def test_unknown_columns_list_the_known(tmp_path):
+    with pytest.raises(
+        UnknownNameError, match=r"unknown column of the file 'livenes'. Did you mean 'liveness'"
+    ):
+        _read(tmp_path, "label,liveness\n1,0.5\n", {"score": "livenes"})
+    with pytest.raises(UnknownNameError, match=r"unknown column of a score table 'points'.*Known: .*score"):
+        _read(tmp_path, "label,liveness\n1,0.5\n", {"points": "liveness"})
+
+
+def test_mappings_as_they_are_typed():
+    assert parse_mapping(["score=my=column", "label=-spoof"]) == {"score": "my=column", "label": "-spoof"}
+    for bad in ("score", "=x", "score="):
+        with pytest.raises(InputError, match="written OURS=THEIRS"):
+            parse_mapping([bad])
+    with pytest.raises(InputError, match="'score' is mapped twice, to 'a' and to 'b'"):
+        parse_mapping(["score=a", "score=b"])

@@ -1,0 +1,243 @@
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.core.records import Response, Score
+from bonaface.evaluation.score_table import ScoreTable
+
+HEADER = "sample_id,video_id,frame,subject,label,species,split,score,response\n"
+
+
+def _read(tmp_path, text, name="scores.csv", **more):
+    path = tmp_path / name
+    path.write_text(text)
+    return ScoreTable.read(path, **more)
+
+
+def test_records_become_columns(row):
+    table = ScoreTable.from_scores(
+        [
+            row("a", 1, 0.9, outputs={"binary": 0.8, "map": 0.9}, subject="007", dataset="nuaa"),
+            row("b", 0, math.nan, response=Response.NO_FACE),
+            row("c", 0, 0.2, outputs={"binary": 0.3}),
+        ]
+    )
+    assert len(table) == 3
+    assert table.text("subject").tolist() == ["007", "", ""]
+    assert table.numbers("score").tolist() == pytest.approx([0.9, math.nan, 0.2], nan_ok=True)
+    assert table.text("response").tolist() == ["", "no face", ""]
+    assert table.outputs == ["binary", "map"]
+    assert table.scores("binary").tolist() == pytest.approx([0.8, math.nan, 0.3], nan_ok=True)
+    with pytest.raises(InputError, match="row 3 has a score but none of the output 'map'"):
+        table.scores("map")
+    with pytest.raises(UnknownNameError, match=r"unknown score output 'mapp'.*Known: binary, map"):
+        table.scores("mapp")
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_what_is_written_is_read(drawn, tmp_path, ending):
+    table = drawn(seed=3, videos=40)
+    path = tmp_path / f"scores.{ending}"
+    table.write(path)
+    again = ScoreTable.read(path)
+    assert again.data.schema.names == table.data.schema.names
+    for name in table.data.schema.names:
+        assert again.data.column(name).to_pylist() == table.data.column(name).to_pylist(), name
+
+
+text = st.text(st.characters(codec="utf-8", exclude_characters="\x00", exclude_categories=["Cs"]), max_size=8)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.floats(allow_nan=False, allow_infinity=False), st.integers(0, 1), text, text),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_any_score_and_any_text_survive_a_csv(tmp_path, rows):
+    table = ScoreTable.from_scores(
+        Score(f"{n}{name}", f"{n}{name}", n, subject, label, "" if label else "print-1", "test", score)
+        for n, (score, label, name, subject) in enumerate(rows)
+    )
+    table.write(tmp_path / "any.csv")
+    again = ScoreTable.read(tmp_path / "any.csv")
+    assert again.numbers("score").tolist() == table.numbers("score").tolist()
+    for column in ("sample_id", "subject"):
+        assert again.text(column).tolist() == table.text(column).tolist()
+
+
+def test_a_failed_write_leaves_the_old_file(drawn, tmp_path, monkeypatch):
+    path = tmp_path / "scores.csv"
+    path.write_text("old")
+    monkeypatch.setattr("pyarrow.csv.write_csv", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        drawn(videos=2).write(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["scores.csv"]
+    assert path.read_text() == "old"
+
+
+def test_another_ending_is_refused(drawn, tmp_path):
+    with pytest.raises(UnknownNameError, match=r"unknown ending of a score table '.xlsx'.*\.csv, \.parquet"):
+        drawn(videos=2).write(tmp_path / "scores.xlsx")
+
+
+def test_a_label_and_a_score_are_enough(tmp_path):
+    table = _read(tmp_path, "label,score\n1,0.5\n0,0.25\n")
+    assert table.text("sample_id").tolist() == ["row 1", "row 2"]
+    assert table.text("species").tolist() == ["", "unknown"]
+    assert table.text("split").tolist() == ["test", "test"]
+
+
+def test_frames_without_numbers_are_counted_within_their_video(tmp_path):
+    table = _read(tmp_path, "video_id,label,score\nx,1,0.5\ny,1,0.6\nx,1,0.7\n")
+    assert table.numbers("frame").tolist() == [0, 0, 1]
+
+
+def test_numbers_that_are_names_keep_their_zeros(tmp_path):
+    table = _read(tmp_path, "sample_id,subject,label,score\n0012,007,1,0.5\n")
+    assert table.text("sample_id").tolist() == ["0012"]
+    assert table.text("subject").tolist() == ["007"]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_delimiters_and_a_byte_order_mark(tmp_path, delimiter):
+    path = tmp_path / "scores.csv"
+    path.write_text("label,score\n1,0.5\n0,0.25\n".replace(",", delimiter), encoding="utf-8-sig")
+    assert ScoreTable.read(path).numbers("score").tolist() == [0.5, 0.25]
+
+
+def test_splits_by_other_names(tmp_path):
+    table = _read(tmp_path, "split,label,score\ndevel,1,0.5\neval,1,0.25\nTRAIN,1,0.1\n")
+    assert table.text("split").tolist() == ["dev", "test", "train"]
+
+
+def test_an_empty_cell_without_a_column_for_reasons_is_a_non_response(tmp_path):
+    table = _read(tmp_path, "label,score\n1,0.5\n0,\n")
+    assert table.text("response").tolist() == ["", "no score"]
+
+
+GOOD = "a,a,0,s,1,,test,0.5,\nb,b,0,s,0,print-1,test,0.2,\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (GOOD + "c,c,0,s,1,,test,nan,\n", "row 3: score must be a finite number, got nan"),
+        (GOOD + "c,c,0,s,1,,test,-inf,\n", "row 3: score must be a finite number, got -inf"),
+        (GOOD + "c,c,0,s,1,,test,,\n", "row 3: no score, and response is empty"),
+        (
+            GOOD + "c,c,0,s,1,,test,0.5,no face\n",
+            r"row 3: both a score \(0.5\) and the reason .* \('no face'\)",
+        ),
+        (GOOD + "c,c,0,s,1,,test,half,\n", "row 3: score must be a number, got 'half'"),
+        (
+            GOOD + "c,c,0,s,2,,test,0.5,\n",
+            r"row 3: the label must be 1 \(bona fide\) or 0 \(attack\), got '2'",
+        ),
+        (GOOD + "c,c,0,s,,,test,0.5,\n", "row 3: the label must be"),
+        (GOOD + "c,c,0,s,0,,test,0.5,\n", "row 3: an attack without a species"),
+        (
+            GOOD + "c,c,0,s,1,print-1,test,0.5,\n",
+            "row 3: a bona fide presentation with the species 'print-1'",
+        ),
+        (
+            GOOD + "c,c,0,s,0,bonafide,test,0.5,\n",
+            "row 3: an attack with the species 'bonafide', which names a bona",
+        ),
+        (GOOD + "c,c,0,s,1,,valid,0.5,\n", "row 3: split must be train, dev or test, got 'valid'"),
+        (GOOD + "c,c,0.5,s,1,,test,0.5,\n", "row 3: frame must be a whole number, got 0.5"),
+        (GOOD + "b,b,0,s,0,print-1,test,0.5,\n", "row 3 repeats row 2, frame 0 of the video 'b'"),
+        (
+            GOOD + "a2,a,1,s,0,print-1,test,0.5,\n",
+            "video 'a' have two values of label, 1 in row 1 and 0 in row 3",
+        ),
+        (
+            GOOD + "b2,b,1,s,0,print-2,test,0.5,\n",
+            "two values of species, 'print-1' in row 2 and 'print-2' in row 3",
+        ),
+        (GOOD + "b2,b,1,t,0,print-1,test,0.5,\n", "two values of subject, 's' in row 2 and 't' in row 3"),
+        (GOOD + "b2,b,1,s,0,print-1,dev,0.5,\n", "two values of split, 'test' in row 2 and 'dev' in row 3"),
+        (GOOD + "c,c,0\n", "is not a table that can be read"),
+        ("", "holds no scores"),
+    ],
+)
+def test_bad_rows_are_refused_by_number(tmp_path, rows, message):
+    with pytest.raises(InputError, match=message):
+        _read(tmp_path, HEADER + rows)
+
+
+def test_bad_files_are_refused_by_name(tmp_path):
+    with pytest.raises(InputError, match=r"there is no score file .*gone\.csv"):
+        ScoreTable.read(tmp_path / "gone.csv")
+    with pytest.raises(
+        InputError, match=r"no column 'score'; name .* --map score=COLUMN. Its columns: label, liveness"
+    ):
+        _read(tmp_path, "label,liveness\n1,0.5\n")
+    with pytest.raises(InputError, match="has the column 'score' more than once"):
+        _read(tmp_path, "label,score,score\n1,0.5,0.5\n")
+    with pytest.raises(InputError, match="is neither a CSV with a header nor"):
+        _read(tmp_path, "hello\n")
+    (tmp_path / "fake.parquet").write_text("not parquet")
+    with pytest.raises(InputError, match=r"fake\.parquet is not a table"):
+        ScoreTable.read(tmp_path / "fake.parquet")
+    with pytest.raises(InputError, match="no score tables to read"):
+        ScoreTable.read()
+
+
+def test_records_are_checked_like_files(row):
+    with pytest.raises(InputError, match="at least one score"):
+        ScoreTable.from_scores([])
+    with pytest.raises(InputError, match="row 2: score must be a finite number, got nan"):
+        ScoreTable.from_scores([row("a", 1, 0.5), row("b", 1, math.nan)])
+    with pytest.raises(InputError, match="row 1: both a score"):
+        ScoreTable.from_scores([row("a", 1, 0.5, response=Response.NO_FACE)])
+
+
+def test_files_join_and_their_columns_need_not_agree(tmp_path):
+    one, two = tmp_path / "one.csv", tmp_path / "two.csv"
+    one.write_text("sample_id,label,score,score_map\na,1,0.5,0.6\n")
+    two.write_text("sample_id,label,score\nb,0,0.25\n")
+    table = ScoreTable.read(one, two)
+    assert table.text("sample_id").tolist() == ["a", "b"]
+    assert table.outputs == ["map"]
+    with pytest.raises(InputError, match=r"the tables together: row 2 repeats row 1.* need a column fold"):
+        ScoreTable.read(one, one)
+
+
+def test_rows_without_names_are_other_rows_in_another_file(tmp_path):
+    for name, rows in (("real.csv", "1,0.9\n1,0.4\n"), ("fake.csv", "0,0.1\n0,0.2\n")):
+        (tmp_path / name).write_text(f"label,score\n{rows}")
+    files = [tmp_path / "real.csv", tmp_path / "fake.csv"]
+    table = ScoreTable.read(*files)
+    assert table.numbers("label").tolist() == [1, 1, 0, 0]
+    assert table.text("video_id").tolist() == [f"{file} row {row}" for file in files for row in (1, 2)]
+    with pytest.raises(InputError, match=r"real.csv row 1'"):
+        ScoreTable.read(files[0], files[0])
+
+
+def test_the_same_video_may_come_in_several_folds(row):
+    rows = [row("a", 1, 0.5, fold="1"), row("a", 1, 0.6, fold="2")]
+    table = ScoreTable.from_scores(rows)
+    assert table.values("fold") == ["1", "2"]
+    assert table.where("fold", "2").numbers("score").tolist() == [0.6]
+    with pytest.raises(InputError, match="repeats"):
+        ScoreTable.from_scores([rows[0], dataclasses.replace(rows[1], fold="1")])
+
+
+def test_codes_number_the_combinations(row):
+    rows = [
+        row("a", 1, 0.5, subject="x", split="dev"),
+        row("b", 1, 0.5, subject="x"),
+        row("c", 1, 0.1, subject="y"),
+    ]
+    table = ScoreTable.from_scores(rows)
+    assert np.unique(table.codes("subject", "split")).tolist() == [0, 1, 2]
+    subject = table.codes("subject")
+    assert subject[0] == subject[1] != subject[2]

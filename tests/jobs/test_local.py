@@ -1,0 +1,172 @@
+"""The pool's processes are spawned, so what runs in them lives in scripts of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bonaface.jobs.local import run_jobs
+
+SCRIPT = """
+import os, sys, time
+from pathlib import Path
+from bonaface.core.errors import BonafaceError
+from bonaface.jobs.local import run_jobs
+
+out = Path(sys.argv[1])
+
+
+class Writer:
+    def __call__(self, job, tick):
+        (out / "started" / f"{os.getpid()}").touch()
+        for step in range(job["steps"]):
+            time.sleep(job.get("sleep", 0))
+            tick(step + 1)
+        if job.get("raises"):
+            raise ValueError(f"job {job['name']} is wrong")
+        if job.get("dies") == "always" or (job.get("dies") and not (out / "died").exists()):
+            (out / "died").touch()
+            os.kill(os.getpid(), 9)
+        (out / job["name"]).touch()
+
+
+if __name__ == "__main__":
+    (out / "started").mkdir()
+    jobs = eval(sys.argv[2])
+    seen = []
+    try:
+        run_jobs(Writer(), jobs, int(sys.argv[3]), seen.append)
+    except (BonafaceError, ValueError, KeyboardInterrupt) as error:
+        print(type(error).__name__, error)
+    print(seen[-1:])
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+def start(script: Path, jobs: list[dict], workers: int) -> subprocess.Popen[str]:
+    arguments = [sys.executable, str(script), str(script.parent), repr(jobs), str(workers)]
+    return subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def named(count: int, **more: object) -> list[dict]:
+    return [{"name": f"job{i}", "steps": 2, **more} for i in range(count)]
+
+
+def done(script: Path) -> set[str]:
+    return {path.name for path in script.parent.glob("job*")}
+
+
+def workers_of(script: Path) -> list[int]:
+    return [int(path.name) for path in (script.parent / "started").glob("*")]
+
+
+def wait_for(condition, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_every_job_is_done_and_counted(script: Path):
+    out, err = start(script, named(7), 2).communicate(timeout=60)
+    assert (out, err) == ("[14]\n", "")
+    assert done(script) == {f"job{i}" for i in range(7)}
+    assert len(workers_of(script)) <= 2
+
+
+def test_one_worker_stays_in_this_process():
+    seen: list[int] = []
+    pids = []
+
+    def worker(job: int, tick) -> None:
+        pids.append(os.getpid())
+        tick(1)
+        tick(job)
+
+    run_jobs(worker, [3, 5], 1, seen.append)
+    assert seen == [1, 3, 4, 8]
+    assert set(pids) == {os.getpid()}
+
+
+def test_no_jobs():
+    run_jobs(lambda job, tick: None, [], 2)
+
+
+def test_a_workers_error_ends_the_run(script: Path):
+    jobs = [
+        {"name": "bad", "steps": 1, "raises": True},
+        {"name": "long", "steps": 1000, "sleep": 0.1},
+        *named(9),
+    ]
+    out, err = start(script, jobs, 2).communicate(timeout=60)
+    assert out.startswith("ValueError job bad is wrong\n")
+    assert err == ""
+    assert "long" not in done(script)
+
+
+def test_a_job_whose_process_is_killed_is_done_again(script: Path):
+    jobs = named(6)
+    jobs[2]["dies"] = True
+    out, err = start(script, jobs, 2).communicate(timeout=60)
+    assert (out, err) == ("[12]\n", "")
+    assert done(script) == {f"job{i}" for i in range(6)}
+
+
+def test_a_job_that_always_kills_ends_in_a_sentence(script: Path):
+    out, err = start(script, [{"name": "bomb", "steps": 1, "dies": "always"}], 2).communicate(timeout=60)
+    assert out.startswith("BonafaceError worker processes were killed 3 times without getting any further")
+    assert err == ""
+
+
+def test_ctrl_c_is_clean(script: Path):
+    long = [{"name": f"long{i}", "steps": 1000, "sleep": 0.1} for i in range(2)]
+    process = start(script, [*long, *named(1)], 3)
+    wait_for(lambda: len(workers_of(script)) == 3 and done(script))  # so one of them waits for a job
+    os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to every process of the group
+    out, err = process.communicate(timeout=30)
+    assert out.startswith("KeyboardInterrupt")
+    assert err == ""
+    assert done(script) == {"job0"}
+    assert not any(alive(pid) for pid in workers_of(script))
+
+
+def test_workers_die_with_their_parent(script: Path):
+    process = start(script, named(100, sleep=0.2), 2)
+    wait_for(lambda: len(workers_of(script)) == 2 and done(script))
+    process.kill()
+    process.communicate(timeout=30)
+    wait_for(lambda: not any(alive(pid) for pid in workers_of(script)), seconds=5)
+    assert len(done(script)) < 50
+
+
+def test_a_process_killed_while_another_starts_holds_nothing_up(script: Path):
+    process = start(script, named(12, sleep=0.05), 2)
+    path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    children: list[str] = []
+    while (
+        len(children) < 2
+    ):  # the resource tracker and the first process; the second follows in a millisecond
+        children = path.read_text().split()
+    os.kill(int(children[-1]), signal.SIGKILL)
+    out, err = process.communicate(timeout=60)
+    assert (out, err) == ("[24]\n", "")
+    assert done(script) == {f"job{i}" for i in range(12)}

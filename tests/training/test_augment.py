@@ -1,0 +1,244 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision.transforms.v2.functional as reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from bonaface.core.errors import InputError
+from bonaface.face.crop import CropSpec, FaceSquare, cut
+from bonaface.face.detect import Detector
+from bonaface.testing.portrait import drawn_portrait
+from bonaface.training import augment
+from bonaface.training.augment import CHANGES, as_attack, flip_and_jitter, take_tones
+
+REFERENCES = {
+    augment.change_brightness: reference.adjust_brightness,
+    augment.change_contrast: reference.adjust_contrast,
+    augment.change_saturation: reference.adjust_saturation,
+    augment.turn_hue: reference.adjust_hue,
+}
+FACTORS = dict.fromkeys(CHANGES[:3], (0.0, 0.8, 1.0, 1.17, 2.5)) | {
+    augment.turn_hue: (-0.5, -0.02, 0.0, 0.013, 0.25)
+}
+NONE = {"flip": 0.0, "brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
+
+
+@pytest.fixture(scope="module")
+def crop() -> np.ndarray:
+    """Smooth colours, a dark and a bright corner, greys and noise: every part of the colour space."""
+    y, x = np.mgrid[0:1:40j, 0:1:48j]
+    smooth = np.stack([x, y, (1 - x) * (1 - y)], axis=-1) * 255
+    noise = np.random.default_rng(0).uniform(-40, 40, smooth.shape)
+    picture = (smooth + noise).clip(0, 255).astype(np.uint8)
+    picture[:8] = picture[:8, :, :1]
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("change", "factor"), [(change, factor) for change, factors in FACTORS.items() for factor in factors]
+)
+def test_every_change_is_torchvisions(crop, change, factor):
+    image = Image.fromarray(crop)
+    ours = np.asarray(change(image, factor)).astype(int)
+    # its tensor code shares no arithmetic with ours; grey is rounded differently, and the factor multiplies that
+    tensor = torch.from_numpy(crop).permute(2, 0, 1)
+    theirs = REFERENCES[change](tensor, factor).permute(1, 2, 0).numpy()
+    assert np.abs(ours - theirs).max() <= (2 if factor > 1.5 else 1)
+    if change is not augment.turn_hue:  # where Pillow's hue has too few steps
+        np.testing.assert_array_equal(ours, np.asarray(REFERENCES[change](image, factor)))
+
+
+def test_flip_alone(crop):
+    flipped = flip_and_jitter(crop, np.random.default_rng(0), **NONE | {"flip": 1.0})
+    np.testing.assert_array_equal(flipped, crop[:, ::-1])
+    np.testing.assert_array_equal(flip_and_jitter(crop, np.random.default_rng(0), **NONE), crop)
+
+
+def test_flip_has_its_probability(crop):
+    small = crop[:1, :2]
+    rng = np.random.default_rng(1)
+    flips = [
+        np.array_equal(flip_and_jitter(small, rng, **NONE | {"flip": 0.3}), small[:, ::-1])
+        for _ in range(1000)
+    ]
+    assert 250 <= sum(flips) <= 350
+
+
+@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("strength", [0.2, 0.5])
+def test_factors_are_uniform_in_torchvisions_range(
+    monkeypatch: pytest.MonkeyPatch, crop, part: int, strength: float
+):
+    factors: list[float] = []
+
+    def watch(image, factor):
+        factors.append(factor)
+        return image
+
+    monkeypatch.setattr(
+        augment, "CHANGES", tuple(watch if i == part else change for i, change in enumerate(CHANGES))
+    )
+    rng = np.random.default_rng(2)
+    name = ("brightness", "contrast", "saturation", "hue")[part]
+    for _ in range(500):
+        flip_and_jitter(crop[:1, :1], rng, **NONE | {name: strength})
+    centre = 0.0 if name == "hue" else 1.0
+    assert len(factors) == 500
+    low, middle, high = np.quantile(factors, [0, 0.5, 1])
+    assert centre - strength <= low < centre - 0.95 * strength
+    assert centre + 0.95 * strength < high <= centre + strength
+    assert abs(middle - centre) < 0.2 * strength
+
+
+def test_a_strength_above_one_never_inverts(monkeypatch: pytest.MonkeyPatch, crop):
+    factors: list[float] = []
+    monkeypatch.setattr(augment, "CHANGES", [lambda image, factor: factors.append(factor) or image] * 4)
+    for seed in range(50):
+        flip_and_jitter(crop[:1, :1], np.random.default_rng(seed), **NONE | {"brightness": 3.0})
+    assert min(factors) >= 0.0
+    assert 3.0 < max(factors) <= 4.0
+
+
+def test_the_order_is_random(monkeypatch: pytest.MonkeyPatch, crop):
+    order: list[int] = []
+
+    def watch(part: int):
+        return lambda image, factor: order.append(part) or image
+
+    monkeypatch.setattr(augment, "CHANGES", tuple(watch(part) for part in range(4)))
+    rng = np.random.default_rng(3)
+    for _ in range(200):
+        flip_and_jitter(crop[:1, :1], rng)
+    orders = {tuple(order[i : i + 4]) for i in range(0, len(order), 4)}
+    assert len(orders) == 24
+
+
+@given(st.integers(0, 2**32), st.integers(1, 9), st.integers(1, 9))
+@settings(max_examples=25, deadline=None)
+def test_the_same_seed_gives_the_same_crop_and_leaves_the_input(seed: int, height: int, width: int):
+    crop = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    crop.flags.writeable = False
+    before = crop.copy()
+    one = flip_and_jitter(crop, np.random.default_rng(seed))
+    two = flip_and_jitter(crop, np.random.default_rng(seed))
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(crop, before)
+    assert one.shape == crop.shape
+    assert one.dtype == np.uint8
+    assert one.flags.writeable
+    assert one.flags.c_contiguous
+    assert not np.shares_memory(one, crop)
+
+
+def test_as_many_numbers_are_drawn_whatever_the_strengths(crop):
+    one, two = np.random.default_rng(5), np.random.default_rng(5)
+    flip_and_jitter(crop, one, **NONE)
+    flip_and_jitter(crop, two)
+    assert one.random() == two.random()
+
+
+def test_wrong_input_is_said(crop):
+    rng = np.random.default_rng(0)
+    with pytest.raises(InputError, match=r"crop must be \(H, W, 3\) uint8 RGB, got \(48, 3\) uint8"):
+        flip_and_jitter(crop[0], rng)
+    with pytest.raises(InputError, match="float64"):
+        flip_and_jitter(crop / 255, rng)
+    for wrong in ({"flip": 1.5}, {"brightness": -0.1}, {"hue": 0.6}):
+        with pytest.raises(InputError, match=r"flip must be in \[0, 1\]"):
+            flip_and_jitter(crop, rng, **wrong)
+
+
+def square_of(side: int, apart: float = 0.17) -> FaceSquare:
+    """A drawn person's square, the face box in its middle half, the eyes `apart` in sides."""
+    x, y, left = side / 2, 0.45 * side, apart * side / 2
+    mouth = 0.6 * side
+    return FaceSquare(
+        image=drawn_portrait(side, seed=3),
+        box=(0.32 * side, 0.25 * side, 0.68 * side, 0.75 * side),
+        landmarks=((x - left, y), (x + left, y), (x, 0.52 * side), (x - left, mouth), (x + left, mouth)),
+        valid=(0.0, 0.1 * side, side, side),
+        factor=1.0,
+    )
+
+
+@pytest.mark.parametrize("side", [48, 200, 512])
+def test_an_attack_leaves_everything_but_the_pixels_in_its_place(side: int) -> None:
+    square = square_of(side)
+    attack, again, other = (as_attack(square, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert attack.image.shape == square.image.shape
+    assert (attack.box, attack.landmarks) == (square.box, square.landmarks)
+    assert (attack.valid, attack.factor) == (square.valid, square.factor)
+    assert np.array_equal(attack.image, again.image)
+    assert not np.array_equal(attack.image, other.image)
+
+
+def test_a_large_square_is_reduced_and_shows_the_same_crop() -> None:
+    square = square_of(800)
+    attack = as_attack(square, np.random.default_rng(1))
+    assert attack.image.shape == (512, 512, 3)
+    assert attack.factor == 512 / 800
+    for name in ("box", "valid"):
+        assert getattr(attack, name) == pytest.approx(np.array(getattr(square, name)) * 0.64)
+    reduced = FaceSquare(
+        np.array(Image.fromarray(square.image).resize((512, 512), Image.Resampling.BILINEAR)),
+        attack.box, attack.landmarks, attack.valid, attack.factor,
+    )  # fmt: skip
+    spec = CropSpec("square", 1.3)
+    difference = cut(reduced, spec, 96).astype(float) - cut(square, spec, 96)
+    assert np.abs(difference).mean() < 2
+
+
+def test_the_face_of_an_attack_is_found_where_it_was(faces_root: Path) -> None:
+    picture = np.asarray(Image.open(faces_root / "bonafide" / "person-1" / "0.png").convert("RGB"))
+    detector = Detector(threads=1)
+    (face,) = detector.detect(picture)
+    square = FaceSquare(picture, face.box, face.landmarks, (0.0, 0.0, 256.0, 256.0), 1.0)
+    near = 0
+    for seed in range(8):
+        found = detector.detect(as_attack(square, np.random.default_rng(seed)).image)
+        near += bool(found) and np.abs(np.subtract(found[0].landmarks, face.landmarks)).max() < 12
+    assert near >= 7
+
+
+def test_a_face_from_the_side_is_shown_at_the_size_of_one_from_the_front() -> None:
+    for apart in (0.0, 0.01):
+        attack = as_attack(square_of(200, apart), np.random.default_rng(4))
+        front = as_attack(square_of(200, 0.33 * 0.5), np.random.default_rng(4))
+        assert np.array_equal(attack.image, front.image)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_tones_are_the_other_pictures(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    crop = rng.integers(90, 150, (24, 20, 3), dtype=np.uint8)
+    other = rng.integers(
+        *sorted(rng.choice(np.arange(60, 190), 2, replace=False)), (16, 16, 3), dtype=np.uint8
+    )
+    toned = take_tones(crop, other)
+    np.testing.assert_allclose(toned.mean((0, 1)), other.mean((0, 1)), atol=1.0)
+    np.testing.assert_allclose(toned.std((0, 1)), other.std((0, 1)), atol=1.0)
+    assert (take_tones(crop, crop) == crop).all()
+
+
+def test_what_a_tone_cannot_give_is_clipped_and_a_flat_picture_stays_flat() -> None:
+    flat = np.full((8, 8, 3), 100, np.uint8)
+    stripes = np.zeros((8, 8, 3), np.uint8)
+    stripes[::2] = 255
+    assert (take_tones(flat, stripes) == 128).all()
+    assert set(np.unique(take_tones(stripes, flat))) == {100}
+    slope = np.tile(np.arange(8, dtype=np.uint8)[:, None, None] * 4, (1, 8, 3))
+    slope[0] = 255
+    assert take_tones(slope, stripes).max() == 255
+
+
+def test_texture_stays_when_tones_go() -> None:
+    """A pattern's place and sign are the crop's own, whatever the other picture is."""
+    rng = np.random.default_rng(0)
+    crop, other = (rng.integers(60, 200, (32, 32, 3), dtype=np.uint8) for _ in range(2))
+    toned = take_tones(crop, other)
+    for channel in range(3):
+        assert np.corrcoef(crop[..., channel].ravel(), toned[..., channel].ravel())[0, 1] > 0.999
