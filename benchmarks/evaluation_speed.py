@@ -129,7 +129,7 @@ def video_table(path: Path, frames: int) -> None:
         species = "" if kind == 0 else ("print-1", "print-2", "display-1", "display-2")[kind - 1]
         level = rng.normal(0.3 if species else 0.7, 0.12)
         for frame in range(frames):
-            silent = rng.random() < 0.01
+            non_response = rng.random() < 0.01
             rows.append(
                 Score(
                     sample_id=f"{video}" if frames == 1 else f"{video}#{frame}",
@@ -139,8 +139,8 @@ def video_table(path: Path, frames: int) -> None:
                     label=int(not species),
                     species=species,
                     split="train" if user < 20 else "dev" if user < 35 else "test",
-                    score=float("nan") if silent else float(level + rng.normal(0, 0.03)),
-                    response=Response.NO_FACE if silent else Response.SCORED,
+                    score=float("nan") if non_response else float(level + rng.normal(0, 0.03)),
+                    response=Response.NO_FACE if non_response else Response.SCORED,
                     dataset="oulu-npu",
                     protocol="1",
                 )

@@ -64,8 +64,8 @@ SETTINGS = (
     "jitter=[0.8, 0.5, 0.2, 0.02]",
 )
 # On tight crops of NUAA's training part light alone tells the classes apart; attacks simulated from the bona fide
-# pictures come in any light; and when pictures take the tones of others of either class, light says nothing.
-SIMULATE, TONES = 0.5, 1.0
+# pictures come in any light; and when pictures take the colours of others of either class, light says nothing.
+SIMULATE, COLOR_TRANSFER = 0.5, 1.0
 LONGER = 3  # epochs: simulated attacks are other ones each time
 
 
@@ -79,7 +79,7 @@ class Cell:
     fold: str
     crop: str
     simulate: float = 0.0  # attacks simulated from bona fide training pictures, for one such picture
-    tones: float = 0.0  # share of the training pictures that take the tones of another
+    color_transfer: float = 0.0  # share of the training pictures that take the colour statistics of another
     epochs: int = 1
 
     @classmethod
@@ -90,7 +90,7 @@ class Cell:
     @property
     def name(self) -> str:
         """The run's folder."""
-        augment = ("simulate" if self.simulate else "", "tones" if self.tones else "")
+        augment = ("simulate" if self.simulate else "", "color_transfer" if self.color_transfer else "")
         epochs = f"{self.epochs}-epochs" if self.epochs > 1 else ""
         parts = (self.protocol, self.fold, self.crop, self.model, self.preset, *augment, epochs)
         return "-".join(filter(None, parts))
@@ -98,7 +98,7 @@ class Cell:
     @property
     def changes(self) -> tuple[str, ...]:
         """What is changed in the preset."""
-        augment = {"simulate": self.simulate, "tones": self.tones}
+        augment = {"simulate": self.simulate, "color_transfer": self.color_transfer}
         augmented = (f"augment.{name}={share}" for name, share in augment.items() if share)
         return (*SETTINGS, f"epochs={self.epochs}", f"crop={self.crop}", *augmented)
 
@@ -131,10 +131,10 @@ def cells() -> Iterator[Cell]:
     for protocol, fold, crop in GRID:
         for model, preset in NETWORKS:
             yield Cell(model, preset, protocol, fold, crop)
-    yield Cell("deep-pix-bis", "paper", "official", "", "tight", SIMULATE, TONES, LONGER)
-    for tones in (TONES, 0.0):
+    yield Cell("deep-pix-bis", "paper", "official", "", "tight", SIMULATE, COLOR_TRANSFER, LONGER)
+    for color_transfer in (COLOR_TRANSFER, 0.0):
         for model, preset in NETWORKS:
-            yield Cell(model, preset, "official", "", "tight", SIMULATE, tones)
+            yield Cell(model, preset, "official", "", "tight", SIMULATE, color_transfer)
 
 
 class Results:
@@ -273,7 +273,7 @@ def take_in(results: Results, runs: Path) -> None:
 
 
 HEADER = (
-    "| protocol | crop | model | preset | simulated | tones | APCER | BPCER | ACER (95 %) | EER (95 %) | AUC "
+    "| protocol | crop | model | preset | simulated | color transfer | APCER | BPCER | ACER (95 %) | EER (95 %) | AUC "
     "| no response | epochs | minutes |\n"
     "|---|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
 )
@@ -285,7 +285,7 @@ def line(kept: Mapping[str, Any]) -> str:
     preset = settings["preset"]
     columns = [f"{settings['protocol']} {settings['fold']}".strip()]
     columns += [preset["crop"], preset["model"], preset["name"]]
-    columns += [f"{preset.get('augment', {}).get(name, 0.0):g}" for name in ("simulate", "tones")]
+    columns += [f"{preset.get('augment', {}).get(name, 0.0):g}" for name in ("simulate", "color_transfer")]
     columns += [counted(test["apcer"]), counted(test["bpcer"]), between(test["acer"]), between(test["eer"])]
     columns += [f"{test['auc']:.3f}", str(sum(test["reasons"].values()))]
     columns += [str(preset["epochs"]), f"{kept['training_seconds'] / 60:.1f}"]
@@ -311,7 +311,7 @@ def table(results: Results) -> str:
         key=lambda cell: (
             GRID.index((cell.protocol, cell.fold, cell.crop)),
             cell.simulate,
-            cell.tones,
+            cell.color_transfer,
             cell.epochs,
         )
     )

@@ -28,7 +28,7 @@ from bonaface.evaluation.report import evaluate_table
 from bonaface.evaluation.score_table import ScoreTable
 from bonaface.face.crop import CropSpec, cut
 from bonaface.inference.preprocess import normalise
-from bonaface.inference.scoring import Part, score_row
+from bonaface.inference.scoring import ScoredSplit, score_row
 from bonaface.models.backbones import _lite0_weights
 from bonaface.store.crop_store import CropStore
 from bonaface.training.data import open_split
@@ -63,7 +63,7 @@ def features(store: CropStore, crop: str, kept: Path) -> NDArray[np.float32]:
     return found
 
 
-def rows(store: CropStore, part: Part, scores: NDArray[np.float64]) -> Iterator[Score]:
+def rows(store: CropStore, part: ScoredSplit, scores: NDArray[np.float64]) -> Iterator[Score]:
     """The score table's rows of one split; `scores` (frames of the store,)."""
     wanted = set(part.rows)
     for frame, score in zip(store.frames, scores.tolist(), strict=True):
@@ -78,13 +78,13 @@ def probe(store: CropStore, cell: Cell, values: NDArray[np.float32]) -> dict[str
     split = open_split(store, cell.protocol, cell.fold, seed=0)
     presentations = np.array([frame.presentation for frame in store.frames])
     labels = np.array([store.presentations[number].label for number in presentations])
-    heard = ~np.isnan(values[:, 0])
-    train = np.isin(presentations, split.train) & heard
+    scored = ~np.isnan(values[:, 0])
+    train = np.isin(presentations, split.train) & scored
     fitted = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=5000))
     fitted.fit(values[train], labels[train])
     scores = np.full(len(values), np.nan)
-    scores[heard] = fitted.predict_proba(values[heard])[:, 1]
-    parts = [Part(getattr(split, name), name, cell.protocol, cell.fold) for name in ("dev", "test")]
+    scores[scored] = fitted.predict_proba(values[scored])[:, 1]
+    parts = [ScoredSplit(getattr(split, name), name, cell.protocol, cell.fold) for name in ("dev", "test")]
     table = ScoreTable.from_scores([row for part in parts for row in rows(store, part, scores)])
     fold = evaluate_table(table).as_dict()["folds"][0]
     preset = {

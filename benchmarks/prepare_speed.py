@@ -32,15 +32,15 @@ from PIL import Image
 from bonaface.core.machine import usable_cores
 from bonaface.core.records import Presentation
 from bonaface.datasets.table import PresentationTable
-from bonaface.face.crop import face_square
+from bonaface.face.crop import context_crop
 from bonaface.face.detect import Detector
 from bonaface.face.track import Tracker
 from bonaface.jobs.local import run_jobs
 from bonaface.media.kinds import is_media
-from bonaface.store.crop_store import Recipe
-from bonaface.store.cutter import Shard, frames_of, shards
+from bonaface.store.crop_store import PrepareSettings
 from bonaface.store.png import write_png
 from bonaface.store.prepare import prepare
+from bonaface.store.shard_writer import Shard, frames_of, shards
 from bonaface.testing.portrait import drawn_portrait
 from video_speed import make_clip, moving
 
@@ -124,13 +124,13 @@ def ways(
     root: Path, table: PresentationTable, scratch: Path, given: argparse.Namespace
 ) -> dict[str, Callable[[], object]]:
     # small shards: the last ones keep all workers busy
-    recipe = Recipe(frames_per_shard=40 if given.gop else 16)
-    every = shards(table.rows, recipe)
-    detector = Detector(recipe.longer_side, threads=1, min_score=recipe.min_score)
+    settings = PrepareSettings(frames_per_shard=40 if given.gop else 16)
+    every = shards(table.rows, settings)
+    detector = Detector(settings.longer_side, threads=1, min_score=settings.min_score)
     jobs = partial(run_jobs, jobs=every, workers=given.workers)
-    make = partial(prepare, table, root, recipe=recipe, workers=given.workers)
+    make = partial(prepare, table, root, settings=settings, workers=given.workers)
     found: dict[str, Callable[[], object]] = {
-        "decode + detect": partial(jobs, Reference(root, detector, recipe.frames)),
+        "decode + detect": partial(jobs, Reference(root, detector, settings.frames)),
         "prepare": partial(make, scratch / "local"),
     }
     if given.gop:
@@ -238,7 +238,7 @@ def stages(root: Path, table: PresentationTable, clips: int = 4) -> None:
         tracker, frames = tracker_of(), frames_of(root / row.path, 20)
         while (decoded := clocked(spent, "decode", partial(next, frames, None))) is not None:
             faces = clocked(spent, "detect", partial(tracker.detect, decoded[1]))
-            square = clocked(spent, "cut", partial(face_square, decoded[1], faces[0]))
+            square = clocked(spent, "cut", partial(context_crop, decoded[1], faces[0]))
             size += len(clocked(spent, "PNG", partial(write_png, square.image)))
             squares += 1
     clips = min(clips, len(table))

@@ -53,7 +53,7 @@ SETTINGS = (
     "backbone_rate=0.1",
     "crop=square-1.3",
     f"augment.crops=[{', '.join(CROPS)}]",
-    "augment.tones=1.0",
+    "augment.color_transfer=1.0",
 )
 SEEDS = (0, 1, 2)
 _LOT = 32  # pictures that go through a network together

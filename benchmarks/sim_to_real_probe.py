@@ -30,7 +30,7 @@ from bonaface.metrics.curves import auc
 from bonaface.models.base import PadModel
 from bonaface.models.registry import create_model
 from bonaface.store.crop_store import CropStore
-from bonaface.training.augment import take_tones
+from bonaface.training.augment import transfer_color
 from bonaface.training.batches import Augmentation, CropBatches, Draw
 from bonaface.training.data import open_split
 
@@ -46,7 +46,7 @@ def cropped(
 ) -> tuple[CropBatches, NDArray[np.uint8]]:
     """The frames of `rows` that have a face, and their crops (N, H, W, 3) as evaluation cuts them."""
     data = CropBatches(store, rows, CropSpec.parse(crop), size, Augmentation(0.0, (0.0, 0.0, 0.0, 0.0)))
-    return data, data[[Draw(place, None) for place in range(len(data))]].crops.numpy()
+    return data, data[[Draw(position, None) for position in range(len(data))]].crops.numpy()
 
 
 def lit_crops(nuaa: Path, size: int, every: int) -> tuple[NDArray[np.int64], Lit]:
@@ -63,7 +63,7 @@ def lit_crops(nuaa: Path, size: int, every: int) -> tuple[NDArray[np.int64], Lit
         data, crops = cropped(store, rows, crop, size)
         rng = np.random.default_rng(0)
         others = [crops[int(rng.choice(np.flatnonzero(data.labels != label)))] for label in data.labels]
-        lit[crop] = {"as it is": list(crops), "exchanged": list(map(take_tones, crops, others))}
+        lit[crop] = {"as it is": list(crops), "exchanged": list(map(transfer_color, crops, others))}
     labels = data.labels
     return labels, lit
 
@@ -86,7 +86,7 @@ def simulated(
     rng, found = np.random.default_rng(0), []
     for crop in CROPS:
         data, crops = cropped(store, range(len(store.presentations)), crop, SIZE)
-        toned = [take_tones(picture, crops[int(rng.integers(len(crops)))]) for picture in crops]
+        toned = [transfer_color(picture, crops[int(rng.integers(len(crops)))]) for picture in crops]
         found.append(features(network, toned))
     species = np.array([store.presentations[row].species for row in data.presentations])
     return np.concatenate(found), np.tile(data.labels, len(CROPS)), np.tile(species, len(CROPS))

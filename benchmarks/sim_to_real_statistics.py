@@ -59,8 +59,8 @@ class Statistics:
             for number, frame in enumerate(store.frames):
                 if not frame.response:
                     square = store.read(number)
-                    for place, crop in enumerate(crops):
-                        values[place, number] = statistics(cut(square, CropSpec.parse(crop), size))
+                    for position, crop in enumerate(crops):
+                        values[position, number] = statistics(cut(square, CropSpec.parse(crop), size))
             for found, file in zip(values, files.values(), strict=True):
                 with whole_file(file) as part, part.open("wb") as stream:
                     np.save(stream, found)
@@ -76,10 +76,10 @@ class Statistics:
         return self.values[chosen], labels[chosen]
 
 
-Part = tuple[NDArray[np.float64], NDArray[np.int64]]
+ScoredSplit = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 
-def fit_and_judge(train: Part, dev: Part, test: Part) -> dict[str, float]:
+def fit_and_judge(train: ScoredSplit, dev: ScoredSplit, test: ScoredSplit) -> dict[str, float]:
     """AUC, EER, and ACER at dev's EER threshold, of a logistic regression on standardised statistics."""
     fitted = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=5000)).fit(
         *train

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bonaface.face.crop import CropSpec, cut, face_square
+from bonaface.face.crop import CropSpec, context_crop, cut
 from bonaface.face.detect import Detector, Face
 from bonaface.face.track import Tracker
 from bonaface.testing.portrait import drawn_portrait
@@ -48,7 +48,7 @@ def measure(width: int, height: int, people: int) -> None:
                 spent += between - start, time.process_time() - between
             if len(whole) == len(near) == 1:
                 overlaps.append(overlap(whole[0], near[0]))
-                crops = [cut(face_square(frame, faces[0]), CROP, 224).astype(int) for faces in (whole, near)]
+                crops = [cut(context_crop(frame, faces[0]), CROP, 224).astype(int) for faces in (whole, near)]
                 changes.append(np.abs(crops[0] - crops[1]).mean())
             others += len(whole) != len(near)
     each = spent * 1000 / (people * (FRAMES - 1))

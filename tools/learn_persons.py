@@ -64,7 +64,7 @@ class Studied:
     hair: Floats  # (3,) sRGB
 
 
-class Frame:
+class PortraitFrame:
     """The mean shape and the regions of its picture."""
 
     def __init__(self, shapes: NDArray[np.float64]) -> None:
@@ -109,7 +109,7 @@ class Frame:
         return picture_of(sample(sharp, spline.map((FRAME.width, FRAME.height))))
 
 
-def matte(image: Floats, frame: Frame) -> tuple[Floats, Floats]:
+def matte(image: Floats, frame: PortraitFrame) -> tuple[Floats, Floats]:
     """How far each pixel (H, W) in [0, 1] is from a plain backdrop, fitted with a quadric, and the backdrop."""
     u, v = frame.x / FRAME.width - 0.5, frame.y / FRAME.height - 0.5
     basis = np.stack([np.ones_like(u), u, v, u * u, v * v, u * v], -1)
@@ -129,7 +129,7 @@ def matte(image: Floats, frame: Frame) -> tuple[Floats, Floats]:
     return np.maximum(alpha, ndimage.gaussian_filter(solid.astype(np.float32), 1)), backdrop
 
 
-def skin_mask(image: Floats, alpha: Floats, frame: Frame) -> Floats:
+def skin_mask(image: Floats, alpha: Floats, frame: PortraitFrame) -> Floats:
     """Where the picture shows skin, eyes, brows, lips: (H, W) in [0, 1]."""
     typical = np.median(image[frame.inner], 0)
     tint = np.log((image + 0.03) / (image.sum(-1, keepdims=True) + 0.09))
@@ -172,7 +172,7 @@ def _resized(image: Floats, size: tuple[int, int], way: Way = Way.BILINEAR) -> F
     return picture_of(resize(planes_of(image), size, way))
 
 
-def study(image: Floats, frame: Frame) -> Studied:
+def study(image: Floats, frame: PortraitFrame) -> Studied:
     """Take skin, outline and hair colour from one straightened portrait."""
     alpha, backdrop = matte(image, frame)
     level = np.median(backdrop[: FRAME.height // 3].reshape(-1, 3), 0)
@@ -188,7 +188,7 @@ def study(image: Floats, frame: Frame) -> Studied:
     return Studied(fill(image, skin), outline.astype(np.float32), colour.astype(np.float32))
 
 
-def settle_colour(studied: list[Studied], reference: int, frame: Frame) -> list[Studied]:
+def settle_colour(studied: list[Studied], reference: int, frame: PortraitFrame) -> list[Studied]:
     """Bring the tint of the portraits from number `reference` on to that of the light skins before it.
 
     The second set's backdrop is not grey, so its white is unknown; a quarter of its spread of tints is kept.
@@ -235,7 +235,9 @@ class Blocks:
         ]
 
 
-def appearance(shape: NDArray[np.floating[Any]], one: Studied, frame: Frame, mirror: bool) -> list[Floats]:
+def appearance(
+    shape: NDArray[np.floating[Any]], one: Studied, frame: PortraitFrame, mirror: bool
+) -> list[Floats]:
     """shape (189, 2), luma, colour difference, outline, hair (3,) of a portrait or of its mirror image."""
     skin, outline = one.skin, one.outline
     if mirror:
@@ -265,7 +267,7 @@ def flow(first: Floats, second: Floats, levels: int = 4) -> Floats:
 
 
 def learn_smile(
-    portraits: Path, names: list[str], shapes: NDArray[np.float64], frame: Frame
+    portraits: Path, names: list[str], shapes: NDArray[np.float64], frame: PortraitFrame
 ) -> tuple[Floats, Floats]:
     """The median displacement (189, 2) of the landmarks and the median change (h, w) of luma from neutral to smile."""
     displaced, changed = [], []
@@ -343,7 +345,7 @@ def main(
             names.append(f"{folder}/{name}")
             shapes.append(np.array(marks[name], float))
     every = np.stack(shapes)
-    frame = Frame(every)
+    frame = PortraitFrame(every)
     typer.echo(f"{len(names)} portraits, straightening")
     studied = [study(frame.straighten(portraits / n, s), frame) for n, s in zip(names, every, strict=True)]
     studied = settle_colour(studied, sum(n.startswith("neutral") for n in names), frame)

@@ -64,17 +64,17 @@ def test_what_is_done_is_not_done_again(spec, tmp_path, monkeypatch):
     assert ran == ["train", "evaluate"]
     assert steps[0] == (0, 1)
     assert steps[-1] == (1, 1)
-    places = plan(spec(), tmp_path / "out")
-    assert [place.done for place in places] == [True]
-    run_grid(places, 1)
+    planned_cells = plan(spec(), tmp_path / "out")
+    assert [planned.done for planned in planned_cells] == [True]
+    run_grid(planned_cells, 1)
     assert ran == ["train", "evaluate"]
 
 
 def test_one_run_serves_all_tests_of_its_model(spec, tmp_path, monkeypatch):
     ran = pretend(monkeypatch, lambda arguments: "")
-    places = plan(spec(protocols="folder/split, folder/split -> folder/test"), tmp_path / "out")
-    assert len({place.job for place in places}) == 1
-    run_grid(places, 1)
+    planned_cells = plan(spec(protocols="folder/split, folder/split -> folder/test"), tmp_path / "out")
+    assert len({planned.job for planned in planned_cells}) == 1
+    run_grid(planned_cells, 1)
     assert ran == ["train", "evaluate", "evaluate"]
 
 
@@ -93,28 +93,32 @@ def test_another_setting_or_store_is_another_run(spec, store, tmp_path):
 def test_a_failed_cell_keeps_its_error_and_is_tried_again(spec, tmp_path, monkeypatch):
     across = "folder/split, folder/split -> folder/test, folder/split -> oulu-npu/1"
     ran = pretend(monkeypatch, lambda arguments: "no luck" if arguments[-1].find("-test-") > 0 else "")
-    places = plan(spec(protocols=across), tmp_path / "out")
-    run_grid(places, 1)
-    assert [place.done for place in places] == [True, False, False]
-    assert [place.error for place in places] == ["", "no luck", "no store of oulu-npu: $NOWHERE is not set"]
+    planned_cells = plan(spec(protocols=across), tmp_path / "out")
+    run_grid(planned_cells, 1)
+    assert [planned.done for planned in planned_cells] == [True, False, False]
+    assert [planned.error for planned in planned_cells] == [
+        "",
+        "no luck",
+        "no store of oulu-npu: $NOWHERE is not set",
+    ]
     again = pretend(monkeypatch, lambda arguments: "")
-    run_grid(places, 1)
+    run_grid(planned_cells, 1)
     assert (ran, again) == (["train", "evaluate", "evaluate"], ["evaluate"])
-    assert [place.error for place in places[:2]] == ["", ""]
-    assert not places[0].job.errors.exists()
+    assert [planned.error for planned in planned_cells[:2]] == ["", ""]
+    assert not planned_cells[0].job.errors.exists()
 
 
 def test_where_training_fails_all_its_tests_do(spec, tmp_path, monkeypatch):
     ran = pretend(monkeypatch, lambda arguments: "no weights" if arguments[0] == "train" else "")
-    places = plan(spec(protocols="folder/split, folder/split -> folder/test"), tmp_path / "out")
-    run_grid(places, 1)
+    planned_cells = plan(spec(protocols="folder/split, folder/split -> folder/test"), tmp_path / "out")
+    run_grid(planned_cells, 1)
     assert ran == ["train"]
-    assert [place.error for place in places] == ["no weights", "no weights"]
+    assert [planned.error for planned in planned_cells] == ["no weights", "no weights"]
 
 
 def test_a_store_of_another_set_is_its_cells_problem(spec, store, tmp_path):
-    *_, place = plan(spec(protocols="folder/split -> oulu-npu/1", other=store), tmp_path)
-    assert place.error == f"no store of oulu-npu: {store} holds folder"
+    *_, planned = plan(spec(protocols="folder/split -> oulu-npu/1", other=store), tmp_path)
+    assert planned.error == f"no store of oulu-npu: {store} holds folder"
 
 
 @pytest.fixture

@@ -19,22 +19,22 @@ seeds: [0, 1, 2]
 
 
 @pytest.fixture(scope="module")
-def places(store, run, tmp_path_factory):
+def planned_cells(store, run, tmp_path_factory):
     """A grid of three seeds: one run is there and evaluated for real, the second is its copy, the third failed."""
     folder = tmp_path_factory.mktemp("benchmark")
     (folder / "spec.yaml").write_text(SPEC.format(store=store))
     spec = read_spec(folder / "spec.yaml")
-    places = plan(spec, folder / "out")
-    first, second, third = (place.job for place in places[:3])
+    planned_cells = plan(spec, folder / "out")
+    first, second, third = (planned.job for planned in planned_cells[:3])
     shutil.copytree(run, first.run)
-    run_grid([place for place in places if place.cell.seed == 0], 1)
+    run_grid([planned for planned in planned_cells if planned.cell.seed == 0], 1)
     shutil.copytree(first.run, second.run)
     third.errors.write_text(json.dumps({"train": "out of luck"}))
-    return spec, places
+    return spec, planned_cells
 
 
-def test_reports_are_means_over_what_is_done_at_the_bundles_own_thresholds(places, run):
-    spec, found = places
+def test_reports_are_means_over_what_is_done_at_the_bundles_own_thresholds(planned_cells, run):
+    spec, found = planned_cells
     reports = reports_of(found, spec.units, rounds=5)
     assert [(r.tested_on, r.output, r.unit) for r in reports] == [
         (f"folder/{protocol}", output, unit)
@@ -56,8 +56,8 @@ def test_reports_are_means_over_what_is_done_at_the_bundles_own_thresholds(place
     assert "trained on folder/split, tested on folder/test" in heading(reports[-1])[1]
 
 
-def test_tables_say_what_is_ours_and_what_failed(places, tmp_path):
-    _, found = places
+def test_tables_say_what_is_ours_and_what_failed(planned_cells, tmp_path):
+    _, found = planned_cells
     reports = reports_of(found, ("video",), rounds=5)
     grids = tables_of(reports, found)
     assert [grid.title for grid in grids] == [

@@ -49,11 +49,11 @@ def test_the_store_may_lie_at_a_url(run, store, tmp_path):
     assert (tmp_path / "far/scores.csv").read_bytes() == (tmp_path / "near/scores.csv").read_bytes()
 
 
-@pytest.mark.parametrize("option", [("--rule", "bpcer=0.1"), ("--how", "min")])
+@pytest.mark.parametrize("option", [("--rule", "bpcer=0.1"), ("--aggregation", "min")])
 def test_the_models_own_threshold_is_not_passed_off_as_another_rules(option, run, store, tmp_path):
     done = evaluate(run, store, "split", *option, "--out", tmp_path)
     assert isinstance(done.exception, InputError)
-    assert "--rule and --how need --threshold-from dev" in str(done.exception)
+    assert "--rule and --aggregation need --threshold-from dev" in str(done.exception)
     done = evaluate(run, store, "split", *option, "--threshold-from", "dev", "--out", tmp_path)
     assert done.exit_code == 0, done.output
 

@@ -48,8 +48,8 @@ def test_prepare_says_what_it_found(root: Path, tmp_path: Path):
     assert rest[1].startswith("note: 1 files are neither picture nor video and were left out")
     assert rest[2].startswith(f"{tmp_path / 's'}: ")
     assert "6/6" in result.stderr
-    recipe = CropStore.open(tmp_path / "s").recipe
-    assert (recipe.frames, recipe.longer_side) == (3, 256)
+    settings = CropStore.open(tmp_path / "s").settings
+    assert (settings.frames, settings.longer_side) == (3, 256)
 
 
 def test_a_second_time_it_says_the_same(root: Path, tmp_path: Path):
@@ -59,7 +59,7 @@ def test_a_second_time_it_says_the_same(root: Path, tmp_path: Path):
 
 def test_other_settings_are_refused(root: Path, tmp_path: Path):
     run("folder", root, tmp_path / "s", "--workers", 1)
-    with pytest.raises(InputError, match=r"recipe\.frames was 20, now 5"):
+    with pytest.raises(InputError, match=r"settings\.frames was 20, now 5"):
         run("folder", root, tmp_path / "s", "--frames", 5)
 
 

@@ -80,7 +80,7 @@ def test_without_dev_scores_it_says_what_to_do(scores):
     [
         (["--threshold-from", "half"], InputError, "takes dev, test or a number, got 'half'"),
         (["--unit", "clip"], UnknownNameError, "unknown unit 'clip'"),
-        (["--how", "max"], UnknownNameError, "unknown way to sum up"),
+        (["--aggregation", "max"], UnknownNameError, "unknown aggregation"),
         (["--rule", "far"], UnknownNameError, "unknown threshold rule 'far'"),
         (["--output", "binary", "--threshold-from", "0"], UnknownNameError, "unknown score output 'binary'"),
     ],

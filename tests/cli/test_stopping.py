@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bonaface.store.crop_store import CropStore
-from bonaface.training.keeper import LAST
+from bonaface.training.checkpoint_saver import LAST
 
 PROGRAM = [sys.executable, "-m", "bonaface.cli.main"]
 SAID = "bonaface: stopped; what was done is kept"

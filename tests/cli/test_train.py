@@ -28,7 +28,7 @@ def test_a_store_of_the_sets_own_boxes_is_said_to_differ_from_check(boxes, store
     monkeypatch.setattr(fit, "train", lambda *_, **__: tmp_path / "bundle")
     other = shutil.copytree(store, tmp_path / "store")
     description = json.loads((other / "store.json").read_text())
-    description["recipe"]["boxes"] = boxes
+    description["settings"]["boxes"] = boxes
     (other / "store.json").write_text(json.dumps(description))
     done = CliRunner().invoke(app, [*ARGUMENTS, "--data", str(other), "--out", str(tmp_path / "run")])
     assert done.exit_code == 0, done.output

@@ -8,7 +8,7 @@ from PIL import Image
 from bonaface.core.errors import InputError
 from bonaface.datasets import celeba_spoof
 from bonaface.datasets.protocols import split_rows
-from bonaface.store.crop_store import Recipe
+from bonaface.store.crop_store import PrepareSettings
 from bonaface.store.prepare import prepare
 from bonaface.testing import make_layout
 
@@ -117,7 +117,7 @@ def test_a_damaged_picture_is_one_row_without_a_box_and_not_the_end(root: Path, 
         (root / row.path).with_name(f"{Path(row.path).stem}_BB.txt").write_text("50 60 80 90 0.99\n")
     (root / table.rows[1].path).write_bytes(b"no picture")
     two = replace(table, rows=table.rows[:2])
-    summary = prepare(two, root, tmp_path / "store", recipe=Recipe(boxes=True), workers=1)
+    summary = prepare(two, root, tmp_path / "store", settings=PrepareSettings(boxes=True), workers=1)
     ((path, why),) = summary.unreadable
     assert path == two.rows[1].path
     assert why.startswith(f"{path}: expected a picture, whose size its box needs")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bonaface.core.errors import InputError
-from bonaface.datasets.doctor import Report, examine
+from bonaface.datasets.doctor import DoctorReport, examine
 from bonaface.datasets.reader import make_row
 from bonaface.datasets.registry import open_dataset
 from bonaface.datasets.table import PresentationTable
@@ -29,7 +29,7 @@ def phone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_layout("replay-mobile", tmp_path_factory.mktemp("doctor") / "replay-mobile")
 
 
-def texts(report: Report) -> str:
+def texts(report: DoctorReport) -> str:
     return "\n".join(map(str, report.findings))
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.core.records import Presentation
-from bonaface.datasets.protocols import BySubject, Protocol, Published, Rows, find_protocol, split_rows
+from bonaface.datasets.protocols import BySubject, Protocol, PublishedSplits, Rows, find_protocol, split_rows
 from bonaface.datasets.table import PresentationTable
 
 
@@ -38,7 +38,7 @@ def people(table: PresentationTable, numbers: tuple[int, ...]) -> set[str]:
 
 DRAWN = Protocol("drawn", "", BySubject(test=0.2, dev=0.2))
 CARVED = Protocol(
-    "carved", "", Published(Rows(split=("train",)), Rows(split=("test",))), shares_subjects=True
+    "carved", "", PublishedSplits(Rows(split=("train",)), Rows(split=("test",))), shares_subjects=True
 )
 
 
@@ -173,7 +173,7 @@ def test_an_empty_split_is_an_error():
 
 
 def test_a_row_in_two_splits_is_named():
-    every = Protocol("all", "", Published(Rows(), Rows(), dev=Rows(split=("dev",))))
+    every = Protocol("all", "", PublishedSplits(Rows(), Rows(), dev=Rows(split=("dev",))))
     table = table_of(row(0, split="dev"), row(1))
     with pytest.raises(InputError, match="drawn/all: rows in both train and dev: s0"):
         split_rows(table, every)
@@ -181,7 +181,7 @@ def test_a_row_in_two_splits_is_named():
 
 def test_a_subject_in_two_splits_is_named():
     published = Protocol(
-        "own", "", Published(Rows(split=("train",)), Rows(split=("test",)), Rows(split=("dev",)))
+        "own", "", PublishedSplits(Rows(split=("train",)), Rows(split=("test",)), Rows(split=("dev",)))
     )
     rows = [
         row(0, split="train", subject="Ann"),
@@ -198,7 +198,7 @@ def test_a_subject_in_two_splits_is_named():
 
 
 def test_a_protocol_that_only_tests():
-    protocol = Protocol("test", "", Published(train=None, test=Rows()))
+    protocol = Protocol("test", "", PublishedSplits(train=None, test=Rows()))
     split = split_rows(table_of(row(0), row(1, 0)), protocol)
     assert (split.train, split.dev, split.test, split.notes) == ((), (), (0, 1), ())
 
@@ -221,11 +221,11 @@ FILES = {"1": (1, ""), "2": (0, "print-1"), "3": (0, "print-2"), "4": (0, "displ
 FIRST, SECOND = ("", "print-1", "display-1"), ("", "print-2", "display-2")
 
 
-def published(seen: Rows, unseen: Rows) -> Published:
+def published(seen: Rows, unseen: Rows) -> PublishedSplits:
     def of(split: str, rows: Rows) -> Rows:
         return Rows((split,), rows.species, (), rows.session, rows.device)
 
-    return Published(of("train", seen), of("test", unseen), of("dev", seen))
+    return PublishedSplits(of("train", seen), of("test", unseen), of("dev", seen))
 
 
 OULU = (

@@ -31,7 +31,7 @@ def drawn():
             species = kinds[video // 20 % 5]
             level = rng.normal(0.3 if species else 0.7 + shift, 0.15)
             for frame in range(frames):
-                silent = rng.random() < 0.02 or video % 59 == 0
+                non_response = rng.random() < 0.02 or video % 59 == 0
                 rows.append(
                     Score(
                         sample_id=f"v{video}#{frame}",
@@ -41,8 +41,10 @@ def drawn():
                         label=int(not species),
                         species=species,
                         split="dev" if video % 20 < 8 else "test",
-                        score=float("nan") if silent else float(np.clip(level + rng.normal(0, 0.05), 0, 1)),
-                        response=Response.NO_FACE if silent else Response.SCORED,
+                        score=float("nan")
+                        if non_response
+                        else float(np.clip(level + rng.normal(0, 0.05), 0, 1)),
+                        response=Response.NO_FACE if non_response else Response.SCORED,
                         dataset="oulu-npu",
                         protocol="1",
                         fold=fold,

@@ -40,10 +40,10 @@ def test_a_video_is_the_mean_of_its_frames_that_responded(row):
     assert len(samples.scored()) == 2
 
 
-@pytest.mark.parametrize(("how", "reference"), [("mean", mean), ("median", median), ("min", min)])
-def test_ways_to_sum_up_agree_with_the_standard_library(drawn, how, reference):
+@pytest.mark.parametrize(("aggregation", "reference"), [("mean", mean), ("median", median), ("min", min)])
+def test_ways_to_sum_up_agree_with_the_standard_library(drawn, aggregation, reference):
     table = drawn(seed=5, videos=80, frames=4)
-    samples = to_unit(table, "video", how)
+    samples = to_unit(table, "video", aggregation)
     by_video = {}
     for video, score in zip(table.text("video_id"), table.numbers("score"), strict=True):
         by_video.setdefault(video, []).extend([] if math.isnan(score) else [score])
@@ -56,8 +56,8 @@ def test_the_order_of_the_rows_does_not_touch_a_bit(drawn):
     table = drawn(seed=6, videos=60, frames=5)
     order = np.random.default_rng(0).permutation(len(table))
     shuffled = ScoreTable(table.data.take(order))
-    for how in ("mean", "median", "min"):
-        plain, mixed = to_unit(table, how=how), to_unit(shuffled, how=how)
+    for aggregation in ("mean", "median", "min"):
+        plain, mixed = to_unit(table, aggregation=aggregation), to_unit(shuffled, aggregation=aggregation)
         assert dict(zip(plain.ids, plain.scores.tolist(), strict=True)) == pytest.approx(
             dict(zip(mixed.ids, mixed.scores.tolist(), strict=True)), abs=0, nan_ok=True
         )
@@ -108,7 +108,7 @@ def test_what_does_not_exist_is_refused(drawn):
     table = drawn(videos=4)
     with pytest.raises(UnknownNameError, match=r"unknown unit 'clip'.*frame, video"):
         to_unit(table, "clip")
-    with pytest.raises(UnknownNameError, match=r"unknown way to sum up .* 'max'.*mean, median, min"):
+    with pytest.raises(UnknownNameError, match=r"unknown aggregation .* 'max'.*mean, median, min"):
         to_unit(table, "video", "max")
     with pytest.raises(InputError, match="nothing to judge"):
         to_unit(table.where("split", "train"))

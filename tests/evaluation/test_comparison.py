@@ -5,12 +5,12 @@ import pytest
 from scipy.stats import binomtest
 
 from bonaface.core.errors import InputError
-from bonaface.evaluation import Judging, ScoreTable, Threshold
+from bonaface.evaluation import EvaluationSettings, ScoreTable, Threshold
 from bonaface.evaluation.aggregate import to_unit
 from bonaface.evaluation.comparison import COMPARED, compare_tables
 from bonaface.evaluation.report import evaluate_table, headline
 
-HALF = Judging(Threshold(0.5))
+HALF = EvaluationSettings(Threshold(0.5))
 
 
 def test_flips_and_mcnemar_by_hand(row):
@@ -19,7 +19,7 @@ def test_flips_and_mcnemar_by_hand(row):
     found = compare_tables(
         ScoreTable.from_scores(first),
         ScoreTable.from_scores(second[::-1]),
-        judging=HALF,
+        settings=HALF,
         names=("x", "y"),
         rounds=20,
     )
@@ -65,12 +65,12 @@ def test_pairing_narrows_the_interval_and_does_not_hang_on_the_order_of_rows(dra
     first = drawn(videos=400)
     second = noisy(first, 2, 0.02)
     shuffled = ScoreTable(second.data.take(np.random.default_rng(0).permutation(len(second))))
-    paired = compare_tables(first, second, rounds=300, judging=HALF)
-    again = compare_tables(first, shuffled, rounds=300, judging=HALF)
+    paired = compare_tables(first, second, rounds=300, settings=HALF)
+    again = compare_tables(first, shuffled, rounds=300, settings=HALF)
     assert again.differences == paired.differences
     assert again.mcnemar == paired.mcnemar
     acer = paired.differences["acer_pooled"].interval
-    alone = evaluate_table(first, judging=HALF, rounds=300).folds[0].test.hter.interval
+    alone = evaluate_table(first, settings=HALF, rounds=300).folds[0].test.hter.interval
     assert acer.high - acer.low < 0.7 * (alone.high - alone.low)
 
 
@@ -78,15 +78,15 @@ def test_the_interval_agrees_with_a_plain_bootstrap(drawn, noisy):
     """The paired difference of ACER, resampled once more by hand with another generator."""
     first = drawn(videos=200, frames=1)
     second = noisy(first, 3)
-    found = compare_tables(first, second, rounds=2000, judging=HALF).differences["acer_pooled"]
+    found = compare_tables(first, second, rounds=2000, settings=HALF).differences["acer_pooled"]
     one, two = (to_unit(table.where("split", "test")) for table in (first, second))
-    heard = ~np.isnan(one.scores) & ~np.isnan(two.scores)
+    scored = ~np.isnan(one.scores) & ~np.isnan(two.scores)
     rng = np.random.default_rng(99)
     people = np.unique(one.subjects)
     differences = []
     for _ in range(1000):
         rows = np.concatenate(
-            [np.flatnonzero(heard & (one.subjects == p)) for p in rng.choice(people, people.size)]
+            [np.flatnonzero(scored & (one.subjects == p)) for p in rng.choice(people, people.size)]
         )
         real = one.labels[rows] == 1
         errors = [(s.scores[rows] >= 0.5) != real for s in (one, two)]
@@ -113,7 +113,7 @@ def test_what_only_one_system_answered_is_left_out(row):
     first = [row("a", 1, 0.9), row("b", 0, 0.4), row("c", 0, 0.6), row("d", 1, 0.2)]
     second = [row("a", 1, 0.9), row("b", 0, math.nan, response="no face"), row("c", 0, 0.2), row("d", 1, 0.2)]
     found = compare_tables(
-        ScoreTable.from_scores(first), ScoreTable.from_scores(second), judging=HALF, rounds=5
+        ScoreTable.from_scores(first), ScoreTable.from_scores(second), settings=HALF, rounds=5
     )
     assert (found.presentations, found.left_out) == (3, 1)
 
@@ -123,7 +123,7 @@ def test_other_presentations_labels_or_folds_are_refused(row):
         first = [row("a", 1, 0.9), row("b", 0, 0.4)]
         with pytest.raises(InputError, match=message):
             compare_tables(
-                ScoreTable.from_scores(first), ScoreTable.from_scores(second), judging=HALF, rounds=5
+                ScoreTable.from_scores(first), ScoreTable.from_scores(second), settings=HALF, rounds=5
             )
 
     refused([row("a", 1, 0.9), row("c", 0, 0.4)], "2 of them are in one table only, 'b' for one")

@@ -41,11 +41,11 @@ def test_thinning_leaves_no_gap_that_an_eye_could_see(drawn):
 def test_histograms_count_every_scored_presentation_once(drawn):
     samples = to_unit(drawn())
     histogram = histogram_of(samples)
-    heard = samples.scored()
-    assert sum(map(sum, histogram.counts.values())) == len(heard)
-    assert sum(histogram.counts["bona fide"]) == heard.labels.sum()
+    scored = samples.scored()
+    assert sum(map(sum, histogram.counts.values())) == len(scored)
+    assert sum(histogram.counts["bona fide"]) == scored.labels.sum()
     assert list(histogram.counts) == ["bona fide", "display-1", "display-2", "print-1", "print-2"]
-    assert (histogram.edges[0], histogram.edges[-1]) == (heard.scores.min(), heard.scores.max())
+    assert (histogram.edges[0], histogram.edges[-1]) == (scored.scores.min(), scored.scores.max())
 
 
 def test_what_cannot_be_drawn(row):

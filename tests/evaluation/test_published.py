@@ -1,6 +1,6 @@
 import pytest
 
-from bonaface.evaluation import Judging, ScoreTable, evaluate_table
+from bonaface.evaluation import EvaluationSettings, ScoreTable, evaluate_table
 from bonaface.evaluation.published import published
 from bonaface.evaluation.render.published import paper_grids
 
@@ -81,7 +81,9 @@ def test_the_tables_alone_are_marked_published():
 @pytest.fixture
 def reports(drawn):
     table, given = drawn(), {"rounds": 5, "system": "bi-fas-s", "trained_on": "oulu-npu/1"}
-    return [evaluate_table(table, judging=Judging(unit=unit), **given) for unit in ("video", "frame")]
+    return [
+        evaluate_table(table, settings=EvaluationSettings(unit=unit), **given) for unit in ("video", "frame")
+    ]
 
 
 def test_ours_stand_below_by_unit_and_grouping(reports):

@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 
 from bonaface.core.errors import InputError, UnknownNameError
-from bonaface.evaluation import Judging, Rule, ScoreTable, Threshold, evaluate_table
+from bonaface.evaluation import EvaluationSettings, Rule, ScoreTable, Threshold, evaluate_table
 from bonaface.evaluation.aggregate import to_unit
 from bonaface.evaluation.render.html import html
 from bonaface.evaluation.report import headline, joined
@@ -29,7 +29,7 @@ def _heard(table, split, unit="video"):
 @pytest.mark.parametrize("unit", ["video", "frame"])
 def test_the_dev_threshold_is_applied_to_test_unchanged(drawn, unit):
     table = drawn()
-    report = evaluate_table(table, judging=Judging(unit=unit), rounds=50, system="ours")
+    report = evaluate_table(table, settings=EvaluationSettings(unit=unit), rounds=50, system="ours")
     dev, test = (_heard(table, split, unit) for split in ("dev", "test"))
     fold = report.folds[0]
     assert fold.threshold.value == eer_threshold(dev.labels, dev.scores)
@@ -44,9 +44,9 @@ def test_the_dev_threshold_is_applied_to_test_unchanged(drawn, unit):
 def test_other_rules_and_a_number(drawn):
     table = drawn()
     dev = _heard(table, "dev")
-    report = evaluate_table(table, judging=Judging(rule=Rule("bpcer", 0.05)), rounds=20)
+    report = evaluate_table(table, settings=EvaluationSettings(rule=Rule("bpcer", 0.05)), rounds=20)
     assert report.folds[0].threshold.value == bpcer_threshold(dev.labels, dev.scores, 0.05)
-    report = evaluate_table(table, judging=Judging(Threshold(0.5)), rounds=20)
+    report = evaluate_table(table, settings=EvaluationSettings(Threshold(0.5)), rounds=20)
     assert report.folds[0].threshold == Threshold(0.5)
 
 
@@ -54,7 +54,7 @@ def test_a_threshold_from_test_is_refused_unless_asked_for_and_then_said_first(d
     table = drawn().where("split", "test")
     with pytest.raises(InputError, match=r"no dev scores of oulu-npu/1 .*--threshold-from test"):
         evaluate_table(table)
-    report = evaluate_table(table, judging=Judging("test"), rounds=20)
+    report = evaluate_table(table, settings=EvaluationSettings("test"), rounds=20)
     samples = to_unit(table).scored()
     assert report.folds[0].threshold.value == eer_threshold(samples.labels, samples.scores)
     assert report.folds[0].threshold.from_test
@@ -72,7 +72,7 @@ def test_simulated_presentations_are_said_first(drawn):
     assert report.warning.startswith("THE PRESENTATIONS WERE SIMULATED")
     assert next(iter(_check(report))) == "warning"
     assert report.warning in html(report).splitlines()[0]
-    both = evaluate_table(ScoreTable(named), judging=Judging("test"), rounds=20).warning
+    both = evaluate_table(ScoreTable(named), settings=EvaluationSettings("test"), rounds=20).warning
     assert both.startswith("THE THRESHOLD WAS TAKEN")
     assert both.endswith(report.warning)
 
@@ -96,15 +96,15 @@ def test_test_scores_given_as_dev_are_refused_as_such(drawn):
         InputError, match=r"dev scores of oulu-npu/1 are the test scores themselves.*--threshold-from"
     ):
         evaluate_table(test_only, dev=test_only)
-    named = evaluate_table(test_only, dev=test_only, judging=Judging("test"), rounds=5)
+    named = evaluate_table(test_only, dev=test_only, settings=EvaluationSettings("test"), rounds=5)
     assert named.warning.startswith("THE THRESHOLD WAS TAKEN")
 
 
 def test_a_threshold_of_the_other_unit_is_refused():
     with pytest.raises(InputError, match="was set on frames but videos are judged"):
-        Judging(Threshold(0.5, "EER", "dev", "frame"), unit="video")
+        EvaluationSettings(Threshold(0.5, "EER", "dev", "frame"), unit="video")
     with pytest.raises(UnknownNameError, match=r"unknown set to take a threshold from 'train'.*dev, test"):
-        Judging("train")
+        EvaluationSettings("train")
 
 
 def _folds(drawn, numbers=(1, 2, 3)):
@@ -154,7 +154,7 @@ def test_only_one_protocol_at_a_time_and_some_test_rows(drawn, row):
         evaluate_table(drawn().where("split", "dev"))
     rows = [row("a", 1, 0.5, protocol="1"), row("b", 0, 0.5, protocol="2")]
     with pytest.raises(InputError, match=r"about one protocol of one data set.*'1', '2'; report them apart"):
-        evaluate_table(ScoreTable.from_scores(rows), judging=Judging(Threshold(0.5)))
+        evaluate_table(ScoreTable.from_scores(rows), settings=EvaluationSettings(Threshold(0.5)))
 
 
 def test_what_dev_does_not_know_and_what_it_shares(row):
@@ -173,7 +173,7 @@ def test_what_dev_does_not_know_and_what_it_shares(row):
 def test_mistakes_are_those_on_the_wrong_side_farthest_first(row):
     rows = [row(f"a{n}", 0, n / 10, subject=f"{n}") for n in range(10)] + [row("b", 1, 0.2), row("c", 1, 0.9)]
     mistakes = (
-        evaluate_table(ScoreTable.from_scores(rows), judging=Judging(Threshold(0.55)), rounds=5)
+        evaluate_table(ScoreTable.from_scores(rows), settings=EvaluationSettings(Threshold(0.55)), rounds=5)
         .folds[0]
         .mistakes
     )
@@ -198,7 +198,9 @@ def test_constant_scores_have_an_answer(row):
 
 def test_one_class_alone_makes_a_report_that_says_so(row):
     rows = [row(f"a{n}", 0, n / 10) for n in range(10)]
-    report = evaluate_table(ScoreTable.from_scores(rows), judging=Judging(Threshold(0.55)), rounds=5)
+    report = evaluate_table(
+        ScoreTable.from_scores(rows), settings=EvaluationSettings(Threshold(0.55)), rounds=5
+    )
     assert report.folds[0].det is None
     assert "acer_pooled" not in report.summary
     assert report.summary["apcer_pooled"].mean == 0.4

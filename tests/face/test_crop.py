@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bonaface.core.errors import InputError
-from bonaface.face.crop import CropSpec, FaceSquare, cut, face_crop, face_square, padded_share
+from bonaface.face.crop import ContextCrop, CropSpec, context_crop, cut, face_crop, padded_share
 from bonaface.face.detect import Face
 
 RNG = np.random.default_rng(5)
@@ -70,7 +70,7 @@ def ramp(axis: int) -> np.ndarray:
 
 class TestFaceSquare:
     def test_inside_the_picture_it_is_the_pictures_own_pixels(self):
-        square = face_square(NOISE, face(140, 70, 170, 110))
+        square = context_crop(NOISE, face(140, 70, 170, 110))
         np.testing.assert_array_equal(square.image, NOISE[50:130, 115:195])
         assert square.box == (25, 20, 55, 60)
         assert square.valid == (0, 0, 80, 80)
@@ -78,7 +78,7 @@ class TestFaceSquare:
 
     def test_landmarks_move_with_the_square(self):
         found = face(140, 70, 170, 110)
-        square = face_square(NOISE, found)
+        square = context_crop(NOISE, found)
         for (x, y), (u, v) in zip(found.landmarks, square.landmarks, strict=True):
             assert (u + 115, v + 50) == pytest.approx((x, y))
 
@@ -86,7 +86,7 @@ class TestFaceSquare:
         "box", [(-10, 5, 40, 60), (250, 150, 320, 230), (0, 0, 300, 200), (100, -30, 150, 20)]
     )
     def test_outside_it_is_the_borders_mirror_image(self, box):
-        square = face_square(NOISE, face(*box))
+        square = context_crop(NOISE, face(*box))
         pad = 700
         padded = np.pad(NOISE, ((pad, pad), (pad, pad), (0, 0)), mode="symmetric")
         left = round(square.box[0] - box[0])
@@ -98,7 +98,7 @@ class TestFaceSquare:
 
     def test_an_overhang_larger_than_the_picture_is_mirrored_again_and_again(self):
         tiny = NOISE[:5, :7]
-        square = face_square(tiny, face(1, 1, 6, 31))
+        square = context_crop(tiny, face(1, 1, 6, 31))
         assert square.image.shape == (60, 60, 3)
         left, top = round(square.box[0] - 1), round(square.box[1] - 1)
         padded = np.pad(tiny, ((60, 60), (60, 60), (0, 0)), mode="symmetric")
@@ -110,7 +110,7 @@ class TestFaceSquare:
     )
     def test_the_mirrored_share_is_counted(self, box, valid):
         # side 100 around a corner of the picture: three quarters of the square lie outside
-        square = face_square(NOISE, face(*box))
+        square = context_crop(NOISE, face(*box))
         assert square.valid == valid
         assert square.padded == pytest.approx(0.75)
 
@@ -119,7 +119,7 @@ class TestFaceSquare:
     def test_a_side_over_the_limit_is_reduced_without_shifting(self, axis, longest):
         # A resize keeps a linear ramp linear, so each pixel says from which coordinate it comes, but for the
         # rounding of its two steps.
-        square = face_square(ramp(axis), face(80, 70, 160, 170), longest=longest)
+        square = context_crop(ramp(axis), face(80, 70, 160, 170), longest=longest)
         assert square.image.shape == (longest, longest, 3)
         # A side that is a whole number of blocks of pixels: 201 for three at a time.
         assert square.factor == longest / (201 if longest == 50 else 200)
@@ -134,13 +134,13 @@ class TestFaceSquare:
     def test_the_reduction_is_antialiased(self, side):
         checks = np.where(np.indices((1000, 1000)).sum(axis=0) % 2, 255, 0).astype(np.uint8)
         picture = np.repeat(checks[:, :, np.newaxis], 3, axis=2)
-        square = face_square(picture, face(500 - side, 500 - side, 500 + side, 500 + side), longest=100)
+        square = context_crop(picture, face(500 - side, 500 - side, 500 + side, 500 + side), longest=100)
         inner = square.image[2:-2, 2:-2].astype(float)
         assert inner.mean() == pytest.approx(127.5, abs=1)
         assert np.abs(inner - 127.5).max() < 12
 
     def test_all_but_the_image_is_plain_numbers(self):
-        square = face_square(NOISE, face(-10.25, 20.5, 60.125, 90.75), longest=100)
+        square = context_crop(NOISE, face(-10.25, 20.5, 60.125, 90.75), longest=100)
         numbers = {
             "box": square.box,
             "landmarks": square.landmarks,
@@ -167,12 +167,12 @@ class TestFaceSquare:
     )
     def test_a_box_without_area_in_the_picture_is_refused(self, box):
         with pytest.raises(InputError, match="300 x 200 picture"):
-            face_square(NOISE, face(*box))
+            context_crop(NOISE, face(*box))
 
 
 class TestCut:
     def test_on_whole_pixels_at_native_size_nothing_is_resampled(self):
-        square = face_square(NOISE, face(140, 60, 160, 100))
+        square = context_crop(NOISE, face(140, 60, 160, 100))
         np.testing.assert_array_equal(cut(square, CropSpec("square", 1.0), 40), NOISE[60:100, 130:170])
         np.testing.assert_array_equal(cut(square, CropSpec("square", 2.0), 80), NOISE[40:120, 110:190])
 
@@ -187,7 +187,7 @@ class TestCut:
         if spec.kind == "square":
             middle, half = (low + high) / 2, spec.scale * (141.9 - 80.6) / 2
             low, high = middle - half, middle + half
-        crop = cut(face_square(ramp(axis), face(*box)), spec, size)
+        crop = cut(context_crop(ramp(axis), face(*box)), spec, size)
         values = crop[:, :, 0] if axis == 0 else crop[:, :, 0].T
         expected = low + (np.arange(size) + 0.5) * (high - low) / size - 0.5
         inner = slice(size // 8 + 1, -size // 8 - 1)
@@ -198,7 +198,7 @@ class TestCut:
     def test_a_reduction_is_antialiased(self):
         checks = np.where(np.indices((240, 240)).sum(axis=0) % 2, 255, 0).astype(np.uint8)
         picture = np.repeat(checks[:, :, np.newaxis], 3, axis=2)
-        crop = cut(face_square(picture, face(70.3, 60.2, 160.9, 170.1)), CropSpec("square", 1.3), 32)
+        crop = cut(context_crop(picture, face(70.3, 60.2, 160.9, 170.1)), CropSpec("square", 1.3), 32)
         assert np.abs(crop.astype(float) - 127.5).max() < 12
 
     @given(
@@ -208,7 +208,7 @@ class TestCut:
     def test_every_crop_fits_into_the_kept_square(self, x, y, width, height, longest):
         if x + width <= 0.01 or y + height <= 0.01:
             return
-        square = face_square(NOISE, face(x, y, x + width, y + height), longest=longest)
+        square = context_crop(NOISE, face(x, y, x + width, y + height), longest=longest)
         assert max(square.image.shape[:2]) <= longest
         for text in ("tight", "square-1.0", "square-1.3", "square-2.0"):
             spec = CropSpec.parse(text)
@@ -216,10 +216,10 @@ class TestCut:
             assert -1e-9 <= padded_share(square, spec) <= 1.0
 
     def test_the_stored_square_gives_the_same_crop(self):
-        square = face_square(NOISE, face(-10.2, 20.7, 60.9, 90.1), longest=100)
+        square = context_crop(NOISE, face(-10.2, 20.7, 60.9, 90.1), longest=100)
         file = io.BytesIO()
         Image.fromarray(square.image).save(file, "PNG")
-        stored = FaceSquare(
+        stored = ContextCrop(
             np.asarray(Image.open(file)), square.box, square.landmarks, square.valid, square.factor
         )
         for text in ("tight", "square-1.3"):
@@ -228,12 +228,12 @@ class TestCut:
 
     @pytest.mark.parametrize("scale", [1.0, 1.2])
     def test_a_crop_that_the_square_does_not_hold_is_refused(self, scale):
-        square = face_square(NOISE, face(140, 60, 160, 100), scale=scale)
+        square = context_crop(NOISE, face(140, 60, 160, 100), scale=scale)
         with pytest.raises(InputError, match=r"square-1\.3 reaches over"):
             cut(square, CropSpec("square", 1.3), 32)
 
     def test_a_crop_can_be_written_to(self):
-        assert cut(face_square(NOISE, face(140, 60, 160, 100)), CropSpec("tight"), 32).flags.writeable
+        assert cut(context_crop(NOISE, face(140, 60, 160, 100)), CropSpec("tight"), 32).flags.writeable
 
 
 class TestFaceCrop:
@@ -252,7 +252,7 @@ class TestFaceCrop:
     )
     def test_kept_reduced_and_averaged_squares(self, box):
         found = face(*box)
-        square = face_square(self.PICTURE, found)
+        square = context_crop(self.PICTURE, found)
         for text in ("tight", "square-0.7", "square-1.0", "square-1.3", "square-2.0"):
             for size in (64, 224, 512):
                 spec = CropSpec.parse(text)
@@ -273,7 +273,7 @@ class TestFaceCrop:
         if x + width <= 0.01 or y + height <= 0.01:
             return
         found = face(x, y, x + width, y + height)
-        square = face_square(self.PICTURE, found)
+        square = context_crop(self.PICTURE, found)
         for spec in (CropSpec("tight"), CropSpec("square", scale)):
             np.testing.assert_array_equal(face_crop(self.PICTURE, found, spec, size), cut(square, spec, size))
 
@@ -285,7 +285,7 @@ class TestFaceCrop:
 class TestPaddedShare:
     def test_each_crop_has_its_own(self):
         # The box 40 x 40 reaches 10 pixels over the left edge.
-        square = face_square(NOISE, face(-10, 80, 30, 120))
+        square = context_crop(NOISE, face(-10, 80, 30, 120))
         assert padded_share(square, CropSpec("tight")) == pytest.approx(10 / 40)
         assert padded_share(square, CropSpec("square", 1.5)) == pytest.approx(20 / 60)
         assert padded_share(square, CropSpec("square", 0.5)) == 0.0
@@ -293,7 +293,7 @@ class TestPaddedShare:
 
     def test_a_reduced_square_keeps_its_shares(self):
         found = face(-10, 80, 30, 120)
-        whole, reduced = face_square(NOISE, found), face_square(NOISE, found, longest=37)
+        whole, reduced = context_crop(NOISE, found), context_crop(NOISE, found, longest=37)
         for text in ("tight", "square-1.3", "square-2.0"):
             spec = CropSpec.parse(text)
             assert padded_share(reduced, spec) == pytest.approx(padded_share(whole, spec))

@@ -12,7 +12,7 @@ from bonaface.inference import checker as checking
 from bonaface.inference.bundle import Bundle
 from bonaface.inference.checker import exit_code
 from bonaface.inference.runtime import OnnxRunner
-from bonaface.inference.scoring import Part, score_part
+from bonaface.inference.scoring import ScoredSplit, score_part
 from bonaface.media.video import read_frames
 from bonaface.store.crop_store import CropStore
 from bonaface.store.prepare import prepare
@@ -36,7 +36,10 @@ def test_check_and_evaluate_give_the_same_scores(
     card = Bundle.open(run).card
     rows = list(
         score_part(
-            opened, Part(range(len(opened.presentations)), "test", "test"), card, OnnxRunner(Bundle.open(run))
+            opened,
+            ScoredSplit(range(len(opened.presentations)), "test", "test"),
+            card,
+            OnnxRunner(Bundle.open(run)),
         )
     )
     assert len(rows) == len(opened.presentations) == 41
@@ -100,7 +103,7 @@ def test_check_and_evaluate_give_a_clip_the_same_score(checker: Checker, run: Pa
     prepare(open_dataset("folder").read(root), root, tmp_path / "store", workers=1)
     bundle = Bundle.open(run)
     opened = CropStore.open(tmp_path / "store")
-    rows = list(score_part(opened, Part(range(1), "test", "test"), bundle.card, OnnxRunner(bundle)))
+    rows = list(score_part(opened, ScoredSplit(range(1), "test", "test"), bundle.card, OnnxRunner(bundle)))
     assert len(rows) == 8
     found = checker.check(clip)
     assert found.frames_scored == 8

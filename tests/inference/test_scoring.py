@@ -9,7 +9,7 @@ from bonaface.core.errors import UnknownNameError
 from bonaface.face.crop import cut
 from bonaface.inference.bundle import Bundle, BundleCard
 from bonaface.inference.preprocess import normalise
-from bonaface.inference.scoring import Part, score_part
+from bonaface.inference.scoring import ScoredSplit, score_part
 from bonaface.store.crop_store import CropStore
 
 
@@ -34,7 +34,9 @@ def test_each_row_has_the_score_of_its_own_crop(store: Path, card: BundleCard) -
     opened = CropStore.open(store)
     chosen = [40, 3, 0]  # whatever order is asked for, the store's is kept
     rows = list(
-        score_part(opened, Part(chosen, "test", "p", "2"), card, Brightness(), output="binary", batch=2)
+        score_part(
+            opened, ScoredSplit(chosen, "test", "p", "2"), card, Brightness(), output="binary", batch=2
+        )
     )
     assert [row.video_id for row in rows] == [opened.presentations[i].sample_id for i in sorted(chosen)]
     for number, row in zip(sorted(chosen), rows, strict=True):
@@ -51,7 +53,12 @@ def test_non_responses_are_rows_and_never_reach_the_network(store: Path, card: B
     runner, seen = Brightness(), []
     rows = list(
         score_part(
-            opened, Part(range(41), "test", "p"), card, runner, batch=8, progress=lambda *a: seen.append(a)
+            opened,
+            ScoredSplit(range(41), "test", "p"),
+            card,
+            runner,
+            batch=8,
+            progress=lambda *a: seen.append(a),
         )
     )
     silent = [row for row in rows if row.response]
@@ -64,7 +71,7 @@ def test_non_responses_are_rows_and_never_reach_the_network(store: Path, card: B
 
 
 def test_skipping_goes_on_with_the_same_rows(store: Path, card: BundleCard) -> None:
-    opened, part = CropStore.open(store), Part(range(41), "test", "p")
+    opened, part = CropStore.open(store), ScoredSplit(range(41), "test", "p")
     whole = list(score_part(opened, part, card, Brightness()))
     rest = list(score_part(opened, part, card, Brightness(), skip=17))
     assert [row.sample_id for row in rest] == [row.sample_id for row in whole[17:]]
@@ -74,4 +81,8 @@ def test_skipping_goes_on_with_the_same_rows(store: Path, card: BundleCard) -> N
 
 def test_an_output_that_the_model_lacks_is_refused_at_once(store: Path, card: BundleCard) -> None:
     with pytest.raises(UnknownNameError, match="binary, feature_map"):
-        next(score_part(CropStore.open(store), Part([0], "test", "p"), card, Brightness(), output="depth"))
+        next(
+            score_part(
+                CropStore.open(store), ScoredSplit([0], "test", "p"), card, Brightness(), output="depth"
+            )
+        )

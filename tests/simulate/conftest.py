@@ -5,7 +5,7 @@ import pytest
 
 from bonaface.simulate.camera import PHONES, Shot
 from bonaface.simulate.figure import person_portrait
-from bonaface.simulate.flat import Place
+from bonaface.simulate.flat import Position
 from bonaface.simulate.portrait import Portrait
 from bonaface.simulate.scene import lighting
 from bonaface.simulate.seeds import stream
@@ -27,5 +27,5 @@ def stage() -> Stage:
 def photo(persons: list[Portrait]) -> Photo:
     """A photograph of the first person, 256 x 256, the eyes 52 pixels apart."""
     stage = Stage(np.full((3, 256, 256), 0.5, np.float32), lighting(6500, 0, 0, 0.5, 1.0, 0.0))
-    framed = bona_fide(persons[0], Place(128, 105, 52), stage, Turn())
+    framed = bona_fide(persons[0], Position(128, 105, 52), stage, Turn())
     return shoot(framed, PHONES[0], Shot(), stream(0, "photo"))

@@ -6,7 +6,7 @@ import pytest
 from bonaface.simulate.attacks import print_sheet, printed, show_panel, shown, worn
 from bonaface.simulate.camera import PHONES, Shot
 from bonaface.simulate.display import DISPLAYS
-from bonaface.simulate.flat import Hold, Place
+from bonaface.simulate.flat import Hold, Position
 from bonaface.simulate.light import luma
 from bonaface.simulate.printer import PRINTERS
 from bonaface.simulate.props import Grip
@@ -14,15 +14,15 @@ from bonaface.simulate.scene import lighting
 from bonaface.simulate.seeds import stream
 from bonaface.simulate.studio import Stage, Turn, bona_fide, shoot
 
-PLACE = Place(128, 105, 50)
+PLACE = Position(128, 105, 50)
 SIZE = (256, 256)
 
 
 MATT = replace(PRINTERS[0], gloss=0.0)
 
 
-def sheet_of(photo, grip=None, printer=MATT, place=PLACE):
-    return print_sheet(photo, printer, place, SIZE, grip or Grip(), stream(0, "print"))
+def sheet_of(photo, grip=None, printer=MATT, position=PLACE):
+    return print_sheet(photo, printer, position, SIZE, grip or Grip(), stream(0, "print"))
 
 
 def test_a_print_shows_the_photograph_at_its_place(photo, stage):
@@ -59,7 +59,7 @@ def test_a_cropped_print_ends_in_the_picture_and_has_a_margin(photo, stage):
 
 
 def test_only_what_can_be_seen_is_printed(photo):
-    near = sheet_of(photo, place=Place(128, 105, 200))
+    near = sheet_of(photo, position=Position(128, 105, 200))
     assert max(near.print.reflectance.shape[1:]) < 1.05 * 200 * (1.5 * 256 / 200 + 2.5)
     whole = sheet_of(photo)
     assert whole.print.reflectance.shape[2] == pytest.approx(256 * 50 / photo.eyes * 1.05, abs=3)

@@ -7,7 +7,7 @@ import pytest
 from bonaface.simulate.camera import PHONES
 from bonaface.simulate.display import DISPLAYS
 from bonaface.simulate.film import Film, Motion, Take
-from bonaface.simulate.flat import Place
+from bonaface.simulate.flat import Position
 from bonaface.simulate.printer import PRINTERS
 from bonaface.simulate.scene import session_lighting
 from bonaface.simulate.seeds import stream
@@ -52,15 +52,17 @@ def test_a_replay_moves_on_the_screen_and_a_photograph_does_not(persons):
 
 def test_motion_is_small_smooth_and_itself():
     motion = Motion(stream(0, "m"), 1.0)
-    place = Place(100, 100, 50)
-    path = np.array([(p.x, p.y, p.eyes, p.roll) for p in (motion.moved(place, n) for n in range(60))])
+    position = Position(100, 100, 50)
+    path = np.array([(p.x, p.y, p.eyes, p.roll) for p in (motion.moved(position, n) for n in range(60))])
     assert np.ptp(path[:, 0]) > 0.2
     assert np.abs(path[:, :2] - 100).max() < 10
     assert np.abs(np.diff(path[:, :2], axis=0)).max() < 4
     assert np.abs(path[:, 2] / 50 - 1).max() < 0.04
-    assert (path == [(p.x, p.y, p.eyes, p.roll) for p in (motion.moved(place, n) for n in range(60))]).all()
+    assert (
+        path == [(p.x, p.y, p.eyes, p.roll) for p in (motion.moved(position, n) for n in range(60))]
+    ).all()
 
 
 def test_nothing_moves_without_strength():
     still = Motion(stream(0, "m"), 0.0)
-    assert still.moved(Place(1, 2, 3), 7) == Place(1, 2, 3)
+    assert still.moved(Position(1, 2, 3), 7) == Position(1, 2, 3)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bonaface.simulate.flat import Hold, Place, draw_hold, draw_opposite, eye_holes, face_oval, hold
+from bonaface.simulate.flat import Hold, Position, draw_hold, draw_opposite, eye_holes, face_oval, hold
 from bonaface.simulate.seeds import stream
 from bonaface.simulate.warp import project
 
@@ -18,7 +18,7 @@ HOLDS = {
 
 
 def test_flat_and_straight_is_a_scaling():
-    held = hold(SIZE, SHEET, EYES, Place(100, 100, 80), Hold())
+    held = hold(SIZE, SHEET, EYES, Position(100, 100, 80), Hold())
     middle = EYES.mean(0)
     points = np.array([[0.0, 0.0], [149.0, 179.0], [75.0, 71.0]])
     scale = 80 / np.hypot(40, 2)
@@ -27,7 +27,7 @@ def test_flat_and_straight_is_a_scaling():
 
 @pytest.mark.parametrize("how", HOLDS.values(), ids=HOLDS)
 def test_the_eyes_come_to_the_place(how):
-    held = hold(SIZE, SHEET, EYES, Place(104, 98, 60, 0.1), how)
+    held = hold(SIZE, SHEET, EYES, Position(104, 98, 60, 0.1), how)
     found = held.found(EYES)
     assert found.mean(0) == pytest.approx([104, 98], abs=6)
     assert np.hypot(*(found[1] - found[0])) == pytest.approx(60, rel=0.25)
@@ -35,14 +35,14 @@ def test_the_eyes_come_to_the_place(how):
 
 @pytest.mark.parametrize("how", HOLDS.values(), ids=HOLDS)
 def test_what_is_found_is_what_is_read_there(how):
-    held = hold(SIZE, SHEET, EYES, Place(104, 98, 60), how)
+    held = hold(SIZE, SHEET, EYES, Position(104, 98, 60), how)
     for mark, (x, y) in zip(MARKS, held.found(MARKS), strict=True):
         read = held.where[:, round(y), round(x)]
         assert read == pytest.approx(mark, abs=1.2)
 
 
 def test_a_bend_moves_the_edges_and_not_the_middle():
-    flat, bent = (hold(SIZE, SHEET, EYES, Place(100, 100, 50), Hold(bend=b)) for b in (0.0, 0.3))
+    flat, bent = (hold(SIZE, SHEET, EYES, Position(100, 100, 50), Hold(bend=b)) for b in (0.0, 0.3))
     assert np.abs(bent.where - flat.where)[:, 100, 100].max() < 0.1
     assert np.abs(bent.where - flat.where)[0, 100, 10] > 2.0
     # curved paper shows less of itself across: its edge comes nearer
@@ -51,7 +51,8 @@ def test_a_bend_moves_the_edges_and_not_the_middle():
 
 def test_normals_turn_with_the_sheet():
     ahead, turned, bent = (
-        hold(SIZE, SHEET, EYES, Place(100, 100, 50), h).normals for h in (Hold(), Hold(0.5), Hold(bend=0.3))
+        hold(SIZE, SHEET, EYES, Position(100, 100, 50), h).normals
+        for h in (Hold(), Hold(0.5), Hold(bend=0.3))
     )
     assert ahead[:, 50, 50] == pytest.approx([0, 0, 1], abs=1e-6)
     assert abs(turned[0, 50, 50]) == pytest.approx(np.sin(0.5), abs=1e-3)
@@ -60,7 +61,7 @@ def test_normals_turn_with_the_sheet():
 
 
 def test_coverage_ends_at_the_edge():
-    held = hold(SIZE, SHEET, EYES, Place(100, 100, 40), Hold())
+    held = hold(SIZE, SHEET, EYES, Position(100, 100, 40), Hold())
     u, v = held.where
     well_inside = (u > 2) & (u < 147) & (v > 2) & (v < 177)
     well_outside = (u < -3) | (u > 152) | (v < -3) | (v > 182)
@@ -69,7 +70,7 @@ def test_coverage_ends_at_the_edge():
 
 
 def test_a_torn_edge_is_ragged():
-    clean, torn = (hold(SIZE, SHEET, EYES, Place(100, 100, 40), Hold(torn=t, seed=5)) for t in (0.0, 0.3))
+    clean, torn = (hold(SIZE, SHEET, EYES, Position(100, 100, 40), Hold(torn=t, seed=5)) for t in (0.0, 0.3))
     assert torn.alpha.sum() < 0.97 * clean.alpha.sum()
     ends = torn.alpha.shape[1] - (torn.alpha[60:160, ::-1] > 0.5).argmax(1)
     assert ends.std() > 1.5
@@ -78,7 +79,9 @@ def test_a_torn_edge_is_ragged():
 def test_no_hold_turns_the_sheet_behind_the_lens():
     for number in range(80):
         rng = stream(0, "hold", number)
-        held = hold(SIZE, (400, 500), EYES * 2.5, Place(100, 100, 90), draw_hold(rng, stiff=bool(number % 2)))
+        held = hold(
+            SIZE, (400, 500), EYES * 2.5, Position(100, 100, 90), draw_hold(rng, stiff=bool(number % 2))
+        )
         assert np.isfinite(held.where).all()
         # paper may be turned away but never seen from behind
         du, dv = (
@@ -101,7 +104,7 @@ def test_opposite_the_paper_is_mostly_a_room_that_is_darker_than_a_white_wall():
 
 
 def test_the_mask_covers_the_face_and_its_holes_the_eyes():
-    held = hold(SIZE, SHEET, EYES, Place(100, 90, 50), Hold())
+    held = hold(SIZE, SHEET, EYES, Position(100, 90, 50), Hold())
     oval = face_oval(held.where, EYES.mean(0), 40.0, stream(0, "oval"))
     holes = eye_holes(held.where, EYES, stream(0, "holes"))
     for x, y in held.found(MARKS):

@@ -7,7 +7,7 @@ from bonaface.simulate.camera import Camera, Shot
 from bonaface.simulate.pictures import (
     MASKS,
     SPECIES,
-    draw_place,
+    draw_position,
     simulate_attack,
     simulate_attack_crop,
     simulate_bona_fide,
@@ -131,7 +131,7 @@ def test_a_crop_without_a_face_is_refused(photo):
 
 def test_faces_lie_alike_in_both_classes():
     # one function for both; the square of scale 1.3 around RetinaFace's box seldom leaves the frame
-    places = [draw_place((512, 512), stream(0, "place", n)) for n in range(400)]
+    places = [draw_position((512, 512), stream(0, "place", n)) for n in range(400)]
     reach = 1.3 * (1.22 + 1.81) / 2
     middle = (1.81 - 1.22) / 2
     outside = [

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bonaface.simulate.flat import Hold, Place, hold
+from bonaface.simulate.flat import Hold, Position, hold
 from bonaface.simulate.props import Grip, draw_grip, in_front, torso
 from bonaface.simulate.scene import lighting
 from bonaface.simulate.seeds import stream
@@ -12,14 +12,14 @@ EYES = np.array([[55.0, 70.0], [95.0, 70.0]])
 
 @pytest.fixture
 def held():
-    return hold((256, 256), (150, 180), EYES, Place(128, 110, 40), Hold())
+    return hold((256, 256), (150, 180), EYES, Position(128, 110, 40), Hold())
 
 
 def test_hands_hold_without_covering_the_face(held):
     covered = 0
     for number in range(25):
         scene = np.zeros((3, 256, 256), np.float32)
-        seen = in_front(scene, held, Place(128, 110, 40), 1.0, FRONT, Grip(hands=2), stream(0, number))
+        seen = in_front(scene, held, Position(128, 110, 40), 1.0, FRONT, Grip(hands=2), stream(0, number))
         assert seen.light is scene
         covered += (seen.free < 1).any()
         # eyes, nose and mouth stay free
@@ -32,15 +32,15 @@ def test_hands_hold_without_covering_the_face(held):
 
 def test_no_hands_no_skin(held):
     scene = np.zeros((3, 256, 256), np.float32)
-    seen = in_front(scene, held, Place(128, 110, 40), 1.0, FRONT, Grip(), stream(0))
+    seen = in_front(scene, held, Position(128, 110, 40), 1.0, FRONT, Grip(), stream(0))
     assert not seen.light.any()
     assert seen.free.min() == 1.0
 
 
 def test_a_body_stands_behind():
     scene = np.full((3, 128, 128), 5.0, np.float32)
-    assert torso(scene, Place(64, 50, 20), FRONT, Grip(body=False), stream(0)) is scene
-    bodies = [torso(scene, Place(64, 50, 20), FRONT, Grip(body=True), stream(0, n)) for n in range(5)]
+    assert torso(scene, Position(64, 50, 20), FRONT, Grip(body=False), stream(0)) is scene
+    bodies = [torso(scene, Position(64, 50, 20), FRONT, Grip(body=True), stream(0, n)) for n in range(5)]
     assert all(body.shape == scene.shape for body in bodies)
     assert all((body[1, -10:, 50:78] < 3.0).mean() > 0.9 for body in bodies)
 

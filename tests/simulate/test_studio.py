@@ -3,7 +3,7 @@ import pytest
 
 from bonaface.face.detect import Detector
 from bonaface.simulate.camera import PHONES, Shot
-from bonaface.simulate.flat import Place
+from bonaface.simulate.flat import Position
 from bonaface.simulate.light import luma
 from bonaface.simulate.portrait import portrait_of
 from bonaface.simulate.scene import lighting
@@ -11,12 +11,12 @@ from bonaface.simulate.seeds import stream
 from bonaface.simulate.studio import Stage, Turn, bona_fide, shoot
 
 AHEAD = Turn()
-PLACE = Place(128, 105, 50)
+PLACE = Position(128, 105, 50)
 
 
 def test_the_eyes_are_at_the_place(persons, stage):
     for portrait in persons:
-        marks = bona_fide(portrait, Place(120, 110, 48, 0.1), stage, AHEAD).landmarks
+        marks = bona_fide(portrait, Position(120, 110, 48, 0.1), stage, AHEAD).landmarks
         assert marks[:2].mean(0) == pytest.approx([120, 110], abs=0.5)
         gap = marks[1] - marks[0]
         assert np.hypot(*gap) == pytest.approx(48, abs=0.5)
@@ -25,7 +25,7 @@ def test_the_eyes_are_at_the_place(persons, stage):
 
 def test_retinaface_agrees_on_the_landmarks(persons, stage):
     for number, portrait in enumerate(persons):
-        framed = bona_fide(portrait, Place(128, 105, 50, -0.05), stage, Turn(0.12, -0.08))
+        framed = bona_fide(portrait, Position(128, 105, 50, -0.05), stage, Turn(0.12, -0.08))
         photo = shoot(framed, PHONES[number], Shot(), stream(0, number))
         (face, *_) = Detector(threads=1).detect(photo.picture)
         off = np.hypot(*(np.array(face.landmarks) - photo.landmarks).T) / photo.eyes
@@ -61,7 +61,7 @@ def test_a_portrait_with_a_background_fills_the_frame(stage):
     picture = np.full((200, 160, 3), 120, np.uint8)
     picture[60:140, 50:110] = rng.integers(0, 255, (80, 60, 3))
     marks = np.array([[65.0, 85.0], [95.0, 85.0], [80.0, 105.0], [68.0, 120.0], [92.0, 120.0]])
-    light = bona_fide(portrait_of(picture, marks), Place(128, 90, 40), stage, AHEAD).view.light
+    light = bona_fide(portrait_of(picture, marks), Position(128, 90, 40), stage, AHEAD).view.light
     # beyond the portrait's border its plain wall goes on, and no second face comes in
     assert np.ptp(light[:, :, :30]) < 0.02
     assert np.ptp(light[:, :, -30:]) < 0.02
@@ -69,7 +69,7 @@ def test_a_portrait_with_a_background_fills_the_frame(stage):
 
 
 def test_a_small_face_is_taken_from_a_smaller_copy(persons, stage):
-    near, far = (bona_fide(persons[0], Place(128, 105, e), stage, AHEAD).view.light for e in (100, 20))
+    near, far = (bona_fide(persons[0], Position(128, 105, e), stage, AHEAD).view.light for e in (100, 20))
     assert near.shape == far.shape
     # averaged, not picked: skin far away is no rougher than near by
     assert far[1, 108:114, 122:134].std() < 3 * near[1, 118:140, 110:146].std() + 0.05

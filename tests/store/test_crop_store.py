@@ -12,11 +12,11 @@ from PIL import Image
 from bonaface.core.errors import InputError
 from bonaface.core.records import Presentation, Response
 from bonaface.datasets.table import PresentationTable
-from bonaface.face.crop import face_square
+from bonaface.face.crop import context_crop
 from bonaface.face.detect import Face
 from bonaface.face.find import FacePolicy
 from bonaface.store import crop_store as layout
-from bonaface.store.crop_store import CropStore, Finding, Recipe
+from bonaface.store.crop_store import CropStore, FrameResult, PrepareSettings
 
 TABLE = PresentationTable(
     "folder",
@@ -27,10 +27,10 @@ TABLE = PresentationTable(
     ),
     ("a note",),
 )
-RECIPE = Recipe(frames=3, longer_side=320, policy=FacePolicy(min_side=20.0))
+SETTINGS = PrepareSettings(frames=3, longer_side=320, policy=FacePolicy(min_side=20.0))
 
 
-def seen(presentation: int, frame: int, seed: int) -> Finding:
+def seen(presentation: int, frame: int, seed: int) -> FrameResult:
     """A face somewhere in a picture of noise, in part outside of it."""
     rng = np.random.default_rng(seed)
     picture = rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)
@@ -38,8 +38,8 @@ def seen(presentation: int, frame: int, seed: int) -> Finding:
     points = rng.uniform(0, 60, (5, 2)).tolist()
     landmarks = tuple((x, y) for x, y in points)
     face = Face((x, y, x + 20.3, y + 24.9), landmarks, 0.9)
-    square = face_square(picture, face, longest=40)
-    return Finding(
+    square = context_crop(picture, face, longest=40)
+    return FrameResult(
         presentation, TABLE.rows[presentation].sample_id, frame, (80, 60), face=face, square=square
     )
 
@@ -48,17 +48,17 @@ FINDINGS = (
     (seen(0, 0, 1),),
     (
         seen(1, 0, 2),
-        Finding(1, TABLE.rows[1].sample_id, 4, (80, 60), response=Response.NO_FACE),
+        FrameResult(1, TABLE.rows[1].sample_id, 4, (80, 60), response=Response.NO_FACE),
         seen(1, 9, 3),
-        Finding(2, TABLE.rows[2].sample_id, 0, response=Response.UNREADABLE, detail="no such file"),
+        FrameResult(2, TABLE.rows[2].sample_id, 0, response=Response.UNREADABLE, detail="no such file"),
     ),
 )
 
 
 def make(path: Path) -> Path:
-    layout.begin(path, TABLE, layout.describe(TABLE, RECIPE))
-    for number, findings in enumerate(FINDINGS):
-        layout.write_shard(path, number, findings)
+    layout.begin(path, TABLE, layout.describe(TABLE, SETTINGS))
+    for number, results in enumerate(FINDINGS):
+        layout.write_shard(path, number, results)
     layout.finish(path, len(FINDINGS))
     return path
 
@@ -71,21 +71,21 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_everything_comes_back(path: Path):
     store = CropStore.open(path)
     assert (store.dataset, store.table, store.presentations) == ("folder", TABLE, TABLE.rows)
-    assert (store.recipe, store.frames_per_video, store.longer_side) == (RECIPE, 3, 320)
-    findings = [finding for shard in FINDINGS for finding in shard]
-    assert len(store.frames) == len(findings)
-    for i, (frame, finding) in enumerate(zip(store.frames, findings, strict=True)):
-        assert (frame.presentation, frame.frame) == (finding.presentation, finding.frame)
-        assert (frame.response, frame.detail) == (finding.response, finding.detail)
-        assert (frame.width, frame.height) == finding.size
-        if finding.square is None:
+    assert (store.settings, store.frames_per_video, store.longer_side) == (SETTINGS, 3, 320)
+    results = [result for shard in FINDINGS for result in shard]
+    assert len(store.frames) == len(results)
+    for i, (frame, result) in enumerate(zip(store.frames, results, strict=True)):
+        assert (frame.presentation, frame.frame) == (result.presentation, result.frame)
+        assert (frame.response, frame.detail) == (result.response, result.detail)
+        assert (frame.width, frame.height) == result.size
+        if result.square is None:
             assert np.isnan([*frame.face, frame.confidence, frame.padded, frame.factor]).all()
             continue
-        assert (frame.face, frame.confidence) == (finding.face.box, finding.face.score)
-        assert (frame.padded, frame.factor) == (finding.square.padded, finding.square.factor)
+        assert (frame.face, frame.confidence) == (result.face.box, result.face.score)
+        assert (frame.padded, frame.factor) == (result.square.padded, result.square.factor)
         square = store.read(i)
-        np.testing.assert_array_equal(square.image, finding.square.image)
-        assert asdict(square) | {"image": None} == asdict(finding.square) | {"image": None}
+        np.testing.assert_array_equal(square.image, result.square.image)
+        assert asdict(square) | {"image": None} == asdict(result.square) | {"image": None}
 
 
 def test_frames_are_a_sequence(path: Path):
@@ -107,18 +107,18 @@ def test_the_same_findings_give_the_same_bytes(path: Path, tmp_path: Path):
 
 def test_digest_knows_a_single_pixel(path: Path, tmp_path: Path):
     other = tmp_path / "other"
-    layout.begin(other, TABLE, layout.describe(TABLE, RECIPE))
+    layout.begin(other, TABLE, layout.describe(TABLE, SETTINGS))
     square = FINDINGS[0][0].square
     changed = square.image.copy()
     changed[0, 0, 0] ^= 1
-    finding = Finding(
+    result = FrameResult(
         **{
             name: getattr(FINDINGS[0][0], name)
             for name in ("presentation", "sample_id", "frame", "size", "face")
         },
         square=type(square)(changed, square.box, square.landmarks, square.valid, square.factor),
     )
-    layout.write_shard(other, 0, (finding,))
+    layout.write_shard(other, 0, (result,))
     layout.write_shard(other, 1, FINDINGS[1])
     layout.finish(other, 2)
     assert CropStore.open(other).digest != CropStore.open(path).digest
@@ -137,8 +137,8 @@ def test_it_goes_to_other_processes_and_threads(path: Path, through_a_pipe):
     store = through_a_pipe(CropStore.open(path))
     with ThreadPoolExecutor(4) as pool:
         squares = list(pool.map(store.read, [0, 1, 3] * 20))
-    for square, finding in zip(squares, [FINDINGS[0][0], FINDINGS[1][0], FINDINGS[1][2]] * 20, strict=True):
-        np.testing.assert_array_equal(square.image, finding.square.image)
+    for square, result in zip(squares, [FINDINGS[0][0], FINDINGS[1][0], FINDINGS[1][2]] * 20, strict=True):
+        np.testing.assert_array_equal(square.image, result.square.image)
 
 
 def test_a_frame_without_a_face_has_no_square(path: Path):
@@ -177,8 +177,8 @@ def test_damage_is_seen(tmp_path: Path):
         CropStore.open(path).read(0)
 
 
-def test_a_recipe_has_frames():
+def test_settings_have_frames():
     with pytest.raises(InputError, match="frames, 0, and"):
-        Recipe(frames=0)
+        PrepareSettings(frames=0)
     with pytest.raises(InputError, match="longer side must be at least 32 pixels, got 10"):
-        Recipe(longer_side=10)
+        PrepareSettings(longer_side=10)

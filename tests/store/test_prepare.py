@@ -17,32 +17,32 @@ import pytest
 from PIL import Image
 
 from bonaface.core.errors import BonafaceError, InputError, ModelFileError
-from bonaface.core.places import files_below, place
+from bonaface.core.paths import files_below, to_path
 from bonaface.core.records import Presentation, Response
 from bonaface.datasets.registry import open_dataset
 from bonaface.datasets.table import PresentationTable
-from bonaface.face.crop import face_square
+from bonaface.face.crop import context_crop
 from bonaface.face.detect import Detector
 from bonaface.face.find import FacePolicy
 from bonaface.media.picture import read_picture
 from bonaface.store import crop_store as layout
-from bonaface.store import cutter
-from bonaface.store.crop_store import CropStore, Recipe
-from bonaface.store.cutter import frames_of, shards
+from bonaface.store import shard_writer
+from bonaface.store.crop_store import CropStore, PrepareSettings
 from bonaface.store.prepare import prepare
+from bonaface.store.shard_writer import frames_of, shards
 
-RECIPE = Recipe(frames_per_shard=4)
+SETTINGS = PrepareSettings(frames_per_shard=4)
 
 SCRIPT = """
 import sys
 from pathlib import Path
 from bonaface.datasets.registry import open_dataset
 from bonaface.store.prepare import prepare
-from bonaface.store.crop_store import Recipe
+from bonaface.store.crop_store import PrepareSettings
 
 if __name__ == "__main__":
     root, store = Path(sys.argv[1]), Path(sys.argv[2])
-    prepare(open_dataset("folder").read(root), root, store, recipe=Recipe(frames_per_shard=4), workers=2)
+    prepare(open_dataset("folder").read(root), root, store, settings=PrepareSettings(frames_per_shard=4), workers=2)
 """
 
 
@@ -59,7 +59,7 @@ def table(faces_root: Path) -> PresentationTable:
 def whole(faces_root: Path, table: PresentationTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The store of `table` made by one process in one go."""
     path = tmp_path_factory.mktemp("prepare") / "whole"
-    prepare(table, faces_root, path, recipe=RECIPE, workers=1)
+    prepare(table, faces_root, path, settings=SETTINGS, workers=1)
     return path
 
 
@@ -71,7 +71,7 @@ def test_a_store_holds_what_detector_and_crop_say(faces_root: Path, table: Prese
     for i in (0, len(table) // 2, len(table) - 1):
         picture = read_picture(faces_root / table.rows[i].path)
         (face,) = detector.detect(picture)
-        expected = face_square(picture, face)
+        expected = context_crop(picture, face)
         square = store.read(i)
         np.testing.assert_array_equal(square.image, expected.image)
         assert (square.box, square.landmarks, square.valid, square.factor) == (
@@ -83,15 +83,15 @@ def test_a_store_holds_what_detector_and_crop_say(faces_root: Path, table: Prese
         frame = store.frames[i]
         assert (frame.face, frame.confidence) == (face.box, face.score)
         assert (frame.width, frame.height) == (picture.shape[1], picture.shape[0])
-    (silent,) = [frame for frame in store.frames if frame.response]
-    assert table.rows[silent.presentation].path == "bonafide/person-0/nobody.png"
-    assert silent.response == Response.NO_FACE
+    (non_response,) = [frame for frame in store.frames if frame.response]
+    assert table.rows[non_response.presentation].path == "bonafide/person-0/nobody.png"
+    assert non_response.response == Response.NO_FACE
 
 
 def test_the_summary_counts(faces_root: Path, table: PresentationTable, whole: Path):
-    summary = prepare(table, faces_root, whole, recipe=RECIPE)
+    summary = prepare(table, faces_root, whole, settings=SETTINGS)
     assert summary.presentations == {"": 21, "print-1": 20}
-    assert summary.silent == {"": 1}
+    assert summary.non_response == {"": 1}
     assert summary.frames == {("", ""): 20, ("", "no face"): 1, ("print-1", ""): 20}
     assert summary.unreadable == ()
     assert summary.bytes == sum(len(data) for data in files_of(whole).values())
@@ -100,13 +100,13 @@ def test_the_summary_counts(faces_root: Path, table: PresentationTable, whole: P
 def test_progress_ends_at_the_whole(faces_root: Path, table: PresentationTable, tmp_path: Path):
     few = PresentationTable("folder", table.rows[:5])
     seen: list[tuple[int, int]] = []
-    recipe = Recipe(frames_per_shard=2)
-    prepare(few, faces_root, tmp_path / "s", recipe=recipe, workers=1, progress=lambda *n: seen.append(n))
+    settings = PrepareSettings(frames_per_shard=2)
+    prepare(few, faces_root, tmp_path / "s", settings=settings, workers=1, progress=lambda *n: seen.append(n))
     assert seen == [(0, 5), (1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
     layout.shard_path(tmp_path / "s", 1, "parquet").unlink()
     (tmp_path / "s" / "frames.parquet").unlink()
     seen.clear()
-    prepare(few, faces_root, tmp_path / "s", recipe=recipe, workers=1, progress=lambda *n: seen.append(n))
+    prepare(few, faces_root, tmp_path / "s", settings=settings, workers=1, progress=lambda *n: seen.append(n))
     assert seen == [(3, 5), (4, 5), (5, 5)]
 
 
@@ -175,13 +175,13 @@ def test_a_video_that_breaks_off_keeps_its_frames(
         yield 10, picture
         raise InputError(f"{path}: ends early")
 
-    monkeypatch.setattr(cutter, "frames_of", broken)
+    monkeypatch.setattr(shard_writer, "frames_of", broken)
     one = PresentationTable("folder", table.rows[:1])
-    summary = prepare(one, faces_root, tmp_path / "s", recipe=Recipe(frames=3), workers=1)
+    summary = prepare(one, faces_root, tmp_path / "s", settings=PrepareSettings(frames=3), workers=1)
     frames = CropStore.open(tmp_path / "s").frames
     assert [(frame.frame, frame.response) for frame in frames] == [(0, ""), (10, ""), (11, "unreadable")]
     assert summary.unreadable == ((table.rows[0].path, "ends early"),)
-    assert summary.silent == {}
+    assert summary.non_response == {}
 
 
 def test_an_error_of_the_detector_is_not_the_files_fault(
@@ -200,42 +200,44 @@ def test_a_full_disk_is_said_and_mended(
 ):
     write = layout.write_shard
 
-    def full(store: Path, number: int, findings) -> None:
+    def full(store: Path, number: int, results) -> None:
         if number == 2:
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(store, number, findings)
+        write(store, number, results)
 
     monkeypatch.setattr(layout, "write_shard", full)
     with pytest.raises(BonafaceError, match="the disk is full; free some space and run the same again"):
-        prepare(table, faces_root, tmp_path / "s", recipe=RECIPE, workers=1)
+        prepare(table, faces_root, tmp_path / "s", settings=SETTINGS, workers=1)
     monkeypatch.undo()
-    prepare(table, faces_root, tmp_path / "s", recipe=RECIPE, workers=1)
+    prepare(table, faces_root, tmp_path / "s", settings=SETTINGS, workers=1)
     assert files_of(tmp_path / "s") == files_of(whole)
 
 
 @pytest.mark.parametrize(
-    ("recipe", "sentence"),
+    ("settings", "sentence"),
     [
-        (Recipe(frames_per_shard=4, longer_side=320), "recipe.longer_side was 640, now 320"),
-        (Recipe(frames_per_shard=4, frames=10), "recipe.frames was 20, now 10"),
+        (PrepareSettings(frames_per_shard=4, longer_side=320), "settings.longer_side was 640, now 320"),
+        (PrepareSettings(frames_per_shard=4, frames=10), "settings.frames was 20, now 10"),
         (
-            Recipe(frames_per_shard=4, policy=FacePolicy(min_side=60)),
-            "recipe.policy.min_side was 48.0, now 60",
+            PrepareSettings(frames_per_shard=4, policy=FacePolicy(min_side=60)),
+            "settings.policy.min_side was 48.0, now 60",
         ),
     ],
 )
-def test_another_recipe_is_refused(faces_root: Path, table: PresentationTable, whole: Path, recipe, sentence):
+def test_other_settings_are_refused(
+    faces_root: Path, table: PresentationTable, whole: Path, settings, sentence
+):
     before = files_of(whole)
     with pytest.raises(
         InputError, match=f"this store was begun otherwise .*{sentence}.*prepare into another folder"
     ):
-        prepare(table, faces_root, whole, recipe=recipe)
+        prepare(table, faces_root, whole, settings=settings)
     assert files_of(whole) == before
 
 
 def test_another_table_is_refused(faces_root: Path, table: PresentationTable, whole: Path):
     with pytest.raises(InputError, match=r"presentations was 41, now 40; table was \w+, now \w+"):
-        prepare(PresentationTable("folder", table.rows[1:]), faces_root, whole, recipe=RECIPE)
+        prepare(PresentationTable("folder", table.rows[1:]), faces_root, whole, settings=SETTINGS)
 
 
 def test_other_software_may_open_a_store_but_not_go_on_with_it(
@@ -244,10 +246,10 @@ def test_other_software_may_open_a_store_but_not_go_on_with_it(
     store = tmp_path / "s"
     shutil.copytree(whole, store)
     monkeypatch.setattr(layout, "version", lambda name: "9.9" if name == "pillow" else "")
-    prepare(table, faces_root, store, recipe=RECIPE)
+    prepare(table, faces_root, store, settings=SETTINGS)
     (store / "frames.parquet").unlink()
     with pytest.raises(InputError, match=r"software\.pillow was [\d.]+, now 9\.9"):
-        prepare(table, faces_root, store, recipe=RECIPE)
+        prepare(table, faces_root, store, settings=SETTINGS)
 
 
 def test_a_folder_of_other_things_is_left_alone(faces_root: Path, table: PresentationTable, tmp_path: Path):
@@ -284,7 +286,7 @@ def test_two_cannot_make_one_store(faces_root: Path, table: PresentationTable, t
 @pytest.fixture
 def memory(tmp_path: Path) -> Iterator[Path]:
     """A folder of a file system that is not this machine's."""
-    yield place(f"memory://{tmp_path.name}")
+    yield to_path(f"memory://{tmp_path.name}")
     fsspec.filesystem("memory").store.clear()
 
 
@@ -297,18 +299,18 @@ def test_a_store_on_a_url_from_files_on_a_url(
     assert remote == table
     write, made = layout.write_shard, []
 
-    def fails_once(store: Path, number: int, findings) -> None:
+    def fails_once(store: Path, number: int, results) -> None:
         made.append(number)
         if len(made) == 3:
             raise ConnectionResetError("connection lost")
-        write(store, number, findings)
+        write(store, number, results)
 
     monkeypatch.setattr(layout, "write_shard", fails_once)
     with pytest.raises(InputError, match="the store cannot be written: connection lost"):
-        prepare(remote, root, store, recipe=RECIPE, workers=1)
+        prepare(remote, root, store, settings=SETTINGS, workers=1)
     with pytest.raises(InputError, match="unfinished"):
         CropStore.open(str(store))
-    summary = prepare(remote, root, store, recipe=RECIPE, workers=1)
+    summary = prepare(remote, root, store, settings=SETTINGS, workers=1)
     assert made == [0, 1, 2, *range(2, 11)]
     assert summary.bytes == sum(len(data) for data in files_of(whole).values())
     found = {name: (store / name).read_bytes() for name, _ in files_below(store)}
@@ -338,10 +340,10 @@ def test_a_store_begun_before_a_setting_existed_goes_on(
 ):
     shutil.copytree(whole, tmp_path / "s")
     description = json.loads((tmp_path / "s" / "store.json").read_text())
-    del description["recipe"]["boxes"]
+    del description["settings"]["boxes"]
     (tmp_path / "s" / "store.json").write_text(json.dumps(description))
-    assert not CropStore.open(tmp_path / "s").recipe.boxes
-    prepare(table, faces_root, tmp_path / "s", recipe=RECIPE)
+    assert not CropStore.open(tmp_path / "s").settings.boxes
+    prepare(table, faces_root, tmp_path / "s", settings=SETTINGS)
 
 
 def test_an_address_is_rays(faces_root: Path, table: PresentationTable, tmp_path: Path):
@@ -361,7 +363,7 @@ def test_paths_are_relative_to_the_csvs_folder(faces_root: Path, tmp_path: Path)
 
 def test_shards_are_runs_of_the_table():
     rows = [Presentation(f"{i}", f"{i}.{'mov' if i % 5 == 0 else 'jpg'}", 1) for i in range(12)]
-    cut = shards(rows, Recipe(frames=3, frames_per_shard=5))
+    cut = shards(rows, PrepareSettings(frames=3, frames_per_shard=5))
     # frames: 3 1 1 | 1 1 3 | 1 1 1 1 3 | 1
     assert [(shard.number, shard.first, len(shard.rows)) for shard in cut] == [
         (0, 0, 3),
@@ -378,3 +380,14 @@ def test_a_picture_is_its_only_frame(tmp_path: Path):
     assert index == 0
     assert picture.shape == (3, 4, 3)
     assert (picture == (9, 8, 7)).all()
+
+
+def test_reads_a_store_of_version_01(faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path):
+    """Version 0.1 called the settings of a store its recipe."""
+    store = tmp_path / "s"
+    shutil.copytree(whole, store)
+    description = json.loads((store / "store.json").read_text())
+    description["recipe"] = description.pop("settings")
+    (store / "store.json").write_text(json.dumps(description))
+    assert CropStore.open(store).settings == CropStore.open(whole).settings
+    prepare(table, faces_root, store, settings=SETTINGS)

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bonaface.core.errors import InputError
-from bonaface.face.crop import CropSpec, FaceSquare, cut
+from bonaface.face.crop import ContextCrop, CropSpec, cut
 from bonaface.face.detect import Detector
 from bonaface.testing.portrait import drawn_portrait
 from bonaface.training import augment
-from bonaface.training.augment import CHANGES, as_attack, flip_and_jitter, take_tones
+from bonaface.training.augment import CHANGES, as_attack, flip_and_jitter, transfer_color
 
 REFERENCES = {
     augment.change_brightness: reference.adjust_brightness,
@@ -152,11 +152,11 @@ def test_wrong_input_is_said(crop):
             flip_and_jitter(crop, rng, **wrong)
 
 
-def square_of(side: int, apart: float = 0.17) -> FaceSquare:
+def square_of(side: int, apart: float = 0.17) -> ContextCrop:
     """A drawn person's square, the face box in its middle half, the eyes `apart` in sides."""
     x, y, left = side / 2, 0.45 * side, apart * side / 2
     mouth = 0.6 * side
-    return FaceSquare(
+    return ContextCrop(
         image=drawn_portrait(side, seed=3),
         box=(0.32 * side, 0.25 * side, 0.68 * side, 0.75 * side),
         landmarks=((x - left, y), (x + left, y), (x, 0.52 * side), (x - left, mouth), (x + left, mouth)),
@@ -183,7 +183,7 @@ def test_a_large_square_is_reduced_and_shows_the_same_crop() -> None:
     assert attack.factor == 512 / 800
     for name in ("box", "valid"):
         assert getattr(attack, name) == pytest.approx(np.array(getattr(square, name)) * 0.64)
-    reduced = FaceSquare(
+    reduced = ContextCrop(
         np.array(Image.fromarray(square.image).resize((512, 512), Image.Resampling.BILINEAR)),
         attack.box, attack.landmarks, attack.valid, attack.factor,
     )  # fmt: skip
@@ -196,7 +196,7 @@ def test_the_face_of_an_attack_is_found_where_it_was(faces_root: Path) -> None:
     picture = np.asarray(Image.open(faces_root / "bonafide" / "person-1" / "0.png").convert("RGB"))
     detector = Detector(threads=1)
     (face,) = detector.detect(picture)
-    square = FaceSquare(picture, face.box, face.landmarks, (0.0, 0.0, 256.0, 256.0), 1.0)
+    square = ContextCrop(picture, face.box, face.landmarks, (0.0, 0.0, 256.0, 256.0), 1.0)
     near = 0
     for seed in range(8):
         found = detector.detect(as_attack(square, np.random.default_rng(seed)).image)
@@ -218,27 +218,27 @@ def test_tones_are_the_other_pictures(seed: int) -> None:
     other = rng.integers(
         *sorted(rng.choice(np.arange(60, 190), 2, replace=False)), (16, 16, 3), dtype=np.uint8
     )
-    toned = take_tones(crop, other)
+    toned = transfer_color(crop, other)
     np.testing.assert_allclose(toned.mean((0, 1)), other.mean((0, 1)), atol=1.0)
     np.testing.assert_allclose(toned.std((0, 1)), other.std((0, 1)), atol=1.0)
-    assert (take_tones(crop, crop) == crop).all()
+    assert (transfer_color(crop, crop) == crop).all()
 
 
 def test_what_a_tone_cannot_give_is_clipped_and_a_flat_picture_stays_flat() -> None:
     flat = np.full((8, 8, 3), 100, np.uint8)
     stripes = np.zeros((8, 8, 3), np.uint8)
     stripes[::2] = 255
-    assert (take_tones(flat, stripes) == 128).all()
-    assert set(np.unique(take_tones(stripes, flat))) == {100}
+    assert (transfer_color(flat, stripes) == 128).all()
+    assert set(np.unique(transfer_color(stripes, flat))) == {100}
     slope = np.tile(np.arange(8, dtype=np.uint8)[:, None, None] * 4, (1, 8, 3))
     slope[0] = 255
-    assert take_tones(slope, stripes).max() == 255
+    assert transfer_color(slope, stripes).max() == 255
 
 
 def test_texture_stays_when_tones_go() -> None:
     """A pattern's place and sign are the crop's own, whatever the other picture is."""
     rng = np.random.default_rng(0)
     crop, other = (rng.integers(60, 200, (32, 32, 3), dtype=np.uint8) for _ in range(2))
-    toned = take_tones(crop, other)
+    toned = transfer_color(crop, other)
     for channel in range(3):
         assert np.corrcoef(crop[..., channel].ravel(), toned[..., channel].ravel())[0, 1] > 0.999

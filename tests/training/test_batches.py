@@ -27,7 +27,7 @@ LABELS = np.array([1, 0, 0, 1, 0, 0, 0, 1, 0, 0])
 
 
 def places(sampler: EpochSampler) -> list[int]:
-    return [draw.place for draws in sampler for draw in draws]
+    return [draw.position for draws in sampler for draw in draws]
 
 
 @given(
@@ -212,8 +212,8 @@ def test_a_share_of_a_batch_takes_tones_of_the_batch(store: Path) -> None:
     opened = CropStore.open(store)
     draws = [Draw(place, (7, 0, place)) for place in range(6)]
 
-    def batch(tones: float) -> np.ndarray:
-        how = Augmentation(0.0, (0.0, 0.0, 0.0, 0.0), tones=tones)
+    def batch(color_transfer: float) -> np.ndarray:
+        how = Augmentation(0.0, (0.0, 0.0, 0.0, 0.0), color_transfer=color_transfer)
         return CropBatches(opened, range(len(opened.table)), CropSpec.parse("tight"), 32, how)[
             draws
         ].crops.numpy()
@@ -228,7 +228,7 @@ def test_a_share_of_a_batch_takes_tones_of_the_batch(store: Path) -> None:
     some = (plain != batch(0.5)).any((1, 2, 3))
     assert some.sum() <= changed.sum()
     # dev has no key: it is shown as it is
-    how = Augmentation(0.0, (0.0, 0.0, 0.0, 0.0), tones=1.0)
+    how = Augmentation(0.0, (0.0, 0.0, 0.0, 0.0), color_transfer=1.0)
     data = CropBatches(opened, range(len(opened.table)), CropSpec.parse("tight"), 32, how)
     assert (data[[Draw(place, None) for place in range(6)]].crops.numpy() == plain).all()
 

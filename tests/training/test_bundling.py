@@ -6,7 +6,7 @@ from sklearn.metrics import roc_curve
 
 from bonaface.inference.bundle import Bundle
 from bonaface.inference.runtime import OnnxRunner
-from bonaface.inference.scoring import Part, score_part
+from bonaface.inference.scoring import ScoredSplit, score_part
 from bonaface.store.crop_store import CropStore
 from bonaface.training.data import open_split
 
@@ -25,7 +25,7 @@ def test_thresholds_are_the_eer_thresholds_of_dev(run: Path, store: Path, output
     dev = open_split(opened, "split", "", 0).dev
     rows = [
         r
-        for r in score_part(opened, Part(dev, "dev", "split"), bundle.card, OnnxRunner(bundle))
+        for r in score_part(opened, ScoredSplit(dev, "dev", "split"), bundle.card, OnnxRunner(bundle))
         if not r.response
     ]
     labels = np.array([row.label for row in rows])

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from bonaface.core.errors import BonafaceError, InputError
 from bonaface.core.files import alone
 from bonaface.inference.bundle import Bundle
-from bonaface.training import fit, keeper
+from bonaface.training import checkpoint_saver, fit
 from bonaface.training.fit import train
 from bonaface.training.settings import RunSettings, choose_preset
 
@@ -38,21 +38,24 @@ class StoppedError(Exception):
 def stop_after(saves: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the run die after that many checkpoints, as a kill would."""
     count = 0
-    save = keeper.Keeper._save
+    save = checkpoint_saver.CheckpointSaver._save
 
-    def counting(self: keeper.Keeper, trainer: object) -> None:
+    def counting(self: checkpoint_saver.CheckpointSaver, trainer: object) -> None:
         nonlocal count
         save(self, trainer)  # type: ignore[arg-type]
         count += 1
         if count == saves:
             raise StoppedError
 
-    monkeypatch.setattr(keeper.Keeper, "_save", counting)
+    monkeypatch.setattr(checkpoint_saver.CheckpointSaver, "_save", counting)
 
 
 def tensors(run: Path) -> dict[str, torch.Tensor]:
-    last = torch.load(run / keeper.LAST, weights_only=True)
-    return {**last["state_dict"], **{f"best.{k}": v for k, v in load_file(run / keeper.BEST).items()}}
+    last = torch.load(run / checkpoint_saver.LAST, weights_only=True)
+    return {
+        **last["state_dict"],
+        **{f"best.{k}": v for k, v in load_file(run / checkpoint_saver.BEST).items()},
+    }
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -120,7 +123,7 @@ def test_a_stopped_run_with_simulated_attacks_ends_in_the_same_weights_bit_for_b
     assert described["settings"]["preset"]["augment"] == {
         "simulate": 0.5,
         "crops": ["tight", "square-1.3"],
-        "tones": 0.0,
+        "color_transfer": 0.0,
     }
 
 
@@ -132,7 +135,7 @@ def test_the_run_folder_says_everything(whole: Path, store: Path) -> None:
     assert described["frames"]["shown_per_epoch"] == 24
     assert described["batch_normalisation_sees"] == 4
     assert torch.__version__.startswith(described["versions"]["torch"])
-    with (whole / keeper.HISTORY).open() as file:
+    with (whole / checkpoint_saver.HISTORY).open() as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["0", "1"]
     assert [row["step"] for row in rows] == ["3", "6"]
@@ -141,9 +144,11 @@ def test_the_run_folder_says_everything(whole: Path, store: Path) -> None:
 
 
 def test_the_best_epoch_has_the_lowest_dev_acer_then_loss_then_number(whole: Path) -> None:
-    with (whole / keeper.HISTORY).open() as file:
+    with (whole / checkpoint_saver.HISTORY).open() as file:
         rows = [(float(r["dev/acer"]), float(r["dev/loss"]), int(r["epoch"])) for r in csv.DictReader(file)]
-    best = torch.load(whole / keeper.LAST, weights_only=True)["callbacks"]["Keeper"]["best"]
+    best = torch.load(whole / checkpoint_saver.LAST, weights_only=True)["callbacks"]["CheckpointSaver"][
+        "best"
+    ]
     assert tuple(best) == min(rows)
 
 
@@ -159,7 +164,7 @@ def test_a_batch_gathered_from_micro_batches_learns_as_one_that_is_shown_whole(
     gathered, shown_whole = map(tensors, runs)
     for name, value in shown_whole.items():
         torch.testing.assert_close(gathered[name], value, rtol=0, atol=1e-5, msg=name)
-    steps = [torch.load(run / keeper.LAST, weights_only=True)["global_step"] for run in runs]
+    steps = [torch.load(run / checkpoint_saver.LAST, weights_only=True)["global_step"] for run in runs]
     assert steps == [3, 3]
 
 
@@ -198,7 +203,7 @@ def test_a_killed_program_goes_on_and_finishes(settings: RunSettings, whole: Pat
     program = [sys.executable, "-m", "bonaface.cli.main"]
     started = subprocess.Popen([*program, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
-    while not (run / keeper.LAST).exists():
+    while not (run / checkpoint_saver.LAST).exists():
         assert started.poll() is None, started.stderr.read().decode()  # type: ignore[union-attr]
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -47,8 +47,8 @@ def test_training_and_inference_read_the_same_numbers(store: Path) -> None:
 
 def test_running_statistics_become_plain_means_over_the_first_training_batches(store: Path) -> None:
     made = module(store, bn_batches=2)
-    judging = (made.network.backbone, made.network.fpn)
-    seen: dict[_BatchNorm, list[torch.Tensor]] = {layer: [] for part in judging for layer in norms(part)}
+    settings = (made.network.backbone, made.network.fpn)
+    seen: dict[_BatchNorm, list[torch.Tensor]] = {layer: [] for part in settings for layer in norms(part)}
     for layer in seen:
         layer.register_forward_pre_hook(lambda layer, inputs: seen[layer].append(inputs[0].double()))
     momenta = [layer.momentum for layer in seen]

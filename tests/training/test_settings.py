@@ -43,13 +43,16 @@ def test_settings_of_a_run_before_there_was_augmentation_are_read() -> None:
 
 
 def test_wrong_augmentation_is_refused_with_a_sentence() -> None:
-    with pytest.raises(UnknownNameError, match="Known: crops, simulate"):
+    with pytest.raises(UnknownNameError, match="Known: color_transfer, crops, simulate"):
         choose_preset("bi-fas", None, {"augment.simulat": 0.3})
     with pytest.raises(InputError, match="simulate=much: expected a value of type float"):
         choose_preset("bi-fas", None, {"augment.simulate": "much"})
     for changes, sentence in (
         ({"augment.simulate": 1.5}, "augment.simulate: expected a share between 0 and 1, got 1.5"),
-        ({"augment.tones": -0.1}, "augment.tones: expected a share between 0 and 1, got -0.1"),
+        (
+            {"augment.color_transfer": -0.1},
+            "augment.color_transfer: expected a share between 0 and 1, got -0.1",
+        ),
         ({"augment.crops": ["tigt"]}, "crop must be .* got 'tigt'"),
     ):
         with pytest.raises(InputError, match=sentence):

@@ -73,7 +73,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Place:
+class PlannedCell:
     """Where a cell of the grid is done; without a job where `problem` says why it can't be."""
 
     cell: Cell
@@ -97,7 +97,7 @@ class Place:
         return found.get(_TRAIN) or found.get(self.test.folder.name, "")
 
 
-def plan(spec: Spec, out: Path) -> list[Place]:
+def plan(spec: Spec, out: Path) -> list[PlannedCell]:
     """Where each cell of `spec` is done below `out`; a store that can't be opened is its cells' problem."""
     stores = {name: _opened(name, path) for name, path in spec.stores.items()}
     problems: dict[Cell, str] = {}
@@ -119,22 +119,22 @@ def plan(spec: Spec, out: Path) -> list[Place]:
         for run, command in commands.items()
     }
     return [
-        Place(cell, None, None, problems[cell])
+        PlannedCell(cell, None, None, problems[cell])
         if cell in problems
-        else Place(cell, jobs[runs[cell]], tests[runs[cell]][cell])
+        else PlannedCell(cell, jobs[runs[cell]], tests[runs[cell]][cell])
         for cell in spec.cells
     ]
 
 
 def run_grid(
-    places: Sequence[Place],
+    planned_cells: Sequence[PlannedCell],
     jobs: int,
     *,
     engine: Engine = "local",
     address: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Do what is not done yet of `places`, `jobs` runs at a time; failures are left beside the logs.
+    """Do what is not done yet of `planned_cells`, `jobs` runs at a time; failures are left beside the logs.
 
     Args:
         engine: processes of this machine, or tasks of a Ray cluster whose machines all see the same files.
@@ -146,7 +146,7 @@ def run_grid(
         InputError: there is no cluster at `address`, or the engine is not Ray.
     """
     run = choose_engine(engine, jobs, address)
-    every = list(dict.fromkeys(place.job for place in places if place.job))
+    every = list(dict.fromkeys(planned.job for planned in planned_cells if planned.job))
     waiting = [job for job in every if not job.done]
     total = sum(len(job.tests) for job in every)
     before = total - sum(len(job.tests) for job in waiting)

@@ -29,7 +29,7 @@ import yaml
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.core.values import as_number
-from bonaface.datasets.protocols import Experiment, Protocol, Published, find_protocol
+from bonaface.datasets.protocols import Experiment, Protocol, PublishedSplits, find_protocol
 from bonaface.datasets.registry import open_dataset
 from bonaface.evaluation.aggregate import UNITS, Unit
 
@@ -164,7 +164,7 @@ def _tests(entry: Any) -> list[tuple[Experiment, str, str]]:
     )
     experiment = Experiment.parse(str(given.get("protocol", "")))
     train, test = _protocol(experiment.trained_on), _protocol(experiment.tested_on)
-    if isinstance(train.splits, Published) and train.splits.train is None:
+    if isinstance(train.splits, PublishedSplits) and train.splits.train is None:
         raise InputError(
             f"{experiment.trained_on} has nothing to train on; test the models of another protocol on it, "
             f"as in 'oulu-npu/1 -> {experiment.trained_on}'"

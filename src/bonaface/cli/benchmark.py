@@ -12,7 +12,7 @@ from bonaface.core.machine import Engine
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bonaface.benchmark.grid import Place
+    from bonaface.benchmark.grid import PlannedCell
     from bonaface.benchmark.spec import Spec
 
 
@@ -49,22 +49,22 @@ def benchmark(
 
     wanted = read_spec(spec)
     folder = (out or Path(f"benchmark-{spec.stem}")).resolve()
-    places = plan(wanted, folder)
+    planned_cells = plan(wanted, folder)
     if not tables:
         _check(wanted)
         with bar("cells") as progress:
-            run_grid(places, jobs, engine=engine, address=address, progress=progress)
-    reports = reports_of(places, wanted.units)
-    grids = tables_of(reports, places)
+            run_grid(planned_cells, jobs, engine=engine, address=address, progress=progress)
+    reports = reports_of(planned_cells, wanted.units)
+    grids = tables_of(reports, planned_cells)
     console = Console()
     for warning in dict.fromkeys(report.warning for report in reports if report.warning):
         console.print(warning, markup=False, highlight=False, style="bold red")
     for grid in grids:
         print_grid(grid, console)
         console.print()
-    written = write_results(reports, grids, places, folder, f"Benchmark {spec.stem}")
+    written = write_results(reports, grids, planned_cells, folder, f"Benchmark {spec.stem}")
     console.print(f"Written: {', '.join(map(str, written))}", markup=False, highlight=False, soft_wrap=True)
-    _leave(places)
+    _leave(planned_cells)
 
 
 def _check(spec: "Spec") -> None:
@@ -76,8 +76,11 @@ def _check(spec: "Spec") -> None:
         raise MissingExtraError("a benchmark", "train", str(error.name)) from error
 
 
-def _leave(places: "Sequence[Place]") -> None:
-    done, failed = sum(place.done for place in places), sum(bool(place.error) for place in places)
-    typer.echo(f"{done} of {len(places)} cells are done, {failed} failed")
+def _leave(planned_cells: "Sequence[PlannedCell]") -> None:
+    done, failed = (
+        sum(planned.done for planned in planned_cells),
+        sum(bool(planned.error) for planned in planned_cells),
+    )
+    typer.echo(f"{done} of {len(planned_cells)} cells are done, {failed} failed")
     if failed:
         raise typer.Exit(1)

@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
-from bonaface.cli.judging import (
-    HowOption,
+from bonaface.cli.evaluation_settings import (
+    AggregationOption,
     MapOption,
     OutputOption,
     RoundsOption,
     RuleOption,
     ThresholdOption,
     UnitOption,
-    judging_of,
+    evaluation_settings,
     read_scores,
 )
 
@@ -35,7 +35,7 @@ def compare(
     threshold_from: ThresholdOption = "dev",
     rule: RuleOption = "eer",
     unit: UnitOption = "video",
-    how: HowOption = "mean",
+    aggregation: AggregationOption = "mean",
     output: OutputOption = None,
     mapping: MapOption = None,
     rounds: RoundsOption = 1000,
@@ -50,7 +50,7 @@ def compare(
     from bonaface.evaluation.comparison import compare_tables
     from bonaface.evaluation.render.comparison import print_comparison, write_comparison
 
-    judging = judging_of(threshold_from, rule, unit, how, output)
+    settings = evaluation_settings(threshold_from, rule, unit, aggregation, output)
     tables = [read_scores([path], mapping) for path in (first, second)]
     devs = [read_scores([path], mapping) if path else None for path in (dev_a, dev_b)]
     found = compare_tables(
@@ -58,7 +58,7 @@ def compare(
         tables[1],
         dev_first=devs[0],
         dev_second=devs[1],
-        judging=judging,
+        settings=settings,
         names=(first.stem, second.stem),
         rounds=rounds,
         seed=seed,

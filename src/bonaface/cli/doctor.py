@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bonaface.datasets.doctor import Detections, Report
+    from bonaface.datasets.doctor import Detections, DoctorReport
 
 FINDINGS = 1
 
@@ -56,7 +56,7 @@ def doctor(
         sys.exit(FINDINGS)
 
 
-def _show(console: "Console", report: "Report") -> None:
+def _show(console: "Console", report: "DoctorReport") -> None:
     _show_parts(console, report)
     if report.files:
         _show_files(console, report)
@@ -73,7 +73,7 @@ def _show(console: "Console", report: "Report") -> None:
         console.print(f"{report.dataset}: nothing is wrong with {report.root}", markup=False, highlight=False)
 
 
-def _show_parts(console: "Console", report: "Report") -> None:
+def _show_parts(console: "Console", report: "DoctorReport") -> None:
     from rich.table import Table
 
     table = Table("split", "bona fide", "attacks", "subjects", box=None)
@@ -82,7 +82,7 @@ def _show_parts(console: "Console", report: "Report") -> None:
     console.print(table)
 
 
-def _show_files(console: "Console", report: "Report") -> None:
+def _show_files(console: "Console", report: "DoctorReport") -> None:
     from rich.table import Table
 
     table = Table("device", "readable", "frames: fewest, median, most", "what they are", box=None)

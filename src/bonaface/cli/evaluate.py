@@ -5,17 +5,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bonaface.cli.judging import HowOption, OutputOption, RoundsOption, RuleOption, UnitOption
+from bonaface.cli.evaluation_settings import (
+    AggregationOption,
+    OutputOption,
+    RoundsOption,
+    RuleOption,
+    UnitOption,
+)
 from bonaface.core.errors import InputError
-from bonaface.core.places import place
+from bonaface.core.paths import to_path
 
 if TYPE_CHECKING:
     from bonaface.core.records import Score
-    from bonaface.evaluation.folds import Judging
+    from bonaface.evaluation.folds import EvaluationSettings
     from bonaface.evaluation.render.html import Gallery
     from bonaface.inference.bundle import Bundle
     from bonaface.inference.runtime import Runner
-    from bonaface.inference.scoring import Part
+    from bonaface.inference.scoring import ScoredSplit
     from bonaface.store.crop_store import CropStore
 
 
@@ -24,7 +30,7 @@ def evaluate(
     data: Annotated[
         Path,
         typer.Option(
-            parser=place,
+            parser=to_path,
             metavar="STORE",
             help="The crop store that `bonaface prepare` made. A path or a URL.",
         ),
@@ -47,7 +53,7 @@ def evaluate(
     ] = "bundle",
     rule: RuleOption = "eer",
     unit: UnitOption = "video",
-    how: HowOption = "mean",
+    aggregation: AggregationOption = "mean",
     output: OutputOption = None,
     out: Annotated[
         Path | None,
@@ -77,7 +83,7 @@ def evaluate(
 
     bundle, store = Bundle.open(model), CropStore.open(data)
     chosen = bundle.card.output(output)
-    judging = _judging(bundle, threshold_from, rule, unit, how, chosen)
+    settings = _settings_of(bundle, threshold_from, rule, unit, aggregation, chosen)
     source = trained_on(bundle.card)
     protocol = _tested(protocol, source, store)
     parts = _parts(bundle, store, protocol, fold, with_dev=threshold_from == "dev")
@@ -88,7 +94,7 @@ def evaluate(
     table.write(folder / "scores.csv")
     report = evaluate_table(
         table,
-        judging=judging,
+        settings=settings,
         rounds=rounds,
         system=bundle.card.model,
         trained_on=source,
@@ -102,23 +108,25 @@ def evaluate(
     console.print(f"\nWritten: {', '.join(map(str, written))}", markup=False, highlight=False)
 
 
-def _judging(bundle: "Bundle", threshold_from: str, rule: str, unit: str, how: str, output: str) -> "Judging":
+def _settings_of(
+    bundle: "Bundle", threshold_from: str, rule: str, unit: str, aggregation: str, output: str
+) -> "EvaluationSettings":
     from dataclasses import replace
     from typing import cast
 
-    from bonaface.cli.judging import judging_of
+    from bonaface.cli.evaluation_settings import evaluation_settings
     from bonaface.evaluation.aggregate import Unit
     from bonaface.inference.provenance import own_threshold
 
     if threshold_from != "bundle":
-        return judging_of(threshold_from, rule, unit, how, output)
-    if (rule, how) != ("eer", "mean"):
+        return evaluation_settings(threshold_from, rule, unit, aggregation, output)
+    if (rule, aggregation) != ("eer", "mean"):
         raise InputError(
-            "the model's own threshold is the EER's, on the mean of a video's frames; --rule and --how need "
+            "the model's own threshold is the EER's, on the mean of a video's frames; --rule and --aggregation need "
             "--threshold-from dev (or test, or a number), as their scores have another"
         )
-    judging = judging_of("dev", rule, unit, how, output)
-    return replace(judging, threshold=own_threshold(bundle.card, output, cast(Unit, unit)))
+    settings = evaluation_settings("dev", rule, unit, aggregation, output)
+    return replace(settings, threshold=own_threshold(bundle.card, output, cast(Unit, unit)))
 
 
 def _tested(name: str, trained_on: str, store: "CropStore") -> str:
@@ -142,22 +150,24 @@ def _tested(name: str, trained_on: str, store: "CropStore") -> str:
     return protocol
 
 
-def _parts(bundle: "Bundle", store: "CropStore", protocol: str, fold: str, with_dev: bool) -> list["Part"]:
+def _parts(
+    bundle: "Bundle", store: "CropStore", protocol: str, fold: str, with_dev: bool
+) -> list["ScoredSplit"]:
     from bonaface.datasets.protocols import find_protocol, split_rows
     from bonaface.datasets.registry import open_dataset
-    from bonaface.inference.scoring import Part
+    from bonaface.inference.scoring import ScoredSplit
 
     # The seed that drew the run's dev subjects, so that evaluating on the training protocol tests the same split.
     seed = bundle.card.provenance["settings"]["seed"]
     split = split_rows(
         store.table, find_protocol(open_dataset(store.dataset).protocols, protocol), fold, seed
     )
-    parts = [Part(split.test, "test", protocol, fold)]
-    return [Part(split.dev, "dev", protocol, fold), *parts] if with_dev else parts
+    parts = [ScoredSplit(split.test, "test", protocol, fold)]
+    return [ScoredSplit(split.dev, "dev", protocol, fold), *parts] if with_dev else parts
 
 
 def _scores(
-    bundle: "Bundle", store: "CropStore", parts: list["Part"], runner: "Runner", folder: Path
+    bundle: "Bundle", store: "CropStore", parts: list["ScoredSplit"], runner: "Runner", folder: Path
 ) -> list["Score"]:
     from itertools import islice
 
@@ -191,8 +201,10 @@ def _gallery(store: "CropStore", bundle: "Bundle", scores: list["Score"]) -> "Ga
 
     from bonaface.face.crop import cut
 
-    places = {(store.presentations[f.presentation].sample_id, f.frame): n for n, f in enumerate(store.frames)}
-    numbers = {row.sample_id: places[row.video_id, row.frame] for row in scores if not row.response}
+    indices = {
+        (store.presentations[f.presentation].sample_id, f.frame): n for n, f in enumerate(store.frames)
+    }
+    numbers = {row.sample_id: indices[row.video_id, row.frame] for row in scores if not row.response}
 
     def picture(sample_id: str) -> bytes | None:
         if sample_id not in numbers:

@@ -8,7 +8,7 @@ import typer
 
 from bonaface.cli.engine import Address
 from bonaface.core.machine import Engine
-from bonaface.core.places import place
+from bonaface.core.paths import to_path
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +21,7 @@ def prepare(
     root: Annotated[
         Path,
         typer.Argument(
-            parser=place,
+            parser=to_path,
             metavar="ROOT",
             help="The folder with its files; for folder also a CSV file. A path or a URL (s3://, ...).",
         ),
@@ -29,7 +29,7 @@ def prepare(
     store: Annotated[
         Path,
         typer.Argument(
-            parser=place,
+            parser=to_path,
             metavar="STORE",
             help="The folder for the crop store; begun if it is not there. A path or a URL.",
         ),
@@ -66,17 +66,17 @@ def prepare(
     from bonaface.cli.progress import bar
     from bonaface.datasets.registry import open_dataset
     from bonaface.store import prepare as preparing
-    from bonaface.store.crop_store import Recipe
+    from bonaface.store.crop_store import PrepareSettings
 
     console = Console()
     table = open_dataset(dataset).read(root)
-    recipe = Recipe(frames=frames, longer_side=longer_side, boxes=boxes)
+    settings = PrepareSettings(frames=frames, longer_side=longer_side, boxes=boxes)
     with bar("presentations") as progress:
         summary = preparing.prepare(
             table,
             root,
             store,
-            recipe=recipe,
+            settings=settings,
             workers=workers,
             engine=engine,
             address=address,
@@ -106,7 +106,7 @@ def _show(console: "Console", summary: "Summary") -> None:
     for reason in Response:
         if reason and frames(reason):
             row(reason, frames(reason))
-    row("presentations without any face", summary.silent)
+    row("presentations without any face", summary.non_response)
     console.print(table)
     for path, detail in summary.unreadable:
         console.print(f"unreadable: {path}: {detail}", markup=False, highlight=False, soft_wrap=True)

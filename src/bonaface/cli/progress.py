@@ -10,7 +10,7 @@ def bar(what: str) -> Iterator[Callable[[int, int], None]]:
     from rich import progress
     from rich.console import Console
 
-    class Rate(progress.ProgressColumn):
+    class RateColumn(progress.ProgressColumn):
         def render(self, task: progress.Task) -> str:
             return f"{task.finished_speed or task.speed or 0:.1f}/s"
 
@@ -18,7 +18,7 @@ def bar(what: str) -> Iterator[Callable[[int, int], None]]:
         progress.TextColumn(what),
         progress.BarColumn(),
         progress.MofNCompleteColumn(),
-        Rate(),
+        RateColumn(),
         progress.TimeRemainingColumn(),
     )
     with progress.Progress(*columns, console=Console(stderr=True)) as shown:

@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
-from bonaface.cli.judging import (
-    HowOption,
+from bonaface.cli.evaluation_settings import (
+    AggregationOption,
     MapOption,
     OutputOption,
     RoundsOption,
     RuleOption,
     ThresholdOption,
     UnitOption,
-    judging_of,
+    evaluation_settings,
     read_scores,
 )
 
@@ -33,7 +33,7 @@ def report(
     threshold_from: ThresholdOption = "dev",
     rule: RuleOption = "eer",
     unit: UnitOption = "video",
-    how: HowOption = "mean",
+    aggregation: AggregationOption = "mean",
     output: OutputOption = None,
     mapping: MapOption = None,
     rounds: RoundsOption = 1000,
@@ -53,11 +53,11 @@ def report(
     from bonaface.evaluation.render.text import print_report
     from bonaface.evaluation.report import evaluate_table
 
-    judging = judging_of(threshold_from, rule, unit, how, output)
+    settings = evaluation_settings(threshold_from, rule, unit, aggregation, output)
     table = read_scores(scores, mapping)
     apart = read_scores([dev], mapping) if dev else None
     found = evaluate_table(
-        table, dev=apart, judging=judging, rounds=rounds, seed=seed, system=name or scores[0].stem
+        table, dev=apart, settings=settings, rounds=rounds, seed=seed, system=name or scores[0].stem
     )
     console = Console()
     print_report(found, console)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bonaface.core.errors import InputError, MissingExtraError
-from bonaface.core.places import is_remote, place
+from bonaface.core.paths import is_remote, to_path
 
 
 def train(
@@ -15,7 +15,7 @@ def train(
     data: Annotated[
         Path | None,
         typer.Option(
-            parser=place,
+            parser=to_path,
             metavar="STORE",
             help="The crop store that `bonaface prepare` made. A path or a URL.",
         ),
@@ -97,13 +97,13 @@ def train(
             workers=workers,
             checkpoint_every=checkpoint_every,
         )
-    if fit.leads() and _has_own_boxes(settings.store):
+    if fit.is_primary() and _has_own_boxes(settings.store):
         _say(
             "the faces of this store are cut by its set's own boxes (prepare --boxes), but check finds faces by the "
             "detector: its crops, and so its scores, will be somewhat other ones than the model learns and is judged by"
         )
     bundle = fit.train(settings, out, resume=resume, say=_say, tensorboard=tensorboard)
-    if fit.leads():
+    if fit.is_primary():
         fold_option = f" --fold {settings.fold}" if settings.fold else ""
         typer.echo(
             f"done: {bundle}\nnext: bonaface evaluate {out} --data {settings.store} --protocol {settings.protocol}"
@@ -126,7 +126,7 @@ def _refuse_changes(context: typer.Context) -> None:
 
 def _refuse_other_folder(store: str) -> None:
     """Refuse to go on where the run's store is not found because its path was a relative one."""
-    path = place(store)
+    path = to_path(store)
     if not (is_remote(path) or path.is_absolute() or path.exists()):
         raise InputError(
             f"{store}: this run's store is not here; its path is relative to the folder where the run was begun: "
@@ -137,8 +137,8 @@ def _refuse_other_folder(store: str) -> None:
 def _has_own_boxes(store: str) -> bool:
     from bonaface.store.crop_store import read_description
 
-    description = read_description(place(store))
-    return description is not None and bool(description["recipe"]["boxes"])
+    description = read_description(to_path(store))
+    return description is not None and bool(description["settings"]["boxes"])
 
 
 def _say(sentence: str) -> None:

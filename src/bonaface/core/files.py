@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bonaface.core.errors import BonafaceError
-from bonaface.core.places import is_remote, upload
+from bonaface.core.paths import is_remote, upload
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     The bytes are on the disk before the name changes, so that a crash leaves the old file or the new one,
     never half of it. On an error the temporary file is removed and the error goes on. Where `path` is a URL
-    (`bonaface.core.places`) the temporary path is this machine's, and the file is uploaded from there.
+    (`bonaface.core.paths`) the temporary path is this machine's, and the file is uploaded from there.
     """
     if is_remote(path):
         with tempfile.TemporaryDirectory(prefix="bonaface-") as folder:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bonaface.core.records import Presentation
-from bonaface.datasets.protocols import Counts, Protocol, Published, Rows
+from bonaface.datasets.protocols import Counts, Protocol, PublishedSplits, Rows
 from bonaface.datasets.reader import make_row, read_layout
 from bonaface.datasets.registry import Dataset
 from bonaface.datasets.table import PresentationTable
@@ -71,7 +71,9 @@ def _protocol(name: str, description: str, test: tuple[int, int], **columns: tup
     return Protocol(
         name=name,
         description=description,
-        splits=Published(train=Rows(split=("train",), **columns), test=Rows(split=("test",), **columns)),
+        splits=PublishedSplits(
+            train=Rows(split=("train",), **columns), test=Rows(split=("test",), **columns)
+        ),
         counts=Counts(train=(test[0] * 2 // 3, test[1] * 2 // 3), test=test),
     )
 

@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from bonaface.core.errors import InputError
 from bonaface.core.records import Presentation
-from bonaface.datasets.protocols import Protocol, Published, Rows
+from bonaface.datasets.protocols import Protocol, PublishedSplits, Rows
 from bonaface.datasets.reader import files_below, make_row, numbers_in
 from bonaface.datasets.registry import Box, Dataset
 from bonaface.datasets.table import PresentationTable, name_some
@@ -33,15 +33,15 @@ _SPECIES = (
     "mask-3d",
 )
 _LIGHTS = ("", "normal", "strong", "back", "dark")
-_PLACES = ("", "indoor", "outdoor")
+_ENVIRONMENTS = ("", "indoor", "outdoor")
 _BOX_SIDE = 224  # of the square that a picture is scaled to in the box files
 
 
 def read(root: Path) -> PresentationTable:
     """List the pictures of the intra-test lists below `root`, in their order; none is opened.
 
-    `sample_id` is the path, `session` the place and light of an attack (``indoor-dark``). Listed pictures without a
-    file are left out and named in the notes.
+    `sample_id` is the path, `session` the environment and light of an attack (``indoor-dark``). Listed pictures
+    without a file are left out and named in the notes.
 
     Raises:
         InputError: a list is missing or is no such list.
@@ -98,9 +98,12 @@ def _listed(path: Path) -> dict[str, Any]:
 
 def _row(file: Path, path: str, numbers: Any, split: str) -> Presentation:
     try:
-        kind, light, place, attack = numbers[40:]
-        species, session = _SPECIES[kind], "-".join(filter(None, (_PLACES[place], _LIGHTS[light])))
-        consistent = min(kind, light, place) >= 0 and attack == int(kind > 0)
+        kind, light, environment, attack = numbers[40:]
+        species, session = (
+            _SPECIES[kind],
+            "-".join(filter(None, (_ENVIRONMENTS[environment], _LIGHTS[light]))),
+        )
+        consistent = min(kind, light, environment) >= 0 and attack == int(kind > 0)
     except (TypeError, ValueError, IndexError):
         consistent = False
     if not consistent:
@@ -130,7 +133,7 @@ DATASET = Dataset(
         Protocol(
             name="intra-test",
             description="the published lists; dev is a fifth of the train subjects",
-            splits=Published(train=Rows(split=("train",)), test=Rows(split=("test",))),
+            splits=PublishedSplits(train=Rows(split=("train",)), test=Rows(split=("test",))),
         ),
     ),
 )

@@ -31,7 +31,7 @@ _LOT = 1000  # files
 
 
 @dataclass(frozen=True)
-class Finding:
+class Problem:
     """Something that is not as it should be: what, and the files or rows that it is about (all of them)."""
 
     text: str
@@ -42,7 +42,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Part:
+class SplitCounts:
     """What there is of one published split (`""` where a set has none)."""
 
     split: str
@@ -81,7 +81,7 @@ class Detections:
 
 
 @dataclass(frozen=True)
-class Report:
+class DoctorReport:
     """What `examine` has seen.
 
     `findings` is empty where nothing is wrong; `notes` say what is as it should be. `missing` are the paths of the
@@ -92,12 +92,12 @@ class Report:
 
     dataset: str
     root: str
-    parts: tuple[Part, ...]
+    parts: tuple[SplitCounts, ...]
     missing: tuple[str, ...]
     files: tuple[Files, ...]
     with_boxes: int | None
     detections: Detections | None
-    findings: tuple[Finding, ...]
+    findings: tuple[Problem, ...]
     notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def examine(
     detect: int = 0,
     workers: int | None = None,
     progress: Progress | None = None,
-) -> Report:
+) -> DoctorReport:
     """Look at a copy of `dataset` below `root` for what is missing, strange or broken.
 
     Args:
@@ -130,8 +130,8 @@ def examine(
     base = root if root.is_dir() else root.parent
     # Of a simulated set that is whole the one note says that it is simulated and whole.
     fine = len(table) == planned_presentations(root)
-    findings = [*(() if fine else map(Finding, table.notes)), *_protocols(dataset, table)]
-    looks: list[_Look] = []
+    findings = [*(() if fine else map(Problem, table.notes)), *_protocols(dataset, table)]
+    looks: list[_FileCheck] = []
     with_boxes = None
     if open_files:
         looks = _look_at(base, table.rows, workers, progress)
@@ -140,7 +140,7 @@ def examine(
         boxes = _boxes(dataset, base, table.rows, findings)
         with_boxes = sum(map(bool, boxes))
         findings += _misplaced(looks, boxes, dataset.find_turn)
-    return Report(
+    return DoctorReport(
         dataset=dataset.name,
         root=str(root),
         parts=_parts(table),
@@ -154,7 +154,7 @@ def examine(
 
 
 @dataclass(frozen=True)
-class _Look:
+class _FileCheck:
     """One file: its frames and upright size in pixels, or what is wrong with it."""
 
     row: Presentation
@@ -169,14 +169,14 @@ def _missing(dataset: Dataset, root: Path, table: PresentationTable) -> tuple[st
     return tuple(path for path in (dataset.expected(root) if dataset.expected else ()) if path not in there)
 
 
-def _protocols(dataset: Dataset, table: PresentationTable) -> Iterator[Finding]:
+def _protocols(dataset: Dataset, table: PresentationTable) -> Iterator[Problem]:
     for protocol in dataset.protocols:
         said = list(
             dict.fromkeys(text for fold in protocol.folds for text in _differences(table, protocol, fold))
         )
         if said:
             more = f" (and {len(said) - 1} more like it)" if len(said) > 1 else ""
-            yield Finding(f"{said[0]}{more}")
+            yield Problem(f"{said[0]}{more}")
 
 
 def _differences(table: PresentationTable, protocol: Protocol, fold: str) -> Iterator[str]:
@@ -204,8 +204,8 @@ def _differences(table: PresentationTable, protocol: Protocol, fold: str) -> Ite
 
 def _look_at(
     base: Path, rows: Sequence[Presentation], workers: int | None, progress: Progress | None
-) -> list[_Look]:
-    looks: list[_Look] = []
+) -> list[_FileCheck]:
+    looks: list[_FileCheck] = []
     with ThreadPoolExecutor(workers or usable_cores()) as pool:
         while len(looks) < len(rows):  # by lots, as the pool takes in all that it is given at once
             for look in pool.map(partial(_look, base), rows[len(looks) : len(looks) + _LOT]):
@@ -215,31 +215,31 @@ def _look_at(
     return looks
 
 
-def _look(base: Path, row: Presentation) -> _Look:
+def _look(base: Path, row: Presentation) -> _FileCheck:
     path = base / row.path
     try:
         if not is_video(path):
             height, width = read_picture(path).shape[:2]
-            return _Look(row, "", 1, (width, height), f"picture {width} x {height}")
+            return _FileCheck(row, "", 1, (width, height), f"picture {width} x {height}")
         info = probe(path)
     except (BonafaceError, OSError) as error:
-        return _Look(row, str(error).removeprefix(f"{path}: "))
+        return _FileCheck(row, str(error).removeprefix(f"{path}: "))
     turn = f", turned {info.rotation}" if info.rotation else ""
     shape = f"{info.codec} {info.width} x {info.height}{turn}{', mirrored' * info.mirrored}"
-    return _Look(row, info.damage, info.frames, (info.width, info.height), shape)
+    return _FileCheck(row, info.damage, info.frames, (info.width, info.height), shape)
 
 
-def _broken(looks: Iterable[_Look]) -> Iterator[Finding]:
+def _broken(looks: Iterable[_FileCheck]) -> Iterator[Problem]:
     by_problem: dict[str, list[str]] = defaultdict(list)
     for look in looks:
         if look.problem:
             by_problem[look.problem].append(look.row.path)
     for problem, paths in sorted(by_problem.items()):
-        yield Finding(problem, tuple(paths))
+        yield Problem(problem, tuple(paths))
 
 
 def _boxes(
-    dataset: Dataset, base: Path, rows: Iterable[Presentation], findings: list[Finding]
+    dataset: Dataset, base: Path, rows: Iterable[Presentation], findings: list[Problem]
 ) -> list[Mapping[int, Box]]:
     """The boxes of each row; what is wrong with their files goes to `findings`."""
     found = []
@@ -248,13 +248,13 @@ def _boxes(
         boxes, problem = _own_boxes(dataset, base, row)
         found.append(boxes)
         if problem:
-            findings.append(Finding(problem))
+            findings.append(Problem(problem))
         if not boxes:
             without.append(row.path)
     if without and len(without) < len(
         found
     ):  # boxes are often given out apart, and may be left out altogether
-        findings.append(Finding("without face boxes", tuple(without)))
+        findings.append(Problem("without face boxes", tuple(without)))
     return found
 
 
@@ -267,8 +267,8 @@ def _own_boxes(dataset: Dataset, base: Path, row: Presentation) -> tuple[Mapping
 
 
 def _misplaced(
-    looks: Iterable[_Look], boxes: Iterable[Mapping[int, Box]], find_turn: bool
-) -> Iterator[Finding]:
+    looks: Iterable[_FileCheck], boxes: Iterable[Mapping[int, Box]], find_turn: bool
+) -> Iterator[Problem]:
     """Boxes that lie more outside the picture than in it, or are of frames that the video does not have."""
     outside, beyond = [], []
     for look, own in zip(looks, boxes, strict=False):
@@ -280,9 +280,9 @@ def _misplaced(
             if max(own) >= look.frames:
                 beyond.append(look.row.path)
     if outside:
-        yield Finding("face boxes outside the picture", tuple(outside))
+        yield Problem("face boxes outside the picture", tuple(outside))
     if beyond:
-        yield Finding("face boxes of more frames than the video has", tuple(beyond))
+        yield Problem("face boxes of more frames than the video has", tuple(beyond))
 
 
 def _share_inside(box: Box, size: tuple[int, int]) -> float:
@@ -305,7 +305,7 @@ def _overlap(one: Box, other: Box) -> float:
 
 
 def _detect(
-    dataset: Dataset, base: Path, rows: Sequence[Presentation], n: int, findings: list[Finding]
+    dataset: Dataset, base: Path, rows: Sequence[Presentation], n: int, findings: list[Problem]
 ) -> Detections:
     detector = Detector()
     turns: dict[str, Counter[int]] = defaultdict(Counter)
@@ -342,37 +342,37 @@ def _frame(path: Path) -> tuple[int, NDArray[np.uint8]]:
 
 def _disagreements(
     dataset: Dataset, nobody: list[str], turns: Mapping[str, Counter[int]], overlaps: Mapping[str, float]
-) -> Iterator[Finding]:
+) -> Iterator[Problem]:
     if nobody:
-        yield Finding("no face was found", tuple(nobody))
+        yield Problem("no face was found", tuple(nobody))
     lying = Counter({turn: sum(count[turn] for count in turns.values()) for turn in (90, 180, 270)})
     if lying.total() and not dataset.find_turn:
-        yield Finding(f"the face lies in {lying.total()} of the files looked at, and nothing turns it")
+        yield Problem(f"the face lies in {lying.total()} of the files looked at, and nothing turns it")
     elsewhere = tuple(path for path, overlap in overlaps.items() if overlap < _SAME_FACE)
     if elsewhere:
-        yield Finding("the set's face box is not where the detector finds the face", elsewhere)
+        yield Problem("the set's face box is not where the detector finds the face", elsewhere)
 
 
-def _parts(table: PresentationTable) -> tuple[Part, ...]:
+def _parts(table: PresentationTable) -> tuple[SplitCounts, ...]:
     rows: dict[str, list[int]] = {"train": [], "dev": [], "test": []}
     for number, row in enumerate(table.rows):
         rows.setdefault(row.split, []).append(number)
     return tuple(
-        Part(split, *table.counts(part), len({table.rows[number].subject for number in part} - {""}))
+        SplitCounts(split, *table.counts(part), len({table.rows[number].subject for number in part} - {""}))
         for split, part in rows.items()
         if part
     )
 
 
-def _files(looks: Iterable[_Look]) -> tuple[Files, ...]:
-    by_device: dict[str, list[_Look]] = defaultdict(list)
+def _files(looks: Iterable[_FileCheck]) -> tuple[Files, ...]:
+    by_device: dict[str, list[_FileCheck]] = defaultdict(list)
     for look in looks:
         if look.frames:
             by_device[look.row.device].append(look)
     return tuple(_file_group(device, group) for device, group in sorted(by_device.items()))
 
 
-def _file_group(device: str, looks: Sequence[_Look]) -> Files:
+def _file_group(device: str, looks: Sequence[_FileCheck]) -> Files:
     counts = sorted(look.frames for look in looks)
     shapes = Counter(look.shape for look in looks)
     return Files(

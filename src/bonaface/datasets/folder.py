@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bonaface.core.errors import InputError
-from bonaface.core.places import entries
+from bonaface.core.paths import entries
 from bonaface.core.records import ATTACK, BONA_FIDE, Presentation
-from bonaface.datasets.protocols import BySubject, Protocol, Published, Rows
+from bonaface.datasets.protocols import BySubject, Protocol, PublishedSplits, Rows
 from bonaface.datasets.registry import Dataset
 from bonaface.datasets.table import PresentationTable, name_some
 from bonaface.media.kinds import is_media
@@ -91,7 +91,7 @@ DATASET = Dataset(
         Protocol(
             name="test",
             description="every presentation is test; nothing trains",
-            splits=Published(train=None, test=Rows()),
+            splits=PublishedSplits(train=None, test=Rows()),
         ),
         Protocol(
             name="split",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bonaface.core.errors import InputError
 from bonaface.core.records import Presentation
-from bonaface.datasets.protocols import Counts, Protocol, Published, Rows
+from bonaface.datasets.protocols import Counts, Protocol, PublishedSplits, Rows
 from bonaface.datasets.reader import make_row, read_boxes, read_layout
 from bonaface.datasets.registry import Box, Dataset
 from bonaface.datasets.table import PresentationTable, name_some
@@ -105,7 +105,7 @@ DATASET = Dataset(
         Protocol(
             name="official",
             description="the published lists of clients; dev is a fifth of the train clients",
-            splits=Published(train=Rows(split=("train",)), test=Rows(split=("test",))),
+            splits=PublishedSplits(train=Rows(split=("train",)), test=Rows(split=("test",))),
             counts=Counts(train=(30, 90), test=(40, 120)),
         ),
     ),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bonaface.core.errors import InputError
 from bonaface.core.records import ATTACK, BONA_FIDE, Presentation
-from bonaface.datasets.protocols import BySubject, Counts, Protocol, Published, Rows
+from bonaface.datasets.protocols import BySubject, Counts, Protocol, PublishedSplits, Rows
 from bonaface.datasets.registry import Dataset
 from bonaface.datasets.table import PresentationTable, name_some
 
@@ -104,7 +104,7 @@ DATASET = Dataset(
         Protocol(
             name="official",
             description="the published lists, which share subjects; dev is a fifth of the train subjects",
-            splits=Published(train=Rows(split=("train",)), test=Rows(split=("test",)), dev_share=0.2),
+            splits=PublishedSplits(train=Rows(split=("train",)), test=Rows(split=("test",)), dev_share=0.2),
             counts=Counts(train=(1743, 1748), test=(3362, 5761)),
             shares_subjects=True,
         ),

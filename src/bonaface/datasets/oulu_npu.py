@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bonaface.core.errors import InputError
 from bonaface.core.records import Presentation
-from bonaface.datasets.protocols import Counts, Protocol, Published, Rows
+from bonaface.datasets.protocols import Counts, Protocol, PublishedSplits, Rows
 from bonaface.datasets.reader import make_row, numbers_in, read_layout
 from bonaface.datasets.registry import Box, Dataset
 from bonaface.datasets.table import PresentationTable, name_some
@@ -186,7 +186,7 @@ def _rows(protocol: str, split: str) -> Rows:
 
 
 def _protocol(name: str, description: str, counts: Counts, folds: tuple[str, ...] = ("",)) -> Protocol:
-    splits = Published(train=_rows(name, "train"), dev=_rows(name, "dev"), test=_rows(name, "test"))
+    splits = PublishedSplits(train=_rows(name, "train"), dev=_rows(name, "dev"), test=_rows(name, "test"))
     return Protocol(name, description, splits, folds, counts)
 
 

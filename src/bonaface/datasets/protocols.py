@@ -1,6 +1,6 @@
 """Protocols as data: which rows of a presentation table train, which tune (dev) and which test.
 
-Nothing here knows a data set: a set's module states its protocols with `Protocol`, `Published` and
+Nothing here knows a data set: a set's module states its protocols with `Protocol`, `PublishedSplits` and
 `BySubject`, and `split_rows` turns one of them into row numbers.
 """
 
@@ -51,7 +51,7 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedSplits:
     """Splits that the set's authors fixed.
 
     `dev` is None where the set has no dev split: then `dev_share` of the train subjects (at least one) are
@@ -99,7 +99,7 @@ class Protocol:
 
     name: str
     description: str
-    splits: Published | BySubject
+    splits: PublishedSplits | BySubject
     folds: tuple[str, ...] = ("",)
     counts: Counts = field(default_factory=Counts)
     shares_subjects: bool = False
@@ -188,7 +188,9 @@ def _agrees(patterns: Iterable[str], value: str) -> bool:
     )
 
 
-def _published(rows: Sequence[Presentation], splits: Published, fold: str, seed: int, where: str) -> Split:
+def _published(
+    rows: Sequence[Presentation], splits: PublishedSplits, fold: str, seed: int, where: str
+) -> Split:
     def select(selection: Rows | None) -> tuple[int, ...]:
         if selection is None:
             return ()
@@ -269,7 +271,7 @@ def _notes(rows: Sequence[Presentation], drawn: Iterable[int], where: str) -> tu
 
 def _check(rows: Sequence[Presentation], split: Split, protocol: Protocol, where: str) -> None:
     parts = {"train": split.train, "dev": split.dev, "test": split.test}
-    only_test = isinstance(protocol.splits, Published) and protocol.splits.train is None
+    only_test = isinstance(protocol.splits, PublishedSplits) and protocol.splits.train is None
     empty = [name for name, numbers in parts.items() if not numbers and (name == "test" or not only_test)]
     if empty:
         raise InputError(f"{where}: no row of the table is in {' and '.join(empty)}; is the set complete?")

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bonaface.core import places
+from bonaface.core import paths
 from bonaface.core.errors import InputError
-from bonaface.core.places import is_remote
+from bonaface.core.paths import is_remote
 from bonaface.core.records import ATTACK, BONA_FIDE, Presentation
-from bonaface.datasets.protocols import Counts, Protocol, Published, Rows
+from bonaface.datasets.protocols import Counts, Protocol, PublishedSplits, Rows
 from bonaface.datasets.registry import Box
 from bonaface.datasets.table import PresentationTable, name_some
 
@@ -24,16 +24,16 @@ def files_below(root: Path, folders: Iterable[str], suffixes: Sequence[str]) -> 
     ends = tuple(suffixes)
     for folder in folders:
         if is_remote(root):  # one listing, where walking would be a question for each folder
-            below_root = (f"{folder}/{name}" for name, _ in places.files_below(root / folder))
+            below_root = (f"{folder}/{name}" for name, _ in paths.files_below(root / folder))
             found += (
                 path
                 for path in below_root
                 if path.lower().endswith(ends) and not any(part[0] == "." for part in path.split("/"))
             )
             continue
-        for place, below, names in os.walk(root / folder):
+        for directory, below, names in os.walk(root / folder):
             below[:] = [name for name in below if not name.startswith(".")]
-            start = Path(place).relative_to(root).as_posix()
+            start = Path(directory).relative_to(root).as_posix()
             wanted = (name for name in names if name.lower().endswith(ends) and not name.startswith("."))
             found += [f"{start}/{name}" for name in wanted]
     return sorted(found)
@@ -118,7 +118,7 @@ def three_splits(
     return Protocol(
         name=name,
         description=description,
-        splits=Published(train=splits[0], dev=splits[1], test=splits[2]),
+        splits=PublishedSplits(train=splits[0], dev=splits[1], test=splits[2]),
         counts=Counts(train=train, dev=dev, test=test),
     )
 

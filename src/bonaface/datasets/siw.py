@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bonaface.core.records import Presentation
-from bonaface.datasets.protocols import Protocol, Published, Rows
+from bonaface.datasets.protocols import Protocol, PublishedSplits, Rows
 from bonaface.datasets.reader import make_row, read_boxes, read_layout
 from bonaface.datasets.registry import Box, Dataset
 from bonaface.datasets.table import PresentationTable
@@ -62,8 +62,10 @@ def boxes(root: Path, row: Presentation) -> Mapping[int, Box]:
     return read_boxes((root / row.path).with_suffix(".face"), corners=True, numbered=False)
 
 
-def _published(train: tuple[str, ...], test: tuple[str, ...]) -> Published:
-    return Published(train=Rows(split=("train",), species=train), test=Rows(split=("test",), species=test))
+def _published(train: tuple[str, ...], test: tuple[str, ...]) -> PublishedSplits:
+    return PublishedSplits(
+        train=Rows(split=("train",), species=train), test=Rows(split=("test",), species=test)
+    )
 
 
 DATASET = Dataset(

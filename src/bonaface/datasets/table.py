@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from bonaface.core.errors import InputError
 from bonaface.core.files import whole_file
-from bonaface.core.places import is_remote
+from bonaface.core.paths import is_remote
 from bonaface.core.records import ATTACK, BONA_FIDE, Presentation
 
 COLUMNS = tuple(field.name for field in fields(Presentation))
@@ -112,7 +112,7 @@ class PresentationTable:
 
 
 def read_parquet(path: Path, **options: Any) -> pa.Table:
-    """The Parquet file at `path`, which may be a URL's (`bonaface.core.places`); `options` are pyarrow's."""
+    """The Parquet file at `path`, which may be a URL's (`bonaface.core.paths`); `options` are pyarrow's."""
     return pq.read_table(pa.BufferReader(path.read_bytes()) if is_remote(path) else path, **options)
 
 

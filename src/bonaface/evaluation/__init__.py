@@ -1,8 +1,8 @@
 """Judging scores: score tables of any system in, figures by ISO/IEC 30107-3 with intervals out."""
 
-from bonaface.evaluation.folds import Judging
+from bonaface.evaluation.folds import EvaluationSettings
 from bonaface.evaluation.operating_point import Rule, Threshold
 from bonaface.evaluation.report import Report, evaluate_table
 from bonaface.evaluation.score_table import ScoreTable
 
-__all__ = ["Judging", "Report", "Rule", "ScoreTable", "Threshold", "evaluate_table"]
+__all__ = ["EvaluationSettings", "Report", "Rule", "ScoreTable", "Threshold", "evaluate_table"]

@@ -12,9 +12,9 @@ from bonaface.evaluation.score_table import ScoreTable
 from bonaface.metrics.checks import Groups
 
 Unit = Literal["video", "frame"]
-How = Literal["mean", "median", "min"]
+Aggregation = Literal["mean", "median", "min"]
 UNITS: tuple[Unit, ...] = ("video", "frame")
-HOWS: tuple[How, ...] = ("mean", "median", "min")
+AGGREGATIONS: tuple[Aggregation, ...] = ("mean", "median", "min")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +58,25 @@ class Samples:
         )
 
 
-def to_unit(table: ScoreTable, unit: Unit = "video", how: How = "mean", output: str | None = None) -> Samples:
+def to_unit(
+    table: ScoreTable, unit: Unit = "video", aggregation: Aggregation = "mean", output: str | None = None
+) -> Samples:
     """The presentations of `table`: its videos in the order of their first frames, or its frames.
 
-    A video's score is the `how` of its frames that responded; it is a non-response only if none did.
+    A video's score is the `aggregation` of its frames that responded; it is a non-response only if none did.
 
     Raises:
-        UnknownNameError: `unit`, `how` or `output` is none of those that exist.
+        UnknownNameError: `unit`, `aggregation` or `output` is none of those that exist.
         InputError: the table has no rows.
     """
     if unit not in UNITS:
         raise UnknownNameError("unit", unit, UNITS)
-    if how not in HOWS:
-        raise UnknownNameError("way to sum up a video's frames", how, HOWS)
+    if aggregation not in AGGREGATIONS:
+        raise UnknownNameError("aggregation of a video's frames", aggregation, AGGREGATIONS)
     if not len(table):
         raise InputError("there is nothing to judge: the score table has no rows")
     frames = _frames(table, table.scores(output))
-    return frames if unit == "frame" else _videos(table, frames, how)
+    return frames if unit == "frame" else _videos(table, frames, aggregation)
 
 
 def _frames(table: ScoreTable, scores: NDArray[np.float64]) -> Samples:
@@ -108,18 +110,18 @@ def _numbered(table: ScoreTable) -> NDArray[np.object_]:
     return np.array([f"{video}#{frame}" for video, frame in pairs], dtype=object)
 
 
-def _videos(table: ScoreTable, frames: Samples, how: How) -> Samples:
+def _videos(table: ScoreTable, frames: Samples, aggregation: Aggregation) -> Samples:
     video = table.codes("dataset", "protocol", "fold", "video_id")
-    silent = np.isnan(frames.scores)
+    non_response = np.isnan(frames.scores)
     # By video, then those that responded, then by frame: the first of a video is the one to show.
-    order = np.lexsort((table.numbers("frame"), silent, video))
+    order = np.lexsort((table.numbers("frame"), non_response, video))
     counts = np.bincount(video)
     starts = np.cumsum(counts) - counts
-    answered = np.bincount(video[~silent], minlength=counts.size)
+    answered = np.bincount(video[~non_response], minlength=counts.size)
     first = order[starts]
     by_appearance = np.argsort(np.unique(video, return_index=True)[1])
     shown = frames.take(first)
-    sums = _summed(frames.scores[order], starts, answered, how)
+    sums = _summed(frames.scores[order], starts, answered, aggregation)
     return Samples(
         "video",
         table.text("video_id")[first],
@@ -134,21 +136,24 @@ def _videos(table: ScoreTable, frames: Samples, how: How) -> Samples:
 
 
 def _summed(
-    scores: NDArray[np.float64], starts: NDArray[np.intp], answered: NDArray[np.intp], how: How
+    scores: NDArray[np.float64],
+    starts: NDArray[np.intp],
+    answered: NDArray[np.intp],
+    aggregation: Aggregation,
 ) -> NDArray[np.float64]:
     """(V,) one score a video from `scores` (F,), the videos one after another; NaN for none."""
     result = np.full(starts.size, np.nan)
-    heard = answered > 0
-    if not heard.any():
+    scored = answered > 0
+    if not scored.any():
         return result
     known = scores[~np.isnan(scores)]
-    begins = (np.cumsum(answered) - answered)[heard]
-    many = answered[heard]
-    if how == "mean":
-        result[heard] = np.add.reduceat(known, begins) / many
-    elif how == "min":
-        result[heard] = np.minimum.reduceat(known, begins)
+    begins = (np.cumsum(answered) - answered)[scored]
+    many = answered[scored]
+    if aggregation == "mean":
+        result[scored] = np.add.reduceat(known, begins) / many
+    elif aggregation == "min":
+        result[scored] = np.minimum.reduceat(known, begins)
     else:
         ranked = known[np.lexsort((known, np.repeat(np.arange(many.size), many)))]
-        result[heard] = (ranked[begins + (many - 1) // 2] + ranked[begins + many // 2]) / 2
+        result[scored] = (ranked[begins + (many - 1) // 2] + ranked[begins + many // 2]) / 2
     return result

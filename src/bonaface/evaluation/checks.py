@@ -63,13 +63,13 @@ def _text(raw: pa.Table, name: str) -> pa.ChunkedArray:
 def _responses(raw: pa.Table, where: str) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
     """Scores, null where there is none, and the reasons of those without one."""
     scores = to_numbers(raw.column("score"), "score", where)
-    silent = pc.is_null(scores)
+    non_response = pc.is_null(scores)
     if "response" not in raw.column_names:
-        return _finite(scores, "score", where), pc.if_else(silent, NO_REASON, "")
+        return _finite(scores, "score", where), pc.if_else(non_response, NO_REASON, "")
     response = _text(raw, "response")
     # NaN beside a reason is a non-response too, as the records write it.
-    absent = pc.or_(silent, pc.is_nan(pc.fill_null(scores, 0.0)))
-    row = _first(pc.and_(pc.equal(response, ""), silent))
+    absent = pc.or_(non_response, pc.is_nan(pc.fill_null(scores, 0.0)))
+    row = _first(pc.and_(pc.equal(response, ""), non_response))
     if row is not None:
         raise InputError(
             f"{where}, row {row + 1}: no score, and response is empty; "
@@ -115,13 +115,13 @@ def _splits(given: pa.ChunkedArray | None, rows: int, where: str) -> pa.Array:
     if given is None:
         return pa.array(["test"] * rows, pa.string())
     names = pa.array(list(_SPLITS))
-    places = pc.index_in(pc.utf8_lower(pc.utf8_trim_whitespace(given)), names)
-    row = _first(pc.is_null(places))
+    indices = pc.index_in(pc.utf8_lower(pc.utf8_trim_whitespace(given)), names)
+    row = _first(pc.is_null(indices))
     if row is not None:
         raise InputError(
             f"{where}, row {row + 1}: split must be train, dev or test, got {given[row].as_py()!r}"
         )
-    return pc.take(pa.array(list(_SPLITS.values())), places)
+    return pc.take(pa.array(list(_SPLITS.values())), indices)
 
 
 def _frames(raw: pa.Table, videos: Any, where: str) -> Any:

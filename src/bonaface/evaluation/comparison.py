@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bonaface.core.errors import InputError
 from bonaface.evaluation.aggregate import Samples, Unit
 from bonaface.evaluation.error_rates import error_rounds, figures_of
-from bonaface.evaluation.folds import Judging, Trial
+from bonaface.evaluation.folds import EvaluationSettings, FoldData
 from bonaface.evaluation.operating_point import Threshold, caution
 from bonaface.evaluation.report import headline
 from bonaface.evaluation.score_table import ScoreTable
@@ -106,7 +106,7 @@ def compare_tables(
     *,
     dev_first: ScoreTable | None = None,
     dev_second: ScoreTable | None = None,
-    judging: Judging | None = None,
+    settings: EvaluationSettings | None = None,
     names: tuple[str, str] = ("A", "B"),
     rounds: int = 1000,
     seed: int = 0,
@@ -118,24 +118,24 @@ def compare_tables(
         second: the other's, of the same presentations.
         dev_first: scores to set the first system's threshold on, if they are not the dev rows of `first`.
         dev_second: the same for the second system.
-        judging: where each system's threshold comes from, and the unit; by default its own dev EER, by video.
+        settings: where each system's threshold comes from, and the unit; by default its own dev EER, by video.
         names: what to call the two.
         rounds: of the paired bootstrap over subjects.
         seed: of the bootstrap.
 
     Raises:
-        InputError: what `Judging.trials` refuses, or presentations, labels or species that differ.
+        InputError: what `EvaluationSettings.fold_data` refuses, or presentations, labels or species that differ.
     """
-    how = judging or Judging()
-    dataset, protocol, trials = how.trials(first, dev_first)
-    *_, others = how.trials(second, dev_second)
-    pairs = [_pair(one, two) for one, two in _matched(trials, others)]
+    chosen = settings or EvaluationSettings()
+    dataset, protocol, folds_data = chosen.fold_data(first, dev_first)
+    *_, others = chosen.fold_data(second, dev_second)
+    pairs = [_pair(one, two) for one, two in _matched(folds_data, others)]
     flips = tuple(flip for pair in pairs for flip in _flips(pair))
     return Comparison(
         *names,
         dataset=dataset,
         protocol=protocol,
-        unit=how.unit,
+        unit=chosen.unit,
         presentations=sum(len(pair.first) for pair in pairs),
         left_out=sum(pair.left_out for pair in pairs),
         thresholds={pair.fold: pair.thresholds for pair in pairs},
@@ -145,8 +145,10 @@ def compare_tables(
     )
 
 
-def _matched(first: list[Trial], second: list[Trial]) -> list[tuple[Trial, Trial]]:
-    folds, others = ({trial.fold: trial for trial in trials} for trials in (first, second))
+def _matched(first: list[FoldData], second: list[FoldData]) -> list[tuple[FoldData, FoldData]]:
+    folds, others = (
+        {fold_data.fold: fold_data for fold_data in folds_data} for folds_data in (first, second)
+    )
     if folds.keys() != others.keys():
         raise InputError(
             f"both systems must have the same folds, got {', '.join(map(repr, folds))} "
@@ -155,17 +157,17 @@ def _matched(first: list[Trial], second: list[Trial]) -> list[tuple[Trial, Trial
     return [(folds[name], others[name]) for name in folds]
 
 
-def _pair(one: Trial, two: Trial) -> _Pair:
+def _pair(one: FoldData, two: FoldData) -> _Pair:
     """`one` and `two` in the same order, without the presentations that either did not respond to."""
     first, second = one.test, two.test
-    place = {name: row for row, name in enumerate(second.ids)}
-    alone = sorted(set(first.ids) ^ set(place))
+    index = {name: row for row, name in enumerate(second.ids)}
+    alone = sorted(set(first.ids) ^ set(index))
     if alone:
         raise InputError(
             f"both systems must have scored the same presentations; {len(alone)} of them are in one table "
             f"only, {alone[0]!r} for one"
         )
-    second = second.take(np.array([place[name] for name in first.ids], dtype=np.intp))
+    second = second.take(np.array([index[name] for name in first.ids], dtype=np.intp))
     _check_same(first, second)
     # Each table numbers its subjects for itself; one numbering for both keeps the bootstrap's rounds paired.
     people = first if first.named_subjects else second

@@ -36,16 +36,16 @@ class Histogram:
 
 def det_of(samples: Samples) -> Det | None:
     """The DET curve of those of `samples` that responded; None where a class is missing."""
-    heard = samples.scored()
-    bona_fide = int(heard.labels.sum())
-    if bona_fide in (0, len(heard)):
+    scored = samples.scored()
+    bona_fide = int(scored.labels.sum())
+    if bona_fide in (0, len(scored)):
         return None
-    curve = sweep(heard.labels, heard.scores)
+    curve = sweep(scored.labels, scored.scores)
     rows = _thinned(curve.apcer, curve.bpcer)
     thresholds = curve.thresholds[rows]
     worst = np.zeros(rows.size)
-    for code in range(len(heard.species.names)):
-        attacks = np.sort(heard.scores[heard.species.codes == code])
+    for code in range(len(scored.species.names)):
+        attacks = np.sort(scored.scores[scored.species.codes == code])
         if attacks.size:
             accepted = attacks.size - np.searchsorted(attacks, thresholds, side="left")
             worst = np.maximum(worst, accepted / attacks.size)
@@ -55,18 +55,18 @@ def det_of(samples: Samples) -> Det | None:
 
 def histogram_of(samples: Samples) -> Histogram | None:
     """How often each score came, for bona fide and each species; None where nothing responded."""
-    heard = samples.scored()
-    if not len(heard):
+    scored = samples.scored()
+    if not len(scored):
         return None
-    low, high = float(heard.scores.min()), float(heard.scores.max())
+    low, high = float(scored.scores.min()), float(scored.scores.max())
     if low == high:
         low, high = low - 0.5, high + 0.5
     # Rice's rule, so that a few scores do not each stand alone.
-    bins = int(np.clip(np.ceil(2 * len(heard) ** (1 / 3)), *_BINS))
+    bins = int(np.clip(np.ceil(2 * len(scored) ** (1 / 3)), *_BINS))
     edges = np.linspace(low, high, bins + 1)
-    kinds = {"bona fide": -1} | {name: code for code, name in enumerate(heard.species.names)}
+    kinds = {"bona fide": -1} | {name: code for code, name in enumerate(scored.species.names)}
     counts = {
-        name: tuple(np.histogram(heard.scores[heard.species.codes == code], edges)[0].tolist())
+        name: tuple(np.histogram(scored.scores[scored.species.codes == code], edges)[0].tolist())
         for name, code in kinds.items()
     }
     return Histogram(tuple(edges.tolist()), counts)

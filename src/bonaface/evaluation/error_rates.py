@@ -93,13 +93,13 @@ def figures_of(samples: Samples, threshold: float, rounds: int = 1000, seed: int
         rounds: of the bootstrap over subjects.
         seed: of the bootstrap.
     """
-    silent = np.isnan(samples.scores)
+    non_response = np.isnan(samples.scores)
     accepted = samples.scores >= threshold  # never true for NaN
     wrong = accepted != (samples.labels == 1)
-    heard = samples.scored()
-    errors = _errors(heard, wrong[~silent], rounds, seed)
-    strict = errors if not silent.any() else _errors(samples, wrong, rounds, seed)
-    apnrr = _per_species(samples.species, silent)
+    scored = samples.scored()
+    errors = _errors(scored, wrong[~non_response], rounds, seed)
+    strict = errors if not non_response.any() else _errors(samples, wrong, rounds, seed)
+    apnrr = _per_species(samples.species, non_response)
     bona_fide = samples.labels == 1
     return SetFigures(
         bona_fide=int(bona_fide.sum()),
@@ -109,23 +109,23 @@ def figures_of(samples: Samples, threshold: float, rounds: int = 1000, seed: int
         strict=strict,
         apnrr_per_species=_figures(apnrr),
         apnrr=Figure.of(_pooled(apnrr)),
-        bpnrr=Figure.of(Rate(int(silent[bona_fide].sum()), int(bona_fide.sum()))),
-        reasons=dict(sorted(Counter(samples.responses[silent].tolist()).items())),
+        bpnrr=Figure.of(Rate(int(non_response[bona_fide].sum()), int(bona_fide.sum()))),
+        reasons=dict(sorted(Counter(samples.responses[non_response].tolist()).items())),
         hter=errors.acer["pooled"],
-        ranking=_ranking(heard, rounds, seed),
+        ranking=_ranking(scored, rounds, seed),
     )
 
 
-def _ranking(heard: Samples, rounds: int, seed: int) -> Ranking:
-    bona_fide = int(heard.labels.sum())
-    if bona_fide in (0, len(heard)):
+def _ranking(scored: Samples, rounds: int, seed: int) -> Ranking:
+    bona_fide = int(scored.labels.sum())
+    if bona_fide in (0, len(scored)):
         return Ranking(Figure(None), None, dict.fromkeys((10, 20, 100), Figure(None)), Figure(None))
-    curve = sweep(heard.labels, heard.scores)
-    spread = bootstrap_eer(heard.labels, heard.scores, heard.subjects, rounds, seed)
+    curve = sweep(scored.labels, scored.scores)
+    spread = bootstrap_eer(scored.labels, scored.scores, scored.subjects, rounds, seed)
     point = eer_of(curve)
-    rows = heard.labels, heard.species, heard.scores
+    rows = scored.labels, scored.species, scored.scores
     return Ranking(
-        eer=Figure(point, _interval(point, spread, Rate(0, len(heard) - bona_fide), Rate(0, bona_fide))),
+        eer=Figure(point, _interval(point, spread, Rate(0, len(scored) - bona_fide), Rate(0, bona_fide))),
         auc=auc_of(curve),
         bpcer_at={n: Figure.of(bpcer_at_apcer(*rows, at=1 / n)) for n in (10, 20, 100)},
         apcer_at_bpcer1=Figure.of(apcer_at_bpcer(*rows, at=0.01)),

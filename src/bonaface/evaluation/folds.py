@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from bonaface.core.errors import InputError, UnknownNameError
-from bonaface.evaluation.aggregate import How, Samples, Unit, to_unit
+from bonaface.evaluation.aggregate import Aggregation, Samples, Unit, to_unit
 from bonaface.evaluation.operating_point import Rule, Threshold
 from bonaface.evaluation.score_table import ScoreTable
 
@@ -15,7 +15,7 @@ ThresholdFrom = Threshold | Literal["dev", "test"]
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class FoldData:
     """One fold to judge: its test presentations, those of dev if there are any, and the threshold.
 
     `shared_subjects` counts the subjects that are in both.
@@ -29,8 +29,8 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Judging:
-    """How a table is judged: where the threshold comes from, by what rule, in which unit, on which output.
+class EvaluationSettings:
+    """Aggregation a table is judged: where the threshold comes from, by what rule, in which unit, on which output.
 
     Raises:
         UnknownNameError: `threshold` is text other than ``dev`` and ``test``.
@@ -40,7 +40,7 @@ class Judging:
     threshold: ThresholdFrom = "dev"
     rule: Rule = field(default_factory=Rule)
     unit: Unit = "video"
-    how: How = "mean"
+    aggregation: Aggregation = "mean"
     output: str | None = None
 
     def __post_init__(self) -> None:
@@ -53,7 +53,7 @@ class Judging:
                 f"judge {given.unit}s, or give the threshold of the {self.unit}s"
             )
 
-    def trials(self, table: ScoreTable, dev: ScoreTable | None = None) -> tuple[str, str, list[Trial]]:
+    def fold_data(self, table: ScoreTable, dev: ScoreTable | None = None) -> tuple[str, str, list[FoldData]]:
         """Data set, protocol and folds of the test rows of `table`; `dev` has scores for the threshold only.
 
         Raises:
@@ -61,16 +61,18 @@ class Judging:
                 test scores, or a class missing where the threshold is found.
         """
         test, dataset, protocol = _test_rows(table)
-        trials = []
+        folds_data = []
         for fold in test.values("fold"):
             test_rows = test.where("fold", fold)
             dev_rows = _dev_rows(table if dev is None else dev, fold, apart=dev is not None)
-            samples = to_unit(test_rows, self.unit, self.how, self.output)
-            on_dev = to_unit(dev_rows, self.unit, self.how, self.output) if dev_rows is not None else None
+            samples = to_unit(test_rows, self.unit, self.aggregation, self.output)
+            on_dev = (
+                to_unit(dev_rows, self.unit, self.aggregation, self.output) if dev_rows is not None else None
+            )
             where = _named(dataset, protocol, fold)
             chosen = _threshold(self.threshold, self.rule, samples, on_dev, where)
-            trials.append(Trial(fold, samples, on_dev, chosen, _shared(test_rows, dev_rows)))
-        return dataset, protocol, trials
+            folds_data.append(FoldData(fold, samples, on_dev, chosen, _shared(test_rows, dev_rows)))
+        return dataset, protocol, folds_data
 
 
 def _test_rows(table: ScoreTable) -> tuple[ScoreTable, str, str]:

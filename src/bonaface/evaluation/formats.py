@@ -129,14 +129,14 @@ def to_labels(column: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
         InputError: any other cell, with its row.
     """
     words = pc.utf8_lower(pc.utf8_trim_whitespace(pc.cast(column, pa.string())))
-    places = pc.index_in(words, pa.array(["0", "1", "false", "true", "0.0", "1.0"]))
-    if places.null_count:
-        row = pc.is_null(places).to_pylist().index(True)
+    indices = pc.index_in(words, pa.array(["0", "1", "false", "true", "0.0", "1.0"]))
+    if indices.null_count:
+        row = pc.is_null(indices).to_pylist().index(True)
         raise InputError(
             f"{where}, row {row + 1}: the label must be 1 (bona fide) or 0 (attack), "
             f"got {column[row].as_py()!r}"
         )
-    return pc.bit_wise_and(places.cast(pa.int8()), pa.scalar(1, pa.int8()))
+    return pc.bit_wise_and(indices.cast(pa.int8()), pa.scalar(1, pa.int8()))
 
 
 def _read_parquet(path: Path) -> pa.Table:

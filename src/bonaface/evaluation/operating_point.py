@@ -97,12 +97,12 @@ class Rule:
         Raises:
             InputError: a class that the rule needs is missing.
         """
-        heard = samples.scored()
+        scored = samples.scored()
         try:
             value = (
-                eer_threshold(heard.labels, heard.scores)
+                eer_threshold(scored.labels, scored.scores)
                 if self.name == "eer"
-                else bpcer_threshold(heard.labels, heard.scores, self.at)
+                else bpcer_threshold(scored.labels, scored.scores, self.at)
             )
         except InputError as error:
             raise InputError(f"no threshold can be set on the {data}: {error}") from error

@@ -15,7 +15,7 @@ FIGURES = ("apcer", "bpcer", "acer", "eer", "hter")
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedRow:
     """One printed row: a model trained on one protocol and tested on one, figures in per cent.
 
     `system` is our name of the model where we have it, else the printed one in small letters; `output` its
@@ -34,15 +34,15 @@ class Published:
     note: str
 
 
-def published() -> list[Published]:
+def published() -> list[PublishedRow]:
     """All rows of all tables, in the order of print."""
     with files("bonaface.evaluation").joinpath("published.csv").open(encoding="utf-8") as file:
         return [_row(cells) for cells in csv.DictReader(file)]
 
 
-def _row(cells: Mapping[str, str]) -> Published:
+def _row(cells: Mapping[str, str]) -> PublishedRow:
     printed = {name: cells[name] for name in FIGURES if cells[name]}
-    return Published(
+    return PublishedRow(
         paper=cells["paper"],
         table=cells["table"],
         trained_on=cells["trained_on"],

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from bonaface.core.errors import InputError
-from bonaface.evaluation.aggregate import How, Samples, Unit
+from bonaface.evaluation.aggregate import Aggregation, Samples, Unit
 from bonaface.evaluation.curves import Det, Histogram, det_of, histogram_of
 from bonaface.evaluation.error_rates import GROUPINGS, Figure, SetFigures, figures_of
-from bonaface.evaluation.folds import Judging, Trial
+from bonaface.evaluation.folds import EvaluationSettings, FoldData
 from bonaface.evaluation.operating_point import Threshold, caution
 from bonaface.evaluation.score_table import ScoreTable
 
@@ -73,7 +73,7 @@ class Report:
     dataset: str
     protocol: str
     unit: Unit
-    how: How
+    aggregation: Aggregation
     output: str
     rounds: int
     seed: int
@@ -122,7 +122,7 @@ def evaluate_table(
     table: ScoreTable,
     *,
     dev: ScoreTable | None = None,
-    judging: Judging | None = None,
+    settings: EvaluationSettings | None = None,
     rounds: int = 1000,
     seed: int = 0,
     system: str = "",
@@ -134,7 +134,7 @@ def evaluate_table(
     Args:
         table: the scores of one system on one protocol; rows of the split train are left aside.
         dev: scores to set the threshold on, if they are not the dev rows of `table`.
-        judging: where the threshold comes from, and the unit; by default the dev EER, by video.
+        settings: where the threshold comes from, and the unit; by default the dev EER, by video.
         rounds: of the bootstrap over subjects.
         seed: of the bootstrap.
         system: what to call the system in the report.
@@ -145,10 +145,10 @@ def evaluate_table(
         InputError: no test rows, more than one protocol, no dev scores where they are needed, or a class
             missing where the threshold is found.
     """
-    how = judging or Judging()
-    dataset, protocol, trials = how.trials(table, dev)
-    folds = tuple(_fold(trial, rounds, seed) for trial in trials)
-    judged = (dataset, protocol, how.unit, how.how, how.output or "")
+    chosen = settings or EvaluationSettings()
+    dataset, protocol, folds_data = chosen.fold_data(table, dev)
+    folds = tuple(_fold(fold_data, rounds, seed) for fold_data in folds_data)
+    judged = (dataset, protocol, chosen.unit, chosen.aggregation, chosen.output or "")
     return Report(system, trained_on, *judged, rounds, seed, folds, seen_in_training)
 
 
@@ -191,19 +191,19 @@ def headline(figures: SetFigures) -> dict[str, Figure]:
     }
 
 
-def _fold(trial: Trial, rounds: int, seed: int) -> Fold:
-    test, dev, value = trial.test, trial.dev, trial.threshold.value
+def _fold(fold_data: FoldData, rounds: int, seed: int) -> Fold:
+    test, dev, value = fold_data.test, fold_data.dev, fold_data.threshold.value
     seen = set(dev.species.names) if dev is not None else set(test.species.names)
     return Fold(
-        name=trial.fold,
-        threshold=trial.threshold,
+        name=fold_data.fold,
+        threshold=fold_data.threshold,
         test=figures_of(test, value, rounds, seed),
         dev=figures_of(dev, value, rounds, seed) if dev is not None else None,
         det=det_of(test),
         histogram=histogram_of(test),
         mistakes=tuple(_mistakes(test, value)),
         unseen=tuple(name for name in test.species.names if name not in seen),
-        shared_subjects=trial.shared_subjects,
+        shared_subjects=fold_data.shared_subjects,
     )
 
 

@@ -1,4 +1,4 @@
-"""The score table: one row a frame, from any system; the border between running models and judging them."""
+"""The score table: one row a frame, from any system; the border between running models and settings them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """From a face to a network's crop, in two steps that training and `check` share.
 
-`face_square` cuts a generous square around the face, which the crop store keeps; `cut` takes any smaller
+`context_crop` cuts a generous square around the face, which the crop store keeps; `cut` takes any smaller
 crop from it. A score is the same number everywhere because there is no second way.
 """
 
@@ -71,7 +71,7 @@ class CropSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class FaceSquare:
+class ContextCrop:
     """A square of a picture around a face, at the picture's own resolution or reduced by `factor`.
 
     `image` is (S, S, 3) uint8 RGB. All else is in its pixels: `box` (x0, y0, x1, y1), the five `landmarks`,
@@ -92,9 +92,9 @@ class FaceSquare:
         return _share_outside((0.0, 0.0, side, side), self.valid)
 
 
-def face_square(
+def context_crop(
     picture: NDArray[np.uint8], face: Face, scale: float = MAX_SCALE, longest: int = LONGEST
-) -> FaceSquare:
+) -> ContextCrop:
     """The square around `face`'s box in `picture`, which is (H, W, 3) uint8 RGB.
 
     Its side is max(w, h) * `scale`, rounded to whole pixels, or to whole blocks of pixels where blocks are
@@ -104,28 +104,28 @@ def face_square(
     Raises:
         InputError: the box has no area, is not finite, or lies outside the picture.
     """
-    place = _Place.around(face.box, picture.shape[1], picture.shape[0], scale, longest)
-    return place.square(face, picture.shape, place.pixels(picture, 0, 0, place.size, place.size))
+    region = _Region.around(face.box, picture.shape[1], picture.shape[0], scale, longest)
+    return region.square(face, picture.shape, region.pixels(picture, 0, 0, region.size, region.size))
 
 
 def face_crop(picture: NDArray[np.uint8], face: Face, spec: CropSpec, size: int) -> NDArray[np.uint8]:
-    """``cut(face_square(picture, face), spec, size)``, bit for bit, made of the pixels that it depends on.
+    """``cut(context_crop(picture, face), spec, size)``, bit for bit, made of the pixels that it depends on.
 
     Raises:
         InputError: the box has no area, is not finite, or lies outside the picture.
     """
-    place = _Place.around(face.box, picture.shape[1], picture.shape[0], MAX_SCALE, LONGEST)
-    square = place.square(face, picture.shape, np.zeros((place.size, place.size, 3), np.uint8))
+    region = _Region.around(face.box, picture.shape[1], picture.shape[0], MAX_SCALE, LONGEST)
+    square = region.square(face, picture.shape, np.zeros((region.size, region.size, 3), np.uint8))
     x0, y0, x1, y1 = _crop_box(square, spec)
     reach = max(1.0, (x1 - x0) / size, (y1 - y0) / size)  # of the triangle filter, at most
     left, top = max(0, math.floor(x0 - reach)), max(0, math.floor(y0 - reach))
-    right, bottom = min(place.size, math.ceil(x1 + reach)), min(place.size, math.ceil(y1 + reach))
-    square.image[top:bottom, left:right] = place.pixels(picture, left, top, right, bottom)
+    right, bottom = min(region.size, math.ceil(x1 + reach)), min(region.size, math.ceil(y1 + reach))
+    square.image[top:bottom, left:right] = region.pixels(picture, left, top, right, bottom)
     return cut(square, spec, size)
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Region:
     """Where a face square lies in its picture: `side` pixels from (`left`, `top`) on, made into `size` pixels."""
 
     left: int
@@ -148,7 +148,7 @@ class _Place:
         left, top = round((x0 + x1 - side) / 2), round((y0 + y1 - side) / 2)
         return cls(left, top, side, min(side, longest))
 
-    def square(self, face: Face, shape: tuple[int, ...], image: NDArray[np.uint8]) -> FaceSquare:
+    def square(self, face: Face, shape: tuple[int, ...], image: NDArray[np.uint8]) -> ContextCrop:
         """The square of `face` in a picture of `shape`, with `image` for its pixels."""
         factor = self.size / self.side
 
@@ -157,7 +157,7 @@ class _Place:
 
         x0, y0, x1, y1 = face.box
         right_eye, left_eye, nose, right_mouth, left_mouth = map(moved, face.landmarks)
-        return FaceSquare(
+        return ContextCrop(
             image=image,
             box=(*moved((x0, y0)), *moved((x1, y1))),
             landmarks=(right_eye, left_eye, nose, right_mouth, left_mouth),
@@ -196,7 +196,7 @@ def _block(side: int, size: int) -> int:
     return max(1, int(side / size / 1.25))
 
 
-def cut(square: FaceSquare, spec: CropSpec, size: int) -> NDArray[np.uint8]:
+def cut(square: ContextCrop, spec: CropSpec, size: int) -> NDArray[np.uint8]:
     """The crop `spec` out of `square`, resized with antialiasing: (`size`, `size`, 3) uint8.
 
     The crop's corners fall between pixels where they must; nothing is rounded before the resize.
@@ -208,7 +208,7 @@ def cut(square: FaceSquare, spec: CropSpec, size: int) -> NDArray[np.uint8]:
     return np.array(Image.fromarray(square.image).resize((size, size), RESAMPLING, box=crop))
 
 
-def padded_share(square: FaceSquare, spec: CropSpec) -> float:
+def padded_share(square: ContextCrop, spec: CropSpec) -> float:
     """The share, in [0, 1], of the crop `spec` that lies outside the picture and was mirrored.
 
     Raises:
@@ -217,7 +217,7 @@ def padded_share(square: FaceSquare, spec: CropSpec) -> float:
     return _share_outside(_crop_box(square, spec), square.valid)
 
 
-def _crop_box(square: FaceSquare, spec: CropSpec) -> Box:
+def _crop_box(square: ContextCrop, spec: CropSpec) -> Box:
     """The crop (x0, y0, x1, y1) in `square`'s pixels."""
     x0, y0, x1, y1 = square.box
     if spec.kind == "square":
@@ -249,8 +249,8 @@ def _window(picture: NDArray[np.uint8], top: int, left: int, rows: int, columns:
 
 def _mirrored(start: int, count: int, length: int) -> NDArray[np.intp]:
     """Which of `length` rows stand at `start` ... `start` + `count`, the border mirrored over and over."""
-    place = np.arange(start, start + count) % (2 * length)
-    return np.where(place < length, place, 2 * length - 1 - place)
+    position = np.arange(start, start + count) % (2 * length)
+    return np.where(position < length, position, 2 * length - 1 - position)
 
 
 def _share_outside(box: Box, valid: Box) -> float:

@@ -39,7 +39,7 @@ class Tracker:
         return faces
 
     def _near(self, picture: NDArray[np.uint8]) -> list[Face]:
-        """The face near the last one's place; empty where there is not one alone, or it is not certain."""
+        """The face near the last one's position; empty where there is not one alone, or it is not certain."""
         if self._last is None or picture.shape != self._shape:
             return []
         window = _window(self._last, picture.shape[1], picture.shape[0], self._detector.longer_side)
@@ -92,11 +92,11 @@ class _Window:
     def back(self, face: Face) -> Face:
         """The face, found in the part, in the frame's pixels."""
 
-        def place(point: tuple[float, float]) -> tuple[float, float]:
+        def to_picture(point: tuple[float, float]) -> tuple[float, float]:
             return (point[0] + self.x) * self.across, (point[1] + self.y) * self.down
 
-        right_eye, left_eye, nose, right_corner, left_corner = map(place, face.landmarks)
-        box = (*place(face.box[:2]), *place(face.box[2:]))
+        right_eye, left_eye, nose, right_corner, left_corner = map(to_picture, face.landmarks)
+        box = (*to_picture(face.box[:2]), *to_picture(face.box[2:]))
         return Face(box, (right_eye, left_eye, nose, right_corner, left_corner), face.score)
 
 

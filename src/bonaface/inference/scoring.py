@@ -19,7 +19,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ScoredSplit:
     """The rows of one split that are to be scored, and the names written beside their scores."""
 
     rows: Sequence[int]
@@ -30,7 +30,7 @@ class Part:
 
 def score_part(
     store: CropStore,
-    part: Part,
+    part: ScoredSplit,
     card: BundleCard,
     runner: Runner,
     *,
@@ -89,7 +89,7 @@ def _images(store: CropStore, chunk: list[int], card: BundleCard) -> NDArray[np.
 
 def _rows(
     store: CropStore,
-    part: Part,
+    part: ScoredSplit,
     chunk: list[int],
     name: str,
     names: Sequence[str],
@@ -108,7 +108,12 @@ def _rows(
 
 
 def score_row(
-    store: CropStore, part: Part, row: Presentation, frame: Frame, scores: Mapping[str, float], name: str
+    store: CropStore,
+    part: ScoredSplit,
+    row: Presentation,
+    frame: Frame,
+    scores: Mapping[str, float],
+    name: str,
 ) -> Score:
     """The score table's row of a frame of presentation `row`: `scores` by output, empty where it got no response.
 

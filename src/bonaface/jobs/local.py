@@ -31,7 +31,7 @@ class _StopError(Exception):
 
 
 @dataclass(frozen=True)
-class _Desk:
+class _SharedState:
     """What a process shares with its parent: a number for each job, written by nobody else, and the wish to
     stop.
 
@@ -42,7 +42,7 @@ class _Desk:
     stop: Any
 
 
-_here: tuple[Worker, _Desk] | None = None
+_here: tuple[Worker, _SharedState] | None = None
 
 
 def run_jobs(
@@ -64,17 +64,17 @@ def run_jobs(
         _run_here(worker, jobs, report)
         return
     context = multiprocessing.get_context("spawn")
-    desk = _Desk(context.RawArray(c_int64, max(len(jobs), 1)), context.RawValue(c_bool, False))
-    crew = _Crew(worker, jobs, desk, workers)
+    shared = _SharedState(context.RawArray(c_int64, max(len(jobs), 1)), context.RawValue(c_bool, False))
+    pool = _Pool(worker, jobs, shared, workers)
     try:
-        while crew.running:
-            crew.collect()
-            report(sum(desk.done))
+        while pool.running:
+            pool.collect()
+            report(sum(shared.done))
     except BaseException:
-        desk.stop.value = True
+        shared.stop.value = True
         raise
     finally:
-        crew.dismiss()
+        pool.shutdown()
 
 
 def _run_here(worker: Worker, jobs: Iterable[Any], report: Callable[[int], None]) -> None:
@@ -91,21 +91,21 @@ def _run_here(worker: Worker, jobs: Iterable[Any], report: Callable[[int], None]
         done += last
 
 
-class _Crew:
+class _Pool:
     """Processes that do the jobs, each under an executor of its own, with one job in hand and one in waiting.
 
     One executor for all of them would not do: when a process dies while it starts another, it waits for ever (CPython
     3.11 and 3.12), and every other process loses the job that it has in hand.
     """
 
-    def __init__(self, worker: Worker, jobs: Sequence[Any], desk: _Desk, workers: int) -> None:
+    def __init__(self, worker: Worker, jobs: Sequence[Any], shared: _SharedState, workers: int) -> None:
         self.running: dict[Future[None], tuple[ProcessPoolExecutor, int]] = {}
-        self._worker, self._jobs, self._desk = worker, jobs, desk
+        self._worker, self._jobs, self._shared = worker, jobs, shared
         self._waiting = deque(range(len(jobs)))
         self._deaths = 0
-        self._members = [self._hire() for _ in range(min(workers, len(jobs)))]
-        for member in 2 * self._members:
-            self._hand_out(member)
+        self._executors = [self._spawn() for _ in range(min(workers, len(jobs)))]
+        for executor in 2 * self._executors:
+            self._hand_out(executor)
 
     def collect(self) -> None:
         """Wait a little for jobs that are done, and hand out others in their place.
@@ -115,42 +115,42 @@ class _Crew:
         """
         finished, _ = wait(self.running, timeout=_POLL, return_when=FIRST_COMPLETED)
         for future in finished:
-            member, number = self.running.pop(future)
+            executor, number = self.running.pop(future)
             try:
                 future.result()
             except BrokenProcessPool as error:
                 self._waiting.appendleft(number)
-                self._replace(member, error)
+                self._replace(executor, error)
             else:
                 self._deaths = 0
-                self._hand_out(member)
+                self._hand_out(executor)
 
-    def dismiss(self) -> None:
+    def shutdown(self) -> None:
         """Let every process end with the job in hand."""
-        for member in self._members:
-            member.shutdown(wait=False, cancel_futures=True)
-        for member in self._members:
-            member.shutdown(wait=True)
+        for executor in self._executors:
+            executor.shutdown(wait=False, cancel_futures=True)
+        for executor in self._executors:
+            executor.shutdown(wait=True)
 
-    def _hire(self) -> ProcessPoolExecutor:
+    def _spawn(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(1, context, _begin, (self._worker, self._desk))
+        return ProcessPoolExecutor(1, context, _begin, (self._worker, self._shared))
 
-    def _hand_out(self, member: ProcessPoolExecutor) -> None:
+    def _hand_out(self, executor: ProcessPoolExecutor) -> None:
         if not self._waiting:
             return
         number = self._waiting.popleft()
         try:
             with _held_interrupts():
-                future = member.submit(_work, number, self._jobs[number])
+                future = executor.submit(_work, number, self._jobs[number])
         except BrokenProcessPool as error:
             self._waiting.appendleft(number)
-            self._replace(member, error)
+            self._replace(executor, error)
         else:
-            self.running[future] = member, number
+            self.running[future] = executor, number
 
-    def _replace(self, member: ProcessPoolExecutor, error: BrokenProcessPool) -> None:
-        if member in self._members:  # of its two jobs this is the first to say so
+    def _replace(self, executor: ProcessPoolExecutor, error: BrokenProcessPool) -> None:
+        if executor in self._executors:  # of its two jobs this is the first to say so
             self._deaths += 1
             if self._deaths == _MAX_DEATHS:
                 raise BonafaceError(
@@ -158,8 +158,8 @@ class _Crew:
                     "for lack of memory; run the same again with fewer workers: what is done stays done. "
                     '(A script must call this below `if __name__ == "__main__":`.)'
                 ) from error
-            member.shutdown(wait=True)
-            fresh = self._members[self._members.index(member)] = self._hire()
+            executor.shutdown(wait=True)
+            fresh = self._executors[self._executors.index(executor)] = self._spawn()
             for _ in range(2):
                 self._hand_out(fresh)
 
@@ -180,9 +180,9 @@ def _held_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin(worker: Worker, desk: _Desk) -> None:
+def _begin(worker: Worker, shared: _SharedState) -> None:
     global _here
-    _here = worker, desk
+    _here = worker, shared
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # for systems where it could not be held back
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
@@ -196,11 +196,11 @@ def _die_with_parent() -> None:
 
 def _work(number: int, job: Any) -> None:
     assert _here is not None
-    worker, desk = _here
+    worker, shared = _here
 
     def tick(n: int) -> None:
-        desk.done[number] = n
-        if desk.stop.value:
+        shared.done[number] = n
+        if shared.stop.value:
             raise _StopError
 
     worker(job, tick)

@@ -145,7 +145,7 @@ class _Blocks:
         rows = slice(int(self.edges[crossing]), int(self.edges[crossing + 1]))
         inner = self.ends[rows.start + 1 : rows.stop + 1]
         weighed, real = weight[self.owner[rows]], self.bona_fide[rows]
-        # The crossing block's own first edge, then each place in it where a new score begins.
+        # The crossing block's own first edge, then each index in it where a new score begins.
         lost, caught = np.full((2, np.count_nonzero(inner) + 1), [[rejected[crossing]], [refused[crossing]]])
         lost[1:] += np.cumsum(weighed * real)[inner]
         caught[1:] += np.cumsum(weighed * ~real)[inner]

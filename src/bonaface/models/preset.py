@@ -13,13 +13,14 @@ class Augment:
         simulate: share, in [0, 1], of the bona fide pictures of an epoch that are shown once more as simulated
             attacks (`bonaface.training.batches.epoch_order` says what becomes of the balance).
         crops: crops of which every picture shown takes one at random; empty: always the preset's `crop`.
-        tones: share, in [0, 1], of the training pictures that take the brightness, contrast and cast of colour of
-            another picture of their micro-batch, of either class (`bonaface.training.augment.take_tones`).
+        color_transfer: share, in [0, 1], of the training pictures that take the brightness, contrast and cast of
+            colour of another picture of their micro-batch, of either class
+            (`bonaface.training.augment.transfer_color`).
     """
 
     simulate: float = 0.0
     crops: tuple[str, ...] = ()
-    tones: float = 0.0
+    color_transfer: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from bonaface.simulate.camera import View
 from bonaface.simulate.display import Display, Screen, reflection, show_picture, viewed
-from bonaface.simulate.flat import Held, Hold, Place, draw_opposite, eye_holes, face_oval, hold
+from bonaface.simulate.flat import Held, Hold, Position, draw_opposite, eye_holes, face_oval, hold
 from bonaface.simulate.light import Light, Plane, blur, coloured, mix, resize, size_of, smooth_step, unit
 from bonaface.simulate.printer import Print, Printer, print_picture
 from bonaface.simulate.props import Grip, in_front, torso
@@ -54,89 +54,96 @@ class Panel:
 
 
 def print_sheet(
-    photo: Photo, printer: Printer, place: Place, size: tuple[int, int], grip: Grip, rng: np.random.Generator
+    photo: Photo,
+    printer: Printer,
+    position: Position,
+    size: tuple[int, int],
+    grip: Grip,
+    rng: np.random.Generator,
 ) -> Sheet:
-    """Print `photo` as `grip` wants it, at the scale at which it will be seen: at `place` in a picture of `size`."""
-    scaled = _seen(photo, place, size, grip)
+    """Print `photo` as `grip` wants it, at the scale at which it will be seen: at `position` in a picture of `size`."""
+    scaled = _seen(photo, position, size, grip)
     margin = round(grip.margin * scaled.eyes)
     picture = np.pad(scaled.picture, ((margin, margin), (margin, margin), (0, 0)), constant_values=255)
     width_mm = grip.eyes_mm / scaled.eyes * picture.shape[1]
     return Sheet(print_picture(picture, printer, width_mm, rng), scaled.landmarks + margin, grip)
 
 
-def show_panel(photo: Photo, display: Display, place: Place, size: tuple[int, int], grip: Grip) -> Panel:
-    """Show `photo` on a display, to be seen at `place` in a picture of `size`."""
-    scaled = _seen(photo, place, size, grip)
+def show_panel(
+    photo: Photo, display: Display, position: Position, size: tuple[int, int], grip: Grip
+) -> Panel:
+    """Show `photo` on a display, to be seen at `position` in a picture of `size`."""
+    scaled = _seen(photo, position, size, grip)
     screen = show_picture(scaled.picture, display, grip.eyes_mm / scaled.eyes * scaled.picture.shape[1])
     grown = screen.light.shape[2] / scaled.picture.shape[1]
     return Panel(screen, (scaled.landmarks + 0.5) * grown - 0.5, grip)
 
 
-def printed(sheet: Sheet, how: Hold, place: Place, stage: Stage, rng: np.random.Generator) -> Framed:
-    """`sheet` held so that the face on it comes to `place`; `rng` chooses the holder and the hands."""
-    held = hold(stage.size, size_of(sheet.print.reflectance), sheet.landmarks[:2], place, how)
-    paper = _paper(sheet.print, held, how, stage.lighting, place)
-    scene = torso(stage.background(), place, stage.lighting, sheet.grip, rng)
-    scene = mix(_shadowed(scene, held.alpha, stage.lighting, place), paper, held.alpha)
-    mm = place.eyes / sheet.grip.eyes_mm
-    covered = in_front(scene, held, place, mm, stage.lighting, sheet.grip, rng)
+def printed(sheet: Sheet, how: Hold, position: Position, stage: Stage, rng: np.random.Generator) -> Framed:
+    """`sheet` held so that the face on it comes to `position`; `rng` chooses the holder and the hands."""
+    held = hold(stage.size, size_of(sheet.print.reflectance), sheet.landmarks[:2], position, how)
+    paper = _paper(sheet.print, held, how, stage.lighting, position)
+    scene = torso(stage.background(), position, stage.lighting, sheet.grip, rng)
+    scene = mix(_shadowed(scene, held.alpha, stage.lighting, position), paper, held.alpha)
+    mm = position.eyes / sheet.grip.eyes_mm
+    covered = in_front(scene, held, position, mm, stage.lighting, sheet.grip, rng)
     waves = sheet.print.waves(held.where, paper * (held.alpha * covered.free))
     return Framed(View(covered.light, waves), held.found(sheet.landmarks))
 
 
 def worn(sheet: Sheet, wearer: Framed, stage: Stage, holes: bool, rng: np.random.Generator) -> Framed:
     """`sheet` cut out along the face and worn by `wearer`, with or without `holes` for the eyes."""
-    place = _over_face(wearer.landmarks, rng)
+    position = _over_face(wearer.landmarks, rng)
     # Round the head: the radius of a face, more where the paper is stiff.
     yaw, pitch, bend = float(rng.normal(0, 0.05)), float(rng.normal(0, 0.05)), between(rng, 0.25, 0.55)
     how = Hold(yaw, pitch, bend, crease=0.004, opposite=draw_opposite(rng))
-    held = hold(stage.size, size_of(sheet.print.reflectance), sheet.landmarks[:2], place, how)
+    held = hold(stage.size, size_of(sheet.print.reflectance), sheet.landmarks[:2], position, how)
     alpha = held.alpha * face_oval(held.where, sheet.landmarks[:2].mean(0), sheet.eyes, rng)
     if holes:
         alpha *= 1.0 - eye_holes(held.where, sheet.landmarks[:2], rng)
-    paper = _paper(sheet.print, held, how, stage.lighting, place)
-    light = mix(_shadowed(wearer.view.light, alpha, stage.lighting, place), paper, alpha)
+    paper = _paper(sheet.print, held, how, stage.lighting, position)
+    light = mix(_shadowed(wearer.view.light, alpha, stage.lighting, position), paper, alpha)
     return Framed(View(light, sheet.print.waves(held.where, paper * alpha)), held.found(sheet.landmarks))
 
 
-def shown(panel: Panel, how: Hold, place: Place, stage: Stage, rng: np.random.Generator) -> Framed:
-    """`panel` held or standing so that the face on it comes to `place`; `rng` chooses holder, hands, reflections."""
+def shown(panel: Panel, how: Hold, position: Position, stage: Stage, rng: np.random.Generator) -> Framed:
+    """`panel` held or standing so that the face on it comes to `position`; `rng` chooses holder, hands, reflections."""
     display = panel.screen.display
-    held = hold(stage.size, size_of(panel.screen.light), panel.landmarks[:2], place, how)
+    held = hold(stage.size, size_of(panel.screen.light), panel.landmarks[:2], position, how)
     light = viewed(sample(panel.screen.light, held.where), display, rng)
     glass = light + reflection(stage.size, display, stage.background(), rng)
-    width = panel.screen.light.shape[2] * place.eyes / panel.eyes
+    width = panel.screen.light.shape[2] * position.eyes / panel.eyes
     body, alpha = _device(held, display, stage.lighting, width)
-    scene = torso(stage.background(), place, stage.lighting, panel.grip, rng)
-    scene = mix(_shadowed(scene, alpha, stage.lighting, place), body, alpha)
+    scene = torso(stage.background(), position, stage.lighting, panel.grip, rng)
+    scene = mix(_shadowed(scene, alpha, stage.lighting, position), body, alpha)
     scene = mix(scene, glass, held.alpha)
-    mm = place.eyes / panel.grip.eyes_mm
-    covered = in_front(scene, replace(held, alpha=alpha), place, mm, stage.lighting, panel.grip, rng)
+    mm = position.eyes / panel.grip.eyes_mm
+    covered = in_front(scene, replace(held, alpha=alpha), position, mm, stage.lighting, panel.grip, rng)
     waves = panel.screen.waves(held.where, light * (held.alpha * covered.free))
     return Framed(View(covered.light, waves), held.found(panel.landmarks))
 
 
-def _over_face(landmarks: Points, rng: np.random.Generator) -> Place:
+def _over_face(landmarks: Points, rng: np.random.Generator) -> Position:
     """Where the eyes of a mask come to lie on a face: not quite on the wearer's."""
     gap = landmarks[1] - landmarks[0]
     apart = float(np.hypot(*gap))
     x, y = landmarks[:2].mean(0) + rng.normal(0, 0.05, 2) * apart
     roll = float(np.arctan2(gap[1], gap[0])) + float(rng.normal(0, 0.04))
-    return Place(float(x), float(y), apart * between(rng, 0.98, 1.15), roll)
+    return Position(float(x), float(y), apart * between(rng, 0.98, 1.15), roll)
 
 
-def _seen(photo: Photo, place: Place, size: tuple[int, int], grip: Grip) -> Photo:
+def _seen(photo: Photo, position: Position, size: tuple[int, int], grip: Grip) -> Photo:
     """The part of the photograph that is shown and can be in the picture, at the picture's scale."""
-    beyond = (place.x, place.y, size[0] - place.x, size[1] - place.y)
+    beyond = (position.x, position.y, size[0] - position.x, size[1] - position.y)
     # Half as much again, and a face more: what a turn or a bend may bring in.
-    reach = [1.5 * side / place.eyes + 1.0 for side in beyond]
+    reach = [1.5 * side / position.eyes + 1.0 for side in beyond]
     crop = reach if grip.crop is None else [min(pair) for pair in zip(reach, grip.crop, strict=True)]
     x, y = photo.landmarks[:2].mean(0)
     height, width = photo.picture.shape[:2]
     left, top = max(int(x - crop[0] * photo.eyes), 0), max(int(y - crop[1] * photo.eyes), 0)
     right, bottom = min(int(x + crop[2] * photo.eyes), width), min(int(y + crop[3] * photo.eyes), height)
     shown = Photo(photo.picture[top:bottom, left:right], photo.landmarks - [left, top])
-    return _scaled(shown, place.eyes * _FINE / photo.eyes)
+    return _scaled(shown, position.eyes * _FINE / photo.eyes)
 
 
 def _scaled(photo: Photo, scale: float) -> Photo:
@@ -147,14 +154,14 @@ def _scaled(photo: Photo, scale: float) -> Photo:
     return Photo(picture, (photo.landmarks + 0.5) * ratio - 0.5)
 
 
-def _paper(sheet: Print, held: Held, how: Hold, lighting: Lighting, place: Place) -> Light:
+def _paper(sheet: Print, held: Held, how: Hold, lighting: Lighting, position: Position) -> Light:
     """The light (3, H, W) from a held print: its colours in the room's light, and what its surface mirrors.
 
     What lies opposite is mirrored out of focus, an even veil over the blacks; the main light as a highlight.
     """
     reflectance = sample(sheet.reflectance, held.where)
     if how.torn > 0.0:
-        core = smooth_step(0.05 * place.eyes, 0.01 * place.eyes, held.near)
+        core = smooth_step(0.05 * position.eyes, 0.01 * position.eyes, held.near)
         reflectance = mix(reflectance, np.full_like(reflectance, 0.8), core)
     light = reflectance * lighting.on(held.normals)
     wall = lighting.on(unit(np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32)))
@@ -179,13 +186,13 @@ def _highlight(normals: Light, lighting: Lighting, power: float) -> Plane:
     return resize(np.maximum(facing, 0.0) ** np.float32(power), (width, height))
 
 
-def _shadowed(scene: Light, cover: Plane, lighting: Lighting, place: Place) -> Light:
+def _shadowed(scene: Light, cover: Plane, lighting: Lighting, position: Position) -> Light:
     """The shadow that a thing which covers `cover` (H, W) throws on what is behind it."""
     # A soft shadow: a quarter of the size is enough for it.
     width, height = size_of(scene)
-    reach = 0.35 * place.eyes / 4
+    reach = 0.35 * position.eyes / 4
     dx, dy = round(float(-lighting.direction[0] * reach)), round(float(-lighting.direction[1] * reach))
-    shade = blur(resize(cover, (max(width // 4, 1), max(height // 4, 1))), 0.22 * place.eyes / 4)
+    shade = blur(resize(cover, (max(width // 4, 1), max(height // 4, 1))), 0.22 * position.eyes / 4)
     return scene * resize(1.0 - np.float32(0.35) * np.roll(shade, (dy, dx), (0, 1)), (width, height))
 
 

@@ -79,13 +79,13 @@ def spectrum(layout: str) -> tuple[Line, ...]:
     """The lines of a panel's sub-pixels, relative to the mean light of each colour."""
     if layout == "stripe":
         size = ((0.26, 0.85),) * 3
-        place = ((1 / 6, 0.5), (0.5, 0.5), (5 / 6, 0.5))
-        return aperture_lines(size, place, (_plane_lines(),) * 3)
+        offsets = ((1 / 6, 0.5), (0.5, 0.5), (5 / 6, 0.5))
+        return aperture_lines(size, offsets, (_plane_lines(),) * 3)
     # Red and blue sit on every other site of a chequered board, whose lines lie at half frequencies.
     half = ((0.5, 0.5), (0.5, -0.5), (1, 0), (0, 1), (1, 1), (1, -1))
     size = ((0.5, 0.5), (0.42, 0.42), (0.55, 0.55))
-    place = ((0.0, 0.0), (0.5, 0.5), (1.0, 0.0))
-    return aperture_lines(size, place, (half, ((1, 0), (0, 1), (1, 1), (1, -1)), half))
+    offsets = ((0.0, 0.0), (0.5, 0.5), (1.0, 0.0))
+    return aperture_lines(size, offsets, (half, ((1, 0), (0, 1), (1, 1), (1, -1)), half))
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Screen:
         """The sub-pixels as the camera meets them.
 
         Args:
-            where: (2, H, W) place on the screen in its picture's pixels.
+            where: (2, H, W) position on the screen in its picture's pixels.
             light: (3, H, W) the screen's light there.
         """
         return lattice_waves((where + 0.5) * np.float32(self.ratio), light, spectrum(self.display.layout))

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from bonaface.simulate.dress import draw_glasses, draw_outfit, garment, wear_glasses
 from bonaface.simulate.hair import comb, draw_style, upsample
 from bonaface.simulate.light import Light, Plane, Way, blur, coloured, mix, resize, smooth_step, srgb_decode
-from bonaface.simulate.persons import FRAME, Face, open_model
+from bonaface.simulate.persons import FRAME, PersonFace, open_model
 from bonaface.simulate.portrait import Portrait, face_relief
 from bonaface.simulate.seeds import chance, stream
 from bonaface.simulate.warp import Points, Spline, sample
@@ -46,7 +46,7 @@ def _landmarks(shape: Points) -> Points:
     )
 
 
-def _head(face: Face, seed: int, number: int) -> tuple[Light, Plane, Plane]:
+def _head(face: PersonFace, seed: int, number: int) -> tuple[Light, Plane, Plane]:
     """Head and neck on the canvas: light (3, H, W), coverage and relief."""
     rng = stream(seed, "person", number, "hair")
     size = (round(FRAME.width * SCALE), round(FRAME.height * SCALE))
@@ -123,7 +123,7 @@ def _bend(shape: Points) -> NDArray[np.floating[Any]]:
 
 
 def _dressed(
-    head: Light, alpha: Plane, face: Face, seed: int, number: int, outfit: int
+    head: Light, alpha: Plane, face: PersonFace, seed: int, number: int, outfit: int
 ) -> tuple[Light, Plane]:
     shape = _to_canvas(face.shape)
     wears = draw_outfit(stream(seed, "person", number, "outfit", outfit))

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from bonaface.simulate.attacks import print_sheet, printed, show_panel, shown
 from bonaface.simulate.camera import Camera, Shot, develop, draw_shot
 from bonaface.simulate.display import Display
-from bonaface.simulate.flat import Hold, Place, draw_hold
-from bonaface.simulate.pictures import draw_place, draw_turn
+from bonaface.simulate.flat import Hold, Position, draw_hold
+from bonaface.simulate.pictures import draw_position, draw_turn
 from bonaface.simulate.portrait import Portrait
 from bonaface.simulate.printer import Printer
 from bonaface.simulate.props import draw_grip
@@ -68,9 +68,9 @@ class Film:
 
     def shoot(self, take: Take, occasion: int) -> Iterator[Photo]:
         """The frames of `take`, at most 0.1 s apart, one after the other."""
-        stage, place = self._stage(take, take.key), draw_place(self._size, self._rng(take.key, "place"))
+        stage, position = self._stage(take, take.key), draw_position(self._size, self._rng(take.key, "place"))
         shot = draw_shot(self._rng(take.key, "shot"), stage.lighting.dimness)
-        for number, framed in enumerate(self._views(take, occasion, stage, place)):
+        for number, framed in enumerate(self._views(take, occasion, stage, position)):
             rng = self._rng(take.key, "frame", number)
             yield Photo(develop(framed.view, take.camera, _steadied(shot), rng), framed.landmarks)
 
@@ -80,54 +80,54 @@ class Film:
     def _stage(self, take: Take, key: Key) -> Stage:
         return Stage(room(self._size, self._rng(key, "room")), take.light(self._rng(key, "light")))
 
-    def _views(self, take: Take, occasion: int, stage: Stage, place: Place) -> Iterator[Framed]:
+    def _views(self, take: Take, occasion: int, stage: Stage, position: Position) -> Iterator[Framed]:
         shake = Motion(self._rng(take.key, "shake"), _HAND)
         if take.instrument is None:
-            yield from self._live(take.key, self._portrait(occasion), stage, place, shake)
+            yield from self._live(take.key, self._portrait(occasion), stage, position, shake)
         elif isinstance(take.instrument, Printer):
-            yield from self._printed(take, take.instrument, occasion, stage, place, shake)
+            yield from self._printed(take, take.instrument, occasion, stage, position, shake)
         else:
-            yield from self._shown(take, take.instrument, occasion, stage, place, shake)
+            yield from self._shown(take, take.instrument, occasion, stage, position, shake)
 
     def _live(
-        self, key: Key, portrait: Portrait, stage: Stage, place: Place, shake: "Motion"
+        self, key: Key, portrait: Portrait, stage: Stage, position: Position, shake: "Motion"
     ) -> Iterator[Framed]:
         turn, sway = draw_turn(self._rng(key, "turn")), Motion(self._rng(key, "sway"), 1.0)
         for number in range(self._frames):
             turned = Turn(turn.yaw + sway.at(number, 4, 0.035), turn.pitch + sway.at(number, 5, 0.025))
-            yield bona_fide(portrait, sway.moved(shake.moved(place, number), number), stage, turned)
+            yield bona_fide(portrait, sway.moved(shake.moved(position, number), number), stage, turned)
 
     def _printed(
-        self, take: Take, printer: Printer, occasion: int, stage: Stage, place: Place, shake: "Motion"
+        self, take: Take, printer: Printer, occasion: int, stage: Stage, position: Position, shake: "Motion"
     ) -> Iterator[Framed]:
         grip = draw_grip(self._rng(take.key, "grip"), take.eyes_mm, take.hands)
         photo = self._photos(take, occasion)[0]
-        sheet = print_sheet(photo, printer, place, stage.size, grip, self._rng(take.key, "print"))
+        sheet = print_sheet(photo, printer, position, stage.size, grip, self._rng(take.key, "print"))
         how = replace(draw_hold(self._rng(take.key, "hold"), stiff=False), torn=0.0)
         sway = Motion(self._rng(take.key, "sway"), _HAND if grip.hands else _STEADY)
         for number in range(self._frames):
-            moved = sway.moved(shake.moved(place, number), number)
+            moved = sway.moved(shake.moved(position, number), number)
             yield printed(sheet, sway.held(how, number), moved, stage, self._rng(take.key, "props"))
 
     def _shown(
-        self, take: Take, display: Display, occasion: int, stage: Stage, place: Place, shake: "Motion"
+        self, take: Take, display: Display, occasion: int, stage: Stage, position: Position, shake: "Motion"
     ) -> Iterator[Framed]:
         grip = replace(draw_grip(self._rng(take.key, "grip"), take.eyes_mm, take.hands), margin=0.0)
         how = draw_hold(self._rng(take.key, "hold"), stiff=True)
         sway = Motion(self._rng(take.key, "sway"), _HAND if grip.hands else 0.0)
         photos = self._photos(take, occasion)
         for number in range(self._frames):
-            panel = show_panel(photos[number if take.replay else 0], display, place, stage.size, grip)
-            moved = sway.moved(shake.moved(place, number), number)
+            panel = show_panel(photos[number if take.replay else 0], display, position, stage.size, grip)
+            moved = sway.moved(shake.moved(position, number), number)
             yield shown(panel, sway.held(how, number), moved, stage, self._rng(take.key, "props"))
 
     def _photos(self, take: Take, occasion: int) -> list[Photo]:
         """What the attacker's camera took on that occasion: the first is the photograph, all are the film."""
         key: Key = ("attacker", *take.key[:2], occasion)
         if key not in self._stolen:
-            stage, place = self._stage(take, key), draw_place(self._size, self._rng(key, "place"))
+            stage, position = self._stage(take, key), draw_position(self._size, self._rng(key, "place"))
             views = self._live(
-                key, self._portrait(occasion), stage, place, Motion(self._rng(key, "shake"), _STEADY)
+                key, self._portrait(occasion), stage, position, Motion(self._rng(key, "shake"), _STEADY)
             )
             self._stolen[key] = [
                 Photo(
@@ -157,10 +157,10 @@ class Motion:
         swing = np.sin(2 * np.pi * self._hertz[quantity] * frame / FPS + self._phase[quantity])
         return float(scale * (self._size[quantity] * swing).sum())
 
-    def moved(self, place: Place, frame: int) -> Place:
-        """`place` at a frame: shifted by hundredths of the eyes' distance, scaled and turned a little."""
-        dx, dy = self.at(frame, 0, 0.07 * place.eyes), self.at(frame, 1, 0.07 * place.eyes)
-        return place.moved(dx, dy, 1.0 + self.at(frame, 2, 0.012), self.at(frame, 3, 0.012))
+    def moved(self, position: Position, frame: int) -> Position:
+        """`position` at a frame: shifted by hundredths of the eyes' distance, scaled and turned a little."""
+        dx, dy = self.at(frame, 0, 0.07 * position.eyes), self.at(frame, 1, 0.07 * position.eyes)
+        return position.moved(dx, dy, 1.0 + self.at(frame, 2, 0.012), self.at(frame, 3, 0.012))
 
     def held(self, how: Hold, frame: int) -> Hold:
         """`how` at a frame."""

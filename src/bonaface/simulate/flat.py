@@ -18,7 +18,7 @@ _FOCAL = 1.2  # focal length in widths of the picture: a phone's
 
 
 @dataclass(frozen=True)
-class Place:
+class Position:
     """Where a face is in the picture: the eyes' middle and distance in pixels, and the roll in radians."""
 
     x: float
@@ -26,9 +26,9 @@ class Place:
     eyes: float
     roll: float = 0.0
 
-    def moved(self, dx: float, dy: float, scale: float = 1.0, roll: float = 0.0) -> "Place":
-        """The place a moment later."""
-        return Place(self.x + dx, self.y + dy, self.eyes * scale, self.roll + roll)
+    def moved(self, dx: float, dy: float, scale: float = 1.0, roll: float = 0.0) -> "Position":
+        """The position a moment later."""
+        return Position(self.x + dx, self.y + dy, self.eyes * scale, self.roll + roll)
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,12 @@ class Held:
         return at
 
 
-def hold(size: tuple[int, int], sheet: tuple[int, int], eyes: Points, place: Place, how: Hold) -> Held:
-    """Hold a thing of `sheet` = (width, height) so that its `eyes` (2, 2) come to `place` in a picture of `size`."""
+def hold(size: tuple[int, int], sheet: tuple[int, int], eyes: Points, position: Position, how: Hold) -> Held:
+    """Hold a thing of `sheet` = (width, height) so that its `eyes` (2, 2) come to `position` in a picture of `size`."""
     middle, apart = eyes.mean(0), float(np.hypot(*(eyes[1] - eyes[0])))
-    matrix = _pose(size, sheet, middle, place, place.eyes / apart, how)
+    matrix = _pose(size, sheet, middle, position, position.eyes / apart, how)
     where = projective_map(np.linalg.inv(matrix), size)
-    turn = _turn(how, place.roll)
+    turn = _turn(how, position.roll)
     tilt = (-turn[0, 2] / turn[2, 2], -turn[1, 2] / turn[2, 2])
     if abs(how.bend) > 1e-3 or how.crease > 1e-3:
         slopes = _bent(where, middle, apart, how)
@@ -111,9 +111,9 @@ def hold(size: tuple[int, int], sheet: tuple[int, int], eyes: Points, place: Pla
     else:
         flat = unit(np.full((1, 1), tilt[0], np.float32), np.full((1, 1), tilt[1], np.float32))
         normals = np.broadcast_to(flat, (3, size[1], size[0]))
-    near = _inside(where, sheet, place.eyes / apart)
+    near = _inside(where, sheet, position.eyes / apart)
     if how.torn > 0.0:
-        near -= _tears(near.shape, how, place.eyes)
+        near -= _tears(near.shape, how, position.eyes)
     return Held(where, np.clip(near + 0.5, 0.0, 1.0), normals, matrix, near)
 
 
@@ -127,16 +127,16 @@ def _turn(how: Hold, roll: float) -> NDArray[np.floating[Any]]:
 
 
 def _pose(
-    size: tuple[int, int], sheet: tuple[int, int], middle: Points, place: Place, scale: float, how: Hold
+    size: tuple[int, int], sheet: tuple[int, int], middle: Points, position: Position, scale: float, how: Hold
 ) -> NDArray[np.floating[Any]]:
     """The homography from the thing's pixels to the picture's."""
     focal = _FOCAL * size[0]
     w, h = sheet
     corners = np.array([[-0.5, -0.5], [w - 0.5, -0.5], [w - 0.5, h - 0.5], [-0.5, h - 0.5]])
-    flat = np.c_[(corners - middle) * scale, np.zeros(4)] @ _turn(how, place.roll).T
+    flat = np.c_[(corners - middle) * scale, np.zeros(4)] @ _turn(how, position.roll).T
     # No corner may come behind the lens, however large the sheet and steep the angle.
     depth = np.maximum(focal - flat[:, 2], 0.3 * focal)
-    seen = flat[:, :2] * (focal / depth)[:, None] + [place.x, place.y]
+    seen = flat[:, :2] * (focal / depth)[:, None] + [position.x, position.y]
     return homography(corners, seen)
 
 

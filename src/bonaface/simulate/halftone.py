@@ -32,21 +32,21 @@ class Line:
 
 def aperture_lines(
     size: tuple[tuple[float, float], ...],
-    place: tuple[tuple[float, float], ...],
+    position: tuple[tuple[float, float], ...],
     basis: tuple[tuple[tuple[float, float], ...], ...],
 ) -> tuple[Line, ...]:
     """The spectrum of rectangular apertures, relative to their mean.
 
     Args:
         size: width and height of each channel's aperture, in lattice units.
-        place: its centre.
+        position: its centre.
         basis: the frequencies at which each channel has lines (half a plane of them; the other half is their mirror).
     """
     lines = []
     for k in sorted({k for ks in basis for k in ks}):
         weights, shifts = [], []
         for channel in range(3):
-            (w, h), (x, y) = size[channel], place[channel]
+            (w, h), (x, y) = size[channel], position[channel]
             has = k in basis[channel]
             weights.append(2.0 * float(np.sinc(k[0] * w) * np.sinc(k[1] * h)) if has else 0.0)
             shifts.append(-(k[0] * x + k[1] * y))
@@ -104,7 +104,7 @@ def dot_waves(where: Map, coverage: Plane, effect: Light, angle: float) -> tuple
     """The waves of a printing screen of round dots for one ink.
 
     Args:
-        where: (2, H, W) place on the paper in screen periods, unturned.
+        where: (2, H, W) position on the paper in screen periods, unturned.
         coverage: (H, W) share of the paper under dots, 0 to 1.
         effect: (3, H, W) change of the light per unit of coverage (negative: ink takes light away).
         angle: of the screen, degrees.

@@ -28,7 +28,7 @@ SPREAD = 0.95  # a little less than the originals', whose mirror images are in t
 
 
 @dataclass(frozen=True)
-class Frame:
+class PortraitFrame:
     """The picture of the mean shape: its size, the distance of the pupils and their row, in pixels."""
 
     width: int
@@ -53,12 +53,12 @@ class Window:
     height: int
 
 
-FRAME = Frame(416, 544, 88.0, 236.0)
+FRAME = PortraitFrame(416, 544, 88.0, 236.0)
 TEXTURE = Window(80, 120, 256, 384)
 
 
 @dataclass(frozen=True)
-class Face:
+class PersonFace:
     """One synthetic face in the mean shape's frame (416 x 544)."""
 
     shape: Points  # (189, 2) landmarks of this face, frame pixels
@@ -89,7 +89,7 @@ class PersonModel:
         result: Floats = np.clip(drawn, -LIMIT, LIMIT)
         return result
 
-    def face(self, coefficients: Floats, rng: np.random.Generator, smile: float = 0.0) -> Face:
+    def face(self, coefficients: Floats, rng: np.random.Generator, smile: float = 0.0) -> PersonFace:
         """The face of `coefficients` (K,), with a smile from 0 (neutral) to 1; `rng` makes its pores."""
         shape = self.mean_shape + self._sum("shape", coefficients) + smile * self._smile_shape
         luma = self._mean["luma"] + self._sum("luma", coefficients) + smile * self._smile_luma
@@ -97,7 +97,7 @@ class PersonModel:
         tint = self._mean["tint"] + self._sum("tint", coefficients)
         outline = self._mean["outline"] + self._sum("outline", coefficients)
         hair = np.clip(self._mean["hair"] + self._sum("hair", coefficients), 0.04, 0.85)
-        return Face(shape, _framed(_coloured(luma, tint)), outline, hair.astype(np.float32))
+        return PersonFace(shape, _framed(_coloured(luma, tint)), outline, hair.astype(np.float32))
 
     def luma_metric(self) -> Floats:
         """The metric (K, K) of the mean square difference of brightness between the faces of two coefficients."""
@@ -112,7 +112,7 @@ class PersonModel:
 
 
 def _pores(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
-    # What the modes leave out is fine and without order from face to face, like the noise put in its place.
+    # What the modes leave out is fine and without order from face to face, like the noise put in its position.
     height, width = shape
     return 0.5 * clouds((height, width), 2.5, rng, octaves=2)
 

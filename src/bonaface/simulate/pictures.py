@@ -1,6 +1,6 @@
 """One picture of a bona fide presentation or of an attack, everything about it drawn at random.
 
-What is common to both classes is drawn in the same way for both: the camera, the light, the room, the place and size
+What is common to both classes is drawn in the same way for both: the camera, the light, the room, the position and size
 of the face. So nothing but the presentation itself tells them apart.
 """
 
@@ -12,7 +12,7 @@ from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.simulate.attacks import print_sheet, printed, show_panel, shown, worn
 from bonaface.simulate.camera import Camera, Shot, draw_camera, draw_shot, in_focus
 from bonaface.simulate.display import draw_display
-from bonaface.simulate.flat import Place, draw_hold
+from bonaface.simulate.flat import Position, draw_hold
 from bonaface.simulate.light import Picture
 from bonaface.simulate.portrait import Portrait
 from bonaface.simulate.printer import draw_printer
@@ -69,7 +69,7 @@ def simulate_attack(
     size: tuple[int, int] = (512, 512),
     species: str = "",
     wearer: Portrait | None = None,
-    place: Place | None = None,
+    position: Position | None = None,
 ) -> Photo:
     """An attack with `photo`, a picture that a camera has taken: through an instrument and a second camera.
 
@@ -79,7 +79,7 @@ def simulate_attack(
         size: width and height of the result.
         species: one of `SPECIES`; drawn by their shares where it is left out.
         wearer: who wears the mask in ``print-worn`` and ``print-cut``; without one these two are not drawn.
-        place: where the face comes to lie; drawn as for bona fide where it is left out.
+        position: where the face comes to lie; drawn as for bona fide where it is left out.
 
     Raises:
         UnknownNameError: there is no such species. InputError: a mask without a wearer.
@@ -88,21 +88,21 @@ def simulate_attack(
     if name not in SPECIES:
         raise UnknownNameError("species of simulated attack", name, SPECIES)
     stage = draw_stage(size, rng)
-    place = place or draw_place(size, rng)
+    position = position or draw_position(size, rng)
     if name in MASKS:
         if wearer is None:
             raise InputError(f"{name} is a mask: it needs a wearer, another person's portrait")
         grip = Grip(eyes_mm=_LIFE_MM)
-        framed = _masked(photo, wearer, place, stage, grip, name == "print-cut", rng)
+        framed = _masked(photo, wearer, position, stage, grip, name == "print-cut", rng)
     elif name == "print-held":
         grip = draw_grip(rng, _EYES_MM["print"], 0.7)
-        sheet = print_sheet(photo, draw_printer(rng), place, size, grip, rng)
-        framed = printed(sheet, draw_hold(rng, stiff=False), place, stage, rng)
+        sheet = print_sheet(photo, draw_printer(rng), position, size, grip, rng)
+        framed = printed(sheet, draw_hold(rng, stiff=False), position, stage, rng)
     else:
         kind = name.partition("-")[2]
         grip = replace(draw_grip(rng, _EYES_MM[kind], 0.0 if kind == "monitor" else 0.7), margin=0.0)
-        panel = show_panel(photo, draw_display(rng, kind), place, size, grip)
-        framed = shown(panel, draw_hold(rng, stiff=True), place, stage, rng)
+        panel = show_panel(photo, draw_display(rng, kind), position, size, grip)
+        framed = shown(panel, draw_hold(rng, stiff=True), position, stage, rng)
     # To look as large as a face, a smaller one has to be as much nearer than people sit.
     return shoot(framed, *_camera_and_shot(stage, rng, _LIFE_MM / grip.eyes_mm), rng)
 
@@ -110,7 +110,7 @@ def simulate_attack(
 def simulate_attack_crop(
     picture: Picture, landmarks: Points, rng: np.random.Generator, species: str = ""
 ) -> Picture:
-    """A training crop as an attack, for augmentation: the same size, the face at the same place.
+    """A training crop as an attack, for augmentation: the same size, the face at the same position.
 
     Args:
         picture: (H, W, 3) uint8 crop of a bona fide presentation; it stands for the attacker's photograph.
@@ -119,7 +119,7 @@ def simulate_attack_crop(
         species: as for `simulate_attack`; masks are not drawn.
 
     Raises:
-        UnknownNameError: there is no such species. InputError: it is a mask's, or the eyes are at one place.
+        UnknownNameError: there is no such species. InputError: it is a mask's, or the eyes are at one position.
     """
     photo = Photo(picture, np.asarray(landmarks, np.float64))
     if photo.eyes < 2.0:
@@ -127,8 +127,10 @@ def simulate_attack_crop(
             f"the landmarks of a crop must be of a face, got the eyes {photo.eyes:.1f} pixels apart"
         )
     middle, gap = photo.landmarks[:2].mean(0), photo.landmarks[1] - photo.landmarks[0]
-    place = Place(float(middle[0]), float(middle[1]), photo.eyes, float(np.arctan2(gap[1], gap[0])))
-    return simulate_attack(photo, rng, (picture.shape[1], picture.shape[0]), species, place=place).picture
+    position = Position(float(middle[0]), float(middle[1]), photo.eyes, float(np.arctan2(gap[1], gap[0])))
+    return simulate_attack(
+        photo, rng, (picture.shape[1], picture.shape[0]), species, position=position
+    ).picture
 
 
 def draw_stage(size: tuple[int, int], rng: np.random.Generator) -> Stage:
@@ -136,11 +138,11 @@ def draw_stage(size: tuple[int, int], rng: np.random.Generator) -> Stage:
     return Stage(room(size, rng), draw_lighting(rng))
 
 
-def draw_place(size: tuple[int, int], rng: np.random.Generator) -> Place:
+def draw_position(size: tuple[int, int], rng: np.random.Generator) -> Position:
     """Where the face of somebody who looks into a camera comes to lie, the same for both classes."""
     width, height = size
     side = min(width, height)
-    return Place(
+    return Position(
         width / 2 + float(rng.normal(0, 0.035)) * side,
         0.42 * height + float(rng.normal(0, 0.03)) * side,
         side * between(rng, 0.12, 0.22),
@@ -158,7 +160,7 @@ def _taken(
 ) -> tuple[Framed, Camera, Shot]:
     """A person somewhere, a camera, and how it is used."""
     stage = draw_stage(size, rng)
-    framed = bona_fide(portrait, draw_place(size, rng), stage, draw_turn(rng))
+    framed = bona_fide(portrait, draw_position(size, rng), stage, draw_turn(rng))
     return framed, *_camera_and_shot(stage, rng)
 
 
@@ -178,12 +180,12 @@ def _draw_species(rng: np.random.Generator, masks: bool) -> str:
 def _masked(
     photo: Photo,
     wearer: Portrait,
-    place: Place,
+    position: Position,
     stage: Stage,
     grip: Grip,
     holes: bool,
     rng: np.random.Generator,
 ) -> Framed:
-    behind = bona_fide(wearer, place, stage, draw_turn(rng))
-    sheet = print_sheet(photo, draw_printer(rng), place, stage.size, grip, rng)
+    behind = bona_fide(wearer, position, stage, draw_turn(rng))
+    sheet = print_sheet(photo, draw_printer(rng), position, stage.size, grip, rng)
     return worn(sheet, behind, stage, holes, rng)

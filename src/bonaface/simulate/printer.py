@@ -107,7 +107,7 @@ class Print:
         """The dots of the screen as the camera meets them.
 
         Args:
-            where: (2, H, W) place on the sheet in its pixels, for every pixel of the camera's picture.
+            where: (2, H, W) position on the sheet in its pixels, for every pixel of the camera's picture.
             light: (3, H, W) the light that comes from the sheet there.
         """
         if self.printer.screen == 0.0:
@@ -206,11 +206,11 @@ def _diffused(coverage: NDArray[np.uint8], dots: int) -> NDArray[np.uint8]:
     """Error diffusion: every pixel holds `dots` places for ink, so a whole number of them is filled.
 
     Full places are set, and the fraction that is left is diffused, which is Floyd & Steinberg's algorithm for the last
-    place.
+    position.
     """
-    places = np.arange(256) * dots / 255
-    full = np.floor(places)
-    fraction = np.rint((places - full) * 255).astype(int).tolist()
+    levels = np.arange(256) * dots / 255
+    full = np.floor(levels)
+    fraction = np.rint((levels - full) * 255).astype(int).tolist()
     without, with_last = (
         np.rint(np.minimum(full + i, dots) * 255 / dots).astype(int).tolist() for i in (0, 1)
     )

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonaface.simulate.dress import draw_outfit, garment
-from bonaface.simulate.flat import Held, Place
+from bonaface.simulate.flat import Held, Position
 from bonaface.simulate.hands import draw_skin, flesh, hand
 from bonaface.simulate.light import Light, Plane, blur, mix, resize, size_of, unit
 from bonaface.simulate.scene import Lighting
@@ -46,15 +46,17 @@ def draw_grip(rng: np.random.Generator, eyes_mm: tuple[float, float], hands: flo
     )  # fmt: skip
 
 
-def torso(scene: Light, place: Place, lighting: Lighting, grip: Grip, rng: np.random.Generator) -> Light:
+def torso(
+    scene: Light, position: Position, lighting: Lighting, grip: Grip, rng: np.random.Generator
+) -> Light:
     """Whoever holds the thing stands behind it, mostly cut off by the picture's edge."""
     if not grip.body:
         return scene
     width, height = size_of(scene)
     size = (-(-width // 3), -(-height // 3))
-    life = place.eyes * 63.0 / grip.eyes_mm * between(rng, 0.75, 0.95) / 3  # farther away than the thing
-    x = place.x / 3 + float(rng.normal(0, 0.4)) * life
-    chin = min(place.y / 3 - between(rng, 1.5, 4.0) * life, -0.2 * life)
+    life = position.eyes * 63.0 / grip.eyes_mm * between(rng, 0.75, 0.95) / 3  # farther away than the thing
+    x = position.x / 3 + float(rng.normal(0, 0.4)) * life
+    chin = min(position.y / 3 - between(rng, 1.5, 4.0) * life, -0.2 * life)
     cloth, cover = garment((x, chin), life, 0.75, draw_outfit(rng), size)
     facing = lighting.on(unit(np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32)))
     cover = blur(cover, 0.8)  # drawn at a third of the size: no stairs
@@ -72,7 +74,7 @@ class Covered:
 def in_front(
     scene: Light,
     held: Held,
-    place: Place,
+    position: Position,
     mm: float,
     lighting: Lighting,
     grip: Grip,
@@ -85,11 +87,11 @@ def in_front(
     free = np.ones(scene.shape[1:], np.float32)
     skin = draw_skin(rng)
     for number in range(grip.hands):
-        edge, inward = _hold_point(held, place, number, rng)
+        edge, inward = _hold_point(held, position, number, rng)
         # Nobody who wants to pass covers the face.
         room = (
-            float(np.hypot(edge[0] - place.x, edge[1] - place.y - 0.5 * place.eyes))
-            - 1.5 * place.eyes
+            float(np.hypot(edge[0] - position.x, edge[1] - position.y - 0.5 * position.eyes))
+            - 1.5 * position.eyes
             - 11 * mm
         )
         arm, back, thumb = hand(edge, inward, mm, max(room, -12.0 * mm), rng)
@@ -104,17 +106,22 @@ def in_front(
 
 
 def _hold_point(
-    held: Held, place: Place, number: int, rng: np.random.Generator
+    held: Held, position: Position, number: int, rng: np.random.Generator
 ) -> tuple[tuple[float, float], float]:
     """A point on the thing's border and the direction inwards (radians): below, at the sides, sometimes above."""
     rows, columns = np.nonzero((held.near > -1.0) & (held.near < 1.5))
     side = (1.0 if number % 2 else -1.0) if rng.random() < 0.8 else float(rng.normal(0, 0.5))
     down = float(rng.choice([between(rng, 0.6, 1.6), between(rng, -0.3, 0.6), -1.4], p=[0.55, 0.35, 0.10]))
-    goal = np.array([place.x + side * 2.2 * place.eyes, place.y + 0.4 * place.eyes + down * 2.0 * place.eyes])
+    goal = np.array(
+        [
+            position.x + side * 2.2 * position.eyes,
+            position.y + 0.4 * position.eyes + down * 2.0 * position.eyes,
+        ]
+    )
     if len(rows) == 0:
         # The border is outside the picture: so is the hand.
         return (float(goal[0] + side * 9e3), float(goal[1])), 0.0
     nearest = int(np.argmin((columns - goal[0]) ** 2 + (rows - goal[1]) ** 2))
     x, y = float(columns[nearest]), float(rows[nearest])
-    inward = np.arctan2(place.y + 0.5 * place.eyes - y, place.x - x)
+    inward = np.arctan2(position.y + 0.5 * position.eyes - y, position.x - x)
     return (x, y), float(inward + rng.normal(0, 0.3))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bonaface.simulate.camera import Camera, Shot, View, photograph
-from bonaface.simulate.flat import Place
+from bonaface.simulate.flat import Position
 from bonaface.simulate.light import Light, Picture, Plane, mix, resize, size_of, unit
 from bonaface.simulate.portrait import Portrait
 from bonaface.simulate.scene import Lighting
@@ -67,15 +67,15 @@ def shoot(framed: Framed, camera: Camera, shot: Shot, rng: np.random.Generator) 
     return Photo(photograph(framed.view, camera, shot, rng), framed.landmarks)
 
 
-def bona_fide(portrait: Portrait, place: Place, stage: Stage, turn: Turn) -> Framed:
-    """A person at `place` before the camera.
+def bona_fide(portrait: Portrait, position: Position, stage: Stage, turn: Turn) -> Framed:
+    """A person at `position` before the camera.
 
     A portrait with an outline of its own stands before the stage's room; one with a background brings it along,
     carried on where the picture reaches over its edge.
     """
-    while portrait.eyes / place.eyes > 1.4:
+    while portrait.eyes / position.eyes > 1.4:
         portrait = portrait.halved
-    where, relief, landmarks = _facing(portrait, place, stage.size, turn)
+    where, relief, landmarks = _facing(portrait, position, stage.size, turn)
     light = sample(portrait.light, where)
     dy, dx = (np.gradient(relief, axis=axis) for axis in (0, 1))
     # The portrait was taken in soft light from the front, and keeps a quarter of it.
@@ -86,10 +86,12 @@ def bona_fide(portrait: Portrait, place: Place, stage: Stage, turn: Turn) -> Fra
     return Framed(View(light), landmarks)
 
 
-def _facing(portrait: Portrait, place: Place, size: tuple[int, int], turn: Turn) -> tuple[Map, Plane, Points]:
+def _facing(
+    portrait: Portrait, position: Position, size: tuple[int, int], turn: Turn
+) -> tuple[Map, Plane, Points]:
     """The map from the picture to the portrait, the relief at half the picture's size, the landmarks in the picture."""
-    reach = place.eyes / 2 * np.array([np.cos(place.roll), np.sin(place.roll)])
-    target = np.array([place.x, place.y])
+    reach = position.eyes / 2 * np.array([np.cos(position.roll), np.sin(position.roll)])
+    target = np.array([position.x, position.y])
     matrix = similarity(portrait.landmarks[:2], np.stack([target - reach, target + reach]))
     where = projective_map(np.linalg.inv(matrix), size)
     relief = sample(portrait.relief, where[:, ::2, ::2])
@@ -104,7 +106,7 @@ def _facing(portrait: Portrait, place: Place, size: tuple[int, int], turn: Turn)
         marks = marks + lifted[:, None] * shift
     if portrait.alpha is None:
         _carry_on(where, size_of(portrait.light), 0.5 * portrait.eyes)
-    return where, relief * np.float32(0.5 * place.eyes / portrait.eyes), project(matrix, marks)
+    return where, relief * np.float32(0.5 * position.eyes / portrait.eyes), project(matrix, marks)
 
 
 def _carry_on(where: Map, size: tuple[int, int], reach: float) -> None:

@@ -1,4 +1,4 @@
-"""Where things land: homographies, thin-plate splines, and reading a picture at moved places.
+"""Where things land: homographies, thin-plate splines, and reading a picture at moved positions.
 
 Points are (N, 2) as (x, y) in pixels, a pixel's centre at whole numbers. A *map* is (2, H, W): for every output pixel
 x and y in the source.
@@ -71,7 +71,7 @@ def sample(image: NDArray[np.floating[Any]], where: Map) -> NDArray[np.floating[
     read = np.empty((len(planes), *x.shape), image.dtype)
     lower, right = np.empty(x.shape, image.dtype), np.empty(x.shape, image.dtype)
     for plane, out in zip(planes, read, strict=True):
-        # Three arrays for all planes, and "clip" (the places are clipped already, it only spares a second look at
+        # Three arrays for all planes, and "clip" (the positions are clipped already, it only spares a second look at
         # each): fresh memory costs more than the arithmetic.
         flat = plane.ravel()
         np.take(flat, first, mode="clip", out=out)

@@ -1,6 +1,6 @@
 """The crop store: every face square of a data set, without loss, cut once and read at random.
 
-    STORE/store.json             format, data set, recipe, table digest, software versions
+    STORE/store.json             format, data set, settings, table digest, software versions
     STORE/presentations.parquet  the presentation table
     STORE/shards/00000.tar       face squares, PNG files named sample_id/frame.png
     STORE/shards/00000.parquet   a row for each frame looked at, with or without a face
@@ -9,7 +9,7 @@
 A shard's rows are written after its tar, so their presence says that the shard is done; `frames.parquet` is
 written last of all, so its presence says that the store is.
 
-The same table and recipe give the same bytes, however many processes make them and however often they are
+The same table and settings give the same bytes, however many processes make them and however often they are
 killed.
 """
 
@@ -33,10 +33,10 @@ from numpy.typing import NDArray
 
 from bonaface.core.errors import InputError
 from bonaface.core.files import whole_file, write_json
-from bonaface.core.places import place, read_range
+from bonaface.core.paths import read_range, to_path
 from bonaface.core.records import Presentation
 from bonaface.datasets.table import PresentationTable, read_parquet
-from bonaface.face.crop import FaceSquare
+from bonaface.face.crop import ContextCrop
 from bonaface.face.detect import Box, Detector, Face
 from bonaface.face.find import FacePolicy
 from bonaface.store.png import read_png, write_png
@@ -79,7 +79,7 @@ _NUMBERS = tuple(name for name in _SCHEMA.names if name not in (*_TEXTS, *_LISTS
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class PrepareSettings:
     """How a store is made: what `check` must do in the same way.
 
     `frames` is how many are taken of a video, `longer_side` and `min_score` are the detector's. A shard has
@@ -108,7 +108,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class FrameResult:
     """What was found in one frame: a face and its square, or the reason why there is none.
 
     `size` is the upright picture's (width, height), (0, 0) where it could not be read, and `turn` by how many degrees
@@ -123,7 +123,7 @@ class Finding:
     response: str = ""
     detail: str = ""
     face: Face | None = None
-    square: FaceSquare | None = None
+    square: ContextCrop | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,19 +182,19 @@ class Frames(Sequence[Frame]):
             factor=float(number["factor"][i]),
         )
 
-    def place(self, index: int) -> tuple[int, int, int, int]:
+    def location(self, index: int) -> tuple[int, int, int, int]:
         """Shard number, byte offset and length of the square's file in it, and its CRC-32."""
         shard, offset, length, crc = (
             int(self._numbers[name][index]) for name in ("shard", "offset", "length", "crc32")
         )
         return shard, offset, length, crc
 
-    def square(self, index: int, image: NDArray[np.uint8]) -> FaceSquare:
+    def square(self, index: int, image: NDArray[np.uint8]) -> ContextCrop:
         """The face square whose pixels are `image`."""
         box, valid = (self._lists[name][index].tolist() for name in ("box", "valid"))
         points = self._lists["landmarks"][index].reshape(5, 2).tolist()
         right_eye, left_eye, nose, right_mouth, left_mouth = ((x, y) for x, y in points)
-        return FaceSquare(
+        return ContextCrop(
             image=image,
             box=(box[0], box[1], box[2], box[3]),
             landmarks=(right_eye, left_eye, nose, right_mouth, left_mouth),
@@ -206,20 +206,22 @@ class Frames(Sequence[Frame]):
 class CropStore:
     """A finished store. It holds no open file, so that any process or thread can use it."""
 
-    def __init__(self, path: Path, table: PresentationTable, recipe: Recipe, frames: Frames) -> None:
+    def __init__(
+        self, path: Path, table: PresentationTable, settings: PrepareSettings, frames: Frames
+    ) -> None:
         self.path = path
         self.table = table
-        self.recipe = recipe
+        self.settings = settings
         self.frames = frames
 
     @classmethod
     def open(cls, path: Path | str) -> "CropStore":
-        """Open the store in the folder `path`, which may be a URL (`bonaface.core.places`).
+        """Open the store in the folder `path`, which may be a URL (`bonaface.core.paths`).
 
         Raises:
             InputError: there is no store, it is unfinished, or of another format.
         """
-        folder = place(path)
+        folder = to_path(path)
         description = read_description(folder)
         if description is None:
             raise InputError(
@@ -229,9 +231,9 @@ class CropStore:
             raise InputError(
                 f"{folder}: this crop store is unfinished; run the same bonaface prepare again and it goes on"
             )
-        recipe = {**description["recipe"], "policy": FacePolicy(**description["recipe"]["policy"])}
+        settings = {**description["settings"], "policy": FacePolicy(**description["settings"]["policy"])}
         table = PresentationTable.read(folder / PRESENTATIONS)
-        return cls(folder, table, Recipe(**recipe), Frames(read_parquet(folder / FRAMES)))
+        return cls(folder, table, PrepareSettings(**settings), Frames(read_parquet(folder / FRAMES)))
 
     @property
     def dataset(self) -> str:
@@ -246,19 +248,19 @@ class CropStore:
     @property
     def longer_side(self) -> int:
         """The longer side, in pixels, of the picture that the detector saw."""
-        return self.recipe.longer_side
+        return self.settings.longer_side
 
     @property
     def frames_per_video(self) -> int:
         """How many frames were taken of a video."""
-        return self.recipe.frames
+        return self.settings.frames
 
     @cached_property
     def digest(self) -> str:
         """The SHA-256 of the description and the rows, which carry the squares' checksums: 64 hex digits."""
         return sha256(b"".join((self.path / name).read_bytes() for name in (STORE, FRAMES))).hexdigest()
 
-    def read(self, index: int) -> FaceSquare:
+    def read(self, index: int) -> ContextCrop:
         """The face square of row `index` of `frames`.
 
         Raises:
@@ -268,7 +270,7 @@ class CropStore:
         if frame.response:
             name = self.presentations[frame.presentation].sample_id
             raise InputError(f"frame {frame.frame} of {name} has no face square: {frame.response}")
-        shard, offset, length, crc = self.frames.place(index)
+        shard, offset, length, crc = self.frames.location(index)
         path = shard_path(self.path, shard, "tar")
         try:
             data = read_range(path, offset, length)
@@ -282,14 +284,14 @@ class CropStore:
         return self.frames.square(index, read_png(data))
 
 
-def describe(table: PresentationTable, recipe: Recipe) -> dict[str, Any]:
+def describe(table: PresentationTable, settings: PrepareSettings) -> dict[str, Any]:
     """What `store.json` says of a store to be made."""
     return {
         "format": FORMAT,
         "dataset": table.dataset,
         "presentations": len(table),
         "table": table.digest(),
-        "recipe": asdict(recipe),
+        "settings": asdict(settings),
         "software": software(),
     }
 
@@ -319,8 +321,10 @@ def read_description(store: Path) -> dict[str, Any] | None:
         raise InputError(
             f"{path}: a store of format {found}, but this version reads {FORMAT}; prepare it anew"
         )
-    # what could not be chosen yet when the store was begun was as it is by default
-    result: dict[str, Any] = {**description, "recipe": {**asdict(Recipe()), **description["recipe"]}}
+    # Stores of version 0.1 call the settings "recipe"; what could not be chosen yet when a store was begun was as it
+    # is by default.
+    given = description.pop("recipe", None) or description.get("settings", {})
+    result: dict[str, Any] = {**description, "settings": {**asdict(PrepareSettings()), **given}}
     return result
 
 
@@ -335,16 +339,16 @@ def shard_path(store: Path, number: int, kind: str) -> Path:
     return store / SHARDS / f"{number:05d}.{kind}"
 
 
-def write_shard(store: Path, number: int, findings: Iterable[Finding]) -> None:
-    """Write shard `number`: the squares of `findings` and, when they are all on the disk, their rows."""
+def write_shard(store: Path, number: int, results: Iterable[FrameResult]) -> None:
+    """Write shard `number`: the squares of `results` and, when they are all on the disk, their rows."""
     rows = []
     with (
         whole_file(shard_path(store, number, "tar")) as part,
         part.open("wb") as file,
         tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for finding in findings:
-            rows.append({**_row(finding), "shard": number, **_add(tar, file, finding)})
+        for result in results:
+            rows.append({**_row(result), "shard": number, **_add(tar, file, result)})
     with whole_file(shard_path(store, number, "parquet")) as part:
         pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), part)
 
@@ -366,24 +370,24 @@ def _read_rows(path: Path) -> pa.Table:
     return read_parquet(path, schema=_SCHEMA)
 
 
-def _row(finding: Finding) -> dict[str, Any]:
-    width, height = finding.size
+def _row(result: FrameResult) -> dict[str, Any]:
+    width, height = result.size
     row: dict[str, Any] = {
-        "presentation": finding.presentation,
-        "sample_id": finding.sample_id,
-        "frame": finding.frame,
-        "response": str(finding.response),
-        "detail": finding.detail,
+        "presentation": result.presentation,
+        "sample_id": result.sample_id,
+        "frame": result.frame,
+        "response": str(result.response),
+        "detail": result.detail,
         "width": width,
         "height": height,
-        "turn": finding.turn,
+        "turn": result.turn,
     }
-    if finding.face is None or finding.square is None:
+    if result.face is None or result.square is None:
         return row
-    square = finding.square
+    square = result.square
     return row | {
-        "face": finding.face.box,
-        "confidence": finding.face.score,
+        "face": result.face.box,
+        "confidence": result.face.score,
         "box": square.box,
         "landmarks": [value for point in square.landmarks for value in point],
         "valid": square.valid,
@@ -392,14 +396,14 @@ def _row(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _add(tar: tarfile.TarFile, file: IO[bytes], finding: Finding) -> dict[str, int]:
-    """Put the finding's square, if it has one, into the tar: where it lies there, and its checksum."""
-    if finding.square is None:
+def _add(tar: tarfile.TarFile, file: IO[bytes], result: FrameResult) -> dict[str, int]:
+    """Put the result's square, if it has one, into the tar: where it lies there, and its checksum."""
+    if result.square is None:
         return {"offset": 0, "length": 0, "crc32": 0}
-    data = write_png(finding.square.image)
+    data = write_png(result.square.image)
     # names that would lead out of the folder where somebody unpacks the tar lose those parts
-    parts = [part for part in finding.sample_id.split("/") if part not in ("", ".", "..")]
-    member = tarfile.TarInfo("/".join([*parts, f"{finding.frame:06d}.png"]))  # owner and time are 0
+    parts = [part for part in result.sample_id.split("/") if part not in ("", ".", "..")]
+    member = tarfile.TarInfo("/".join([*parts, f"{result.frame:06d}.png"]))  # owner and time are 0
     member.size = len(data)
     tar.addfile(member, io.BytesIO(data))
     end = file.tell()

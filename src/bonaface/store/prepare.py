@@ -1,8 +1,8 @@
 """`prepare`: from a data set's files to its crop store, on all cores, resumable at any moment.
 
 The unit of work and of resuming is a shard: a fixed run of presentations in the table's order. What a shard
-holds depends on the table and the recipe alone, so the store's bytes are the same whoever makes it, and
-however often the work was interrupted. `cutter.py` makes a shard, `pool.py` and `ray_pool.py` hand them out.
+holds depends on the table and the settings alone, so the store's bytes are the same whoever makes it, and
+however often the work was interrupted. `shard_writer.py` makes a shard, `pool.py` and `ray_pool.py` hand them out.
 """
 
 from collections import Counter
@@ -14,14 +14,14 @@ from typing import Any
 from bonaface.core.errors import DISK_FULL, BonafaceError, InputError
 from bonaface.core.files import alone
 from bonaface.core.machine import Engine
-from bonaface.core.places import entries, files_below, is_remote
+from bonaface.core.paths import entries, files_below, is_remote
 from bonaface.core.records import Presentation, Response
 from bonaface.datasets.registry import Box
 from bonaface.datasets.table import PresentationTable, name_some
 from bonaface.jobs.run import Run, choose_engine
 from bonaface.store import crop_store as layout
-from bonaface.store.crop_store import CropStore, Recipe
-from bonaface.store.cutter import Cutter, Shard, shards, source_of
+from bonaface.store.crop_store import CropStore, PrepareSettings
+from bonaface.store.shard_writer import Shard, ShardWriter, shards, source_of
 
 Progress = Callable[[int, int], None]
 
@@ -31,14 +31,14 @@ class Summary:
     """What a finished store holds.
 
     `frames` counts frames by (species, response): species ``""`` is bona fide, response ``""`` a face.
-    `silent` counts by species the presentations of which no frame has a face (ISO's non-responses),
+    `non_response` counts by species the presentations of which no frame has a face (ISO's non-responses),
     `presentations` all of them. `unreadable` are the (path, what is wrong with it) of files that could not
     be read, or not to their end.
     """
 
     store: Path
     presentations: Mapping[str, int]
-    silent: Mapping[str, int]
+    non_response: Mapping[str, int]
     frames: Mapping[tuple[str, str], int]
     unreadable: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
@@ -50,7 +50,7 @@ def prepare(
     root: Path,
     store: Path,
     *,
-    recipe: Recipe | None = None,
+    settings: PrepareSettings | None = None,
     workers: int | None = None,
     engine: Engine = "local",
     address: str | None = None,
@@ -60,7 +60,7 @@ def prepare(
 
     Args:
         root: the folder that the rows' paths are relative to, or a file in it (the table's CSV). It and `store` may be
-            URLs (`bonaface.core.places.place`).
+            URLs (`bonaface.core.paths.to_path`).
         workers: processes; None is one for each core, of this machine or of the Ray cluster. With more than one, a
             script must call this below ``if __name__ == "__main__":``.
         engine: ``"local"`` for processes of this machine, ``"ray"`` for Ray; the store's bytes are the same.
@@ -69,20 +69,20 @@ def prepare(
 
     Raises:
         InputError: no file of the table is below `root`, `store` is another store or something else, it was begun
-            with another table, recipe or software, or the set's face boxes are asked for and are not there.
+            with another table, settings or software, or the set's face boxes are asked for and are not there.
         BonafaceError: the disk is full, or another process is making this store. Run it again and it goes on.
         MissingExtraError: Ray is not installed.
     """
-    recipe = recipe or Recipe()
+    settings = settings or PrepareSettings()
     base = (root if root.is_dir() else root.parent).absolute()
     store = store.absolute()  # processes on other machines start in other folders
-    _check_source(table, base, recipe)
+    _check_source(table, base, settings)
     run = choose_engine(engine, workers, address)
     try:
         # Two who make the same store at a URL write the same bytes: work is lost, nothing else.
         with alone(store, "store"):
-            _settle(store, table, recipe)
-            _make(store, table, base, recipe, run, progress)
+            _settle(store, table, settings)
+            _make(store, table, base, settings, run, progress)
     except OSError as error:
         if error.errno not in DISK_FULL:
             raise InputError(f"{store}: the store cannot be written: {error}") from error
@@ -96,7 +96,7 @@ def summarise(store: CropStore) -> Summary:
     """Count what `store` holds."""
     rows = store.presentations
     frames = Counter((rows[frame.presentation].species, frame.response) for frame in store.frames)
-    heard = {frame.presentation for frame in store.frames if not frame.response}
+    scored = {frame.presentation for frame in store.frames if not frame.response}
     unreadable = tuple(
         (rows[frame.presentation].path, frame.detail)
         for frame in store.frames
@@ -105,7 +105,7 @@ def summarise(store: CropStore) -> Summary:
     return Summary(
         store=store.path,
         presentations=Counter(row.species for row in rows),
-        silent=Counter(row.species for i, row in enumerate(rows) if i not in heard),
+        non_response=Counter(row.species for i, row in enumerate(rows) if i not in scored),
         frames=frames,
         unreadable=unreadable,
         notes=store.table.notes,
@@ -113,10 +113,10 @@ def summarise(store: CropStore) -> Summary:
     )
 
 
-def _check_source(table: PresentationTable, base: Path, recipe: Recipe) -> None:
+def _check_source(table: PresentationTable, base: Path, settings: PrepareSettings) -> None:
     if not any((base / row.path).exists() for row in table.rows):
         raise InputError(f"{base}: none of the table's files is there, as the first: {table.rows[0].path}")
-    if not recipe.boxes:
+    if not settings.boxes:
         return
     source = source_of(table.dataset)
     if source is None or source.boxes is None:
@@ -137,9 +137,9 @@ def _has_boxes(
         return True
 
 
-def _settle(store: Path, table: PresentationTable, recipe: Recipe) -> None:
+def _settle(store: Path, table: PresentationTable, settings: PrepareSettings) -> None:
     """Begin the store, or make sure that what is there was begun in the same way."""
-    wanted = layout.describe(table, recipe)
+    wanted = layout.describe(table, settings)
     found = layout.read_description(store)
     if found is None:
         strange = [name for name, _ in entries(store) if name != layout.PRESENTATIONS and not _is_part(name)]
@@ -168,16 +168,21 @@ def _differences(name: str, found: Any, wanted: Any) -> list[str]:
 
 
 def _make(
-    store: Path, table: PresentationTable, root: Path, recipe: Recipe, run: Run, progress: Progress | None
+    store: Path,
+    table: PresentationTable,
+    root: Path,
+    settings: PrepareSettings,
+    run: Run,
+    progress: Progress | None,
 ) -> None:
     if not (store / layout.FRAMES).is_file():
-        every = shards(table.rows, recipe)
+        every = shards(table.rows, settings)
         left = _left(store, every)
         before = len(table) - sum(len(shard.rows) for shard in left)
         report = progress or (lambda *_: None)
         report(before, len(table))
-        cutter = Cutter(root, store, recipe, table.dataset, layout.software())
-        run(cutter, left, lambda done: report(before + done, len(table)))
+        writer = ShardWriter(root, store, settings, table.dataset, layout.software())
+        run(writer, left, lambda done: report(before + done, len(table)))
         if lost := _left(store, every):
             raise BonafaceError(
                 f"{store}: {len(lost)} of {len(every)} shards are not there, and yet they were made: the machines of a "

@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path, PurePosixPath
 
 from bonaface.core.errors import InputError, UnknownNameError
-from bonaface.testing.scenes import Size, clip_file, eye_places, face_box, picture_file
+from bonaface.testing.scenes import Size, clip_file, eye_positions, face_box, picture_file
 
 _TALL: Size = (144, 256)
 _WIDE: Size = (320, 240)
@@ -133,7 +133,8 @@ def _msu_mfsd(full: bool, frames: int) -> _Files:
                 path = f"scene01/{kind}/{kind}_client{client:03d}_{camera}_SD_{shown}scene01.{suffix}"
                 yield _Media(path, client, attack=bool(shown))
                 lines = (
-                    ",".join(map(str, (i, *face_box(_WIDE, i), *eye_places(_WIDE, i)))) for i in range(frames)
+                    ",".join(map(str, (i, *face_box(_WIDE, i), *eye_positions(_WIDE, i))))
+                    for i in range(frames)
                 )
                 yield _Text(f"{path.rpartition('.')[0]}.face", "\n".join(lines) + "\n")
 
@@ -166,7 +167,7 @@ def _oulu_npu(full: bool, frames: int) -> _Files:
         ):
             stem = f"{part}_files/{phone}_{session}_{user:02d}_{file}"
             yield _Media(f"{stem}.avi", user, attack=file > 1, size=_TALL)
-            eyes = (",".join(map(str, (i, *eye_places(_TALL, i)))) for i in range(frames))
+            eyes = (",".join(map(str, (i, *eye_positions(_TALL, i)))) for i in range(frames))
             yield _Text(f"{stem}.txt", "\n".join(eyes) + "\n")
     for part, everyone in users.items():
         yield from _oulu_lists(part, everyone)

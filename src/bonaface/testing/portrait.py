@@ -16,7 +16,7 @@ Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class _Look:
+class _Appearance:
     skin: Colour
     hair: Colour
     iris: Colour
@@ -30,7 +30,7 @@ class _Look:
 def drawn_portrait(size: int = 512, seed: int = 0) -> NDArray[np.uint8]:
     """A person drawn from the chest up, facing the camera: (`size`, `size`, 3) uint8 RGB.
 
-    `seed` varies skin, hair, eyes, clothes, wall, light, place and size of the face. The same arguments give
+    `seed` varies skin, hair, eyes, clothes, wall, light, position and size of the face. The same arguments give
     the same pixels. RetinaFace finds exactly one face in it, with a score above 0.9, at sizes from 256 to 640
     (tested for the seeds 0 to 50).
     """
@@ -44,11 +44,11 @@ def drawn_portrait(size: int = 512, seed: int = 0) -> NDArray[np.uint8]:
     return np.clip(np.asarray(small) * light + grain, 0, 255).astype(np.uint8)
 
 
-def _look(rng: np.random.Generator) -> _Look:
+def _look(rng: np.random.Generator) -> _Appearance:
     def near(colour: Colour) -> Colour:
         return _shade(colour, rng.uniform(0.92, 1.08))
 
-    return _Look(
+    return _Appearance(
         skin=near(_SKINS[rng.integers(len(_SKINS))]),
         hair=near(_HAIR[rng.integers(len(_HAIR))]),
         iris=_IRISES[rng.integers(len(_IRISES))],
@@ -63,7 +63,7 @@ def _look(rng: np.random.Generator) -> _Look:
 class _Brush:
     """Draws in the face's own units: (0, 0) is the face's centre, 1 its height; x to the right, y down."""
 
-    def __init__(self, canvas: Image.Image, look: _Look) -> None:
+    def __init__(self, canvas: Image.Image, look: _Appearance) -> None:
         self.canvas = canvas
         self.unit = look.height * canvas.width
         self.x, self.y = look.centre[0] * canvas.width, look.centre[1] * canvas.height
@@ -97,9 +97,9 @@ class _Brush:
         self.canvas.paste(colour, (left, top, left + mask.width, top + mask.height), mask)
 
     def line(self, colour: Colour, points: list[tuple[float, float]], width: float) -> None:
-        places = [(self.x + x * self.unit, self.y + y * self.unit) for x, y in points]
+        positions = [(self.x + x * self.unit, self.y + y * self.unit) for x, y in points]
         ImageDraw.Draw(self.canvas).line(
-            places, fill=colour, width=max(1, round(width * self.unit)), joint="curve"
+            positions, fill=colour, width=max(1, round(width * self.unit)), joint="curve"
         )
 
 
@@ -108,7 +108,7 @@ def _shade(colour: Colour, factor: float) -> Colour:
     return red, green, blue
 
 
-def _paint(canvas: Image.Image, look: _Look) -> None:
+def _paint(canvas: Image.Image, look: _Appearance) -> None:
     brush = _Brush(canvas, look)
     brush.ellipse(look.hair, 0.0, -0.14, 0.90, 0.95)
     brush.ellipse(look.shirt, 0.0, 1.12, 1.9, 1.15)
@@ -124,7 +124,7 @@ def _paint(canvas: Image.Image, look: _Look) -> None:
     _mouth(brush, look)
 
 
-def _shape(brush: _Brush, look: _Look) -> None:
+def _shape(brush: _Brush, look: _Appearance) -> None:
     """Light and shadow of the head, and the hair over the forehead."""
     for side in (-1, 1):
         brush.soft(_shade(look.skin, 0.66), 0.16 * side, -0.07, 0.22, 0.11, 0.03, 0.6)
@@ -133,7 +133,7 @@ def _shape(brush: _Brush, look: _Look) -> None:
     brush.soft(look.hair, 0.0, -0.47, 0.66, 0.22, 0.012)
 
 
-def _eye(brush: _Brush, look: _Look, x: float) -> None:
+def _eye(brush: _Brush, look: _Appearance, x: float) -> None:
     dark = _shade(look.skin, 0.35)
     brush.soft(_shade(look.hair, 0.8), x, -0.155, 0.19, 0.03, 0.008)
     brush.soft(dark, x, -0.062, 0.17, 0.07, 0.006, 0.9)
@@ -146,7 +146,7 @@ def _eye(brush: _Brush, look: _Look, x: float) -> None:
     )
 
 
-def _nose(brush: _Brush, look: _Look) -> None:
+def _nose(brush: _Brush, look: _Appearance) -> None:
     brush.soft(_shade(look.skin, 1.14), 0.0, 0.05, 0.05, 0.24, 0.015, 0.8)
     for side in (-1, 1):
         brush.soft(_shade(look.skin, 0.7), 0.055 * side, 0.03, 0.03, 0.2, 0.015, 0.5)
@@ -156,7 +156,7 @@ def _nose(brush: _Brush, look: _Look) -> None:
     brush.soft(_shade(look.skin, 0.68), 0.0, 0.2, 0.12, 0.025, 0.012, 0.7)
 
 
-def _mouth(brush: _Brush, look: _Look) -> None:
+def _mouth(brush: _Brush, look: _Appearance) -> None:
     lip = (min(255, int(look.skin[0] * 0.86)), int(look.skin[1] * 0.58), int(look.skin[2] * 0.58))
     brush.soft(_shade(look.skin, 0.8), 0.0, 0.245, 0.05, 0.04, 0.012, 0.5)
     brush.soft(lip, 0.0, 0.29, 0.24, 0.04, 0.006)

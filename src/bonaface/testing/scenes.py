@@ -64,15 +64,15 @@ def clip_file(
 
 def face_box(size: Size, frame: int = 0) -> tuple[int, int, int, int]:
     """About where the face's box (x0, y0, x1, y1) is in frame `frame` of a clip, in its upright pixels."""
-    return _place(_BOX, size, frame)
+    return _position(_BOX, size, frame)
 
 
-def eye_places(size: Size, frame: int = 0) -> tuple[int, int, int, int]:
+def eye_positions(size: Size, frame: int = 0) -> tuple[int, int, int, int]:
     """About where the eyes are: x and y of the one at the left in the picture, then of the other."""
-    return _place(_EYES, size, frame)
+    return _position(_EYES, size, frame)
 
 
-def _place(shares: tuple[float, float, float, float], size: Size, frame: int) -> tuple[int, int, int, int]:
+def _position(shares: tuple[float, float, float, float], size: Size, frame: int) -> tuple[int, int, int, int]:
     width, height = size
     left = (width - height) / 2 + frame
     x0, y0, x1, y1 = (share * height for share in shares)

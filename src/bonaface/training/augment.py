@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
 from bonaface.core.errors import InputError
-from bonaface.face.crop import RESAMPLING, FaceSquare
+from bonaface.face.crop import RESAMPLING, ContextCrop
 from bonaface.face.detect import Box, Point
 from bonaface.simulate.pictures import simulate_attack_crop
 
@@ -23,7 +23,7 @@ _SIMULATED = 512
 _EYES, _FRONTAL = 0.33, 0.2
 
 
-def as_attack(square: FaceSquare, rng: np.random.Generator) -> FaceSquare:
+def as_attack(square: ContextCrop, rng: np.random.Generator) -> ContextCrop:
     """The face square of a bona fide presentation as a simulated attack's: printed or shown, and photographed again.
 
     The face stays where it is. A square of more than 512 pixels is reduced to that first, so that a picture costs at
@@ -37,7 +37,7 @@ def as_attack(square: FaceSquare, rng: np.random.Generator) -> FaceSquare:
     return replace(small, image=simulate_attack_crop(small.image, points, rng))
 
 
-def _reduced(square: FaceSquare, longest: int) -> FaceSquare:
+def _reduced(square: ContextCrop, longest: int) -> ContextCrop:
     side = square.image.shape[0]
     if side <= longest:
         return square
@@ -50,7 +50,7 @@ def _reduced(square: FaceSquare, longest: int) -> FaceSquare:
         return *moved(box[:2]), *moved(box[2:])
 
     right_eye, left_eye, nose, right_mouth, left_mouth = map(moved, square.landmarks)
-    return FaceSquare(
+    return ContextCrop(
         image=np.array(Image.fromarray(square.image).resize((longest, longest), RESAMPLING)),
         box=scaled(square.box),
         landmarks=(right_eye, left_eye, nose, right_mouth, left_mouth),
@@ -98,7 +98,7 @@ def flip_and_jitter(
     return np.ascontiguousarray(changed[:, ::-1]) if flipped else changed
 
 
-def take_tones(crop: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def transfer_color(crop: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """`crop` with the mean and the spread of each channel of `other`; both (H, W, 3) uint8 RGB of any size.
 
     Colour transfer after Reinhard, Ashikhmin, Gooch & Shirley (IEEE CG&A 21, 2001), in RGB. Between pictures of both

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from bonaface.face.crop import CropSpec, cut
 from bonaface.store.crop_store import CropStore
-from bonaface.training.augment import as_attack, flip_and_jitter, take_tones
+from bonaface.training.augment import as_attack, flip_and_jitter, transfer_color
 
 _TONES = 1  # beside a picture's key: a stream of its own, so that what else is drawn stays what it was
 
@@ -30,10 +30,10 @@ class Batch(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """One picture of one epoch: its place in the data, the key of its augmentation (None: none), and whether it is
+    """One picture of one epoch: its position in the data, the key of its augmentation (None: none), and whether it is
     shown as a simulated attack."""
 
-    place: int
+    position: int
     key: tuple[int, ...] | None
     simulated: bool = False
 
@@ -41,13 +41,13 @@ class Draw(NamedTuple):
 @dataclass(frozen=True)
 class Augmentation:
     """Flip with probability `flip`; jitter strengths of brightness, contrast, saturation, hue; the crops of which one
-    is drawn for each picture (empty: always the network's); the share of pictures that take the tones of another one of
-    their micro-batch."""
+    is drawn for each picture (empty: always the network's); the share of
+    pictures that take the colour statistics of another one of their micro-batch."""
 
     flip: float
     jitter: tuple[float, float, float, float]
     crops: tuple[CropSpec, ...] = ()
-    tones: float = 0.0
+    color_transfer: float = 0.0
 
 
 class CropBatches(Dataset[Batch]):
@@ -80,7 +80,7 @@ class CropBatches(Dataset[Batch]):
 
     def __getitem__(self, draws: Sequence[Draw]) -> Batch:
         crops = self._toned(np.stack(self._crops_of(draws)), draws)
-        indices = [draw.place for draw in draws]
+        indices = [draw.position for draw in draws]
         real = [not draw.simulated for draw in draws]
         return Batch(
             torch.from_numpy(crops),
@@ -98,18 +98,18 @@ class CropBatches(Dataset[Batch]):
             return list(pool.map(self._crop_of, draws))
 
     def _toned(self, crops: NDArray[np.uint8], draws: Sequence[Draw]) -> NDArray[np.uint8]:
-        if not self._augmentation.tones:
+        if not self._augmentation.color_transfer:
             return crops
         toned = crops.copy()
         for number, draw in enumerate(draws):
             if draw.key is not None:
                 rng = np.random.default_rng((*draw.key, _TONES))
-                if rng.random() < self._augmentation.tones:
-                    toned[number] = take_tones(crops[number], crops[int(rng.integers(len(crops)))])
+                if rng.random() < self._augmentation.color_transfer:
+                    toned[number] = transfer_color(crops[number], crops[int(rng.integers(len(crops)))])
         return toned
 
     def _crop_of(self, draw: Draw) -> NDArray[np.uint8]:
-        square = self._store.read(self.frames[draw.place])
+        square = self._store.read(self.frames[draw.position])
         if draw.key is None:
             return cut(square, self._crop, self._size)
         rng, how = np.random.default_rng(draw.key), self._augmentation
@@ -132,13 +132,13 @@ class CropBatches(Dataset[Batch]):
 def epoch_order(
     labels: NDArray[np.int64], seed: int, epoch: int, balance: bool, simulate: float = 0.0
 ) -> NDArray[np.int64]:
-    """The order in which an epoch shows its pictures, as places in `labels`.
+    """The order in which an epoch shows its pictures, as indices in `labels`.
 
     With `balance` the majority class is under-sampled at random, anew in each epoch (A-DeepPixBiS, sec. IV-E):
     every picture of the minority class is shown once and as many of the other.
 
     A share `simulate` of the bona fide pictures shown, drawn anew in each epoch, is shown once more as simulated
-    attacks: as ``len(labels) + place``. With `balance` they count as attacks like any other, so the classes stay equal
+    attacks: as ``len(labels) + index``. With `balance` they count as attacks like any other, so the classes stay equal
     and of N attacks shown, ``simulate * N`` are simulated; without it they are added.
     """
     rng = np.random.default_rng((seed, epoch))
@@ -161,7 +161,7 @@ def _balanced(attacks: int, bona_fide: int, simulate: float) -> tuple[int, int]:
 
 
 class EpochSampler(Sampler[list[Draw]]):
-    """Batches of draws for one device of `world`. `epoch` and `start` (batches already done) place it.
+    """Batches of draws for one device of `world`. `epoch` and `start` (batches already done) say where it begins.
 
     A last batch that is not full is left out, so that batch normalisation never sees a handful of pictures, unless
     it is the only one.
@@ -196,10 +196,10 @@ class EpochSampler(Sampler[list[Draw]]):
         order, count = self._order(), len(self._labels)
         for number in range(self.start, len(self)):
             first = (number * self._world + self._rank) * self._batch
-            places = range(first, min(first + self._batch, len(order)))
+            indices = range(first, min(first + self._batch, len(order)))
             yield [
                 Draw(int(order[p] % count), (self._seed, self.epoch, p), bool(order[p] >= count))
-                for p in places
+                for p in indices
             ]
 
     def _order(self) -> NDArray[np.int64]:
@@ -207,7 +207,7 @@ class EpochSampler(Sampler[list[Draw]]):
 
 
 class ResumableLoader(DataLoader[Batch]):
-    """A loader whose place (epoch and batches given out) goes into the checkpoint and comes back from it.
+    """A loader whose position (epoch and batches given out) goes into the checkpoint and comes back from it.
 
     Lightning asks for `state_dict` when it saves and calls `load_state_dict` before it iterates.
     """
@@ -236,6 +236,6 @@ class ResumableLoader(DataLoader[Batch]):
 
 def in_order(data: CropBatches, batch: int, workers: int, rank: int = 0, world: int = 1) -> DataLoader[Batch]:
     """A loader over all of `data` (one device's share of it), in order and without augmentation."""
-    places = range(rank, len(data), world)
-    chunks = [[Draw(p, None) for p in places[i : i + batch]] for i in range(0, len(places), batch)]
+    indices = range(rank, len(data), world)
+    chunks = [[Draw(p, None) for p in indices[i : i + batch]] for i in range(0, len(indices), batch)]
     return DataLoader(data, batch_size=None, sampler=chunks, num_workers=workers)

@@ -13,11 +13,11 @@ from bonaface.core.records import Score
 from bonaface.export.onnx import export_network
 from bonaface.inference.bundle import Bundle, BundleCard, FaceSettings, ThresholdSource, write_card
 from bonaface.inference.runtime import OnnxRunner
-from bonaface.inference.scoring import Part, score_part
+from bonaface.inference.scoring import ScoredSplit, score_part
 from bonaface.metrics.thresholds import eer_threshold
 from bonaface.models.base import PadModel
 from bonaface.store.crop_store import CropStore
-from bonaface.training.keeper import BEST
+from bonaface.training.checkpoint_saver import BEST
 from bonaface.training.settings import RunSettings
 
 
@@ -42,7 +42,10 @@ def write_bundle(
     write_card(making, card)
     scores = list(
         score_part(
-            store, Part(dev, "dev", settings.protocol, settings.fold), card, OnnxRunner(Bundle(making, card))
+            store,
+            ScoredSplit(dev, "dev", settings.protocol, settings.fold),
+            card,
+            OnnxRunner(Bundle(making, card)),
         )
     )
     write_card(
@@ -62,7 +65,7 @@ def _card(
     network: PadModel, settings: RunSettings, store: CropStore, provenance: Mapping[str, Any]
 ) -> BundleCard:
     preset = settings.preset
-    recipe = {name: getattr(store.recipe, name) for name in ("longer_side", "min_score", "frames")}
+    detection = {name: getattr(store.settings, name) for name in ("longer_side", "min_score", "frames")}
     return BundleCard(
         model=preset.model,
         preset=preset.name,
@@ -72,7 +75,7 @@ def _card(
         mean=network.mean,
         std=network.std,
         crop=preset.crop,
-        face=FaceSettings(**asdict(store.recipe.policy), **recipe),
+        face=FaceSettings(**asdict(store.settings.policy), **detection),
         outputs=network.score_names,
         maps=tuple(network.map_names),
         thresholds={name: {"frame": 0.5, "video": 0.5} for name in network.score_names},
@@ -84,11 +87,11 @@ def _card(
 def _thresholds(scores: Sequence[Score], outputs: Sequence[str]) -> dict[str, dict[str, float]]:
     scored = [row for row in scores if not row.response]
     labels = np.array([row.label for row in scored])
-    videos, first, place = np.unique([row.video_id for row in scored], return_index=True, return_inverse=True)
+    videos, first, index = np.unique([row.video_id for row in scored], return_index=True, return_inverse=True)
     found = {}
     for output in outputs:
         values = np.array([row.outputs[output] for row in scored])
-        means = np.bincount(place, values) / np.bincount(place, minlength=len(videos))
+        means = np.bincount(index, values) / np.bincount(index, minlength=len(videos))
         found[output] = {"frame": eer_threshold(labels, values), "video": eer_threshold(labels[first], means)}
     return found
 

@@ -44,7 +44,7 @@ class PadData(lightning.LightningDataModule):
         preset = settings.preset
         self.split = open_split(store, settings.protocol, settings.fold, settings.seed)
         crops = tuple(CropSpec.parse(crop) for crop in preset.augment.crops)
-        augmentation = Augmentation(preset.flip, preset.jitter, crops, preset.augment.tones)
+        augmentation = Augmentation(preset.flip, preset.jitter, crops, preset.augment.color_transfer)
         crop = CropSpec.parse(preset.crop)
         self.train = CropBatches(store, self.split.train, crop, preset.size, augmentation)
         self.dev = CropBatches(store, self.split.dev, crop, preset.size, augmentation)

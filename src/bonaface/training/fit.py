@@ -26,8 +26,8 @@ from bonaface.core.files import alone, write_json
 from bonaface.models.registry import create_model
 from bonaface.store.crop_store import CropStore
 from bonaface.training.bundling import write_bundle
+from bonaface.training.checkpoint_saver import LAST, CheckpointSaver, ProgressCallback, RandomState
 from bonaface.training.data import PadData
-from bonaface.training.keeper import LAST, Keeper, RandomState, Report
 from bonaface.training.memory import keep_freed_memory
 from bonaface.training.module import PadModule
 from bonaface.training.settings import RunSettings, read_settings
@@ -72,14 +72,14 @@ def train(
     """
     store = CropStore.open(settings.store)
     data = PadData(store, settings)
-    if leads():
+    if is_primary():
         _claim(run, settings, store, resume)
     bundle = run / "bundle"
     if resume and bundle.is_dir():  # it is put in place as a whole, when all is done
-        if leads():
+        if is_primary():
             say(f"this run is finished, and left as it is: {bundle}")
         return bundle
-    with alone(run, "run") if leads() else nullcontext():
+    with alone(run, "run") if is_primary() else nullcontext():
         return _train(settings, run, store, data, say, tensorboard)
 
 
@@ -101,24 +101,24 @@ def _train(
         pretrained=settings.pretrained and not last.is_file(),
         **settings.preset.options,
     )
-    say = say if leads() else lambda _: None
-    keeper = Keeper(run, settings.checkpoint_every)
+    say = say if is_primary() else lambda _: None
+    saver = CheckpointSaver(run, settings.checkpoint_every)
     module = PadModule(network, settings)
     logger = (TensorBoardLogger if tensorboard else CSVLogger)(run, "logs", version="")
     with _quiet():
-        trainer = run_trainer(settings, run, [keeper, RandomState(), Report(say)], logger)
+        trainer = run_trainer(settings, run, [saver, RandomState(), ProgressCallback(say)], logger)
         # Only now is it sure that there will be a run; the processes of the other devices start in the next line.
-        if leads():
+        if is_primary():
             write_json(run / RUN, _description(settings, store, data))
         _fit(trainer, module, data, last)
-    if leads():
+    if is_primary():
         say("writing the bundle: thresholds from dev, ONNX, checksums")
-        write_bundle(run, network, settings, store, data.split.dev, _provenance(settings, store, keeper))
+        write_bundle(run, network, settings, store, data.split.dev, _provenance(settings, store, saver))
     trainer.strategy.barrier("bundle")
     return run / "bundle"
 
 
-def leads() -> bool:
+def is_primary() -> bool:
     """Whether this is the process of the first device of the first machine, which writes and speaks for all."""
     # Before there is a trainer, Lightning counts the devices of each machine from 0.
     first_machine = int(os.environ.get("NODE_RANK", "0")) == 0
@@ -229,16 +229,16 @@ def _description(settings: RunSettings, store: CropStore, data: PadData) -> dict
     }
 
 
-def _provenance(settings: RunSettings, store: CropStore, keeper: Keeper) -> dict[str, Any]:
-    assert keeper.best is not None, "a run of at least one epoch has a best one"
-    acer, loss, epoch = keeper.best
+def _provenance(settings: RunSettings, store: CropStore, saver: CheckpointSaver) -> dict[str, Any]:
+    assert saver.best is not None, "a run of at least one epoch has a best one"
+    acer, loss, epoch = saver.best
     return {
         "settings": settings.as_dict(),
         "store_digest": store.digest,
         "best_epoch": epoch + 1,
         "dev_acer": acer,
         "dev_loss": loss,
-        "training_seconds": round(keeper.seconds, 1),
+        "training_seconds": round(saver.seconds, 1),
         "versions": _versions(),
     }
 

@@ -74,8 +74,8 @@ class PadModule(lightning.LightningModule):
                 f"after epoch {self.current_epoch + 1} the network's scores are no numbers any more: the training "
                 f"diverged; begin a new run with a learning rate below {self._settings.preset.lr:g} (--set lr=...)"
             )
-        videos, first, place = np.unique(rows, return_index=True, return_inverse=True)
-        means = np.bincount(place, scores) / np.bincount(place, minlength=len(videos))
+        videos, first, index = np.unique(rows, return_index=True, return_inverse=True)
+        means = np.bincount(index, scores) / np.bincount(index, minlength=len(videos))
         truth = labels[first].astype(np.int64)
         threshold = eer_threshold(truth, means)
         values = {

@@ -76,6 +76,8 @@ class RunSettings:
         try:
             given = {key: _frozen(value) for key, value in values["preset"].items()}
             augment = {key: _frozen(value) for key, value in given.pop("augment", {}).items()}
+            if "tones" in augment:  # its name in version 0.1
+                augment["color_transfer"] = augment.pop("tones")
             preset = Preset(**given, augment=Augment(**augment))
             return cls(**{**values, "preset": preset})
         except (KeyError, TypeError, AttributeError) as error:
@@ -103,7 +105,10 @@ def _wrong(settings: RunSettings) -> Iterator[tuple[str, str, Any]]:
     for name in ("lr", "weight_decay", "backbone_rate"):
         if not 0 <= numbers[name] < inf:
             yield name, "a number of 0 or more", numbers[name]
-    shares = {"augment.simulate": preset.augment.simulate, "augment.tones": preset.augment.tones}
+    shares = {
+        "augment.simulate": preset.augment.simulate,
+        "augment.color_transfer": preset.augment.color_transfer,
+    }
     for name, share in {"flip": preset.flip, **shares}.items():
         if not 0 <= share <= 1:
             yield name, "a share between 0 and 1", share

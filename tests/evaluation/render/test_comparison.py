@@ -4,7 +4,7 @@ import json
 
 from rich.console import Console
 
-from bonaface.evaluation import Judging
+from bonaface.evaluation import EvaluationSettings
 from bonaface.evaluation.comparison import compare_tables
 from bonaface.evaluation.operating_point import FROM_TEST
 from bonaface.evaluation.render.comparison import print_comparison, write_comparison
@@ -13,7 +13,7 @@ from bonaface.evaluation.render.comparison import print_comparison, write_compar
 def test_it_is_printed_and_written(drawn, noisy, tmp_path):
     first = drawn(videos=400)
     found = compare_tables(
-        first, noisy(first, 4), judging=Judging("test"), names=("ours", "theirs"), rounds=20
+        first, noisy(first, 4), settings=EvaluationSettings("test"), names=("ours", "theirs"), rounds=20
     )
     console = Console(width=80, file=io.StringIO(), color_system=None)
     print_comparison(found, console)

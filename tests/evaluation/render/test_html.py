@@ -1,7 +1,7 @@
 import base64
 from html.parser import HTMLParser
 
-from bonaface.evaluation import Judging, ScoreTable, Threshold, evaluate_table
+from bonaface.evaluation import EvaluationSettings, ScoreTable, Threshold, evaluate_table
 from bonaface.evaluation.operating_point import FROM_TEST
 from bonaface.evaluation.render.html import html
 from bonaface.evaluation.render.tables import grids
@@ -55,7 +55,7 @@ def test_the_page_needs_nothing_else_and_has_every_table(drawn):
 
 
 def test_the_page_opens_with_the_warning(drawn):
-    text = html(evaluate_table(drawn(), judging=Judging("test"), rounds=20))
+    text = html(evaluate_table(drawn(), settings=EvaluationSettings("test"), rounds=20))
     assert FROM_TEST in text.splitlines()[0]
     title, _style, first = [part for part in _page(text).text if part.strip()][:3]
     assert (title, first) == ("Report: scores", FROM_TEST)
@@ -72,7 +72,9 @@ def test_each_fold_has_its_place(drawn):
 
 def test_names_from_a_file_are_text_and_not_markup(row):
     rows = [row("a", 1, 0.9), row("<img src=x>", 0, 0.8, "<b>mask & co")]
-    report = evaluate_table(ScoreTable.from_scores(rows), judging=Judging(Threshold(0.5)), rounds=5)
+    report = evaluate_table(
+        ScoreTable.from_scores(rows), settings=EvaluationSettings(Threshold(0.5)), rounds=5
+    )
     page = _page(html(report, lambda _: b"png"))
     assert "<b>mask & co" in page.cells
     assert any(part.startswith("<img src=x>: <b>mask & co, accepted") for part in page.text)

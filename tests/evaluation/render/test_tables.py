@@ -1,4 +1,4 @@
-from bonaface.evaluation import Judging, ScoreTable, Threshold, evaluate_table
+from bonaface.evaluation import EvaluationSettings, ScoreTable, Threshold, evaluate_table
 from bonaface.evaluation.render.tables import heading, notes
 
 
@@ -15,10 +15,12 @@ def test_notes_say_what_a_reader_should_know(row):
     assert "No subjects are named" in said
     assert "Only 1 bona fide presentations: one error is 100.0 %." in said
     few = [row(f"{kind}{n}", kind, kind, subject=f"s{n}") for kind in (0, 1) for n in range(3)]
-    report = evaluate_table(ScoreTable.from_scores(few), judging=Judging(Threshold(0.5)), rounds=5)
+    report = evaluate_table(
+        ScoreTable.from_scores(few), settings=EvaluationSettings(Threshold(0.5)), rounds=5
+    )
     assert "Only 3 subjects: take the intervals" in " ".join(notes(report))
     alone = evaluate_table(
-        ScoreTable.from_scores([row("a", 1, 0.2)]), judging=Judging(Threshold(0.5)), rounds=5
+        ScoreTable.from_scores([row("a", 1, 0.2)]), settings=EvaluationSettings(Threshold(0.5)), rounds=5
     )
     assert "There is no attack: the figures that need one are left out" in " ".join(notes(alone))
 

@@ -5,7 +5,7 @@ import math
 import pytest
 from rich.console import Console
 
-from bonaface.evaluation import Judging, ScoreTable, Threshold, evaluate_table
+from bonaface.evaluation import EvaluationSettings, ScoreTable, Threshold, evaluate_table
 from bonaface.evaluation.operating_point import FROM_TEST
 from bonaface.evaluation.render.tables import Grid, grids
 from bonaface.evaluation.render.text import csv_text, latex, latex_grid, markdown, markdown_grid, print_report
@@ -25,7 +25,7 @@ def report(drawn):
 
 @pytest.fixture
 def from_test(drawn):
-    return evaluate_table(drawn(), judging=Judging("test"), rounds=20, system="ours")
+    return evaluate_table(drawn(), settings=EvaluationSettings("test"), rounds=20, system="ours")
 
 
 @pytest.fixture
@@ -118,7 +118,9 @@ def test_csv_has_every_figure_in_full(report, folds):
 
 def test_a_dash_stands_for_what_is_not_defined(row):
     rows = [row("a", 1, 0.7), row("b", 1, math.nan, response="no face")]
-    text = markdown(evaluate_table(ScoreTable.from_scores(rows), judging=Judging(Threshold(0.5)), rounds=5))
+    text = markdown(
+        evaluate_table(ScoreTable.from_scores(rows), settings=EvaluationSettings(Threshold(0.5)), rounds=5)
+    )
     assert "| APCER, worst species | - | - | 0/0 |" in text
     assert "| BPCER | 0.00 | 0.00 to 97.50 | 0/1 |" in text
     assert "nan" not in text.lower()

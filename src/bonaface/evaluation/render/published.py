@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bonaface.core.records import SIMULATED
 from bonaface.evaluation.error_rates import GROUPINGS
-from bonaface.evaluation.published import FIGURES, Published, published
+from bonaface.evaluation.published import FIGURES, PublishedRow, published
 from bonaface.evaluation.render.tables import ACADEMIC, NOTHING, OVER, Grid, percent
 from bonaface.evaluation.report import MeanSd, Report
 
@@ -18,7 +18,7 @@ _CROSS = {("a-deeppixbis", "IV"), ("bi-fpnfas", "5")}
 def paper_grids(reports: Sequence[Report] = ()) -> list[Grid]:
     """The papers' tables with our rows below the published ones; one for each OULU-NPU protocol.
 
-    Reports that belong to no table are left out. A simulated set takes the place of the one that it imitates
+    Reports that belong to no table are left out. A simulated set stands for the one that it imitates
     (``simulated-oulu-npu/1`` of ``oulu-npu/1``), and the table says so.
     """
     grids: list[Grid] = []
@@ -38,21 +38,21 @@ def paper_grids(reports: Sequence[Report] = ()) -> list[Grid]:
 def other_grids(reports: Sequence[Report]) -> list[Grid]:
     """A table in the papers' form for each protocol of `reports` that none of the papers' tables is about."""
     printed = {(row.trained_on, row.tested_on) for row in published()}
-    rest = [report for report in reports if _place(report) not in printed]
+    rest = [report for report in reports if _protocols(report) not in printed]
     header = ("model", "source", *(f"{name.upper()} %" for name in FIGURES))
     grids = []
-    for place in dict.fromkeys((report.trained_on, report.tested_on) for report in rest):
-        same = [report for report in rest if (report.trained_on, report.tested_on) == place]
+    for pair in dict.fromkeys((report.trained_on, report.tested_on) for report in rest):
+        same = [report for report in rest if (report.trained_on, report.tested_on) == pair]
         rows = [cells for report in same for cells in _our_rows(report, FIGURES)]
-        grids.append(Grid(" -> ".join(dict.fromkeys(filter(None, place))), header, tuple(rows), (ACADEMIC,)))
+        grids.append(Grid(" -> ".join(dict.fromkeys(filter(None, pair))), header, tuple(rows), (ACADEMIC,)))
     return grids
 
 
-def _table_grid(title: str, rows: Sequence[Published], reports: Sequence[Report]) -> Grid:
+def _table_grid(title: str, rows: Sequence[PublishedRow], reports: Sequence[Report]) -> Grid:
     names = list(rows[0].cells)
     cells = [(row.printed, "published", *(row.cells[name] for name in names)) for row in rows]
-    place = (rows[0].trained_on, rows[0].tested_on)
-    ours = [report for report in reports if _place(report) == place]
+    pair = (rows[0].trained_on, rows[0].tested_on)
+    ours = [report for report in reports if _protocols(report) == pair]
     for report in ours:
         cells += _our_rows(report, names)
     academic = [ACADEMIC] if "acer" in names else []
@@ -80,25 +80,25 @@ def _our_rows(report: Report, names: Sequence[str]) -> list[tuple[str, ...]]:
     ]
 
 
-def _cross_grid(title: str, rows: Sequence[Published], reports: Sequence[Report]) -> Grid:
-    places = list(dict.fromkeys((row.trained_on, row.tested_on) for row in rows))
+def _cross_grid(title: str, rows: Sequence[PublishedRow], reports: Sequence[Report]) -> Grid:
+    pairs = list(dict.fromkeys((row.trained_on, row.tested_on) for row in rows))
     cells: list[tuple[str, ...]] = []
     for printed in dict.fromkeys(row.printed for row in rows):
         of = {(row.trained_on, row.tested_on): row.cells["hter"] for row in rows if row.printed == printed}
-        cells.append((printed, "published", *(of[place] for place in places)))
+        cells.append((printed, "published", *(of[pair] for pair in pairs)))
     ours: dict[tuple[str, str], dict[tuple[str, str], str]] = {}
-    used = [report for report in reports if _place(report) in places]
+    used = [report for report in reports if _protocols(report) in pairs]
     for report in used:
         found = ours.setdefault((_model(report), f"ours, {report.unit}"), {})
-        found[_place(report)] = _mean_sd(report.summary.get("hter"))
-    cells += [(*key, *(found.get(place, NOTHING) for place in places)) for key, found in ours.items()]
-    letters = {name: name[0].upper() for place in places for name in place}
-    header = ("model", "source", *(f"{letters[train]} -> {letters[test]}" for train, test in places))
+        found[_protocols(report)] = _mean_sd(report.summary.get("hter"))
+    cells += [(*key, *(found.get(pair, NOTHING) for pair in pairs)) for key, found in ours.items()]
+    letters = {name: name[0].upper() for pair in pairs for name in pair}
+    header = ("model", "source", *(f"{letters[train]} -> {letters[test]}" for train, test in pairs))
     key = f"Trained -> tested: {', '.join(f'{letter} is {name}' for name, letter in letters.items())}."
     return Grid(title, header, tuple(cells), (key, *_notes(rows), *_standing(used)))
 
 
-def _notes(rows: Sequence[Published]) -> list[str]:
+def _notes(rows: Sequence[PublishedRow]) -> list[str]:
     """Each note once, with the models that it is about."""
     about: dict[str, dict[str, None]] = {}
     for row in rows:
@@ -111,7 +111,7 @@ def _model(report: Report) -> str:
     return f"{report.system}{f' ({report.output})' if report.output else ''}"
 
 
-def _place(report: Report) -> tuple[str, str]:
+def _protocols(report: Report) -> tuple[str, str]:
     return report.trained_on.removeprefix(SIMULATED), report.tested_on.removeprefix(SIMULATED)
 
 

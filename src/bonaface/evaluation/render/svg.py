@@ -23,10 +23,10 @@ def det_svg(det: Det, operating: tuple[float, float] | None = None) -> str:
     low, high = LEAST * 10, 0.6 if best < 0.4 else 0.99
 
     def x(share: float) -> float:
-        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * _place(share, low, high)
+        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * _position(share, low, high)
 
     def y(share: float) -> float:
-        return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * _place(share, low, high)
+        return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * _position(share, low, high)
 
     legend = [
         (_COLOURS[0], "all attacks pooled"),
@@ -83,7 +83,7 @@ def histogram_svg(histogram: Histogram, threshold: float) -> str:
     return "".join([*parts, "</svg>"])
 
 
-def _place(share: float, low: float, high: float) -> float:
+def _position(share: float, low: float, high: float) -> float:
     """Where `share` lies between `low` and `high` on a normal-deviate axis; held to the frame."""
     bottom, top = deviate(low), deviate(high)
     return min(max((deviate(share) - bottom) / (top - bottom), 0.0), 1.0)

@@ -54,7 +54,7 @@ def heading(report: Report) -> list[str]:
     if report.trained_on not in ("", report.tested_on):
         on = f", trained on {report.trained_on}, tested{on}"
     of = f", output {report.output}" if report.output else ""
-    unit = f"by video ({report.how} of its frames)" if report.unit == "video" else "by frame"
+    unit = f"by video ({report.aggregation} of its frames)" if report.unit == "video" else "by frame"
     lines = [f"{system}{on}{of}, judged {unit}."]
     if len(report.folds) == 1:
         lines += fold_lines(report, report.folds[0])
@@ -113,15 +113,15 @@ def notes(report: Report) -> list[str]:
 
 def _errors_grids(fold: Fold, of: str) -> list[Grid]:
     """The errors at the threshold and, if some did not respond, again with those counted as rejected."""
-    silent = fold.test.apnrr.errors or fold.test.bpnrr.errors
+    non_response = fold.test.apnrr.errors or fold.test.bpnrr.errors
     said = (
         "Non-responses are left out here and counted as rejected in the next table."
-        if silent
+        if non_response
         else "Every presentation got a response: counting non-responses as rejected changes nothing."
     )
     title = f"Errors at the threshold{of}"
     grid = _errors_grid(title, fold.test.errors, fold.dev.errors if fold.dev else None, (said, ACADEMIC))
-    if not silent:
+    if not non_response:
         return [grid]
     title = f"Again, non-responses counted as rejected{of}"
     return [grid, _errors_grid(title, fold.test.strict, fold.dev.strict if fold.dev else None, ())]
@@ -167,8 +167,15 @@ def _species_grid(test: SetFigures, of: str) -> Grid:
         kinds |= {f"{name}, all": (figure, Figure(None)) for name, figure in errors.per_category.items()}
     kinds["bona fide"] = (errors.bpcer, test.bpnrr)
     rows = tuple(
-        (name, percent(error.value), between(error), counted(error), percent(silent.value), counted(silent))
-        for name, (error, silent) in kinds.items()
+        (
+            name,
+            percent(error.value),
+            between(error),
+            counted(error),
+            percent(non_response.value),
+            counted(non_response),
+        )
+        for name, (error, non_response) in kinds.items()
     )
     reasons = ", ".join(f"{reason} {count}" for reason, count in test.reasons.items())
     said = (f"No response: {reasons}.",) if reasons else ()

@@ -8,7 +8,7 @@ import typer
 from bonaface.core.errors import InputError
 
 if TYPE_CHECKING:
-    from bonaface.evaluation.folds import Judging
+    from bonaface.evaluation.folds import EvaluationSettings
     from bonaface.evaluation.score_table import ScoreTable
 
 ThresholdOption = Annotated[
@@ -25,7 +25,7 @@ RuleOption = Annotated[
     typer.Option(metavar="eer|bpcer=SHARE", help="How it is found there: equal errors, or a BPCER to keep."),
 ]
 UnitOption = Annotated[str, typer.Option(metavar="video|frame", help="What is judged.")]
-HowOption = Annotated[
+AggregationOption = Annotated[
     str, typer.Option(metavar="mean|median|min", help="A video's score from those of its frames.")
 ]
 OutputOption = Annotated[
@@ -43,7 +43,9 @@ MapOption = Annotated[
 RoundsOption = Annotated[int, typer.Option(min=1, help="Rounds of the bootstrap over subjects.")]
 
 
-def judging_of(threshold_from: str, rule: str, unit: str, how: str, output: str | None) -> "Judging":
+def evaluation_settings(
+    threshold_from: str, rule: str, unit: str, aggregation: str, output: str | None
+) -> "EvaluationSettings":
     """The options as `evaluation` takes them.
 
     Raises:
@@ -52,11 +54,14 @@ def judging_of(threshold_from: str, rule: str, unit: str, how: str, output: str 
     from typing import cast
 
     from bonaface.core.errors import UnknownNameError
-    from bonaface.evaluation.aggregate import HOWS, UNITS, How, Unit
-    from bonaface.evaluation.folds import Judging, ThresholdFrom
+    from bonaface.evaluation.aggregate import AGGREGATIONS, UNITS, Aggregation, Unit
+    from bonaface.evaluation.folds import EvaluationSettings, ThresholdFrom
     from bonaface.evaluation.operating_point import Rule, Threshold
 
-    for name, value, known in (("unit", unit, UNITS), ("way to sum up a video's frames", how, HOWS)):
+    for name, value, known in (
+        ("unit", unit, UNITS),
+        ("aggregation of a video's frames", aggregation, AGGREGATIONS),
+    ):
         if value not in known:
             raise UnknownNameError(name, value, known)
     wanted: ThresholdFrom
@@ -69,7 +74,9 @@ def judging_of(threshold_from: str, rule: str, unit: str, how: str, output: str 
             raise InputError(
                 f"--threshold-from takes dev, test or a number, got {threshold_from!r}"
             ) from None
-    return Judging(wanted, Rule.parse(rule), cast(Unit, unit), cast(How, how), output)
+    return EvaluationSettings(
+        wanted, Rule.parse(rule), cast(Unit, unit), cast(Aggregation, aggregation), output
+    )
 
 
 def read_scores(paths: list[Path], mapping: list[str] | None) -> "ScoreTable":

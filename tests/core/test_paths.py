@@ -8,36 +8,36 @@ from fsspec.registry import known_implementations
 
 from bonaface.core.errors import BonafaceError, InputError
 from bonaface.core.files import whole_file, write_json
-from bonaface.core.places import entries, files_below, is_remote, local_copy, place, read_range
+from bonaface.core.paths import entries, files_below, is_remote, local_copy, read_range, to_path
 
 
 @pytest.fixture
 def memory(tmp_path: Path) -> Iterator[Path]:
     """An empty folder of a file system that is not this machine's."""
-    yield place(f"memory://{tmp_path.name}")
+    yield to_path(f"memory://{tmp_path.name}")
     fsspec.filesystem("memory").store.clear()
 
 
 def test_paths_and_urls(tmp_path: Path) -> None:
-    assert place("a/b") == Path("a/b")
-    assert place(tmp_path) == tmp_path
-    assert place(f"file://{tmp_path}") == tmp_path
-    assert not is_remote(place("a"))
-    remote = place("memory://places/a")
+    assert to_path("a/b") == Path("a/b")
+    assert to_path(tmp_path) == tmp_path
+    assert to_path(f"file://{tmp_path}") == tmp_path
+    assert not is_remote(to_path("a"))
+    remote = to_path("memory://places/a")
     assert is_remote(remote)
-    assert place(remote) is remote
+    assert to_path(remote) is remote
     assert str(remote / "b.txt") == "memory://places/a/b.txt"
 
 
 def test_a_file_system_that_nobody_knows_is_a_sentence() -> None:
     with pytest.raises(InputError, match="xyz://a/b: expected a path or a URL that fsspec knows"):
-        place("xyz://a/b")
+        to_path("xyz://a/b")
 
 
 def test_a_file_system_whose_package_is_missing_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(known_implementations, "far", {"class": "far.Away", "err": "Install far"})
     with pytest.raises(InputError, match=r"far://a: this file system needs a package .*: Install far"):
-        place("far://a")
+        to_path("far://a")
 
 
 def test_a_file_at_a_url_is_written_whole_or_not_at_all(memory: Path) -> None:

@@ -20,7 +20,7 @@ BEST = "checkpoints/best.safetensors"
 HISTORY = "history.csv"
 
 
-class Keeper(Callback):
+class CheckpointSaver(Callback):
     """Keeps ``checkpoints/last.ckpt`` every `every` optimiser steps and after each epoch, and the best epoch's weights.
 
     Best is the lowest dev ACER at the dev EER threshold; ties go to the lower dev loss, then to the earlier epoch
@@ -124,7 +124,7 @@ class RandomState(Callback):
                 torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])
 
 
-class Report(Callback):
+class ProgressCallback(Callback):
     """Says how far the run is: a line every `every` seconds and one after each epoch, through `say`."""
 
     def __init__(self, say: Callable[[str], None], every: float = 15.0) -> None:

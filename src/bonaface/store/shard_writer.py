@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonaface.core.errors import BonafaceError, InputError, UnknownNameError
-from bonaface.core.places import local_copy
+from bonaface.core.paths import local_copy
 from bonaface.core.records import Presentation, Response
 from bonaface.datasets.registry import Box, Dataset, open_dataset
-from bonaface.face.crop import face_square
+from bonaface.face.crop import context_crop
 from bonaface.face.detect import Detector, Face
 from bonaface.face.find import find_face
 from bonaface.face.track import Tracker
@@ -19,9 +19,9 @@ from bonaface.face.upright import find_turn, turned
 from bonaface.media.kinds import is_video
 from bonaface.media.picture import read_picture
 from bonaface.store import crop_store as layout
-from bonaface.store.crop_store import Finding, Recipe
+from bonaface.store.crop_store import FrameResult, PrepareSettings
 
-_UNKNOWN = (np.nan, np.nan)  # a landmark's place
+_UNKNOWN = (np.nan, np.nan)  # a landmark's position
 _NO_LANDMARKS = (_UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN)
 
 
@@ -34,13 +34,13 @@ class Shard:
     rows: tuple[Presentation, ...]
 
 
-def shards(rows: Sequence[Presentation], recipe: Recipe) -> list[Shard]:
-    """Cut the table into runs of at least `recipe.frames_per_shard` frames each, but for the last."""
+def shards(rows: Sequence[Presentation], settings: PrepareSettings) -> list[Shard]:
+    """Cut the table into runs of at least `settings.frames_per_shard` frames each, but for the last."""
     cut: list[Shard] = []
     first, planned = 0, 0
     for i, row in enumerate(rows):
-        planned += recipe.frames if is_video(row.path) else 1
-        if planned >= recipe.frames_per_shard or i == len(rows) - 1:
+        planned += settings.frames if is_video(row.path) else 1
+        if planned >= settings.frames_per_shard or i == len(rows) - 1:
             cut.append(Shard(len(cut), first, tuple(rows[first : i + 1])))
             first, planned = i + 1, 0
     return cut
@@ -70,12 +70,12 @@ def frames_of(path: Path, n: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
 
 
 @dataclass(frozen=True)
-class Cutter:
+class ShardWriter:
     """Makes shards of the set `dataset` below `root`, in whichever process and on whichever machine it is sent to."""
 
     root: Path
     store: Path
-    recipe: Recipe
+    settings: PrepareSettings
     dataset: str
     software: Mapping[str, str]
 
@@ -86,7 +86,7 @@ class Cutter:
             BonafaceError: this process sees no `root`, or runs other software than the one that began the store.
         """
         self._check_here()
-        layout.write_shard(self.store, shard.number, self._findings(shard, tick))
+        layout.write_shard(self.store, shard.number, self._results(shard, tick))
 
     def _check_here(self) -> None:
         if not self.root.is_dir():
@@ -102,54 +102,60 @@ class Cutter:
                 "store: install the same on both"
             )
 
-    def _findings(self, shard: Shard, tick: Callable[[int], None]) -> Iterator[Finding]:
+    def _results(self, shard: Shard, tick: Callable[[int], None]) -> Iterator[FrameResult]:
         source = source_of(self.dataset)
-        detector = _detector(self.recipe)
+        detector = _detector(self.settings)
         for i, row in enumerate(shard.rows):
             boxes, problem = self._boxes(source, row)
             if problem:
-                yield Finding(shard.first + i, row.sample_id, 0, response=Response.UNREADABLE, detail=problem)
+                yield FrameResult(
+                    shard.first + i, row.sample_id, 0, response=Response.UNREADABLE, detail=problem
+                )
             else:
                 turns = source is not None and source.find_turn and is_video(row.path)
-                yield from self._look(shard.first + i, row, _Seeker(detector, turns, boxes))
+                yield from self._look(shard.first + i, row, _FaceFinder(detector, turns, boxes))
             tick(i + 1)
 
     def _boxes(self, source: Dataset | None, row: Presentation) -> tuple[Mapping[int, Box] | None, str]:
         """The set's boxes of the row, None where the detector finds the face; and what is wrong with their file."""
-        if not self.recipe.boxes or source is None or source.boxes is None:
+        if not self.settings.boxes or source is None or source.boxes is None:
             return None, ""
         try:
             return source.boxes(self.root, row), ""
         except BonafaceError as error:
             return {}, str(error).replace(f"{self.root}/", "")
 
-    def _look(self, number: int, row: Presentation, seeker: "_Seeker") -> Iterator[Finding]:
+    def _look(self, number: int, row: Presentation, finder: "_FaceFinder") -> Iterator[FrameResult]:
         with local_copy(self.root / row.path) as path:
-            for index, picture in _read(path, self.recipe.frames):
+            for index, picture in _read(path, self.settings.frames):
                 if isinstance(picture, str):
                     # where the data set lies is no part of what the store says
                     detail = picture.replace(str(path), row.path).removeprefix(f"{row.path}: ")
-                    yield Finding(number, row.sample_id, index, response=Response.UNREADABLE, detail=detail)
+                    yield FrameResult(
+                        number, row.sample_id, index, response=Response.UNREADABLE, detail=detail
+                    )
                 else:
-                    yield self._find(number, row, index, seeker.upright(picture), seeker)
+                    yield self._find(number, row, index, finder.upright(picture), finder)
 
     def _find(
-        self, number: int, row: Presentation, index: int, picture: NDArray[np.uint8], seeker: "_Seeker"
-    ) -> Finding:
-        size, turn = (picture.shape[1], picture.shape[0]), seeker.turn or 0
-        faces, detail = seeker.faces(index, picture)
-        face = find_face(faces, self.recipe.policy)
+        self, number: int, row: Presentation, index: int, picture: NDArray[np.uint8], finder: "_FaceFinder"
+    ) -> FrameResult:
+        size, turn = (picture.shape[1], picture.shape[0]), finder.turn or 0
+        faces, detail = finder.faces(index, picture)
+        face = find_face(faces, self.settings.policy)
         if isinstance(face, Response):
-            return Finding(number, row.sample_id, index, size, turn, response=face, detail=detail)
+            return FrameResult(number, row.sample_id, index, size, turn, response=face, detail=detail)
         try:
-            square = face_square(picture, face)
+            square = context_crop(picture, face)
         except InputError:  # a box of the set's own; the detector's are in the picture
             detail = "the set's face box lies outside the picture"
-            return Finding(number, row.sample_id, index, size, turn, response=Response.NO_FACE, detail=detail)
-        return Finding(number, row.sample_id, index, size, turn, face=face, square=square)
+            return FrameResult(
+                number, row.sample_id, index, size, turn, response=Response.NO_FACE, detail=detail
+            )
+        return FrameResult(number, row.sample_id, index, size, turn, face=face, square=square)
 
 
-class _Seeker:
+class _FaceFinder:
     """Finds the faces in the frames of one presentation, given in order.
 
     `turn` is by how many degrees counter-clockwise frames are turned for the face to stand, None as long as that is
@@ -179,11 +185,11 @@ class _Seeker:
 _detectors: dict[tuple[int, float], Detector] = {}
 
 
-def _detector(recipe: Recipe) -> Detector:
+def _detector(settings: PrepareSettings) -> Detector:
     """This process's detector: a session is made once, however many shards come."""
-    key = recipe.longer_side, recipe.min_score
+    key = settings.longer_side, settings.min_score
     if key not in _detectors:
-        _detectors[key] = Detector(recipe.longer_side, threads=1, min_score=recipe.min_score)
+        _detectors[key] = Detector(settings.longer_side, threads=1, min_score=settings.min_score)
     return _detectors[key]
 
 

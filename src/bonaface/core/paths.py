@@ -14,8 +14,8 @@ from typing import Any, cast
 from bonaface.core.errors import BonafaceError, InputError
 
 
-def place(where: str | Path) -> Path:
-    """The path that `where` names: a URL with ``://``, else a path of this machine.
+def to_path(where: str | Path) -> Path:
+    """Return the path that `where` names: a URL with ``://``, else a path of this machine.
 
     Raises:
         InputError: fsspec knows no such file system, or lacks the package for it.
@@ -43,7 +43,7 @@ def place(where: str | Path) -> Path:
 
 
 def is_remote(path: str | Path) -> bool:
-    """Whether `path`, one that `place` gave, is a URL's."""
+    """Whether `path`, one that `to_path` gave, is a URL's."""
     return not isinstance(path, (str, Path))
 
 

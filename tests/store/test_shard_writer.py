@@ -16,9 +16,9 @@ from bonaface.face.detect import Detector
 from bonaface.face.upright import turned
 from bonaface.media.video import read_frames
 from bonaface.store import crop_store as layout
-from bonaface.store.crop_store import CropStore, Recipe
-from bonaface.store.cutter import Cutter, Shard
+from bonaface.store.crop_store import CropStore, PrepareSettings
 from bonaface.store.prepare import prepare
+from bonaface.store.shard_writer import Shard, ShardWriter
 from bonaface.testing import make_layout
 from bonaface.testing.scenes import face_box
 
@@ -28,7 +28,7 @@ STANDING = "train/real/client001_session02_authenticate_tablet_adverse.mov"
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_layout("replay-mobile", tmp_path_factory.mktemp("cutter") / "replay-mobile")
+    return make_layout("replay-mobile", tmp_path_factory.mktemp("writer") / "replay-mobile")
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +73,10 @@ def test_the_sets_boxes_in_place_of_the_detector(
         return detect(self, picture)
 
     monkeypatch.setattr(Detector, "detect", counted)
-    prepare(two, root, tmp_path / "s", recipe=Recipe(boxes=True), workers=1)
+    prepare(two, root, tmp_path / "s", settings=PrepareSettings(boxes=True), workers=1)
     assert len(looked) <= 5  # which way is up: four ways, and at once
     store = CropStore.open(tmp_path / "s")
-    assert store.recipe.boxes
+    assert store.settings.boxes
     for i, frame in enumerate(store.frames):
         assert frame.face == face_box((144, 256), i % 3)
         assert np.isnan(frame.confidence)
@@ -91,7 +91,7 @@ def test_boxes_that_are_missing_broken_or_outside(root: Path, two: PresentationT
         (shutil.copytree if (root / path).is_dir() else shutil.copy)(root / path, copy / path)
     (copy / "faceloc" / "rect" / LYING).with_suffix(".face").write_text("0 10 10 60 80\n2 900 900 60 80\n")
     (copy / "faceloc" / "rect" / STANDING).with_suffix(".face").write_text("0 1 x\n")
-    summary = prepare(two, copy, tmp_path / "s", recipe=Recipe(boxes=True), workers=1)
+    summary = prepare(two, copy, tmp_path / "s", settings=PrepareSettings(boxes=True), workers=1)
     store = CropStore.open(tmp_path / "s")
     assert [(frame.response, frame.detail) for frame in store.frames] == [
         ("", ""),
@@ -111,7 +111,7 @@ def test_broken_boxes_before_any_others_do_not_stop_the_work(
     copy = shutil.copytree(root, tmp_path / "set")
     first, second = (row.path for row in two.rows)
     (copy / "faceloc" / "rect" / first).with_suffix(".face").write_text("no box\n")
-    summary = prepare(two, copy, tmp_path / "s", recipe=Recipe(boxes=True), workers=1)
+    summary = prepare(two, copy, tmp_path / "s", settings=PrepareSettings(boxes=True), workers=1)
     assert [path for path, _ in summary.unreadable] == [first]
     assert {
         two.rows[f.presentation].path for f in CropStore.open(tmp_path / "s").frames if not f.response
@@ -123,10 +123,10 @@ def test_boxes_that_no_row_has_are_said_before_the_work(root: Path, two: Present
     with pytest.raises(
         InputError, match="none of the face boxes that come with replay-mobile is there; add them"
     ):
-        prepare(two, tmp_path / "set", tmp_path / "s", recipe=Recipe(boxes=True))
+        prepare(two, tmp_path / "set", tmp_path / "s", settings=PrepareSettings(boxes=True))
     nuaa = PresentationTable("nuaa", two.rows)
     with pytest.raises(InputError, match="nuaa comes with no face boxes"):
-        prepare(nuaa, root, tmp_path / "s", recipe=Recipe(boxes=True))
+        prepare(nuaa, root, tmp_path / "s", settings=PrepareSettings(boxes=True))
     assert not (tmp_path / "s").exists()
 
 
@@ -154,10 +154,12 @@ def test_only_the_first_frame_of_a_video_is_looked_at_as_a_whole(
 
 def test_a_worker_that_cannot_see_the_files_makes_nothing(two: PresentationTable, tmp_path: Path):
     shard = Shard(0, 0, two.rows)
-    cutter = Cutter(tmp_path / "away", tmp_path / "s", Recipe(), "replay-mobile", layout.software())
+    writer = ShardWriter(
+        tmp_path / "away", tmp_path / "s", PrepareSettings(), "replay-mobile", layout.software()
+    )
     with pytest.raises(BonafaceError, match="away: a worker process cannot see this folder"):
-        cutter(shard, lambda n: None)
-    cutter = replace(cutter, root=tmp_path, software={**layout.software(), "pillow": "1.0"})
+        writer(shard, lambda n: None)
+    writer = replace(writer, root=tmp_path, software={**layout.software(), "pillow": "1.0"})
     with pytest.raises(BonafaceError, match=r"a worker's machine has pillow [\d.]+, and this one has other"):
-        cutter(shard, lambda n: None)
+        writer(shard, lambda n: None)
     assert not (tmp_path / "s").exists()
