@@ -141,7 +141,32 @@ def test_parquet_of_something_else(tmp_path: Path):
     ):
         PresentationTable.read(tmp_path / "other.parquet")
     (tmp_path / "text.parquet").write_text("hello")
-    with pytest.raises(InputError, match=r"text\.parquet: expected a presentation table in Parquet"):
+    with pytest.raises(InputError, match=r"text\.parquet: the file is damaged or no Parquet file: "):
         PresentationTable.read(tmp_path / "text.parquet")
-    with pytest.raises(InputError, match=r"none\.parquet: expected a presentation table in Parquet"):
+    with pytest.raises(InputError, match=r"none\.parquet: the file is missing"):
         PresentationTable.read(tmp_path / "none.parquet")
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "notes", "message"),
+    [
+        ("label", ["1"], "[]", "none of them empty"),
+        ("species", [None], "[]", "none of them empty"),
+        ("label", [7], "[]", "the label must be 1"),
+        ("species", ["print-1"], "[]", "a bona fide presentation has no species"),
+        ("label", [1], "{", "expected a presentation table, but"),
+        ("label", [1], "[3]", "its notes are no list of sentences"),
+        ("label", [1], "3", "its notes are no list of sentences"),
+    ],
+)
+def test_parquet_of_somebody_elses_making(
+    tmp_path: Path, column: str, values: list, notes: str, message: str
+):
+    path = tmp_path / "t.parquet"
+    PresentationTable("mine", (Presentation("a", "a.jpg", 1),)).write(path)
+    table = pq.read_table(path)
+    kind = table.schema.field(column).type if not isinstance(values[0], str) else pa.string()
+    table = table.set_column(table.column_names.index(column), column, pa.array(values, kind))
+    pq.write_table(table.replace_schema_metadata({"dataset": "mine", "notes": notes}), path)
+    with pytest.raises(InputError, match=message):
+        PresentationTable.read(path)

@@ -1,15 +1,23 @@
 import io
 import json
+import re
 import tarfile
+import tracemalloc
+import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from bonaface.core.errors import InputError
+from bonaface.core.files import checksum_of, sha256
 from bonaface.core.records import Presentation, Response
 from bonaface.datasets.table import PresentationTable
 from bonaface.face.crop import context_crop
@@ -17,6 +25,7 @@ from bonaface.face.detect import Face
 from bonaface.face.find import FacePolicy
 from bonaface.store import crop_store as layout
 from bonaface.store.crop_store import CropStore, FrameResult, PrepareSettings
+from bonaface.store.png import write_png
 
 TABLE = PresentationTable(
     "folder",
@@ -156,9 +165,10 @@ def test_what_is_no_finished_store_is_refused(tmp_path: Path):
     (path / "store.json").write_text(json.dumps({"format": 99}))
     with pytest.raises(InputError, match="a store of format 99, but this version reads 1"):
         CropStore.open(path)
-    (path / "store.json").write_text("[]")
-    with pytest.raises(InputError, match="expected the description of a crop store"):
-        CropStore.open(path)
+    for text in ("[]", "7", "[" * 100_000, '{"format": 1}', '{"format": 1, "settings": 3}', "\0"):
+        (path / "store.json").write_text(text)
+        with pytest.raises(InputError, match="expected the description of a crop store"):
+            CropStore.open(path)
 
 
 def test_damage_is_seen(tmp_path: Path):
@@ -182,3 +192,235 @@ def test_settings_have_frames():
         PrepareSettings(frames=0)
     with pytest.raises(InputError, match="longer side must be at least 32 pixels, got 10"):
         PrepareSettings(longer_side=10)
+
+
+def flipped(data: bytes, bit: int) -> bytes:
+    changed = bytearray(data)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+def refusal(do: Callable[[], object]) -> str:
+    """Return the sentence by which `do` is refused, or nothing."""
+    try:
+        do()
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def without_checksums(path: Path) -> None:
+    """Make the store one of version 0.1."""
+    description = json.loads((path / "store.json").read_text())
+    del description["checksum"], description["checksums"]
+    description["recipe"] = description.pop("settings")
+    (path / "store.json").write_text(json.dumps(description))
+    for index in path.glob("shards/*.parquet"):
+        pq.write_table(pq.read_table(index).replace_schema_metadata(None), index)
+
+
+@pytest.mark.parametrize("name", ["presentations.parquet", "frames.parquet"])
+def test_any_flipped_bit_of_a_table_is_refused(tmp_path: Path, name: str):
+    path = make(tmp_path / "s")
+    data = (path / name).read_bytes()
+    for bit in np.random.default_rng(0).integers(0, 8 * len(data), 600).tolist():
+        (path / name).write_bytes(flipped(data, bit))
+        with pytest.raises(
+            InputError, match=rf"{name}: the file is damaged.*; delete it and run the same bonaface"
+        ):
+            CropStore.open(path)
+    (path / name).write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match=f"{name}: the file is damaged"):
+        CropStore.open(path)
+
+
+def test_any_flipped_bit_of_the_description_is_refused_or_changes_nothing(tmp_path: Path):
+    path = make(tmp_path / "s")
+    data = (path / "store.json").read_bytes()
+    said = json.loads(data)
+    harmless = 0
+    for bit in np.random.default_rng(0).integers(0, 8 * len(data), 600).tolist():
+        (path / "store.json").write_bytes(flipped(data, bit))
+        said_no = refusal(lambda: CropStore.open(path))
+        if not said_no:
+            assert json.loads((path / "store.json").read_bytes()) == said
+            harmless += 1
+        assert not said_no or "store.json: " in said_no
+    assert (
+        harmless < 60
+    )  # blanks that become another kind of blank, and letters in a hexadecimal digit's case
+
+
+def test_any_flipped_bit_of_a_shard_is_refused_or_changes_nothing(path: Path, tmp_path: Path):
+    copy = make(tmp_path / "s")
+    whole = CropStore.open(path)
+    tar = layout.shard_path(copy, 1, "tar")
+    data = tar.read_bytes()
+    squares = [i for i, frame in enumerate(whole.frames) if not frame.response and i]
+    used = sum(whole.frames.location(i)[2] for i in squares)
+    refused = 0
+    for bit in np.random.default_rng(0).integers(0, 8 * len(data), 300).tolist():
+        tar.write_bytes(flipped(data, bit))
+        store = CropStore.open(copy)
+        for i in squares:
+            said_no = refusal(partial(store.read, i))
+            if not said_no:
+                np.testing.assert_array_equal(store.read(i).image, whole.read(i).image)
+            assert not said_no or "damaged at byte" in said_no
+            refused += bool(said_no)
+    assert refused / 300 == pytest.approx(used / len(data), abs=0.1)
+
+
+def test_any_flipped_bit_of_a_shards_rows_is_refused_or_changes_nothing(path: Path, tmp_path: Path):
+    copy = make(tmp_path / "s")
+    index = layout.shard_path(copy, 1, "parquet")
+    data, wanted = index.read_bytes(), (path / "frames.parquet").read_bytes()
+    refused = 0
+    for bit in np.random.default_rng(0).integers(0, 8 * len(data), 300).tolist():
+        index.write_bytes(flipped(data, bit))
+        said_no = refusal(lambda: layout.finish(copy, 2))
+        if not said_no:
+            assert (copy / "frames.parquet").read_bytes() == wanted
+        assert not said_no or re.search(
+            r"00001\.parquet: .*; delete it and run the same bonaface prepare again", said_no
+        )
+        refused += bool(said_no)
+    assert refused > 100
+
+
+@pytest.mark.parametrize("name", ["presentations.parquet", "frames.parquet"])
+def test_a_flipped_bit_in_a_store_of_version_01_never_ends_in_a_traceback(tmp_path: Path, name: str):
+    path = make(tmp_path / "s")
+    without_checksums(path)
+    whole = CropStore.open(path)
+    data = (path / name).read_bytes()
+    for bit in np.random.default_rng(0).integers(0, 8 * len(data), 600).tolist():
+        (path / name).write_bytes(flipped(data, bit))
+        said_no = refusal(lambda: CropStore.open(path))
+        assert not said_no or name in said_no
+        if said_no:
+            continue
+        store = CropStore.open(path)
+        assert store.table.rows == whole.table.rows  # the digest of its rows is as old as the store
+        for i in range(len(store.frames)):
+            assert store.frames[i].presentation in range(3)
+            said_no = refusal(partial(store.read, i))
+            assert not said_no or re.search("face square|damaged at|cannot be read", said_no)
+
+
+def test_a_store_of_version_01_that_was_not_finished_goes_on_and_gets_checksums(tmp_path: Path):
+    path = make(tmp_path / "s")
+    without_checksums(path)
+    (path / "frames.parquet").unlink()
+    layout.finish(path, len(FINDINGS))
+    assert json.loads((path / "store.json").read_text())["checksums"].keys() == {"frames.parquet"}
+    assert CropStore.open(path).settings == SETTINGS
+    with (path / "frames.parquet").open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(InputError, match=r"frames\.parquet: the file is damaged"):
+        CropStore.open(path)
+
+
+def resealed(path: Path, **changes: object) -> None:
+    """Rewrite the description as whoever made the store could, with a checksum that fits."""
+    values = json.loads((path / "store.json").read_text()) | changes
+    values.pop("checksum")
+    for name in values["checksums"]:
+        values["checksums"][name] = sha256(path / name)
+    (path / "store.json").write_text(json.dumps({**values, "checksum": checksum_of(values)}))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"frames": "20"}, "settings that this version does not know: frames = '20'"),
+        ({"frames": True}, "frames = True"),
+        ({"colour": 3}, "colour = 3"),
+        ({"policy": 3}, "settings that no store is made with"),
+        ({"policy": {"min_side": None}}, "min_side = None"),
+        ({"frames": 0}, "settings that no store is made with: frames, 0, and"),
+    ],
+)
+def test_settings_of_a_stranger_are_held_to_their_types(tmp_path: Path, settings: dict, message: str):
+    path = make(tmp_path / "s")
+    known = json.loads((path / "store.json").read_text())["settings"]
+    resealed(path, settings=known | settings)
+    with pytest.raises(InputError, match=message):
+        CropStore.open(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("presentation", 3, "the column presentation goes from 1 to 3"),
+        ("presentation", -1, "the column presentation goes from -1"),
+        ("shard", -7, "the column shard goes from -7"),
+        ("offset", -1, "the column offset goes from -1"),
+        ("length", 2**40, "the column length goes from 0 to 1099511627776"),
+        ("crc32", None, "the column crc32 has gaps"),
+        ("response", None, "the column response has gaps"),
+        ("response", "a nice face", "the response 'a nice face' is none that there is"),
+        ("box", None, "there is a face without its place"),
+        ("factor", 0.0, "there is a face without its place"),
+        ("factor", float("nan"), "there is a face without its place"),
+    ],
+)
+def test_rows_of_a_stranger_are_held_to_their_ranges(
+    tmp_path: Path, column: str, value: object, message: str
+):
+    path = make(tmp_path / "s")
+    table = pq.read_table(path / "frames.parquet")
+    rows = table.to_pylist()
+    rows[0][column] = value
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path / "frames.parquet")
+    resealed(path)
+    with pytest.raises(InputError, match=rf"frames\.parquet: no rows of a crop store: {message}"):
+        CropStore.open(path)
+
+
+def test_rows_without_a_column_or_with_one_of_another_type_are_refused(tmp_path: Path):
+    path = make(tmp_path / "s")
+    table = pq.read_table(path / "frames.parquet")
+    for other in (table.drop_columns(["crc32"]), table.set_column(2, "frame", table["frame"].cast("string"))):
+        pq.write_table(other, path / "frames.parquet")
+        resealed(path)
+        with pytest.raises(
+            InputError, match=r"no rows of a crop store: expected (uint32|int64) in the column"
+        ):
+            CropStore.open(path)
+
+
+def test_a_table_that_says_it_is_endless_is_not_read(tmp_path: Path):
+    path = make(tmp_path / "s")
+    table = pq.read_table(path / "frames.parquet")
+    pq.write_table(pa.concat_tables([table] * 10), path / "frames.parquet")
+    resealed(path)
+    with pytest.raises(
+        InputError, match="expected at most 12 rows, got 50"
+    ):  # 3 presentations, 3 frames each
+        CropStore.open(path)
+
+
+@pytest.mark.parametrize("kind", ["longer than a square", "unpacks to more than it says", "no picture"])
+def test_a_square_of_a_stranger_is_bounded(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch):
+    data = {
+        "longer than a square": write_png(np.zeros((1025, 8, 3), np.uint8)),
+        "unpacks to more than it says": write_png(np.zeros((40, 40, 3), np.uint8)),
+        "no picture": b"GIF89a" + bytes(100),
+    }[kind]
+    if kind == "unpacks to more than it says":
+        pixels = zlib.compress(bytes(50_000_000))
+        begin = data.index(b"IDAT")
+        head = data[: begin - 4] + len(pixels).to_bytes(4) + b"IDAT" + pixels
+        data = head + zlib.crc32(b"IDAT" + pixels).to_bytes(4) + data[-12:]
+    monkeypatch.setattr(layout, "write_png", lambda image: data)
+    path = make(tmp_path / "s")
+    tracemalloc.start()
+    try:
+        said_no = refusal(lambda: CropStore.open(path).read(0))
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+    # Pillow reads what there is of a picture and leaves what is too much of it.
+    assert bool(said_no) == (kind != "unpacks to more than it says")
+    assert not said_no or re.search(r"00000\.tar: at byte \d+ there is no face square", said_no)

@@ -22,7 +22,7 @@ def test_two_readers_see_the_same_pixels(height: int, width: int, seed: int):
     with av.open(io.BytesIO(data)) as ffmpeg:
         (frame,) = ffmpeg.decode(video=0)
     np.testing.assert_array_equal(frame.to_ndarray(format="rgb24"), image)
-    again = read_png(data)
+    again = read_png(data, 1024)
     np.testing.assert_array_equal(again, image)
     assert again.flags.c_contiguous
     assert write_png(image) == data
@@ -57,17 +57,17 @@ def test_files_of_others_are_read_too(mode: str, kind: str, options: dict):
     image = Image.fromarray(noise).convert(mode)
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
-    np.testing.assert_array_equal(read_png(buffer.getvalue()), np.asarray(image.convert("RGB")))
+    np.testing.assert_array_equal(read_png(buffer.getvalue(), 1024), np.asarray(image.convert("RGB")))
 
 
 def test_our_own_files_need_no_pillow(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(png, "_by_pillow", None)
     image = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(read_png(write_png(image)), image)
+    np.testing.assert_array_equal(read_png(write_png(image), 1024), image)
 
 
 @pytest.mark.parametrize("length", [0, 20, 60, 3000])
 def test_half_a_file_is_an_error(length: int):
     image = np.random.default_rng(0).integers(0, 256, (100, 100, 3), dtype=np.uint8)
     with pytest.raises(OSError, match=r"identify|[Tt]runcated|broken"):
-        read_png(write_png(image)[:length])
+        read_png(write_png(image)[:length], 1024)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import fsspec
@@ -340,7 +341,7 @@ def test_a_store_begun_before_a_setting_existed_goes_on(
 ):
     shutil.copytree(whole, tmp_path / "s")
     description = json.loads((tmp_path / "s" / "store.json").read_text())
-    del description["settings"]["boxes"]
+    del description["settings"]["boxes"], description["checksum"], description["checksums"]
     (tmp_path / "s" / "store.json").write_text(json.dumps(description))
     assert not CropStore.open(tmp_path / "s").settings.boxes
     prepare(table, faces_root, tmp_path / "s", settings=SETTINGS)
@@ -383,11 +384,39 @@ def test_a_picture_is_its_only_frame(tmp_path: Path):
 
 
 def test_reads_a_store_of_version_01(faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path):
-    """Version 0.1 called the settings of a store its recipe."""
+    """Version 0.1 called the settings of a store its recipe, and kept no checksums."""
     store = tmp_path / "s"
     shutil.copytree(whole, store)
     description = json.loads((store / "store.json").read_text())
+    del description["checksum"], description["checksums"]
     description["recipe"] = description.pop("settings")
     (store / "store.json").write_text(json.dumps(description))
     assert CropStore.open(store).settings == CropStore.open(whole).settings
     prepare(table, faces_root, store, settings=SETTINGS)
+
+
+@pytest.mark.parametrize("name", ["presentations.parquet", "frames.parquet", "shards/00000.parquet"])
+def test_what_the_error_says_mends_a_damaged_store(
+    name: str, faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path
+):
+    """Delete it and run the same bonaface prepare again."""
+    store = shutil.copytree(whole, tmp_path / "s")
+    if name.startswith("shards"):
+        (store / "frames.parquet").unlink()  # which is when the rows of shards are read
+    (store / name).write_bytes((store / name).read_bytes()[:-200])
+    with pytest.raises(
+        InputError, match=f"{name}: .* damaged.*; delete it and run the same bonaface prepare again"
+    ):
+        prepare(table, faces_root, store, settings=SETTINGS, workers=1)
+    (store / name).unlink()
+    prepare(table, faces_root, store, settings=SETTINGS, workers=1)
+    assert files_of(store) == files_of(whole)
+
+
+def test_a_table_with_other_notes_takes_a_deleted_ones_place(
+    faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path
+):
+    store = shutil.copytree(whole, tmp_path / "s")
+    (store / "presentations.parquet").unlink()
+    prepare(replace(table, notes=("seen on another day",)), faces_root, store, settings=SETTINGS, workers=1)
+    assert CropStore.open(store).table.notes == ("seen on another day",)

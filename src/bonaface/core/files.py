@@ -87,6 +87,12 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
+def checksum_of(value: Any) -> str:
+    """Return the SHA-256 of what JSON says of `value`, whatever its spaces and its order of names: 64 hex digits."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 of the file at `path`, as 64 hexadecimal digits."""
     with path.open("rb") as file:

@@ -7,14 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bonaface.core.errors import InputError
 from bonaface.core.files import whole_file
-from bonaface.core.paths import is_remote
 from bonaface.core.records import ATTACK, BONA_FIDE, Presentation
 
 COLUMNS = tuple(field.name for field in fields(Presentation))
@@ -73,26 +71,40 @@ class PresentationTable:
             pq.write_table(pa.table(columns, schema=_SCHEMA.with_metadata(metadata)), part)
 
     @classmethod
-    def read(cls, path: Path) -> "PresentationTable":
-        """Read a table that `write` has written.
+    def read(
+        cls, path: Path, checksum: str | None = None, most_rows: int | None = None
+    ) -> "PresentationTable":
+        """Read a table that `write` has written; `checksum` and `most_rows` are those of `read_parquet`.
 
         Raises:
-            InputError: the file is missing, is no Parquet file, or lacks a column.
+            InputError: the file is missing or damaged, is no Parquet file, lacks a column, or holds what no table may.
         """
-        try:
-            table = read_parquet(path)
-        except (OSError, pa.ArrowException) as error:
-            raise InputError(f"{path}: expected a presentation table in Parquet, but {error}") from error
-        metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-        missing = [name for name in COLUMNS if name not in table.column_names]
-        if missing or not {"dataset", "notes"} <= metadata.keys():
+        table = read_parquet(path, checksum, most_rows=most_rows)
+        wrong = [
+            name
+            for name in COLUMNS
+            if name not in table.column_names
+            or table.schema.field(name).type != _SCHEMA.field(name).type
+            or table.column(name).null_count
+        ]
+        about = table.schema.metadata or {}
+        if wrong or not {b"dataset", b"notes"} <= about.keys():
             raise InputError(
-                f"{path}: expected a presentation table with the columns {', '.join(COLUMNS)}, "
+                f"{path}: expected a presentation table with the columns {', '.join(COLUMNS)}, none of them empty, "
                 f"got {', '.join(table.column_names)}"
             )
         columns = [table.column(name).to_pylist() for name in COLUMNS]
-        rows = tuple(Presentation(*values) for values in zip(*columns, strict=True))
-        return cls(metadata["dataset"], rows, tuple(json.loads(metadata["notes"])))
+        try:
+            notes = json.loads(about[b"notes"])
+            if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
+                raise ValueError("its notes are no list of sentences")
+            rows = tuple(Presentation(*values) for values in zip(*columns, strict=True))
+            return cls(about[b"dataset"].decode(), rows, tuple(notes))
+        except (
+            ValueError,
+            InputError,
+        ) as error:  # not UTF-8, no JSON, a row that can't be
+            raise InputError(f"{path}: expected a presentation table, but {error}") from error
 
     @classmethod
     def from_csv(cls, path: Path, dataset: str = "folder") -> "PresentationTable":
@@ -111,9 +123,43 @@ class PresentationTable:
             raise InputError(f"{path}: expected a CSV file in UTF-8, but {error}") from error
 
 
-def read_parquet(path: Path, **options: Any) -> pa.Table:
-    """The Parquet file at `path`, which may be a URL's (`bonaface.core.paths`); `options` are pyarrow's."""
-    return pq.read_table(pa.BufferReader(path.read_bytes()) if is_remote(path) else path, **options)
+def read_parquet(
+    path: Path,
+    checksum: str | None = None,
+    *,
+    schema: pa.Schema | None = None,
+    most_rows: int | None = None,
+) -> pa.Table:
+    """Return the Parquet file at `path`, which may be a URL's (`bonaface.core.paths`).
+
+    Args:
+        checksum: the SHA-256 of its bytes, compared before anything is made of them; None where it is not known.
+        schema: the columns to read, with their types; None for those of the file.
+        most_rows: a small file can say that it has any number of rows, all of which would be made; None for no limit.
+
+    Raises:
+        InputError: the file is missing or damaged, or is no Parquet file with that schema.
+    """
+    try:
+        data = path.read_bytes()
+        if checksum is not None and hashlib.sha256(data).hexdigest() != checksum:
+            raise InputError(
+                f"{path}: the file is damaged: its SHA-256 is not the one that was written down for it"
+            )
+        rows = pq.read_metadata(pa.BufferReader(data)).num_rows
+        if most_rows is not None and rows > most_rows:
+            raise InputError(f"{path}: expected at most {most_rows} rows, got {rows}")
+        table = pq.read_table(pa.BufferReader(data), schema=schema)
+        table.validate(full=True)  # text that is not UTF-8, offsets that lead out of their buffer
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: the file is missing") from error
+    except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
+        raise InputError(f"{path}: the file is damaged or no Parquet file: {_first_line(error)}") from error
+    return table
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def name_some(names: Iterable[str], most: int = 5) -> str:

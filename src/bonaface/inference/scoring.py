@@ -13,7 +13,8 @@ from bonaface.face.crop import cut
 from bonaface.inference.bundle import BundleCard
 from bonaface.inference.preprocess import normalise
 from bonaface.inference.runtime import Runner
-from bonaface.store.crop_store import CropStore, Frame
+from bonaface.store.crop_store import CropStore
+from bonaface.store.frames import Frame
 
 Progress = Callable[[int, int], None]
 

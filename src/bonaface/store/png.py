@@ -35,28 +35,31 @@ def write_png(image: NDArray[np.uint8]) -> bytes:
     return _SIGNATURE + _chunk(b"IHDR", eight_bit_rgb) + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")
 
 
-def read_png(data: bytes) -> NDArray[np.uint8]:
+def read_png(data: bytes, longest: int) -> NDArray[np.uint8]:
     """The picture in the bytes of a file, (H, W, 3) uint8 RGB, in half of Pillow's time where `write_png`
     wrote it.
 
     Raises:
-        OSError: the bytes are no picture, or a damaged one.
+        OSError: the bytes are no picture, a damaged one, or one with a side of more than `longest` pixels.
     """
     if not data.startswith(_SIGNATURE) or data[_DATA - 4 : _DATA] != b"IDAT":
-        return _by_pillow(data)
+        return _by_pillow(data, longest)
     width, height = struct.unpack_from(">II", data, 16)
+    _check_size(width, height, longest)
     (length,) = struct.unpack_from(">I", data, _DATA - 8)
     size = height * (1 + 3 * width)
+    unpacker = isal_zlib.decompressobj()
     try:
-        pixels = isal_zlib.decompress(memoryview(data)[_DATA : _DATA + length], bufsize=size)
+        # one byte more than fits would give away a small file that unpacks to gigabytes
+        pixels = unpacker.decompress(memoryview(data)[_DATA : _DATA + length], size + 1)
     # isal's stub calls the class an instance
     except isal_zlib.IsalError:  # type: ignore[misc]  # the pixels go on in another chunk, or are damaged
-        return _by_pillow(data)
-    if len(pixels) != size:
-        return _by_pillow(data)
+        return _by_pillow(data, longest)
+    if len(pixels) != size or not unpacker.eof:
+        return _by_pillow(data, longest)
     rows = np.frombuffer(pixels, np.uint8).reshape(height, 1 + 3 * width)
     if (rows[:, 0] != _UP).any():
-        return _by_pillow(data)
+        return _by_pillow(data, longest)
     image = np.empty((height, 3 * width), np.uint8)
     above = np.zeros(3 * width, np.uint8)
     for row, here in zip(rows[:, 1:], image, strict=True):  # numpy's accumulate takes three times as long
@@ -71,8 +74,23 @@ def _clear_wide_registers() -> None:
     np.add(_ONES, _ONES)
 
 
-def _by_pillow(data: bytes) -> NDArray[np.uint8]:
-    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+def _check_size(width: int, height: int, longest: int) -> None:
+    if not (0 < width <= longest and 0 < height <= longest):
+        raise OSError(f"expected a picture of at most {longest} pixels a side, got {width} x {height}")
+
+
+def _by_pillow(data: bytes, longest: int) -> NDArray[np.uint8]:
+    try:
+        picture = Image.open(io.BytesIO(data))
+        _check_size(*picture.size, longest)
+        return np.asarray(picture.convert("RGB"))
+    except (
+        ValueError,
+        SyntaxError,
+        struct.error,
+        Image.DecompressionBombError,
+    ) as error:  # as Pillow puts it
+        raise OSError(f"no picture, or a damaged one: {error}") from error
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

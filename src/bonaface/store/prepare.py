@@ -156,6 +156,7 @@ def _settle(store: Path, table: PresentationTable, settings: PrepareSettings) ->
             f"{store}: this store was begun otherwise ({'; '.join(differing)}); prepare into another "
             "folder, or delete this one first"
         )
+    layout.restore_table(store, table)
 
 
 def _differences(name: str, found: Any, wanted: Any) -> list[str]:
