@@ -22,7 +22,7 @@ from lightning.pytorch.callbacks import Callback
 from PIL import Image
 
 from bonaface.datasets.registry import open_dataset
-from bonaface.models.base import PadModel
+from bonaface.models.base import GradientModel
 from bonaface.models.registry import create_model
 from bonaface.store.crop_store import CropStore
 from bonaface.store.prepare import prepare
@@ -67,7 +67,7 @@ class Clock(Callback):
         return sum(gaps) / (self.ended[-1] - self.ended[WARM_UP - 1])
 
 
-def bare(network: PadModel, settings: RunSettings, steps: int) -> float:
+def bare(network: GradientModel, settings: RunSettings, steps: int) -> float:
     """Steps a second of a plain loop: forward, loss, backward, Adam at the run's accumulation."""
     size, batch = network.input_size, settings.micro_batch
     images = torch.randn(batch, 3, size, size).to(memory_format=torch.channels_last)
@@ -85,7 +85,7 @@ def bare(network: PadModel, settings: RunSettings, steps: int) -> float:
     return (steps - WARM_UP) / (ended[-1] - ended[WARM_UP - 1])
 
 
-def run(network: PadModel, settings: RunSettings, store: CropStore, steps: int) -> Clock:
+def run(network: GradientModel, settings: RunSettings, store: CropStore, steps: int) -> Clock:
     """The same steps by the Lightning module over the store."""
     clock = Clock(steps)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -137,6 +137,7 @@ def main() -> None:
                 preset, str(store.path), "split", micro_batch=given.micro_batch, workers=given.workers
             )
             network = create_model(model, backbone=backbone, size=size).to(memory_format=torch.channels_last)
+            assert isinstance(network, GradientModel)
             rates, runs = [], []
             for _ in range(given.rounds):
                 rates.append(bare(network, settings, given.steps))

@@ -7,16 +7,28 @@ small. A model that is not worth building at `SIZE`, or whose options must diffe
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from bonaface.models import Output, PadModel, create_model, default_preset, model_names, presets
+from bonaface.models import (
+    FeatureSet,
+    GradientModel,
+    Output,
+    PadModel,
+    SolverModel,
+    create_model,
+    default_preset,
+    describe,
+    model_names,
+    presets,
+)
 
 SIZE = 64
 TINY_BACKBONE = "random:test_efficientnet"  # timm's smallest with every stride, 0.08 M parameters
 
-SMALL: dict[str, dict[str, Any]] = {"bi-fas-s": {"spectrum_size": 16}}
+SMALL: dict[str, dict[str, Any]] = {"bi-fas-s": {"spectrum_size": 16}, "linear-probe": {"strength": 1.0}}
 STEPS = 40
 AUXILIARY_TERMS = {"spectrum"}  # loss terms of training branches: each must fall by half within `STEPS`
 
@@ -34,6 +46,9 @@ class Case:
         torch.manual_seed(0)
         return create_model(self.model, backbone=backbone, size=size, **self.options)
 
+    def __str__(self) -> str:
+        return f"{self.model}:{self.preset}"
+
 
 def all_cases() -> list[Case]:
     """One case for each set of options that a preset of any model has."""
@@ -47,10 +62,17 @@ def all_cases() -> list[Case]:
 
 
 CASES = all_cases()
+SOLVED = [case for case in CASES if describe(case.model).fitted_by_solver]
+LEARNING = [case for case in CASES if case not in SOLVED]  # by gradient steps
 
 
-@pytest.fixture(params=CASES, ids=lambda case: f"{case.model}:{case.preset}", scope="module")
+@pytest.fixture(params=CASES, ids=str, scope="module")
 def case(request: pytest.FixtureRequest) -> Case:
+    return request.param
+
+
+@pytest.fixture(params=LEARNING, ids=str, scope="module")
+def learning(request: pytest.FixtureRequest) -> Case:
     return request.param
 
 
@@ -68,7 +90,7 @@ def labels() -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Trained:
-    """A model that has seen the eight pictures until it knew them, and its losses at each step."""
+    """A model that has seen the eight pictures until it knew them, and its losses at each gradient step."""
 
     model: PadModel
     losses: list[dict[str, float]]
@@ -77,6 +99,10 @@ class Trained:
 @pytest.fixture(scope="module")
 def trained(case: Case, pictures: torch.Tensor, labels: torch.Tensor) -> Trained:
     model = case.build().train()
+    if isinstance(model, SolverModel):
+        settle(model, pictures)
+        fit(model.eval(), pictures, labels)
+        return Trained(model, [])
     optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
     losses = []
     for _ in range(STEPS):
@@ -87,6 +113,15 @@ def trained(case: Case, pictures: torch.Tensor, labels: torch.Tensor) -> Trained
         losses.append({name: value.item() for name, value in terms.items()})
     settle(model, pictures)
     return Trained(model.eval(), losses)
+
+
+def fit(model: SolverModel, pictures: torch.Tensor, labels: torch.Tensor) -> None:
+    """Let the solver see the eight pictures, as training and as dev data."""
+    with torch.no_grad():
+        features = model.features(pictures).numpy()
+    names = np.array([str(number) for number in range(len(labels))])
+    shown = FeatureSet(features, labels.numpy(), names, np.where(labels == 1, "", "print"))
+    model.fit(shown, shown)
 
 
 def settle(model: PadModel, pictures: torch.Tensor) -> None:
@@ -124,8 +159,8 @@ def test_output_has_the_promised_names_shapes_and_ranges(case, pictures, trainin
     assert training or output.auxiliary == {}
 
 
-def test_loss_is_a_mean_over_the_batch_with_its_terms(case, pictures, labels):
-    model = case.build().eval()
+def test_loss_is_a_mean_over_the_batch_with_its_terms(learning, pictures, labels):
+    model = learning.build().eval()
     terms = model.loss(predict(model, pictures), labels, pictures)
     twice = model.loss(
         predict(model, pictures.repeat(2, 1, 1, 1)), labels.repeat(2), pictures.repeat(2, 1, 1, 1)
@@ -140,9 +175,9 @@ def test_loss_is_a_mean_over_the_batch_with_its_terms(case, pictures, labels):
     )
 
 
-def test_every_parameter_gets_a_finite_gradient(case, pictures, labels):
+def test_every_parameter_gets_a_finite_gradient(learning, pictures, labels):
     """A parameter without a gradient is a layer that nothing uses, and stops training over several devices."""
-    model = case.build().train()
+    model = learning.build().train()
     model.loss(model(pictures), labels, pictures)["total"].backward()
     parameters = dict(model.named_parameters())
     assert [name for name, p in parameters.items() if p.grad is None] == []
@@ -150,8 +185,8 @@ def test_every_parameter_gets_a_finite_gradient(case, pictures, labels):
     assert any(p.grad.ne(0).any() for name, p in parameters.items() if "backbone" in name)
 
 
-def test_mixed_precision_keeps_scores_and_losses_in_float32(case, pictures, labels):
-    model = case.build().train()
+def test_mixed_precision_keeps_scores_and_losses_in_float32(learning, pictures, labels):
+    model = learning.build().train()
     with torch.autocast("cpu", torch.bfloat16):
         output = model(pictures)
         terms = model.loss(output, labels, pictures)
@@ -163,10 +198,12 @@ def test_mixed_precision_keeps_scores_and_losses_in_float32(case, pictures, labe
 
 
 def test_eight_pictures_are_learned_by_heart(trained, pictures, labels):
-    first, last = trained.losses[0], trained.losses[-1]
-    assert last["total"] < 0.75 * first["total"]
     for name, score in predict(trained.model, pictures).scores.items():
         assert score[labels == 1].min() > score[labels == 0].max() + 0.05, name
+    if not trained.losses:  # fitted by a solver
+        return
+    first, last = trained.losses[0], trained.losses[-1]
+    assert last["total"] < 0.75 * first["total"]
     for name in AUXILIARY_TERMS & first.keys():
         assert last[name] < 0.5 * first[name], name
 
@@ -210,14 +247,48 @@ def test_the_inference_module_gives_the_same_numbers_as_plain_tensors(trained, p
         assert torch.equal(values[name], value)
 
 
-def test_training_goes_on_from_a_whole_state_dict(case, trained, pictures, labels):
+def test_a_whole_state_dict_gives_the_same_scores_and_losses(case, trained, pictures, labels):
     other = case.build()
     other.load_state_dict(trained.model.state_dict())
-    expected, given = (
-        model.eval().loss(predict(model, pictures), labels, pictures)["total"]
-        for model in (trained.model, other)
-    )
-    assert torch.equal(given, expected)
+    expected, given = (predict(model.eval(), pictures) for model in (trained.model, other))
+    for name in trained.model.score_names:
+        assert torch.equal(given.scores[name], expected.scores[name])
+    if isinstance(other, GradientModel):
+        pairs = ((trained.model, expected), (other, given))
+        losses = [model.loss(output, labels, pictures)["total"] for model, output in pairs]
+        assert torch.equal(*losses)
+
+
+@pytest.fixture(params=SOLVED, ids=str, scope="module")
+def solved(request: pytest.FixtureRequest, pictures: torch.Tensor, labels: torch.Tensor) -> SolverModel:
+    model = request.param.build().eval()
+    fit(model, pictures, labels)
+    return model
+
+
+def test_kept_features_give_the_networks_own_score(solved, pictures):
+    with torch.no_grad():
+        features = solved.features(pictures)
+        given = solved.predict(features)
+    assert (features.dtype, features.shape[0], given.shape) == (torch.float32, 8, (8,))
+    assert torch.equal(given, predict(solved, pictures).scores[solved.score_names[0]])
+
+
+def test_features_are_float32_in_mixed_precision_too(solved, pictures):
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert solved.features(pictures).dtype == torch.float32
+        scores = solved(pictures).scores.values()
+    assert {score.dtype for score in scores} == {torch.float32}
+
+
+def test_a_solver_finds_the_same_weights_again_and_changes_nothing_but_its_head(solved, pictures, labels):
+    before = {name: value.clone() for name, value in solved.state_dict().items()}
+    fit(solved, pictures, labels)
+    assert all(torch.equal(value, before[name]) for name, value in solved.state_dict().items())
+    fit(solved, pictures, 1 - labels)
+    changed = {name for name, value in solved.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed
+    assert not any(name.startswith("backbone.") for name in changed)
 
 
 def test_another_input_size(case):
@@ -239,6 +310,8 @@ def test_real_weights_and_three_channel_normalisation(name):
         pytest.skip("this model has no backbone")
     model = create_model(name, backbone="efficientnet-lite0", size=SIZE).train()
     assert (model.mean, model.std) == ((0.5,) * 3, (0.5,) * 3)
+    if isinstance(model, SolverModel):
+        return
     pictures = torch.randn(2, 3, SIZE, SIZE)
     model.loss(model(pictures), torch.tensor([0, 1]), pictures)["total"].backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())

@@ -1,9 +1,10 @@
 """Networks: one file a paper, known by name in the registry. Importing this package loads torch."""
 
 from bonaface.models.a_deep_pix_bis import ADeepPixBiS
-from bonaface.models.base import InferenceModule, PadModel
+from bonaface.models.base import FeatureSet, GradientModel, InferenceModule, PadModel, SolverModel
 from bonaface.models.bi_fas import BiFas, BiFasS
 from bonaface.models.deep_pix_bis import DeepPixBiS
+from bonaface.models.linear_probe import LinearProbe
 from bonaface.models.preset import Preset
 from bonaface.models.record import Output
 from bonaface.models.registry import (
@@ -21,10 +22,14 @@ __all__ = [
     "BiFasS",
     "DeepPixBiS",
     "Description",
+    "FeatureSet",
+    "GradientModel",
     "InferenceModule",
+    "LinearProbe",
     "Output",
     "PadModel",
     "Preset",
+    "SolverModel",
     "create_model",
     "default_preset",
     "describe",

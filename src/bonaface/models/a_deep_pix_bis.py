@@ -17,14 +17,14 @@ from torch import Tensor, nn
 
 from bonaface.core.errors import InputError
 from bonaface.losses.angular import angular_bce, check_angular
-from bonaface.models.base import Features, PadModel
+from bonaface.models.base import Features, GradientModel
 from bonaface.models.deep_pix_bis import check_pixel_weight, paper_preset, weigh
 from bonaface.models.layers import Cosine
 from bonaface.models.record import Output
 from bonaface.models.registry import register
 
 
-class ADeepPixBiS(PadModel):
+class ADeepPixBiS(GradientModel):
     """DeepPixBiS with an angular margin for bona fide and learned attention over the pixel losses.
 
     Scores: `feature_map`, the mean of sigmoid(s cos(theta)) over the map; `binary`, sigmoid(s cos(theta)) of the

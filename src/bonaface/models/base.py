@@ -1,58 +1,71 @@
-"""What every network promises: features, head, loss, and a part of it that is enough to predict."""
+"""What every model promises: features, head, a part that is enough to predict, and one of two ways to learn.
+
+A `GradientModel` has a loss and learns by gradient steps. A `SolverModel` computes features once and sets the weights
+of its head by a solver over them.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bonaface.core.errors import InputError, ModelFileError
-from bonaface.models.backbones import create_backbone
+from bonaface.models.backbones import Backbone, create_backbone
 from bonaface.models.record import Output
 
 Features = dict[str, Tensor]
 
 
 class PadModel(nn.Module, ABC):
-    """A network for presentation attack detection over a backbone, for square pictures of one size.
+    """A network for presentation attack detection, for square pictures of one size, over a backbone or without one.
+
+    A model is one of its two subclasses, `GradientModel` or `SolverModel`. A model without `strides` has no backbone:
+    it gets the name "" for one, and sets `mean` and `std` itself where it wants others than 0.5.
 
     Attributes:
         name: the model's name in the registry.
-        strides: of the feature levels that it takes from its backbone, rising.
+        strides: of the feature levels that it takes from its backbone, rising; empty: it has no backbone.
+        backbone: the backbone, where there is one.
         input_size: side of the input in pixels.
-        mean, std: the backbone's normalisation of RGB in [0, 1].
+        mean, std: the normalisation of R, G, B in [0, 1]: the mean is taken off, then it is divided by std.
         score_names: names of the scores, the default one first.
         map_names: names of the per-pixel maps, finest first.
         training_parts: modules that only the loss needs; `inference_state_dict` leaves them out.
     """
 
     name: ClassVar[str]
-    strides: ClassVar[tuple[int, ...]]
+    strides: ClassVar[tuple[int, ...]] = ()
     score_names: ClassVar[tuple[str, ...]]
     training_parts: ClassVar[tuple[str, ...]] = ()
     map_names: tuple[str, ...]
+    backbone: Backbone
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
 
     def __init__(self, backbone: str, size: int, pretrained: bool) -> None:
         super().__init__()
-        coarsest = self.strides[-1]
-        if size < coarsest or size % coarsest:
-            raise InputError(
-                f"size must be a multiple of {coarsest}, the stride of the deepest level that {self.name} takes "
-                f"from its backbone, got {size}"
-            )
-        self.backbone = create_backbone(backbone, self.strides, size, pretrained)
+        if self.strides:
+            coarsest = self.strides[-1]
+            if size < coarsest or size % coarsest:
+                raise InputError(
+                    f"size must be a multiple of {coarsest}, the stride of the deepest level that {self.name} takes "
+                    f"from its backbone, got {size}"
+                )
+            self.backbone = create_backbone(backbone, self.strides, size, pretrained)
+            self.mean, self.std = self.backbone.mean, self.backbone.std
+        elif backbone:
+            raise InputError(f"{self.name} has no backbone, got {backbone}; leave out --backbone")
         self.input_size = size
 
     @property
-    def mean(self) -> tuple[float, float, float]:
-        """Mean of R, G, B in [0, 1] that the backbone expects to be taken off."""
-        return self.backbone.mean
-
-    @property
-    def std(self) -> tuple[float, float, float]:
-        """Standard deviation of R, G, B in [0, 1] that the backbone expects to be divided by."""
-        return self.backbone.std
+    def backbones(self) -> list[nn.Module]:
+        """The parts whose weights were learned elsewhere: its backbone, or none."""
+        return [self.backbone] if self.strides else []
 
     @abstractmethod
     def forward_features(self, images: Tensor) -> Features:
@@ -61,16 +74,6 @@ class PadModel(nn.Module, ABC):
     @abstractmethod
     def forward_head(self, features: Features) -> Output:
         """Scores, maps and what the loss needs, from the features."""
-
-    @abstractmethod
-    def loss(self, output: Output, labels: Tensor, images: Tensor) -> dict[str, Tensor]:
-        """The loss of a batch, the mean over its pictures: "total" and each of its terms (scalars, float32).
-
-        Args:
-            output: what `forward` made of `images`.
-            labels: (B,) of {0, 1}, float or integer; 1 is bona fide.
-            images: (B, 3, H, W), as given to `forward`.
-        """
 
     def forward(self, images: Tensor) -> Output:
         """The network's output for normalised RGB `images` (B, 3, input_size, input_size)."""
@@ -121,15 +124,77 @@ class PadModel(nn.Module, ABC):
         wrong += [key for key in own.keys() & state.keys() if own[key].shape != state[key].shape]
         if wrong:
             raise ModelFileError(
-                f"the weights do not fit {self.name} over {self.backbone.name} at {self.input_size} px: "
-                f"{len(wrong)} tensors are missing, unknown or of another shape, the first is {wrong[0]!r}; "
-                "build the model with the settings that it was trained with"
+                f"the weights do not fit {self._described()}: {len(wrong)} tensors are missing, unknown or of another "
+                f"shape, the first is {wrong[0]!r}; build the model with the settings that it was trained with"
             )
         self.drop_training_parts()
         self.load_state_dict(dict(state))
 
+    def _described(self) -> str:
+        over = f" over {self.backbone.name}" if self.strides else ""
+        return f"{self.name}{over} at {self.input_size} px"
+
     def _is_training_part(self, key: str) -> bool:
         return key.split(".")[0] in self.training_parts
+
+
+class GradientModel(PadModel):
+    """A model that learns by gradient steps on its own loss."""
+
+    @abstractmethod
+    def loss(self, output: Output, labels: Tensor, images: Tensor) -> dict[str, Tensor]:
+        """Return the loss of a batch, the mean over its pictures: "total" and each of its terms (scalars, float32).
+
+        Args:
+            output: what `forward` made of `images`.
+            labels: (B,) of {0, 1}, float or integer; 1 is bona fide.
+            images: (B, 3, H, W), as given to `forward`.
+        """
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """What a `SolverModel` is fitted on: one row for each crop that was shown.
+
+    Attributes:
+        features: (N, ...) float32, what `SolverModel.features` gave of each crop.
+        labels: (N,) int64 of {0, 1}; 1 is bona fide.
+        subjects: (N,) str, who is shown, or "" where that is not known.
+        species: (N,) str, the attack's species; "" for bona fide.
+    """
+
+    features: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    subjects: NDArray[np.str_]
+    species: NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class SolverModel(PadModel):
+    """A model whose head is set by a solver over features that are computed once and kept; nothing else learns.
+
+    `forward` gives the same scores as `features` followed by `predict`.
+    """
+
+    @abstractmethod
+    def features(self, images: Tensor) -> Tensor:
+        """Return what is kept of normalised images (B, 3, H, W): (B, ...) float32, the same in every batch."""
+
+    @abstractmethod
+    def fit(self, train: FeatureSet, dev: FeatureSet) -> None:
+        """Set the weights of the head from the features of `train`; `dev` may choose what `train` can't.
+
+        The same features give the same weights: a stopped run is fitted again.
+
+        Raises:
+            BonafaceError: the solver finds no solution.
+        """
+
+    @abstractmethod
+    def predict(self, features: Tensor) -> Tensor:
+        """Return the default score, (B,) float32 in [0, 1], of kept features (B, ...)."""
 
 
 class InferenceModule(nn.Module):

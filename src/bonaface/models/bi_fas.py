@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.losses.angular import angular_bce, check_angular
-from bonaface.models.base import Features, PadModel
+from bonaface.models.base import Features, GradientModel
 from bonaface.models.layers import BiFpn, Cosine, xavier
 from bonaface.models.preset import Preset
 from bonaface.models.record import Output
@@ -104,7 +104,7 @@ def _log_mean_sigmoid(logits: Sequence[Tensor]) -> Tensor:
     return means.logsumexp(0) - log(len(levels))
 
 
-class BiFas(PadModel):
+class BiFas(GradientModel):
     """Pixel-wise supervision on three levels of a bi-directional feature pyramid.
 
     Score: `pyramid`, z of eq. 10, the mean over the supervised levels of the mean pixel probability.

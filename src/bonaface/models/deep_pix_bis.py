@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from bonaface.core.errors import InputError
 from bonaface.losses.pixel import pixel_bce
-from bonaface.models.base import Features, PadModel
+from bonaface.models.base import Features, GradientModel
 from bonaface.models.preset import Preset
 from bonaface.models.record import Output
 from bonaface.models.registry import register
 
 
-class DeepPixBiS(PadModel):
+class DeepPixBiS(GradientModel):
     """Pixel-wise binary supervision on one feature level of stride 16.
 
     Scores: `feature_map`, the mean of the map; `binary`, the linear layer over the map.

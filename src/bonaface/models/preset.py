@@ -23,6 +23,10 @@ class Augment:
     color_transfer: float = 0.0
 
 
+# Fields without a meaning for a model that is fitted by a solver.
+GRADIENT_FIELDS = ("lr", "weight_decay", "batch", "bn_batches", "backbone_rate")
+
+
 @dataclass(frozen=True)
 class Preset:
     """One named way to build and train a model, complete: what a run folder prints.
@@ -35,7 +39,8 @@ class Preset:
         crop: the face crop, "tight" or "square-SCALE".
         lr: learning rate of Adam.
         weight_decay: of Adam.
-        epochs: passes over the balanced training set.
+        epochs: passes over the balanced training set. A model that is fitted by a solver sees the pictures as they
+            are in the first pass, and augmented in those that follow.
         batch: pictures behind each optimiser step.
         options: keyword arguments of the network and its loss.
         flip: probability of a horizontal flip.
@@ -52,9 +57,9 @@ class Preset:
     backbone: str
     size: int
     crop: str
-    lr: float
-    weight_decay: float
-    epochs: int
+    lr: float = 1e-4
+    weight_decay: float = 0.0
+    epochs: int = 1
     batch: int = 64
     options: Mapping[str, Any] = field(default_factory=dict)
     flip: float = 0.5

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bonaface.core.errors import InputError, UnknownNameError
-from bonaface.models.base import PadModel
+from bonaface.models.base import PadModel, SolverModel
 from bonaface.models.preset import Preset
 
 
@@ -15,6 +15,7 @@ class Description:
     """What `bonaface models` shows of a model.
 
     `options` maps each network or loss option to its default, `meanings` to what the network's docstring says of it.
+    `fitted_by_solver` says that it takes no gradient steps, so that `GRADIENT_FIELDS` of a preset mean nothing.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Description:
     options: Mapping[str, Any]
     presets: tuple[Preset, ...]
     meanings: Mapping[str, str]
+    fitted_by_solver: bool
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ def describe(name: str) -> Description:
         _options(entry.model),
         tuple(entry.presets.values()),
         {name: text for cls in _classes(entry.model) for name, text in explained(cls.__init__).items()},
+        issubclass(entry.model, SolverModel),
     )
 
 

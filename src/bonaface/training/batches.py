@@ -80,13 +80,23 @@ class CropBatches(Dataset[Batch]):
 
     def __getitem__(self, draws: Sequence[Draw]) -> Batch:
         crops = self._toned(np.stack(self._crops_of(draws)), draws)
-        indices = [draw.position for draw in draws]
-        real = [not draw.simulated for draw in draws]
-        return Batch(
-            torch.from_numpy(crops),
-            torch.from_numpy(self.labels[indices] * real).float(),
-            torch.from_numpy(self.presentations[indices]),
-        )
+        labels = torch.from_numpy(self._labels_of(draws)).float()
+        rows = torch.from_numpy(self.presentations[[draw.position for draw in draws]])
+        return Batch(torch.from_numpy(crops), labels, rows)
+
+    def about(self, draws: Sequence[Draw]) -> tuple[NDArray[np.int64], NDArray[np.str_], NDArray[np.str_]]:
+        """Return label, subject and species of each draw, (N,) each; a simulated attack's species is "simulated"."""
+        shown = [self._store.presentations[self.presentations[draw.position]] for draw in draws]
+        subjects = np.array([row.subject for row in shown], np.str_)
+        species = [
+            "simulated" if draw.simulated else row.species for draw, row in zip(draws, shown, strict=True)
+        ]
+        return self._labels_of(draws), subjects, np.array(species, np.str_)
+
+    def _labels_of(self, draws: Sequence[Draw]) -> NDArray[np.int64]:
+        labels: NDArray[np.int64] = self.labels[[draw.position for draw in draws]].copy()
+        labels[[draw.simulated for draw in draws]] = 0
+        return labels
 
     def _crops_of(self, draws: Sequence[Draw]) -> list[NDArray[np.uint8]]:
         # While a batch is made in the network's own process, the network waits, so its threads are free; the loader's

@@ -2,7 +2,7 @@
 
 import csv
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from bonaface.core.files import whole_file
 from bonaface.training.batches import Batch
+from bonaface.training.dev import Outcome
 from bonaface.training.module import PadModule, plain_state
 
 LAST = "checkpoints/last.ckpt"
@@ -43,6 +44,12 @@ class CheckpointSaver(Callback):
         self.best = None if state_dict["best"] is None else tuple(state_dict["best"])
         self.rows = list(state_dict["rows"])
         self._seconds = state_dict["seconds"]
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the best epoch reached; there is one after the first epoch."""
+        assert self.best is not None, "a run of at least one epoch has a best one"
+        return Outcome(*self.best, self.seconds)
 
     @property
     def seconds(self) -> float:
@@ -84,7 +91,7 @@ class CheckpointSaver(Callback):
                 with whole_file(self._run / BEST) as part:
                     save_file(plain_state(pl_module.network), part)
         if trainer.is_global_zero:
-            self._write_history()
+            write_history(self._run, self.rows)
         self._save(trainer)
 
     def _save(self, trainer: lightning.Trainer) -> None:
@@ -95,12 +102,14 @@ class CheckpointSaver(Callback):
             part.replace(target)
         trainer.strategy.barrier("checkpoint")
 
-    def _write_history(self) -> None:
-        columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        with whole_file(self._run / HISTORY) as part, part.open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns)
-            writer.writeheader()
-            writer.writerows(self.rows)
+
+def write_history(run: Path, rows: Sequence[Mapping[str, float]]) -> None:
+    """Write ``history.csv`` of `run` whole: a line an epoch, a column for every name that any of them has."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with whole_file(run / HISTORY) as part, part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 class RandomState(Callback):

@@ -23,14 +23,17 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from bonaface.core.errors import InputError
 from bonaface.core.files import alone, write_json
+from bonaface.models.base import GradientModel, SolverModel
 from bonaface.models.registry import create_model
 from bonaface.store.crop_store import CropStore
 from bonaface.training.bundling import write_bundle
 from bonaface.training.checkpoint_saver import LAST, CheckpointSaver, ProgressCallback, RandomState
 from bonaface.training.data import PadData
+from bonaface.training.dev import Outcome
 from bonaface.training.memory import keep_freed_memory
 from bonaface.training.module import PadModule
 from bonaface.training.settings import RunSettings, read_settings
+from bonaface.training.solving import solve
 
 RUN = "run.json"
 _PACKAGES = (
@@ -57,9 +60,10 @@ def train(
     """Train, and write the bundle. Returns the bundle's folder, ``run/bundle``.
 
     The folder `run` gets ``run.json`` (every setting, versions, counts), ``checkpoints/``, ``history.csv`` (a line an
-    epoch), ``logs/`` and, at the end, ``bundle/``. With `resume` a run that was stopped goes on from its last
-    checkpoint, or from the start where it has none; on one machine with the same number of threads it ends in the
-    same weights, bit for bit. One that has its bundle is finished, and left as it is.
+    epoch), ``logs/`` and, at the end, ``bundle/``; and ``features/``, where the model is fitted by a solver. With
+    `resume` a run that was stopped goes on from what it has kept, or from the start where that is nothing; on one
+    machine with the same number of threads it ends in the same weights, bit for bit. One that has its bundle is
+    finished, and left as it is.
 
     Args:
         say: gets a sentence now and then about how far the run is.
@@ -103,17 +107,22 @@ def _train(
     )
     say = say if is_primary() else lambda _: None
     saver = CheckpointSaver(run, settings.checkpoint_every)
-    module = PadModule(network, settings)
     logger = (TensorBoardLogger if tensorboard else CSVLogger)(run, "logs", version="")
     with _quiet():
         trainer = run_trainer(settings, run, [saver, RandomState(), ProgressCallback(say)], logger)
-        # Only now is it sure that there will be a run; the processes of the other devices start in the next line.
+        # Only now is it sure that there will be a run; the processes of the other devices start below.
         if is_primary():
             write_json(run / RUN, _description(settings, store, data))
-        _fit(trainer, module, data, last)
+        if isinstance(network, SolverModel):
+            outcome = solve(network, settings, run, data, trainer, say)
+        elif isinstance(network, GradientModel):
+            _fit(trainer, PadModule(network, settings), data, last)
+            outcome = saver.outcome
+        else:
+            raise TypeError(f"{type(network)} is neither a GradientModel nor a SolverModel")
     if is_primary():
         say("writing the bundle: thresholds from dev, ONNX, checksums")
-        write_bundle(run, network, settings, store, data.split.dev, _provenance(settings, store, saver))
+        write_bundle(run, network, settings, store, data.split.dev, _provenance(settings, store, outcome))
     trainer.strategy.barrier("bundle")
     return run / "bundle"
 
@@ -229,16 +238,14 @@ def _description(settings: RunSettings, store: CropStore, data: PadData) -> dict
     }
 
 
-def _provenance(settings: RunSettings, store: CropStore, saver: CheckpointSaver) -> dict[str, Any]:
-    assert saver.best is not None, "a run of at least one epoch has a best one"
-    acer, loss, epoch = saver.best
+def _provenance(settings: RunSettings, store: CropStore, outcome: Outcome) -> dict[str, Any]:
     return {
         "settings": settings.as_dict(),
         "store_digest": store.digest,
-        "best_epoch": epoch + 1,
-        "dev_acer": acer,
-        "dev_loss": loss,
-        "training_seconds": round(saver.seconds, 1),
+        "best_epoch": outcome.epoch + 1,
+        "dev_acer": outcome.acer,
+        "dev_loss": outcome.loss,
+        "training_seconds": round(outcome.seconds, 1),
         "versions": _versions(),
     }
 

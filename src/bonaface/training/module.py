@@ -10,34 +10,25 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bonaface.core.errors import BonafaceError
-from bonaface.metrics.rates import acer_at
-from bonaface.metrics.thresholds import eer_threshold
-from bonaface.models.base import PadModel
+from bonaface.models.base import GradientModel
 from bonaface.training.batches import Batch, ResumableLoader
+from bonaface.training.dev import judge_dev
+from bonaface.training.normalise import Normalise
 from bonaface.training.settings import RunSettings
 
 
 class PadModule(lightning.LightningModule):
-    """Trains a `PadModel` by its own loss with Adam; measures dev ACER at the dev EER threshold after each epoch."""
+    """Train a `GradientModel` by its own loss; measure dev ACER at the dev EER threshold after each epoch."""
 
-    def __init__(self, network: PadModel, settings: RunSettings) -> None:
+    def __init__(self, network: GradientModel, settings: RunSettings) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
         self._settings = settings
         self._frozen = settings.preset.backbone_rate == 0
-        network.backbone.requires_grad_(not self._frozen)
-        std = torch.tensor(network.std)
-        self.register_buffer("_scale", (1 / (255 * std)).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("_offset", (torch.tensor(network.mean) / std).view(1, 3, 1, 1), persistent=False)
+        for part in network.backbones:
+            part.requires_grad_(not self._frozen)
+        self.images = Normalise(network.mean, network.std)
         self._dev: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
-
-    _scale: Tensor
-    _offset: Tensor
-
-    def images(self, crops: Tensor) -> Tensor:
-        """Crops (B, H, W, 3) uint8 -> normalised (B, 3, H, W) float in channels-last order."""
-        # The permuted view of (B, H, W, 3) is the channels-last layout already: no copy is made.
-        return crops.permute(0, 3, 1, 2).float() * self._scale - self._offset
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """One micro-batch: the network's total loss, every term of it logged."""
@@ -74,31 +65,23 @@ class PadModule(lightning.LightningModule):
                 f"after epoch {self.current_epoch + 1} the network's scores are no numbers any more: the training "
                 f"diverged; begin a new run with a learning rate below {self._settings.preset.lr:g} (--set lr=...)"
             )
-        videos, first, index = np.unique(rows, return_index=True, return_inverse=True)
-        means = np.bincount(index, scores) / np.bincount(index, minlength=len(videos))
-        truth = labels[first].astype(np.int64)
-        threshold = eer_threshold(truth, means)
-        values = {
-            "dev/acer": acer_at(truth, means, threshold),
-            "dev/threshold": threshold,
-            "dev/loss": losses.mean(),
-        }
-        self.log_dict({name: float(value) for name, value in values.items()}, rank_zero_only=True)
+        self.log_dict(judge_dev(rows, labels, scores, losses), rank_zero_only=True)
 
     def train(self, mode: bool = True) -> Self:
         """As in torch; but a backbone that does not learn keeps its statistics too."""
         super().train(mode)
         if self._frozen:
-            self.network.backbone.eval()
+            for part in self.network.backbones:
+                part.eval()
         return self
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam, as both papers train; the backbone at its own share of the rate."""
         preset = self._settings.preset
-        backbone = list(self.network.backbone.parameters())
+        backbone = [p for part in self.network.backbones for p in part.parameters()]
         inside = {id(parameter) for parameter in backbone}
         groups = [{"params": [p for p in self.network.parameters() if id(p) not in inside]}]
-        if not self._frozen:
+        if backbone and not self._frozen:
             groups.append({"params": backbone, "lr": preset.lr * preset.backbone_rate})  # type: ignore[dict-item]
         return torch.optim.Adam(groups, lr=preset.lr, weight_decay=preset.weight_decay)
 
@@ -113,7 +96,7 @@ class PadModule(lightning.LightningModule):
         """
         batches = self._settings.preset.bn_batches
         parts = [getattr(self.network, name) for name in self.network.training_parts]
-        kept = {m for part in [*parts, *[self.network.backbone] * self._frozen] for m in part.modules()}
+        kept = {m for part in [*parts, *self.network.backbones * self._frozen] for m in part.modules()}
         layers = [
             m
             for m in self.network.modules()

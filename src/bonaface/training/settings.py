@@ -12,7 +12,7 @@ import yaml
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.core.values import as_number
 from bonaface.face.crop import CropSpec
-from bonaface.models.preset import Augment, Preset
+from bonaface.models.preset import GRADIENT_FIELDS, Augment, Preset
 from bonaface.models.registry import describe, presets
 
 _PRESET_KEYS = {field.name for field in fields(Preset)} - {"name", "model", "options", "augment"}
@@ -53,6 +53,12 @@ class RunSettings:
         wrong = [f"{name}: expected {expected}, got {value!r}" for name, expected, value in _wrong(self)]
         if wrong:
             raise InputError("; ".join(wrong))
+        if describe(self.preset.model).fitted_by_solver:
+            if self.devices * self.nodes > 1:
+                raise InputError(
+                    f"{self.preset.model} is fitted by a solver, on one device; leave out --devices and --nodes"
+                )
+            return
         together = self.micro_batch * self.devices * self.nodes
         if self.preset.batch % together:
             raise InputError(
@@ -139,19 +145,21 @@ def choose_preset(model: str, name: str | None, changes: Mapping[str, Any]) -> P
     chosen = next(iter(known)) if name is None else name
     if chosen not in known:
         raise UnknownNameError(f"preset of {model}", chosen, known)
-    preset, network = known[chosen], describe(model).options
+    preset, about = known[chosen], describe(model)
+    network = about.options
+    fields_of_preset = _PRESET_KEYS - set(GRADIENT_FIELDS if about.fitted_by_solver else ())
     own: dict[str, Any] = {}
     augment: dict[str, Any] = {}
     options: dict[str, Any] = {}
     for key, value in changes.items():
         if key.startswith(_AUGMENT):
             augment[key.removeprefix(_AUGMENT)] = _as_type(key, value, _augmentation(preset, key))
-        elif key in _PRESET_KEYS:
+        elif key in fields_of_preset:
             own[key] = _as_type(key, value, getattr(preset, key))
         elif key in network:
             options[key] = value
         else:
-            known_keys = {*_PRESET_KEYS, *network, *(_AUGMENT + field.name for field in fields(Augment))}
+            known_keys = {*fields_of_preset, *network, *(_AUGMENT + field.name for field in fields(Augment))}
             raise UnknownNameError(f"setting of {model}", key, known_keys)
     changed = replace(preset.augment, **augment)
     return replace(preset, **own, options={**preset.options, **options}, augment=changed)
