@@ -180,13 +180,12 @@ def test_a_job_in_other_hands_is_waited_for(job, monkeypatch, tmp_path):
 def test_stopping_ends_the_command(job, monkeypatch):
     monkeypatch.setattr(grid, "_POLL", 0.05)
     started = []
-    popen = subprocess.Popen
 
-    def start(*arguments, **more):
-        started.append(popen([sys.executable, "-c", "import time; time.sleep(5)"]))
+    def start(module, arguments, log, environment):
+        started.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(5)"]))
         return started[0]
 
-    monkeypatch.setattr(grid.subprocess, "Popen", start)
+    monkeypatch.setattr(grid, "start_child", start)
 
     def stop(_: int) -> None:
         raise KeyboardInterrupt

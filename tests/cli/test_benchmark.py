@@ -1,9 +1,13 @@
 import csv
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from bonaface.core.files import alone
 
 SPEC = """
 stores: {{folder: {store}, oulu-npu: nowhere}}
@@ -47,6 +51,46 @@ def test_a_spec_that_is_none_is_a_sentence(tmp_path):
     assert done.returncode == 2
     assert "none.yaml: expected a benchmark in YAML" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_two_grids_in_one_folder_are_refused(spec, tmp_path):
+    out = tmp_path / "out"
+    with alone(out, "benchmark"):
+        done = bonaface(spec, "--out", out)
+        assert done.returncode == 2
+        assert done.stderr == f"bonaface: {out}: another process is making this benchmark; wait for its end\n"
+        assert bonaface(spec, "--out", out, "--tables").returncode == 1  # looking is free
+
+
+def processes_of(folder: Path) -> list[str]:
+    """The command lines, as far as this system tells them, of all processes that name `folder`."""
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            lines.append(path.read_bytes().replace(b"\0", b" ").decode())
+    return [line for line in lines if str(folder) in line]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/cmdline").is_file(), reason="looks for processes in /proc")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_grid_that_is_killed_leaves_nobody_behind_and_goes_on(jobs, spec, tmp_path):
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "bonaface.cli.main", "benchmark", str(spec), "--out", str(out)]
+    grid = subprocess.Popen([*command, "--jobs", str(jobs)], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list(out.glob("runs/*/checkpoints/*")):
+        assert grid.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert any(" train " in line for line in processes_of(out / "runs"))
+    grid.kill()
+    grid.wait()
+    deadline = time.monotonic() + 10
+    while processes_of(out):
+        assert time.monotonic() < deadline, processes_of(out)
+        time.sleep(0.1)
+    assert "2 of 4 cells are done, 2 failed" in bonaface(spec, "--out", out).stdout
 
 
 @pytest.mark.slow

@@ -1,7 +1,8 @@
 """The grid itself: what is to be trained and tested, and how it is done by commands that anybody could type.
 
 A job is a run and all of its tests. Each step is a `bonaface` command in a process of its own: what dies there (out of
-memory, a driver) is one failed cell, its log says which command it was, and a stopped run goes on as runs do. Folders
+memory, a driver) is one failed cell, its log says which command it was, and a stopped run goes on as runs do. A command
+dies with the grid, also where that is killed, so that no network is trained unseen. Folders
 carry a digest of what they were made from, so that another setting or store makes another folder, and what is done is
 known by its folder alone.
 
@@ -17,7 +18,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,6 +31,7 @@ from bonaface.benchmark.spec import Cell, Spec
 from bonaface.core.errors import BonafaceError
 from bonaface.core.files import write_json
 from bonaface.core.machine import Engine, usable_cores
+from bonaface.jobs.child import start_child
 from bonaface.jobs.run import choose_engine
 from bonaface.store.crop_store import CropStore
 
@@ -201,8 +202,8 @@ def _training(job: Job) -> tuple[str, ...]:
 def _alone(path: Path, still: Callable[[], None]) -> Iterator[IO[str]]:
     """The log at `path`, open to write, and locked: one works on a job at a time.
 
-    The lock goes on to the commands that write into the log. So one that outlives a grid that was killed is waited
-    for, and not joined in the same folder.
+    The lock goes on to the commands that write into the log. So one that has not quite died with a grid that was killed
+    is waited for, and not joined in the same folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as log:
@@ -223,8 +224,7 @@ def _command(
     log.write(f"\n{time.strftime('%Y-%m-%d %H:%M:%S')} bonaface {shlex.join(arguments)}\n")
     log.flush()
     begin = os.fstat(log.fileno()).st_size
-    command = [sys.executable, "-m", "bonaface.cli.main", *arguments]
-    process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment)
+    process = start_child("bonaface.cli.main", arguments, log, environment)
     try:
         while (code := _ended(process)) is None:
             still()
@@ -232,6 +232,8 @@ def _command(
         if process.poll() is None:
             process.kill()  # runs and tests go on from what they had
             process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
     with Path(log.name).open("rb") as written:
         written.seek(begin)
         return _said(code, written.read().decode(errors="replace"))

@@ -45,6 +45,7 @@ def benchmark(
     from bonaface.benchmark.results import reports_of, tables_of, write_results
     from bonaface.benchmark.spec import read_spec
     from bonaface.cli.progress import bar
+    from bonaface.core.files import alone
     from bonaface.evaluation.render.text import print_grid
 
     wanted = read_spec(spec)
@@ -52,7 +53,7 @@ def benchmark(
     planned_cells = plan(wanted, folder)
     if not tables:
         _check(wanted)
-        with bar("cells") as progress:
+        with alone(folder, "benchmark"), bar("cells") as progress:
             run_grid(planned_cells, jobs, engine=engine, address=address, progress=progress)
     reports = reports_of(planned_cells, wanted.units)
     grids = tables_of(reports, planned_cells)
