@@ -68,3 +68,17 @@ def test_misuse(tmp_path: Path):
         run("oulu", tmp_path)
     with pytest.raises(InputError, match="expected the folders"):
         run("oulu-npu", tmp_path)
+
+
+def test_a_folder_that_names_nobody_is_a_finding_and_the_pattern_mends_it(tmp_path: Path):
+    for person in range(10):
+        for kind in ("bonafide", "attack/print-1"):
+            (tmp_path / kind).mkdir(parents=True, exist_ok=True)
+            (tmp_path / kind / f"p{person}_1.jpg").touch()
+    code, text = run("folder", tmp_path, "--quick")
+    assert code == 1
+    assert "- 20 of 20 presentations name no subject (bonafide/p0_1.jpg, " in text
+    assert "bonaface prepare --subject-pattern" in text
+    code, text = run("folder", tmp_path, "--quick", "--subject-pattern", "/(p[0-9]+)_")
+    assert code == 0
+    assert ["all", "10", "10", "10"] in [line.split() for line in text.splitlines()]

@@ -46,7 +46,10 @@ def test_prepare_says_what_it_found(root: Path, tmp_path: Path):
     rest = lines[6:]
     assert rest[0].startswith("unreadable: attack/print-1/broken.png: expected a picture")
     assert rest[1].startswith("note: 1 files are neither picture nor video and were left out")
-    assert rest[2].startswith(f"{tmp_path / 's'}: ")
+    assert rest[2].startswith(
+        "note: 1 of 6 presentations name no subject (attack/print-1/broken.png), so each"
+    )
+    assert rest[3].startswith(f"{tmp_path / 's'}: ")
     assert "6/6" in result.stderr
     settings = CropStore.open(tmp_path / "s").settings
     assert (settings.frames, settings.longer_side) == (3, 256)
@@ -71,3 +74,13 @@ def test_misuse(root: Path, tmp_path: Path):
         assert refused.exit_code == 2
         assert f"greater than or equal to {least}" in refused.output
     assert not (tmp_path / "s").exists()
+
+
+def test_persons_are_found_in_names(root: Path, tmp_path: Path):
+    for arguments in (("--subject-pattern", "/(broken)"), ()):
+        store = tmp_path / f"s{len(arguments)}"
+        result = run("folder", root, store, "--workers", 1, *arguments)
+        assert result.exit_code == 0
+        assert ("name no subject" in result.stdout) == (not arguments)
+        subjects = {row.subject for row in CropStore.open(store).presentations}
+        assert subjects == {"person-0", "person-1", "broken" if arguments else ""}

@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,7 +18,9 @@ from safetensors.torch import load_file
 
 from bonaface.core.errors import BonafaceError, InputError
 from bonaface.core.files import alone
+from bonaface.datasets.registry import open_dataset
 from bonaface.inference.bundle import Bundle
+from bonaface.store.prepare import prepare
 from bonaface.training import checkpoint_saver, fit
 from bonaface.training.fit import train
 from bonaface.training.settings import RunSettings, choose_preset
@@ -184,6 +187,33 @@ def test_a_folder_in_use_is_not_overwritten(whole: Path, settings: RunSettings, 
 def test_two_cannot_go_on_with_one_run(whole: Path, settings: RunSettings) -> None:
     with alone(whole, "run"), pytest.raises(BonafaceError, match="another process is making this run"):
         train(settings, whole, resume=True)
+
+
+def test_training_says_that_nobody_is_named(
+    settings: RunSettings, faces_root: Path, store: Path, tmp_path: Path
+) -> None:
+    for path in (path for path in faces_root.rglob("*.png") if path.parent.name in ("person-0", "person-1")):
+        flat = (
+            tmp_path / "flat" / path.parent.parent.relative_to(faces_root) / f"{path.parent.name}-{path.name}"
+        )
+        flat.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, flat)
+    table = open_dataset("folder").read(tmp_path / "flat")
+    prepare(table, tmp_path / "flat", tmp_path / "store", workers=1)
+
+    def first_sentence(settings: RunSettings, run: Path) -> str:
+        def say(sentence: str) -> None:
+            raise InterruptedError(sentence)
+
+        with pytest.raises(InterruptedError) as first:
+            train(settings, run, say=say)
+        return str(first.value)
+
+    assert re.match(
+        "folder/split: 9 rows name no subject .*: the same person may be in train and test; name them by a folder",
+        first_sentence(replace(settings, store=str(tmp_path / "store")), tmp_path / "unnamed"),
+    )
+    assert "name no subject" not in first_sentence(settings, tmp_path / "named")
 
 
 def test_training_without_a_dev_subject_is_refused(settings: RunSettings, tmp_path: Path) -> None:

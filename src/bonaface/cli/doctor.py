@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bonaface.cli.subjects import SubjectPattern
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -28,6 +30,7 @@ def doctor(
             min=0, help="Look for the face in this many files, and compare it with the set's boxes."
         ),
     ] = 0,
+    subject_pattern: SubjectPattern = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Threads; default: one for each core.", show_default=False)
     ] = None,
@@ -43,7 +46,7 @@ def doctor(
     from bonaface.datasets.doctor import examine
     from bonaface.datasets.registry import open_dataset
 
-    chosen = open_dataset(dataset)
+    chosen = open_dataset(dataset, subject_pattern)
     with nullcontext() if quick else bar("files") as progress:
         report = examine(
             chosen, root, open_files=not quick, detect=detect, workers=workers, progress=progress

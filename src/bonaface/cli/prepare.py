@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bonaface.cli.engine import Address
+from bonaface.cli.subjects import SubjectPattern
 from bonaface.core.machine import Engine
 from bonaface.core.paths import to_path
 
@@ -51,6 +52,7 @@ def prepare(
             help="Take the face boxes that come with the set, not the detector's, by which check will find faces.",
         ),
     ] = False,
+    subject_pattern: SubjectPattern = None,
     engine: Annotated[
         Engine,
         typer.Option(help="local: processes of this machine; ray: tasks of a Ray cluster. Same store."),
@@ -69,7 +71,7 @@ def prepare(
     from bonaface.store.crop_store import PrepareSettings
 
     console = Console()
-    table = open_dataset(dataset).read(root)
+    table = open_dataset(dataset, subject_pattern).read(root)
     settings = PrepareSettings(frames=frames, longer_side=longer_side, boxes=boxes)
     with bar("presentations") as progress:
         summary = preparing.prepare(

@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.core.records import Presentation
+from bonaface.datasets.subjects import HOW_TO_NAME
 from bonaface.datasets.table import PresentationTable, name_some
 
 _ALONE = "\0"  # begins the key of a row without a subject; no subject's name can
@@ -265,7 +266,7 @@ def _notes(rows: Sequence[Presentation], drawn: Iterable[int], where: str) -> tu
         return ()
     return (
         f"{where}: {len(alone)} rows name no subject ({name_some(alone, 3)}), so each stood alone when the "
-        f"splits were drawn: the same person may be in train and test",
+        f"splits were drawn: the same person may be in train and test; {HOW_TO_NAME}",
     )
 
 

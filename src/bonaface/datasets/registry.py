@@ -13,6 +13,7 @@ from pathlib import Path
 from bonaface.core.errors import UnknownNameError
 from bonaface.core.records import SIMULATED, Presentation
 from bonaface.datasets.protocols import Protocol
+from bonaface.datasets.subjects import name_subjects, note_unnamed
 from bonaface.datasets.table import PresentationTable
 from bonaface.simulate import MARK
 
@@ -60,11 +61,12 @@ def dataset_names() -> tuple[str, ...]:
     return tuple(sorted(_NAMES))
 
 
-def open_dataset(name: str) -> Dataset:
+def open_dataset(name: str, subject_pattern: str | None = None) -> Dataset:
     """The data set called `name` (nothing of it is read yet).
 
     A folder of the set's layout that `bonaface simulate` made gives a table called ``simulated-NAME``; under that name
-    too the set is found, for its protocols.
+    too the set is found, for its protocols. Where rows name no subject, `subject_pattern` finds it in their paths
+    (`bonaface.datasets.subjects.name_subjects`); without it the table's notes say so.
 
     Raises:
         UnknownNameError: no set has that name; the message lists those that are known.
@@ -74,7 +76,7 @@ def open_dataset(name: str) -> Dataset:
         raise UnknownNameError("data set", name, _NAMES)
     module = import_module(f"bonaface.datasets.{plain.replace('-', '_')}")
     dataset: Dataset = module.DATASET
-    return replace(dataset, read=partial(_read, dataset.read))
+    return replace(dataset, read=partial(_read, dataset.read, subject_pattern))
 
 
 def planned_presentations(root: Path) -> int | None:
@@ -91,12 +93,14 @@ def planned_presentations(root: Path) -> int | None:
     return planned_files(mark)
 
 
-def _read(read: Callable[[Path], PresentationTable], root: Path) -> PresentationTable:
+def _read(
+    read: Callable[[Path], PresentationTable], subject_pattern: str | None, root: Path
+) -> PresentationTable:
     table = read(root)
     planned = planned_presentations(root)
-    if planned is None:
-        return table
-    # The reader's notes compare with the complete original, which this set was not to be.
-    missing = f"; run the same bonaface simulate again for the other {planned - len(table)}"
-    note = f"simulated: {len(table)} of {planned} presentations{missing * (len(table) < planned)}"
-    return replace(table, dataset=SIMULATED + table.dataset, notes=(note,))
+    if planned is not None:
+        # The reader's notes compare with the complete original, which this set was not to be.
+        missing = f"; run the same bonaface simulate again for the other {planned - len(table)}"
+        note = f"simulated: {len(table)} of {planned} presentations{missing * (len(table) < planned)}"
+        table = replace(table, dataset=SIMULATED + table.dataset, notes=(note,))
+    return note_unnamed(table) if subject_pattern is None else name_subjects(table, subject_pattern)

@@ -106,6 +106,8 @@ def _train(
         **settings.preset.options,
     )
     say = say if is_primary() else lambda _: None
+    for note in data.split.notes:
+        say(note)
     saver = CheckpointSaver(run, settings.checkpoint_every)
     logger = (TensorBoardLogger if tensorboard else CSVLogger)(run, "logs", version="")
     with _quiet():
