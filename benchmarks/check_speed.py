@@ -20,7 +20,15 @@ from PIL import Image
 
 from bonaface import Checker
 from bonaface.face.detect import Detector
-from bonaface.inference.bundle import Bundle, BundleCard, FaceSettings, ThresholdSource, write_card
+from bonaface.inference.bundle import (
+    Bundle,
+    BundleCard,
+    FaceSettings,
+    OperatingPoint,
+    ThresholdSource,
+    UnitThresholds,
+    write_card,
+)
 from bonaface.inference.runtime import OnnxRunner
 from bonaface.media.picture import read_picture
 from bonaface.testing.portrait import drawn_portrait
@@ -41,12 +49,16 @@ def random_bundle(folder: Path) -> Path:
         input_size=512,
         mean=network.mean,
         std=network.std,
-        crop="square-1.0",
+        views=("square-1.0",),
         face=FaceSettings(longer_side=640, min_score=0.8, min_side=48, similar=0.6, frames=20),
         outputs=network.score_names,
         maps=tuple(network.map_names),
-        thresholds={name: {"frame": 0.5, "video": 0.5} for name in network.score_names},
-        threshold_source=ThresholdSource("fixed", "none", "none", "", 0, 0, 0),
+        operating_points={
+            "eer": OperatingPoint(
+                {name: UnitThresholds(0.5, 0.5) for name in network.score_names},
+                ThresholdSource("none", "none", "", 0, 0, 0),
+            )
+        },
         provenance={},
     )
     write_card(folder, card)

@@ -19,13 +19,14 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 
@@ -188,11 +189,11 @@ def _run(command: list[str], core: int | None = None) -> None:
 def at_crop(run: Path, crop: str) -> Path:
     """A bundle with the same network and thresholds as the run's that reads another crop of the same squares."""
     bundle = Bundle.open(run)
-    if bundle.card.crop == crop:
+    if bundle.card.views == (crop,):
         return bundle.path
     other = run / f"bundle-{crop}"
     shutil.copytree(bundle.path, other, dirs_exist_ok=True)
-    write_card(other, replace(bundle.card, crop=crop))
+    write_card(other, msgspec.structs.replace(bundle.card, views=(crop,)))
     return other
 
 

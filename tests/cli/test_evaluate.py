@@ -32,6 +32,15 @@ def test_an_inter_dataset_protocol_names_both_and_takes_the_threshold_of_the_fir
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_the_bundles_other_operating_point_is_taken_by_its_rule(run, store, tmp_path):
+    done = evaluate(run, store, "split", "--rule", "bpcer=0.01", "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    (fold,) = json.loads((tmp_path / "report.json").read_text())["folds"]
+    assert fold["threshold"]["value"] == Bundle.open(run).card.threshold("feature_map", "video", "bpcer=0.01")
+    assert fold["threshold"]["rule"] == "BPCER = 0.01"
+    assert fold["threshold"]["data"] == "dev of folder/split, in the bundle"
+
+
 def test_a_protocol_may_be_named_with_its_set(run, store, tmp_path):
     done = evaluate(run, store, "folder/split", "--out", tmp_path)
     assert done.exit_code == 0, done.output
@@ -53,7 +62,7 @@ def test_the_store_may_lie_at_a_url(run, store, tmp_path):
 def test_the_models_own_threshold_is_not_passed_off_as_another_rules(option, run, store, tmp_path):
     done = evaluate(run, store, "split", *option, "--out", tmp_path)
     assert isinstance(done.exception, InputError)
-    assert "--rule and --aggregation need --threshold-from dev" in str(done.exception)
+    assert "another --rule or --aggregation needs --threshold-from dev" in str(done.exception)
     done = evaluate(run, store, "split", *option, "--threshold-from", "dev", "--out", tmp_path)
     assert done.exit_code == 0, done.output
 

@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bonaface.core.errors import InputError
-from bonaface.face.crop import ContextCrop, CropSpec, context_crop, cut, face_crop, padded_share
+from bonaface.face.crop import (
+    ContextCrop,
+    CropSpec,
+    context_crop,
+    cut,
+    cut_views,
+    face_crop,
+    face_views,
+    padded_share,
+)
 from bonaface.face.detect import Face
 
 RNG = np.random.default_rng(5)
@@ -21,7 +30,7 @@ def face(x0: float, y0: float, x1: float, y1: float) -> Face:
 
 
 class TestCropSpec:
-    @given(st.floats(min_value=0.0, max_value=2.0, exclude_min=True))
+    @given(st.floats(min_value=0.0, max_value=4.0, exclude_min=True))
     def test_text_and_spec_turn_into_each_other(self, scale):
         spec = CropSpec("square", scale)
         assert CropSpec.parse(str(spec)) == spec
@@ -32,17 +41,15 @@ class TestCropSpec:
             ("tight", CropSpec("tight")),
             ("square-1.3", CropSpec("square", 1.3)),
             ("square-2", CropSpec("square", 2.0)),
+            ("box-2.7", CropSpec("box", 2.7)),
         ],
     )
     def test_parse(self, text, spec):
         assert CropSpec.parse(text) == spec
 
     def test_str(self):
-        assert [str(CropSpec("tight")), str(CropSpec("square", 1)), str(CropSpec("square", 1.3))] == [
-            "tight",
-            "square-1.0",
-            "square-1.3",
-        ]
+        specs = [CropSpec("tight"), CropSpec("square", 1), CropSpec("square", 1.3), CropSpec("box", 4)]
+        assert [str(spec) for spec in specs] == ["tight", "square-1.0", "square-1.3", "box-4.0"]
 
     @pytest.mark.parametrize(
         "text",
@@ -52,9 +59,9 @@ class TestCropSpec:
         with pytest.raises(InputError, match=r"must be|scale"):
             CropSpec.parse(text)
 
-    @pytest.mark.parametrize("scale", [0.0, -1.0, 2.0001, float("inf"), float("nan")])
+    @pytest.mark.parametrize("scale", [0.0, -1.0, 4.0001, float("inf"), float("nan")])
     def test_a_scale_out_of_range_is_refused(self, scale):
-        with pytest.raises(InputError, match="above 0 and at most 2"):
+        with pytest.raises(InputError, match="above 0 and at most 4"):
             CropSpec("square", scale)
 
     def test_tight_takes_no_scale(self):
@@ -220,7 +227,12 @@ class TestCut:
         file = io.BytesIO()
         Image.fromarray(square.image).save(file, "PNG")
         stored = ContextCrop(
-            np.asarray(Image.open(file)), square.box, square.landmarks, square.valid, square.factor
+            np.asarray(Image.open(file)),
+            square.box,
+            square.landmarks,
+            square.valid,
+            square.factor,
+            square.picture,
         )
         for text in ("tight", "square-1.3"):
             spec = CropSpec.parse(text)
@@ -280,6 +292,78 @@ class TestFaceCrop:
     def test_a_box_outside_the_picture_is_refused(self):
         with pytest.raises(InputError, match="300 x 200 picture"):
             face_crop(NOISE, face(-50, 10, -1, 60), CropSpec("tight"), 32)
+
+
+class TestBoxCrop:
+    """The box enlarged, inside the picture, without a mirrored pixel."""
+
+    def test_inside_the_picture_it_is_the_enlarged_box(self):
+        found = face(100, 80, 140, 120)
+        expected = NOISE[60:140, 80:160]
+        np.testing.assert_array_equal(face_crop(NOISE, found, CropSpec("box", 2.0), 80), expected)
+        np.testing.assert_array_equal(cut(context_crop(NOISE, found), CropSpec("box", 2.0), 80), expected)
+
+    @pytest.mark.parametrize(
+        ("box", "scale", "crop"),
+        [
+            ((0, 0, 40, 60), 2.0, (0, 0, 80, 120)),  # shifted right and down
+            ((280, 170, 300, 200), 2.0, (260, 140, 300, 200)),  # shifted left and up
+            ((-10, 50, 30, 90), 2.5, (0, 20, 100, 120)),  # a box that leaves the picture itself
+            ((50, 20, 250, 180), 4.0, (25, 0, 275, 200)),  # as large as the height allows: 1.25 times
+            ((0, 90, 300, 120), 2.0, (0, 90, 300, 120)),  # as wide as the picture
+        ],
+    )
+    def test_it_is_shifted_inside_and_no_larger_than_the_picture(self, box, scale, crop):
+        expected = np.array(Image.fromarray(NOISE).resize((64, 64), Image.Resampling.BILINEAR, box=crop))
+        found, spec = face(*box), CropSpec("box", scale)
+        np.testing.assert_array_equal(face_crop(NOISE, found, spec, 64), expected)
+        views = face_views(NOISE, found, [spec, CropSpec("tight")], 64)
+        np.testing.assert_array_equal(views.crops[0], expected)
+        assert views.shares[0] == 0.0
+
+    def test_a_context_that_does_not_hold_it_is_refused(self):
+        square = context_crop(NOISE, face(0, 0, 40, 60))
+        with pytest.raises(InputError, match=r"box-2\.0 reaches over .* prepare --context S"):
+            cut(square, CropSpec("box", 2.0), 64)
+        wide = context_crop(NOISE, face(0, 0, 40, 60), 4.0)
+        np.testing.assert_array_equal(
+            cut(wide, CropSpec("box", 2.0), 64),
+            face_crop(NOISE, face(0, 0, 40, 60), CropSpec("box", 2.0), 64),
+        )
+
+    @given(
+        st.floats(-50, 290), st.floats(-50, 190), st.floats(1, 400), st.floats(1, 400), st.floats(0.1, 4.0),
+        st.sampled_from([1.0, 2.0, 3.3, 4.0]),
+    )  # fmt: skip
+    @settings(max_examples=60, deadline=None)
+    def test_a_context_crop_that_holds_it_gives_the_same_pixels(self, x, y, width, height, scale, context):
+        if x + width <= 0.01 or y + height <= 0.01:
+            return
+        found, spec = face(x, y, x + width, y + height), CropSpec("box", scale)
+        direct = face_crop(NOISE, found, spec, 24, context)
+        assert direct.shape == (24, 24, 3)
+        try:
+            kept = cut(context_crop(NOISE, found, context), spec, 24)
+        except InputError:
+            return
+        np.testing.assert_array_equal(direct, kept)
+
+
+class TestViews:
+    def test_they_are_the_crops_one_by_one_with_their_mirrored_shares(self):
+        found = face(-10, 80, 30, 120)
+        specs = [CropSpec.parse(text) for text in ("tight", "square-1.5", "square-3.0", "box-1.5")]
+        square = context_crop(NOISE, found, 3.0)
+        views = cut_views(square, specs, 32)
+        assert (views.crops.shape, views.crops.dtype) == ((4, 32, 32, 3), np.uint8)
+        assert views.shares.dtype == np.float32
+        # 40 px wide, 10 of them outside; 60 and 20; 120 and 50; shifted inside
+        np.testing.assert_allclose(views.shares, [10 / 40, 20 / 60, 50 / 120, 0.0])
+        for crop, spec in zip(views.crops, specs, strict=True):
+            np.testing.assert_array_equal(crop, cut(square, spec, 32))
+        again = face_views(NOISE, found, specs, 32, 3.0)
+        np.testing.assert_array_equal(again.crops, views.crops)
+        np.testing.assert_array_equal(again.shares, views.shares)
 
 
 class TestPaddedShare:

@@ -23,9 +23,11 @@ def test_the_card_says_what_the_network_needs(bundle: Path) -> None:
     assert card.input_size == 64
     assert card.outputs == ("feature_map", "binary")
     assert card.mean == (0.5, 0.5, 0.5)
-    assert card.threshold_source.bona_fide == 4  # two subjects of ten are dev, two pictures each
-    assert card.threshold_source.attacks == 4
-    assert card.threshold_source.subjects == 2
+    assert card.source.bona_fide == 4  # two subjects of ten are dev, two pictures each
+    assert card.source.attacks == 4
+    assert card.source.subjects == 2
+    assert card.views == ("tight",)
+    assert (card.seed, card.face.context) == (0, 2.0)
     assert card.provenance["settings"]["preset"]["epochs"] == 1
     assert len(card.provenance["store_digest"]) == 64
 
@@ -46,10 +48,10 @@ def test_a_missing_file_is_refused(copy: Path, name: str) -> None:
         Bundle.open(copy)
 
 
-@pytest.mark.parametrize("threshold", [0.0, float("nan")])
+@pytest.mark.parametrize("threshold", [0.0, 0.999])
 def test_an_edited_threshold_is_refused(copy: Path, threshold: float) -> None:
     card = json.loads((copy / CARD).read_text())
-    card["thresholds"]["feature_map"]["frame"] = threshold
+    card["operating_points"]["eer"]["thresholds"]["feature_map"]["frame"] = threshold
     (copy / CARD).write_text(json.dumps(card))
     with pytest.raises(ModelFileError, match="the description was altered"):
         Bundle.open(copy)

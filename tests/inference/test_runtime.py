@@ -1,12 +1,12 @@
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from bonaface.core.errors import ModelFileError
-from bonaface.inference.bundle import Bundle
+from bonaface.inference.bundle import Bundle, OperatingPoint, UnitThresholds
 from bonaface.inference.runtime import OnnxRunner
 
 IMAGES = np.random.default_rng(0).normal(size=(3, 3, 64, 64)).astype(np.float32)
@@ -46,5 +46,8 @@ def test_a_network_that_is_none_is_refused(bundle: Path, tmp_path: Path) -> None
 
 def test_an_output_that_the_graph_lacks_is_named(bundle: Path) -> None:
     opened = Bundle.open(bundle)
+    thresholds = {"depth": UnitThresholds(0.5, 0.5)}
+    points = {"eer": OperatingPoint(thresholds, opened.card.source)}
+    card = replace(opened.card, outputs=("depth",), operating_points=points)
     with pytest.raises(ModelFileError, match="lacks the outputs depth"):
-        OnnxRunner(replace(opened, card=replace(opened.card, outputs=("depth",))))
+        OnnxRunner(Bundle(opened.path, card))

@@ -42,7 +42,7 @@ def test_each_row_has_the_score_of_its_own_crop(store: Path, card: BundleCard) -
     for number, row in zip(sorted(chosen), rows, strict=True):
         if row.response:
             continue
-        image = normalise(cut(opened.read(number), card.crop_spec, 64)[None], card.mean, card.std)
+        image = normalise(cut(opened.read(number), card.crop_specs[0], 64)[None], card.mean, card.std)
         assert row.outputs["feature_map"] == pytest.approx(float(image.mean()))
         assert row.score == row.outputs["binary"] == -row.outputs["feature_map"]
         assert (row.split, row.protocol, row.fold, row.dataset) == ("test", "p", "2", "folder")

@@ -6,7 +6,7 @@ import tracemalloc
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -125,7 +125,7 @@ def test_digest_knows_a_single_pixel(path: Path, tmp_path: Path):
             name: getattr(FINDINGS[0][0], name)
             for name in ("presentation", "sample_id", "frame", "size", "face")
         },
-        square=type(square)(changed, square.box, square.landmarks, square.valid, square.factor),
+        square=replace(square, image=changed),
     )
     layout.write_shard(other, 0, (result,))
     layout.write_shard(other, 1, FINDINGS[1])

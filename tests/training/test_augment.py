@@ -162,6 +162,7 @@ def square_of(side: int, apart: float = 0.17) -> ContextCrop:
         landmarks=((x - left, y), (x + left, y), (x, 0.52 * side), (x - left, mouth), (x + left, mouth)),
         valid=(0.0, 0.1 * side, side, side),
         factor=1.0,
+        picture=(-side, 0.1 * side, 2 * side, 2 * side),
     )
 
 
@@ -171,7 +172,7 @@ def test_an_attack_leaves_everything_but_the_pixels_in_its_place(side: int) -> N
     attack, again, other = (as_attack(square, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert attack.image.shape == square.image.shape
     assert (attack.box, attack.landmarks) == (square.box, square.landmarks)
-    assert (attack.valid, attack.factor) == (square.valid, square.factor)
+    assert (attack.valid, attack.factor, attack.picture) == (square.valid, square.factor, square.picture)
     assert np.array_equal(attack.image, again.image)
     assert not np.array_equal(attack.image, other.image)
 
@@ -181,11 +182,11 @@ def test_a_large_square_is_reduced_and_shows_the_same_crop() -> None:
     attack = as_attack(square, np.random.default_rng(1))
     assert attack.image.shape == (512, 512, 3)
     assert attack.factor == 512 / 800
-    for name in ("box", "valid"):
+    for name in ("box", "valid", "picture"):
         assert getattr(attack, name) == pytest.approx(np.array(getattr(square, name)) * 0.64)
     reduced = ContextCrop(
         np.array(Image.fromarray(square.image).resize((512, 512), Image.Resampling.BILINEAR)),
-        attack.box, attack.landmarks, attack.valid, attack.factor,
+        attack.box, attack.landmarks, attack.valid, attack.factor, attack.picture,
     )  # fmt: skip
     spec = CropSpec("square", 1.3)
     difference = cut(reduced, spec, 96).astype(float) - cut(square, spec, 96)
@@ -196,7 +197,9 @@ def test_the_face_of_an_attack_is_found_where_it_was(faces_root: Path) -> None:
     picture = np.asarray(Image.open(faces_root / "bonafide" / "person-1" / "0.png").convert("RGB"))
     detector = Detector(threads=1)
     (face,) = detector.detect(picture)
-    square = ContextCrop(picture, face.box, face.landmarks, (0.0, 0.0, 256.0, 256.0), 1.0)
+    square = ContextCrop(
+        picture, face.box, face.landmarks, (0.0, 0.0, 256.0, 256.0), 1.0, (0.0, 0.0, 256.0, 256.0)
+    )
     near = 0
     for seed in range(8):
         found = detector.detect(as_attack(square, np.random.default_rng(seed)).image)

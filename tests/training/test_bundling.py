@@ -1,13 +1,17 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
 
+from bonaface.core.records import Score
 from bonaface.inference.bundle import Bundle
 from bonaface.inference.runtime import OnnxRunner
 from bonaface.inference.scoring import ScoredSplit, score_part
 from bonaface.store.crop_store import CropStore
+from bonaface.testing.networks import card
+from bonaface.training.bundling import operating_points
 from bonaface.training.data import open_split
 
 
@@ -16,6 +20,64 @@ def test_a_bundle_agrees_with_torch_and_says_how_it_came_about(run: Path) -> Non
     assert provenance["parity_to_torch"] <= 1e-4
     assert provenance["best_epoch"] == 1
     assert provenance["training_seconds"] > 0
+
+
+def test_operating_points_are_set_on_frames_and_on_videos() -> None:
+    """200 bona fide videos and 50 attacks of three frames each, in random order, against every threshold tried."""
+    rng = np.random.default_rng(3)
+    rows = [
+        Score(
+            sample_id=f"{video}#{frame}",
+            video_id=str(video),
+            frame=frame,
+            subject=str(video % 20),
+            label=int(video < 200),
+            species="" if video < 200 else "print",
+            split="dev",
+            score=0.0,
+            outputs={"score": float(rng.beta(4, 2) if video < 200 else rng.beta(2, 4))},
+        )
+        for video in range(250)
+        for frame in range(3)
+    ]
+    rows = [rows[n] for n in rng.permutation(len(rows))]
+    rows.append(replace(rows[0], score=float("nan"), response="no face", outputs={}))
+    points = operating_points(rows, card())
+    assert set(points) == {"eer", "bpcer=0.01"}
+    for point in points.values():
+        source = point.source
+        assert (source.bona_fide, source.attacks, source.subjects) == (200, 50, 20)
+    by_video: dict[str, list[Score]] = {}
+    for row in rows[:-1]:
+        by_video.setdefault(row.video_id, []).append(row)
+    units = {
+        "frame": [(row.label, row.outputs["score"]) for row in rows[:-1]],
+        "video": [(v[0].label, np.mean([r.outputs["score"] for r in v])) for v in by_video.values()],
+    }
+    for unit, pairs in units.items():
+        bona_fide = np.array([score for label, score in pairs if label])
+        attacks = np.array([score for label, score in pairs if not label])
+        kept = getattr(points["bpcer=0.01"].thresholds["score"], unit)
+        rejected = np.sort(bona_fide)[: len(bona_fide) // 100]
+        assert (bona_fide < kept).sum() == len(rejected)  # 1 % and not one more
+        assert not ((attacks >= rejected.max()) & (attacks < kept)).all()
+        equal = getattr(points["eer"].thresholds["score"], unit)
+        gaps = [abs((attacks >= t).mean() - (bona_fide < t).mean()) for t in (*bona_fide, *attacks)]
+        assert abs((attacks >= equal).mean() - (bona_fide < equal).mean()) <= min(gaps) + 1e-12
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (1.0, 1.0)])
+def test_a_threshold_beyond_all_scores_is_the_end_of_their_range(low: float, high: float) -> None:
+    """Every attack scores as high as the best: the threshold that keeps BPCER lies below all scores, and at 0."""
+    rows = [
+        Score(
+            f"{n}", f"{n}", 0, f"{n}", int(n < 5), "" if n < 5 else "print", "dev", 0.0, "", {"score": score}
+        )
+        for n, score in enumerate([low] * 5 + [high] * 5)
+    ]
+    thresholds = operating_points(rows, card())["bpcer=0.01"].thresholds["score"]
+    assert 0.0 <= thresholds.frame <= low
+    assert thresholds.video == thresholds.frame
 
 
 @pytest.mark.parametrize("output", ["feature_map", "binary"])
@@ -35,3 +97,5 @@ def test_thresholds_are_the_eer_thresholds_of_dev(run: Path, store: Path, output
     far, tpr, _ = roc_curve(labels, scores, drop_intermediate=False)
     assert gap == pytest.approx(np.abs(far - (1 - tpr)).min())
     assert bundle.card.threshold(output, "video") == bundle.card.threshold(output, "frame")  # pictures
+    # Of four bona fide pictures none may be rejected at a BPCER of 1 %.
+    assert bundle.card.threshold(output, "frame", "bpcer=0.01") <= scores[labels == 1].min()

@@ -120,13 +120,14 @@ def _settings_of(
 
     if threshold_from != "bundle":
         return evaluation_settings(threshold_from, rule, unit, aggregation, output)
-    if (rule, aggregation) != ("eer", "mean"):
+    points = bundle.card.operating_points
+    if rule not in points or aggregation != "mean":
         raise InputError(
-            "the model's own threshold is the EER's, on the mean of a video's frames; --rule and --aggregation need "
-            "--threshold-from dev (or test, or a number), as their scores have another"
+            f"the model's own thresholds are those of {' and '.join(points)}, on the mean of a video's frames; another "
+            "--rule or --aggregation needs --threshold-from dev (or test, or a number), as its scores have another"
         )
     settings = evaluation_settings("dev", rule, unit, aggregation, output)
-    return replace(settings, threshold=own_threshold(bundle.card, output, cast(Unit, unit)))
+    return replace(settings, threshold=own_threshold(bundle.card, output, cast(Unit, unit), rule))
 
 
 def _tested(name: str, trained_on: str, store: "CropStore") -> str:
@@ -158,7 +159,7 @@ def _parts(
     from bonaface.inference.scoring import ScoredSplit
 
     # The seed that drew the run's dev subjects, so that evaluating on the training protocol tests the same split.
-    seed = bundle.card.provenance["settings"]["seed"]
+    seed = bundle.card.seed
     split = split_rows(
         store.table, find_protocol(open_dataset(store.dataset).protocols, protocol), fold, seed
     )
@@ -210,7 +211,9 @@ def _gallery(store: "CropStore", bundle: "Bundle", scores: list["Score"]) -> "Ga
         if sample_id not in numbers:
             return None
         buffer = BytesIO()
-        Image.fromarray(cut(store.read(numbers[sample_id]), bundle.card.crop_spec, 112)).save(buffer, "PNG")
+        Image.fromarray(cut(store.read(numbers[sample_id]), bundle.card.crop_specs[0], 112)).save(
+            buffer, "PNG"
+        )
         return buffer.getvalue()
 
     return picture

@@ -42,6 +42,14 @@ def prepare(
         int,
         typer.Option(min=32, help="Pixels of the longer side of the picture in which faces are looked for."),
     ] = 640,
+    context: Annotated[
+        float,
+        typer.Option(
+            min=1.0,
+            max=4.0,
+            help="Side of what is kept around a face, in face boxes: the widest square crop that can be cut.",
+        ),
+    ] = 2.0,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; default: one for each core.", show_default=False)
     ] = None,
@@ -72,7 +80,7 @@ def prepare(
 
     console = Console()
     table = open_dataset(dataset, subject_pattern).read(root)
-    settings = PrepareSettings(frames=frames, longer_side=longer_side, boxes=boxes)
+    settings = PrepareSettings(frames=frames, longer_side=longer_side, boxes=boxes, context=context)
     with bar("presentations") as progress:
         summary = preparing.prepare(
             table,

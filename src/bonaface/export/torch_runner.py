@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from bonaface.inference.bundle import Bundle
-from bonaface.inference.runtime import MAP_PREFIX
+from bonaface.inference.runtime import checked_outputs
 from bonaface.models.base import PadModel
 from bonaface.models.registry import create_model
 
@@ -24,14 +24,17 @@ class TorchRunner:
     def __init__(self, bundle: Bundle, device: str | None = None) -> None:
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         network = load_network(bundle)
-        self._names = [*network.score_names, *(f"{MAP_PREFIX}{name}" for name in network.map_names)]
+        self._path, self._card = bundle.weights, bundle.card
         self._module = network.inference_module().to(self._device)
 
     @torch.inference_mode()
-    def run(self, images: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
+    def run(
+        self, images: NDArray[np.float32], shares: NDArray[np.float32] | None = None
+    ) -> Mapping[str, NDArray[np.float32]]:
         """See `bonaface.inference.runtime.Runner.run`."""
-        values = self._module(torch.from_numpy(images).to(self._device))
-        return {name: value.cpu().numpy() for name, value in zip(self._names, values, strict=True)}
+        given = [torch.from_numpy(array).to(self._device) for array in (images, shares) if array is not None]
+        values = [value.float().cpu().numpy() for value in self._module(*given)]
+        return checked_outputs(self._path, self._card, values, len(images))
 
 
 def load_network(bundle: Bundle) -> PadModel:

@@ -1,12 +1,13 @@
-"""From a face to a network's crop, in two steps that training and `check` share.
+"""From a face to a network's crops, in two steps that training and `check` share.
 
 `context_crop` cuts a generous square around the face, which the crop store keeps; `cut` takes any smaller
 crop from it. A score is the same number everywhere because there is no second way.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,11 @@ from PIL import Image
 from bonaface.core.errors import InputError
 from bonaface.face.detect import Box, Face, Landmarks, Point
 
-MAX_SCALE = 2.0
-LONGEST = 1024  # pixels of a face square's side; a power of two, see `face_crop`
+CONTEXT = 2.0  # a context crop's side over the box's longer side, unless a store says otherwise
+MAX_SCALE = 4.0
+LONGEST = 1024  # pixels of a context crop's side; a power of two, see `face_crop`
+
+_EXPECTED = f'crop must be "tight", "square-S" or "box-S" with 0 < S <= {MAX_SCALE}'
 
 # The triangle filter, widened by the reduction: antialiased without the ringing that Lanczos and bicubic add
 # at edges, which is the kind of trace that a printer or a display leaves.
@@ -27,22 +31,23 @@ RESAMPLING = Image.Resampling.BILINEAR
 class CropSpec:
     """Which part of the picture a network sees.
 
-    ``square``: a square around the face box's centre whose side is `scale` times the box's longer side,
-    0 < `scale` <= 2.
     ``tight``: the box itself, stretched to the square input (Bi-FPNFAS, fig. 3b); it has no scale but 1.
+    ``square``: a square around the face box's centre whose side is `scale` times the box's longer side,
+    0 < `scale` <= 4, mirrored where it reaches over the picture's edge.
+    ``box``: the box enlarged by `scale` around its centre, or by what the picture holds where that is less, shifted to
+    lie inside the picture, and stretched to the square input: no pixel of it is mirrored. Networks such as MiniFASNet
+    read such crops (minivision-ai/Silent-Face-Anti-Spoofing, whose own corners are whole pixels).
 
     Raises:
         InputError: another kind, or a scale outside its range.
     """
 
-    kind: Literal["square", "tight"]
+    kind: Literal["tight", "square", "box"]
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.kind not in ("square", "tight"):
-            raise InputError(
-                f'crop must be "tight" or "square-S" with 0 < S <= {MAX_SCALE}, got kind {self.kind!r}'
-            )
+        if self.kind not in ("tight", "square", "box"):
+            raise InputError(f"{_EXPECTED}, got kind {self.kind!r}")
         if not 0.0 < self.scale <= MAX_SCALE:
             raise InputError(f"a crop's scale must be above 0 and at most {MAX_SCALE}, got {self.scale}")
         if self.kind == "tight" and self.scale != 1.0:
@@ -50,10 +55,10 @@ class CropSpec:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """``"tight"`` or ``"square-1.3"`` as a `CropSpec`; `str` turns it back.
+        """Return ``"tight"``, ``"square-1.3"`` or ``"box-2.7"`` as a `CropSpec`; `str` turns it back.
 
         Raises:
-            InputError: `text` is neither.
+            InputError: `text` is none of them.
         """
         if text == "tight":
             return cls("tight")
@@ -62,12 +67,20 @@ class CropSpec:
             scale = float(number)
         except ValueError:
             scale = math.nan
-        if kind != "square" or math.isnan(scale):
-            raise InputError(f'crop must be "tight" or "square-S" with 0 < S <= {MAX_SCALE}, got {text!r}')
-        return cls("square", scale)
+        if kind not in ("square", "box") or math.isnan(scale):
+            raise InputError(f"{_EXPECTED}, got {text!r}")
+        return cls("square" if kind == "square" else "box", scale)
 
     def __str__(self) -> str:
-        return "tight" if self.kind == "tight" else f"square-{float(self.scale)!r}"
+        return "tight" if self.kind == "tight" else f"{self.kind}-{float(self.scale)!r}"
+
+
+class Views(NamedTuple):
+    """The crops of one face that a network reads: `crops` (V, H, W, 3) uint8 RGB and `shares` (V,) float32, the share
+    of each, in [0, 1], that lies outside the picture and was mirrored."""
+
+    crops: NDArray[np.uint8]
+    shares: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +88,7 @@ class ContextCrop:
     """A square of a picture around a face, at the picture's own resolution or reduced by `factor`.
 
     `image` is (S, S, 3) uint8 RGB. All else is in its pixels: `box` (x0, y0, x1, y1), the five `landmarks`,
-    and `valid`, the rectangle (x0, y0, x1, y1) that lies inside the picture; what is outside is the
+    `picture`, where the whole picture lies, and `valid`, the part of the square inside it; what is outside is the
     picture's mirror image. `factor` <= 1 is the square's size over its size in the picture.
     """
 
@@ -84,6 +97,7 @@ class ContextCrop:
     landmarks: Landmarks
     valid: Box
     factor: float
+    picture: Box
 
     @property
     def padded(self) -> float:
@@ -93,9 +107,9 @@ class ContextCrop:
 
 
 def context_crop(
-    picture: NDArray[np.uint8], face: Face, scale: float = MAX_SCALE, longest: int = LONGEST
+    picture: NDArray[np.uint8], face: Face, scale: float = CONTEXT, longest: int = LONGEST
 ) -> ContextCrop:
-    """The square around `face`'s box in `picture`, which is (H, W, 3) uint8 RGB.
+    """Return the square around `face`'s box in `picture`, which is (H, W, 3) uint8 RGB.
 
     Its side is max(w, h) * `scale`, rounded to whole pixels, or to whole blocks of pixels where blocks are
     averaged first (from 2.5 times `longest` on). Where it reaches over the picture's edge it is
@@ -108,14 +122,24 @@ def context_crop(
     return region.square(face, picture.shape, region.pixels(picture, 0, 0, region.size, region.size))
 
 
-def face_crop(picture: NDArray[np.uint8], face: Face, spec: CropSpec, size: int) -> NDArray[np.uint8]:
-    """``cut(context_crop(picture, face), spec, size)``, bit for bit, made of the pixels that it depends on.
+def face_crop(
+    picture: NDArray[np.uint8], face: Face, spec: CropSpec, size: int, context: float = CONTEXT
+) -> NDArray[np.uint8]:
+    """Return ``cut(context_crop(picture, face, context), spec, size)``, bit for bit, made of the pixels that it
+    depends on.
+
+    A ``box`` crop that reaches over the context crop, which `cut` refuses, is cut out of the picture itself.
 
     Raises:
-        InputError: the box has no area, is not finite, or lies outside the picture.
+        InputError: the box has no area, is not finite, or lies outside the picture; a square crop is wider than the
+            context.
     """
-    region = _Region.around(face.box, picture.shape[1], picture.shape[0], MAX_SCALE, LONGEST)
+    region = _Region.around(face.box, picture.shape[1], picture.shape[0], context, LONGEST)
     square = region.square(face, picture.shape, np.zeros((region.size, region.size, 3), np.uint8))
+    if spec.kind == "box" and not _fits(_wanted(square, spec), region.size):
+        height, width = picture.shape[:2]
+        crop = _inside(face.box, spec.scale, (0.0, 0.0, width, height))
+        return np.array(Image.fromarray(picture).resize((size, size), RESAMPLING, box=crop))
     x0, y0, x1, y1 = _crop_box(square, spec)
     reach = max(1.0, (x1 - x0) / size, (y1 - y0) / size)  # of the triangle filter, at most
     left, top = max(0, math.floor(x0 - reach)), max(0, math.floor(y0 - reach))
@@ -124,9 +148,23 @@ def face_crop(picture: NDArray[np.uint8], face: Face, spec: CropSpec, size: int)
     return cut(square, spec, size)
 
 
+def face_views(
+    picture: NDArray[np.uint8], face: Face, specs: Sequence[CropSpec], size: int, context: float = CONTEXT
+) -> Views:
+    """Return the crops `specs` of `face`, each as `face_crop` cuts it, with their mirrored shares.
+
+    Raises:
+        InputError: as `face_crop`.
+    """
+    region = _Region.around(face.box, picture.shape[1], picture.shape[0], context, LONGEST)
+    square = region.square(face, picture.shape, np.zeros((region.size, region.size, 3), np.uint8))
+    crops = [face_crop(picture, face, spec, size, context) for spec in specs]
+    return Views(np.stack(crops), _shares(square, specs))
+
+
 @dataclass(frozen=True, slots=True)
 class _Region:
-    """Where a face square lies in its picture: `side` pixels from (`left`, `top`) on, made into `size` pixels."""
+    """Where a context crop lies in its picture: `side` pixels from (`left`, `top`) on, made into `size` pixels."""
 
     left: int
     top: int
@@ -166,6 +204,7 @@ class _Region:
                 *moved((min(self.left + self.side, shape[1]), min(self.top + self.side, shape[0]))),
             ),
             factor=factor,
+            picture=(*moved((0, 0)), *moved((shape[1], shape[0]))),
         )
 
     def pixels(self, picture: NDArray[np.uint8], x0: int, y0: int, x1: int, y1: int) -> NDArray[np.uint8]:
@@ -197,40 +236,83 @@ def _block(side: int, size: int) -> int:
 
 
 def cut(square: ContextCrop, spec: CropSpec, size: int) -> NDArray[np.uint8]:
-    """The crop `spec` out of `square`, resized with antialiasing: (`size`, `size`, 3) uint8.
+    """Return the crop `spec` out of `square`, resized with antialiasing: (`size`, `size`, 3) uint8.
 
     The crop's corners fall between pixels where they must; nothing is rounded before the resize.
 
     Raises:
-        InputError: `square` is smaller than the crop.
+        InputError: the crop reaches over `square`.
     """
-    crop = _crop_box(square, spec)
-    return np.array(Image.fromarray(square.image).resize((size, size), RESAMPLING, box=crop))
+    x0, y0, x1, y1 = _crop_box(square, spec)
+    left, top, right, bottom = 0, 0, *square.image.shape[:2]
+    if spec.kind == "box":  # whose border takes in nothing of what is mirrored beyond
+        left, top = math.floor(square.valid[0]), math.floor(square.valid[1])
+        right, bottom = math.ceil(square.valid[2]), math.ceil(square.valid[3])
+    image = Image.fromarray(square.image[top:bottom, left:right])
+    box = (max(x0 - left, 0.0), max(y0 - top, 0.0), min(x1, right) - left, min(y1, bottom) - top)
+    return np.array(image.resize((size, size), RESAMPLING, box=box))
+
+
+def cut_views(square: ContextCrop, specs: Sequence[CropSpec], size: int) -> Views:
+    """Return the crops `specs` out of `square`, each as `cut` makes it, with their mirrored shares.
+
+    Raises:
+        InputError: a crop reaches over `square`.
+    """
+    return Views(np.stack([cut(square, spec, size) for spec in specs]), _shares(square, specs))
 
 
 def padded_share(square: ContextCrop, spec: CropSpec) -> float:
-    """The share, in [0, 1], of the crop `spec` that lies outside the picture and was mirrored.
+    """Return the share, in [0, 1], of the crop `spec` that lies outside the picture and was mirrored.
 
     Raises:
-        InputError: `square` is smaller than the crop.
+        InputError: the crop reaches over `square`.
     """
     return _share_outside(_crop_box(square, spec), square.valid)
 
 
+def _shares(square: ContextCrop, specs: Sequence[CropSpec]) -> NDArray[np.float32]:
+    # A box crop lies inside the picture, if not always inside the square.
+    return np.array([0.0 if spec.kind == "box" else padded_share(square, spec) for spec in specs], np.float32)
+
+
 def _crop_box(square: ContextCrop, spec: CropSpec) -> Box:
-    """The crop (x0, y0, x1, y1) in `square`'s pixels."""
+    """Return the crop (x0, y0, x1, y1) in `square`'s pixels."""
+    side = square.image.shape[0]
+    x0, y0, x1, y1 = crop = _wanted(square, spec)
+    if not _fits(crop, side):
+        raise InputError(
+            f"the crop {spec} reaches over the context of {side} pixels that is kept around this face; prepare the "
+            f"data with a wider one (bonaface prepare --context S, at most {MAX_SCALE:g}) or choose a smaller crop"
+        )
+    # The square's corners were rounded to whole pixels: a crop as wide as the square may reach a pixel over.
+    return max(x0, 0.0), max(y0, 0.0), min(x1, float(side)), min(y1, float(side))
+
+
+def _wanted(square: ContextCrop, spec: CropSpec) -> Box:
+    """Return where the crop lies in `square`'s pixels, if they reach so far."""
+    if spec.kind == "box":
+        return _inside(square.box, spec.scale, square.picture)
     x0, y0, x1, y1 = square.box
     if spec.kind == "square":
         half = max(x1 - x0, y1 - y0) * spec.scale / 2
         x, y = (x0 + x1) / 2, (y0 + y1) / 2
         x0, y0, x1, y1 = x - half, y - half, x + half, y + half
-    side = float(square.image.shape[0])
-    if min(x0, y0) < -1.0 or max(x1, y1) > side + 1.0:
-        raise InputError(
-            f"the crop {spec} reaches over the {side:.0f} pixels of its face square; cut a larger square"
-        )
-    # The square's corners were rounded to whole pixels: a crop as wide as the square may reach a pixel over.
-    return max(x0, 0.0), max(y0, 0.0), min(x1, side), min(y1, side)
+    return x0, y0, x1, y1
+
+
+def _fits(crop: Box, side: int) -> bool:
+    return min(crop[:2]) >= -1.0 and max(crop[2:]) <= side + 1.0
+
+
+def _inside(box: Box, scale: float, picture: Box) -> Box:
+    """Return `box` enlarged by `scale`, or by what `picture` holds where that is less, and shifted inside it."""
+    (x0, y0, x1, y1), (left, top, right, bottom) = box, picture
+    scale = min(scale, (right - left) / (x1 - x0), (bottom - top) / (y1 - y0))
+    width, height = scale * (x1 - x0), scale * (y1 - y0)
+    x = max(left, min((x0 + x1 - width) / 2, right - width))
+    y = max(top, min((y0 + y1 - height) / 2, bottom - height))
+    return x, y, min(x + width, right), min(y + height, bottom)
 
 
 def _window(picture: NDArray[np.uint8], top: int, left: int, rows: int, columns: int) -> NDArray[np.uint8]:

@@ -1,103 +1,168 @@
 """The bundle: everything a trained detector needs to be used, in one folder.
 
 ``model.onnx`` and ``model.safetensors`` hold the network, ``bundle.json`` says how to use it: input size,
-normalisation, face finding, crop, score outputs, thresholds with the data and rule they come from, provenance,
-checksums. Nothing is pickled. A bundle whose files or description were altered is refused.
+normalisation, face finding, crops, score outputs, thresholds with the data they come from, provenance,
+checksums. Nothing is pickled. A bundle whose files or description were altered is refused, and so is a description
+with a fresh checksum that says what no description can: a bundle may come from anybody.
 """
 
 import hashlib
 import json
-import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
-from bonaface.core.errors import ModelFileError, UnknownNameError
+import msgspec
+from msgspec import Meta, Struct
+
+from bonaface.core.convert import convert
+from bonaface.core.errors import InputError, ModelFileError, UnknownNameError
 from bonaface.core.files import sha256, write_json
-from bonaface.face.crop import CropSpec
+from bonaface.face.crop import CONTEXT, MAX_SCALE, CropSpec
 
-FORMAT = 1
+FORMAT = 2
 CARD = "bundle.json"
 ONNX = "model.onnx"
 WEIGHTS = "model.safetensors"
 UNITS = ("frame", "video")
+DEFAULT_POINT = "eer"
+
+_CARD_BYTES = 1 << 20
+_FILE_BYTES = 2 << 30  # an ONNX file can't be larger
+
+# Text is shown in terminals and tables: no control characters.
+_Text = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
+_Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}\Z")]
+_Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+_Count = Annotated[int, Meta(ge=0)]
+_Share = Annotated[float, Meta(ge=0, le=1)]
+_Deviation = Annotated[float, Meta(ge=0.001, le=1000)]
 
 
-@dataclass(frozen=True, slots=True)
-class FaceSettings:
+class FaceSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How faces were found when the network was trained; `check` finds them the same way.
 
     `longer_side` and `min_score` are the detector's, `min_side` and `similar` the policy's (`bonaface.face`);
-    `frames` is how many frames of a video are looked at.
+    `frames` is how many frames of a video are looked at, `context` the side of what the crop store kept around a face
+    over its box's longer side.
     """
 
-    longer_side: int
-    min_score: float
-    min_side: float
-    similar: float
-    frames: int
+    longer_side: Annotated[int, Meta(ge=32, le=8192)]
+    min_score: Annotated[float, Meta(gt=0, le=1)]
+    min_side: Annotated[float, Meta(ge=1, le=1e6)]
+    similar: Annotated[float, Meta(gt=0, le=1)]
+    frames: Annotated[int, Meta(ge=1, le=10_000)]
+    context: Annotated[float, Meta(ge=1, le=MAX_SCALE)] = CONTEXT
 
 
-@dataclass(frozen=True, slots=True)
-class ThresholdSource:
-    """Where the thresholds come from: the rule, the data, and how much of it."""
+class ThresholdSource(Struct, frozen=True, forbid_unknown_fields=True):
+    """On which scores thresholds were set: the dev rows of a data set's protocol and fold, and how many they were."""
 
-    rule: str
-    dataset: str
-    protocol: str
-    fold: str
-    bona_fide: int
-    attacks: int
-    subjects: int
+    dataset: _Text
+    protocol: _Text
+    fold: _Text
+    bona_fide: _Count
+    attacks: _Count
+    subjects: _Count
 
 
-@dataclass(frozen=True)
-class BundleCard:
+class UnitThresholds(Struct, frozen=True, forbid_unknown_fields=True):
+    """The thresholds of one score output: for a frame's score, and for a video's."""
+
+    frame: _Share
+    video: _Share
+
+
+class OperatingPoint(Struct, frozen=True, forbid_unknown_fields=True):
+    """The thresholds that one rule gave, by score output, and the scores that it was given."""
+
+    thresholds: dict[_Name, UnitThresholds]
+    source: ThresholdSource
+
+
+class BundleFiles(Struct, frozen=True, forbid_unknown_fields=True, rename={"onnx": ONNX, "weights": WEIGHTS}):
+    """The SHA-256 of the bundle's files. The network for torch may be left out."""
+
+    onnx: _Sha256
+    weights: _Sha256 | None = None
+
+
+class BundleCard(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The readable description of a bundle (``bundle.json``).
 
-    `thresholds` maps every score output to its threshold per unit, ``{"score": {"frame": t, "video": t}}``.
-    `options` are the keyword arguments that rebuild the network for the torch backend. `provenance` is free:
-    settings of the run, digest of the data, versions.
+    `views` names the crops of a face that the network reads together, in order (`bonaface.face.crop.CropSpec`).
+    `operating_points` maps rules to thresholds: ``eer``, where the errors are equal, is always there;
+    ``bpcer=0.01`` keeps BPCER at 1 %. `options` are the keyword arguments that rebuild the network for the torch
+    backend. `seed` drew the run's dev subjects. `provenance` is free: settings of the run, digest of the data,
+    versions.
     """
 
-    model: str
-    preset: str
-    backbone: str
-    options: Mapping[str, Any]
-    input_size: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    crop: str
+    model: _Text
+    preset: _Text
+    backbone: _Text
+    options: dict[str, Any]
+    input_size: Annotated[int, Meta(ge=1, le=2048)]
+    mean: tuple[_Share, _Share, _Share]
+    std: tuple[_Deviation, _Deviation, _Deviation]
+    views: Annotated[tuple[_Text, ...], Meta(min_length=1, max_length=8)]
     face: FaceSettings
-    outputs: tuple[str, ...]
-    maps: tuple[str, ...]
-    thresholds: Mapping[str, Mapping[str, float]]
-    threshold_source: ThresholdSource
-    provenance: Mapping[str, Any]
-    files: Mapping[str, str] = field(default_factory=dict)
+    outputs: Annotated[tuple[_Name, ...], Meta(min_length=1, max_length=16)]
+    maps: Annotated[tuple[_Name, ...], Meta(max_length=64)]
+    operating_points: Annotated[dict[_Text, OperatingPoint], Meta(max_length=16)]
+    provenance: dict[str, Any]
+    seed: _Count = 0
+    files: BundleFiles | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("views", "outputs", "maps"):
+            given = getattr(self, name)
+            if len(set(given)) < len(given):
+                raise ValueError(f"{name}: expected each once, got {', '.join(given)}")
+        for spec in self.crop_specs:
+            if spec.kind == "square" and spec.scale > self.face.context:
+                raise ValueError(f"views: {spec} is wider than the context of {self.face.context} face boxes")
+        if DEFAULT_POINT not in self.operating_points:
+            raise ValueError(f"operating_points: lacks {DEFAULT_POINT}")
+        for name, point in self.operating_points.items():
+            if point.thresholds.keys() != set(self.outputs):
+                raise ValueError(
+                    f"operating_points.{name}: expected thresholds of {', '.join(self.outputs)}, got those of "
+                    f"{', '.join(point.thresholds) or 'no output'}"
+                )
 
     @property
     def default_output(self) -> str:
-        """The score output used where none is named."""
+        """Return the score output used where none is named."""
         return self.outputs[0]
 
     @property
-    def crop_spec(self) -> CropSpec:
-        """The crop that the network was trained on."""
-        return CropSpec.parse(self.crop)
+    def crop_specs(self) -> tuple[CropSpec, ...]:
+        """Return the crops that the network reads, in order."""
+        return tuple(map(CropSpec.parse, self.views))
+
+    @property
+    def source(self) -> ThresholdSource:
+        """Return the data that the default operating point was set on."""
+        return self.operating_points[DEFAULT_POINT].source
 
     def output(self, name: str | None) -> str:
-        """`name`, or the default output for None. Raises UnknownNameError for an output the model lacks."""
+        """Return `name`, or the default output for None. Raises UnknownNameError for an output the model lacks."""
         if name is None:
             return self.default_output
         if name not in self.outputs:
             raise UnknownNameError(f"score output of {self.model}", name, self.outputs)
         return name
 
-    def threshold(self, output: str, unit: str) -> float:
-        """The stored threshold of a score output for `unit`, ``frame`` or ``video``."""
-        return self.thresholds[self.output(output)][unit]
+    def point(self, name: str) -> OperatingPoint:
+        """Return the operating point `name`. Raises UnknownNameError for one that the bundle lacks."""
+        if name not in self.operating_points:
+            raise UnknownNameError(f"operating point of {self.model}", name, self.operating_points)
+        return self.operating_points[name]
+
+    def threshold(self, output: str, unit: str, point: str = DEFAULT_POINT) -> float:
+        """Return the threshold of a score output for `unit`, ``frame`` or ``video``, at an operating point."""
+        thresholds = self.point(point).thresholds[self.output(output)]
+        return thresholds.video if unit == "video" else thresholds.frame
 
 
 @dataclass(frozen=True)
@@ -108,92 +173,131 @@ class Bundle:
     card: BundleCard
 
     @classmethod
-    def open(cls, path: str | Path) -> "Bundle":
+    def open(cls, path: str | Path) -> Self:
         """Open a bundle, or a run's folder that has one in ``bundle/``.
 
         Raises:
-            ModelFileError: there is none, a file is missing, or one was altered.
+            ModelFileError: there is none, a file is missing, was altered, or says what no bundle can.
         """
         folder = _bundle_folder(Path(path))
         card = read_card(folder / CARD)
-        for name, expected in card.files.items():
-            file = folder / name
-            if not file.is_file():
-                raise ModelFileError(
-                    f"{file}: {CARD} lists this file, but it is missing; copy the bundle again, whole"
-                )
-            if sha256(file) != expected:
-                raise ModelFileError(
-                    f"{file}: the file was altered since the bundle was written (its SHA-256 differs from the "
-                    f"one in {CARD}); take the bundle from where it was made again"
-                )
+        assert card.files is not None, "read_card refuses a card without them"
+        _check_file(folder / ONNX, card.files.onnx)
+        if card.files.weights is not None:
+            _check_file(folder / WEIGHTS, card.files.weights)
         return cls(folder, card)
 
     @property
     def onnx(self) -> Path:
-        """The network for onnxruntime: normalised images (B, 3, H, W) in, scores (B,) and maps out."""
+        """Return the network for onnxruntime: normalised images in, scores (B,) and maps out."""
         return self.path / ONNX
 
     @property
     def weights(self) -> Path:
-        """The network's tensors, without parts that only training needs."""
+        """Return the network's tensors for torch, without parts that only training needs.
+
+        Raises:
+            ModelFileError: the bundle was made without them.
+        """
+        if self.card.files is not None and self.card.files.weights is None:
+            raise ModelFileError(
+                f"{self.path}: this bundle holds the network for onnxruntime only; take --backend onnx"
+            )
         return self.path / WEIGHTS
 
 
 def write_card(folder: Path, card: BundleCard) -> None:
-    """Write ``bundle.json`` over the network's files in `folder`, with their checksums and its own."""
-    files = {name: sha256(folder / name) for name in (ONNX, WEIGHTS)}
-    values = {"format": FORMAT, **asdict(card), "files": files}
+    """Write ``bundle.json`` over the network's files in `folder`, with their checksums and its own.
+
+    Raises:
+        InputError: `card` is none that `read_card` would take.
+    """
+    weights = folder / WEIGHTS
+    files = BundleFiles(sha256(folder / ONNX), sha256(weights) if weights.is_file() else None)
+    values = msgspec.to_builtins(msgspec.structs.replace(card, files=files))
+    convert(values, BundleCard)
+    if files.weights is None:
+        del values["files"][WEIGHTS]
+    values = {"format": FORMAT, **values}
     write_json(folder / CARD, {**values, "checksum": _checksum(values)})
 
 
 def read_card(path: Path) -> BundleCard:
-    """Read and check a ``bundle.json``. Raises ModelFileError where it is not what `write_card` wrote."""
+    """Read and check a ``bundle.json``; one of version 0.1 becomes what this version would have written.
+
+    Raises:
+        ModelFileError: it is not what `write_card` wrote.
+    """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        if path.stat().st_size > _CARD_BYTES:
+            raise ModelFileError(
+                f"{path}: expected a description of at most 1 MiB; this is none of Bonaface's"
+            )
+        values = msgspec.json.decode(path.read_bytes())
+        checked = _checked(path, values)
+    except (OSError, msgspec.DecodeError, RecursionError) as error:
         raise ModelFileError(
             f"{path}: not a readable bundle description ({error}); copy the bundle again, whole"
         ) from error
-    if not isinstance(values, dict) or values.get("format") != FORMAT:
-        found = values.get("format") if isinstance(values, dict) else type(values).__name__
+    try:
+        card = convert(checked, BundleCard)
+    except InputError as error:
+        raise ModelFileError(f"{path}: {error}; this is no description that Bonaface writes") from error
+    if card.files is None:
+        raise ModelFileError(f"{path}: lacks files; this is no description that Bonaface writes")
+    return card
+
+
+def _checked(path: Path, values: Any) -> dict[str, Any]:
+    """Return the values of a card of this version, from those of any that is read, once the checksum agrees."""
+    found = values.pop("format", None) if isinstance(values, dict) else type(values).__name__
+    if type(found) is not int or not 1 <= found <= FORMAT:
         raise ModelFileError(
-            f"{path}: expected a bundle of format {FORMAT}, got {found!r}; use the Bonaface version that wrote it"
+            f"{path}: expected a bundle of format 1 to {FORMAT}, got {found!r:.60}; use the Bonaface version that "
+            "wrote it"
         )
     checksum = values.pop("checksum", None)
-    if checksum != _checksum(values):
+    if checksum != _checksum({"format": found, **values}):
         raise ModelFileError(
             f"{path}: the description was altered since the bundle was written (its checksum differs); "
             "pass another threshold on the command line instead of editing it"
         )
-    return _card(path, values)
+    return _of_version_0_1(values) if found == 1 else values
 
 
-def _card(path: Path, values: dict[str, Any]) -> BundleCard:
-    missing = [f.name for f in fields(BundleCard) if f.name not in values]
-    if missing:
-        raise ModelFileError(f"{path}: the description lacks {', '.join(missing)}")
-    known = {f.name: values[f.name] for f in fields(BundleCard)}
-    known["face"] = FaceSettings(**known["face"])
-    known["threshold_source"] = ThresholdSource(**known["threshold_source"])
-    for name in ("mean", "std", "outputs", "maps"):
-        known[name] = tuple(known[name])
-    card = BundleCard(**known)
-    bad = [f"{o}/{u}" for o in card.outputs for u in UNITS if not _is_threshold(card.thresholds, o, u)]
-    if bad:
-        raise ModelFileError(f"{path}: no finite threshold for {', '.join(bad)}")
-    return card
+def _of_version_0_1(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a card of version 0.1, which had one crop and one operating point, as they are today."""
+    new = {
+        key: value for key, value in values.items() if key not in ("crop", "thresholds", "threshold_source")
+    }
+    source, provenance = values.get("threshold_source"), values.get("provenance")
+    if isinstance(source, dict):
+        source = {key: value for key, value in source.items() if key != "rule"}
+    settings = provenance.get("settings") if isinstance(provenance, dict) else None
+    if isinstance(settings, dict) and "seed" in settings:
+        new["seed"] = settings["seed"]
+    new["views"] = [values.get("crop")]
+    new["operating_points"] = {DEFAULT_POINT: {"thresholds": values.get("thresholds"), "source": source}}
+    return new
 
 
-def _is_threshold(thresholds: Mapping[str, Mapping[str, float]], output: str, unit: str) -> bool:
-    value = thresholds.get(output, {}).get(unit)
-    return isinstance(value, int | float) and math.isfinite(value)
-
-
-def _checksum(values: Mapping[str, Any]) -> str:
-    # A NaN, which no bundle is written with, is an alteration like any other.
+def _checksum(values: dict[str, Any]) -> str:
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _check_file(file: Path, expected: str) -> None:
+    if not file.is_file():
+        raise ModelFileError(
+            f"{file}: {CARD} lists this file, but it is missing; copy the bundle again, whole"
+        )
+    if file.stat().st_size > _FILE_BYTES:
+        raise ModelFileError(f"{file}: expected a file of at most 2 GiB; this is no network of Bonaface's")
+    if sha256(file) != expected:
+        raise ModelFileError(
+            f"{file}: the file was altered since the bundle was written (its SHA-256 differs from the "
+            f"one in {CARD}); take the bundle from where it was made again"
+        )
 
 
 def _bundle_folder(path: Path) -> Path:

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from bonaface.core.errors import BonafaceError, InputError
 from bonaface.core.records import Decision, Response, Verdict
-from bonaface.face.crop import face_crop
+from bonaface.face.crop import face_views
 from bonaface.face.detect import Detector, Face
 from bonaface.face.find import FacePolicy, find_face
 from bonaface.face.track import Tracker
-from bonaface.inference.bundle import Bundle
-from bonaface.inference.preprocess import normalise
+from bonaface.inference.bundle import DEFAULT_POINT, UNITS, Bundle
+from bonaface.inference.preprocess import run_on_views
 from bonaface.inference.runtime import OnnxRunner, Runner
 from bonaface.media.kinds import is_video
 from bonaface.media.picture import PictureError, read_picture
@@ -26,12 +26,13 @@ class Checker:
         model: a bundle, or a run's folder with one.
         output: the score output that decides; None takes the bundle's default.
         threshold: decides instead of the bundle's own: a score at or over it is bona fide. In [0, 1].
+        operating_point: which of the bundle's thresholds decide, ``"eer"`` or as ``"bpcer=0.01"``.
         runner: runs the network; None means onnxruntime on the CPU.
         threads: threads of detector and network; None means one for each core.
 
     Raises:
         ModelFileError: there is no bundle, or it was altered.
-        UnknownNameError: the model has no such output.
+        UnknownNameError: the model has no such output or operating point.
         InputError: the threshold is out of range.
     """
 
@@ -41,6 +42,7 @@ class Checker:
         *,
         output: str | None = None,
         threshold: float | None = None,
+        operating_point: str = DEFAULT_POINT,
         runner: Runner | None = None,
         threads: int | None = None,
     ) -> None:
@@ -49,11 +51,10 @@ class Checker:
         if threshold is not None and not 0 <= threshold <= 1:
             raise InputError(f"a threshold lies in [0, 1] as scores do, got {threshold}")
         self._output = card.output(output)
-        self._thresholds = (
-            card.thresholds[self._output]
-            if threshold is None
-            else dict.fromkeys(("frame", "video"), threshold)
-        )
+        self._thresholds = {
+            unit: card.threshold(self._output, unit, operating_point) if threshold is None else threshold
+            for unit in UNITS
+        }
         self._runner = runner or OnnxRunner(self.bundle, threads)
         self._detector = Detector(card.face.longer_side, threads, card.face.min_score)
         self._policy = FacePolicy(card.face.min_side, card.face.similar)
@@ -108,8 +109,8 @@ class Checker:
 
     def _scores(self, picture: NDArray[np.uint8], face: Face) -> Mapping[str, float]:
         card = self.bundle.card
-        crop = face_crop(picture, face, card.crop_spec, card.input_size)
-        outputs = self._runner.run(normalise(crop[None], card.mean, card.std))
+        views = face_views(picture, face, card.crop_specs, card.input_size, card.face.context)
+        outputs = run_on_views(self._runner, card, [views])
         return {name: float(outputs[name][0]) for name in card.outputs}
 
     def _verdict(

@@ -1,15 +1,31 @@
 """From crops to what the network reads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bonaface.core.errors import InputError
+from bonaface.face.crop import Views
+from bonaface.inference.bundle import BundleCard
+from bonaface.inference.runtime import Runner
+
+
+def run_on_views(
+    runner: Runner, card: BundleCard, faces: Sequence[Views]
+) -> Mapping[str, NDArray[np.float32]]:
+    """Return what the network of `card` says of `faces`, each with the crops `card.views`: see `Runner.run`."""
+    crops = np.stack([views.crops for views in faces])  # (B, V, H, W, 3)
+    images = normalise(crops.reshape(-1, *crops.shape[2:]), card.mean, card.std)
+    if len(card.views) == 1:
+        return runner.run(images)
+    return runner.run(
+        images.reshape(*crops.shape[:2], *images.shape[1:]), np.stack([v.shares for v in faces])
+    )
 
 
 def normalise(crops: NDArray[np.uint8], mean: Sequence[float], std: Sequence[float]) -> NDArray[np.float32]:
-    """Crops (B, H, W, 3) uint8 RGB -> (B, 3, H, W) float32: scaled to [0, 1], less the mean, over the std.
+    """Return crops (B, H, W, 3) uint8 RGB as (B, 3, H, W) float32: scaled to [0, 1], less the mean, over the std.
 
     `mean` and `std` are the backbone's own, per channel, in units of [0, 1].
 

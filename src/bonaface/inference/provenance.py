@@ -5,27 +5,25 @@ from collections.abc import Sequence
 from bonaface.datasets.protocols import find_protocol, split_rows
 from bonaface.datasets.registry import open_dataset
 from bonaface.evaluation.aggregate import Unit
-from bonaface.evaluation.operating_point import Threshold
-from bonaface.inference.bundle import BundleCard
+from bonaface.evaluation.operating_point import Rule, Threshold
+from bonaface.inference.bundle import DEFAULT_POINT, BundleCard
 from bonaface.store.crop_store import CropStore
 
 
 def trained_on(card: BundleCard) -> str:
     """The protocol that the model was trained on, as ``oulu-npu/1``."""
-    return f"{card.threshold_source.dataset}/{card.threshold_source.protocol}"
+    return f"{card.source.dataset}/{card.source.protocol}"
 
 
-def own_threshold(card: BundleCard, output: str, unit: Unit) -> Threshold:
-    """The threshold that the bundle has for `output`, of its training protocol's dev set.
+def own_threshold(card: BundleCard, output: str, unit: Unit, point: str = DEFAULT_POINT) -> Threshold:
+    """Return the threshold that the bundle has for `output` at an operating point, of its training protocol's dev set.
 
     Raises:
-        UnknownNameError: the model has no such output.
+        UnknownNameError: the model has no such output or operating point.
     """
-    source = card.threshold_source
+    value, source = card.threshold(output, unit, point), card.point(point).source
     where = "/".join(filter(None, (source.dataset, source.protocol, source.fold)))
-    return Threshold(
-        card.threshold(output, unit), source.rule.upper(), f"dev of {where}, in the bundle", unit
-    )
+    return Threshold(value, str(Rule.parse(point)), f"dev of {where}, in the bundle", unit)
 
 
 def seen_in_training(card: BundleCard, store: CropStore, test: Sequence[int]) -> int:
@@ -35,7 +33,6 @@ def seen_in_training(card: BundleCard, store: CropStore, test: Sequence[int]) ->
     """
     if card.provenance.get("store_digest") != store.digest:
         return 0
-    source, seed = card.threshold_source, card.provenance["settings"]["seed"]
-    protocol = find_protocol(open_dataset(store.dataset).protocols, source.protocol)
-    split = split_rows(store.table, protocol, source.fold, seed)
+    protocol = find_protocol(open_dataset(store.dataset).protocols, card.source.protocol)
+    split = split_rows(store.table, protocol, card.source.fold, card.seed)
     return len({*split.train, *split.dev} & set(test))

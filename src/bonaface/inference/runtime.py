@@ -1,6 +1,8 @@
 """Backends that run a bundle's network. onnxruntime is the light one; torch's is `bonaface.export.torch_runner`."""
 
 from collections.abc import Mapping
+from pathlib import Path
+from threading import Event, Timer
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,18 +11,30 @@ from numpy.typing import NDArray
 
 from bonaface.core.errors import ModelFileError
 from bonaface.core.machine import usable_cores
-from bonaface.inference.bundle import Bundle
+from bonaface.inference.bundle import Bundle, BundleCard
+from bonaface.inference.onnx_file import has_external_data
 
 MAP_PREFIX = "map_"
+IMAGES, SHARES = "images", "shares"
+SECONDS = 60.0  # that a network may take for a picture
+
+_FLOAT = "tensor(float)"
+_ROUNDING = 1e-5  # by which a mean of values in [0, 1] may leave them
 
 
 class Runner(Protocol):
     """Runs a network on normalised images."""
 
-    def run(self, images: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
-        """Images (B, 3, H, W) float32 -> score outputs (B,) in [0, 1] and maps (B, h, w) in [0, 1], by name.
+    def run(
+        self, images: NDArray[np.float32], shares: NDArray[np.float32] | None = None
+    ) -> Mapping[str, NDArray[np.float32]]:
+        """Return score outputs (B,) in [0, 1] and maps (B, h, w) in [0, 1] by name.
 
         A map's name has the prefix ``map_``, so that it never meets a score output's.
+
+        Args:
+            images: (B, 3, H, W) float32, or (B, V, 3, H, W) for a network that reads V crops of a face.
+            shares: (B, V) float32 in [0, 1], the mirrored share of each of several crops.
         """
         ...
 
@@ -31,14 +45,25 @@ class OnnxRunner:
     Args:
         bundle: the opened bundle.
         threads: threads for one run; None means one for each core this process may use.
+        seconds: after how long for a picture the network is stopped.
+
+    Raises:
+        ModelFileError: onnxruntime can't load the network, it needs further files, or it takes or gives something else
+            than the bundle says.
     """
 
-    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
+    def __init__(self, bundle: Bundle, threads: int | None = None, seconds: float = SECONDS) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or usable_cores()
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._names: list[str] = [*bundle.card.outputs, *(f"{MAP_PREFIX}{name}" for name in bundle.card.maps)]
+        options.log_severity_level = 4
+        self._path, self._card, self._seconds = bundle.onnx, bundle.card, seconds
+        self._names = output_names(bundle.card)
+        if has_external_data(bundle.onnx):
+            raise ModelFileError(
+                f"{bundle.onnx}: expected a network in one file, but its weights lie in others; this is no bundle that "
+                "Bonaface writes"
+            )
         try:
             self._session: Any = onnxruntime.InferenceSession(
                 str(bundle.onnx), options, providers=["CPUExecutionProvider"]
@@ -46,10 +71,123 @@ class OnnxRunner:
         # onnxruntime's own exception classes share no base narrower than Exception.
         except Exception as error:
             raise ModelFileError(f"{bundle.onnx}: onnxruntime can't load this network ({error})") from error
-        absent = set(self._names) - {output.name for output in self._session.get_outputs()}
-        if absent:
-            raise ModelFileError(f"{bundle.onnx}: the network lacks the outputs {', '.join(sorted(absent))}")
+        inputs = self._session.get_inputs()
+        _check_inputs(bundle.onnx, inputs, bundle.card)
+        _check_outputs(bundle.onnx, self._session.get_outputs(), bundle.card)
+        self._takes_shares = SHARES in {each.name for each in inputs}
 
-    def run(self, images: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
-        """See `Runner.run`."""
-        return dict(zip(self._names, self._session.run(self._names, {"images": images}), strict=True))
+    def run(
+        self, images: NDArray[np.float32], shares: NDArray[np.float32] | None = None
+    ) -> Mapping[str, NDArray[np.float32]]:
+        """See `Runner.run`.
+
+        Raises:
+            ModelFileError: the network fails, takes too long, or gives something else than scores and maps.
+        """
+        given = {IMAGES: images}
+        if self._takes_shares:
+            if shares is None:
+                raise ModelFileError(f"{self._path}: this network needs the mirrored share of each crop")
+            given[SHARES] = shares
+        options, late = onnxruntime.RunOptions(), Event()
+
+        def stop() -> None:
+            late.set()
+            options.terminate = True  # heard between two nodes, in a loop's body too
+
+        limit = self._seconds * max(len(images), 1)
+        timer = Timer(limit, stop)
+        timer.daemon = True
+        timer.start()
+        try:
+            values = self._session.run(self._names, given, options)
+        except Exception as error:
+            stopped = f"was stopped after {limit:.3g} s for {len(images)} picture(s)"
+            why = stopped if late.is_set() else f"failed ({error})"
+            raise ModelFileError(f"{self._path}: the network {why}; take another bundle") from error
+        finally:
+            timer.cancel()
+        return checked_outputs(self._path, self._card, values, len(images))
+
+
+def output_names(card: BundleCard) -> list[str]:
+    """Return the names of what a network gives, in the order of its bundle's description."""
+    return [*card.outputs, *(f"{MAP_PREFIX}{name}" for name in card.maps)]
+
+
+def checked_outputs(
+    path: Path, card: BundleCard, values: list[Any], count: int
+) -> dict[str, NDArray[np.float32]]:
+    """Return by name what the network at `path` gave for `count` pictures, if these are scores and maps in [0, 1].
+
+    Raises:
+        ModelFileError: they are not.
+    """
+    named = {}
+    for name, given in zip(output_names(card), values, strict=True):
+        expected = 1 if name in card.outputs else 3
+        array = np.asarray(given)
+        if array.ndim != expected or len(array) != count or array.dtype != np.float32:
+            raise ModelFileError(
+                f"{path}: for {count} picture(s) the network's output {name} must be float32 with {expected} "
+                f"dimension(s), the first of {count}, got {array.dtype} {array.shape}; take another bundle"
+            )
+        wrong = array[~((array >= -_ROUNDING) & (array <= 1 + _ROUNDING))]  # NaN is wrong too
+        if wrong.size:
+            raise ModelFileError(
+                f"{path}: the network gave {name} = {wrong.flat[0]:g}, but scores and maps lie in [0, 1]; take "
+                "another bundle"
+            )
+        named[name] = np.clip(array, 0.0, 1.0)
+    return named
+
+
+def _check_inputs(path: Path, inputs: list[Any], card: BundleCard) -> None:
+    views = len(card.views)
+    several = [views] if views > 1 else []
+    wanted = {IMAGES: [None, *several, 3, card.input_size, card.input_size]}
+    if several and len(inputs) > 1:
+        wanted[SHARES] = [None, views]
+    found = {each.name: each.shape for each in inputs}
+    floats = all(each.type == _FLOAT for each in inputs)
+    if floats and found.keys() == wanted.keys() and all(_fits(found[name], wanted[name]) for name in wanted):
+        return
+    raise ModelFileError(
+        f"{path}: by the bundle's description the network takes {_described(wanted)}, float32 with any number B of "
+        f"pictures, but it takes {_described(found)} ({', '.join(each.type for each in inputs)}); take another bundle"
+    )
+
+
+def _check_outputs(path: Path, outputs: list[Any], card: BundleCard) -> None:
+    found = {output.name: output for output in outputs}
+    names = output_names(card)
+    absent = sorted(set(names) - found.keys())
+    if absent:
+        raise ModelFileError(f"{path}: the network lacks the outputs {', '.join(absent)}")
+    for name in names:
+        wanted = 1 if name in card.outputs else 3
+        if (
+            found[name].type != _FLOAT
+            or len(found[name].shape) != wanted
+            or isinstance(found[name].shape[0], int)
+        ):
+            raise ModelFileError(
+                f"{path}: by the bundle's description the network's output {name} is float32 with {wanted} "
+                f"dimension(s) and any number B of pictures, got {found[name].type} "
+                f"{_described({name: found[name].shape})}; take another bundle"
+            )
+
+
+def _fits(shape: list[Any], wanted: list[int | None]) -> bool:
+    """Return whether a graph's `shape` takes arrays of the `wanted` one: None is any size, as a name in the graph."""
+    return len(shape) == len(wanted) and all(
+        not isinstance(given, int) if size is None else given == size or not isinstance(given, int)
+        for given, size in zip(shape, wanted, strict=True)
+    )
+
+
+def _described(shapes: Mapping[str, list[Any]]) -> str:
+    return " and ".join(
+        f"{name} ({', '.join('B' if size is None else str(size) for size in shape)})"
+        for name, shape in shapes.items()
+    )

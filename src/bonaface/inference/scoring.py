@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonaface.core.records import Presentation, Score
-from bonaface.face.crop import cut
+from bonaface.face.crop import Views, cut_views
 from bonaface.inference.bundle import BundleCard
-from bonaface.inference.preprocess import normalise
+from bonaface.inference.preprocess import run_on_views
 from bonaface.inference.runtime import Runner
 from bonaface.store.crop_store import CropStore
 from bonaface.store.frames import Frame
@@ -59,8 +59,8 @@ def score_part(
     chunks = [numbers[i : i + batch] for i in range(skip, len(numbers), batch)]
     done = skip
     with ThreadPoolExecutor(max_workers=1) as reader:
-        for chunk, images in _read_ahead(reader, store, chunks, card):
-            outputs = runner.run(images) if len(images) else {}
+        for chunk, faces in _read_ahead(reader, store, chunks, card):
+            outputs = run_on_views(runner, card, faces) if faces else {}
             yield from _rows(store, part, chunk, name, card.outputs, outputs)
             done += len(chunk)
             if progress:
@@ -69,23 +69,21 @@ def score_part(
 
 def _read_ahead(
     reader: ThreadPoolExecutor, store: CropStore, chunks: list[list[int]], card: BundleCard
-) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
-    waiting = [reader.submit(_images, store, chunk, card) for chunk in islice(chunks, 2)]
+) -> Iterator[tuple[list[int], list[Views]]]:
+    waiting = [reader.submit(_faces, store, chunk, card) for chunk in islice(chunks, 2)]
     for position, chunk in enumerate(chunks):
-        images = waiting.pop(0).result()
+        faces = waiting.pop(0).result()
         if position + 2 < len(chunks):
-            waiting.append(reader.submit(_images, store, chunks[position + 2], card))
-        yield chunk, images
+            waiting.append(reader.submit(_faces, store, chunks[position + 2], card))
+        yield chunk, faces
 
 
-def _images(store: CropStore, chunk: list[int], card: BundleCard) -> NDArray[np.float32]:
-    size = card.input_size
-    crops = [
-        cut(store.read(number), card.crop_spec, size) for number in chunk if not store.frames[number].response
+def _faces(store: CropStore, chunk: list[int], card: BundleCard) -> list[Views]:
+    return [
+        cut_views(store.read(number), card.crop_specs, card.input_size)
+        for number in chunk
+        if not store.frames[number].response
     ]
-    if not crops:
-        return np.zeros((0, 3, size, size), np.float32)
-    return normalise(np.stack(crops), card.mean, card.std)
 
 
 def _rows(

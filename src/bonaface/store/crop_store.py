@@ -39,7 +39,7 @@ from bonaface.core.files import sha256 as sha256_of
 from bonaface.core.paths import read_range, to_path
 from bonaface.core.records import Presentation
 from bonaface.datasets.table import PresentationTable, read_parquet
-from bonaface.face.crop import LONGEST, ContextCrop
+from bonaface.face.crop import CONTEXT, LONGEST, MAX_SCALE, ContextCrop
 from bonaface.face.detect import Detector, Face
 from bonaface.face.find import FacePolicy
 from bonaface.store.frames import SCHEMA, Frames, read_rows, write_rows
@@ -60,10 +60,11 @@ class PrepareSettings:
 
     `frames` is how many are taken of a video, `longer_side` and `min_score` are the detector's. A shard has
     about `frames_per_shard`: by default some ten seconds of work and 15 MB, which is what a kill can cost.
-    With `boxes` the face boxes that come with the set are taken, and the detector is left out.
+    With `boxes` the face boxes that come with the set are taken, and the detector is left out. `context` in [1, 4] is
+    the side of what is kept around a face over its box's longer side: the widest square crop that can be cut.
 
     Raises:
-        InputError: a number is below 1, or one that the detector refuses.
+        InputError: a number is out of its range, or one that the detector refuses.
     """
 
     frames: int = 20
@@ -72,8 +73,13 @@ class PrepareSettings:
     policy: FacePolicy = field(default_factory=FacePolicy)
     frames_per_shard: int = 128
     boxes: bool = False
+    context: float = CONTEXT
 
     def __post_init__(self) -> None:
+        if not 1.0 <= self.context <= MAX_SCALE:
+            raise InputError(
+                f"the context must be between 1 and {MAX_SCALE:g} face boxes, got {self.context}"
+            )
         if min(self.frames, self.frames_per_shard) < 1:
             raise InputError(
                 f"frames, {self.frames}, and frames_per_shard, {self.frames_per_shard}, must be at least 1"

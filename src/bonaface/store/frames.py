@@ -124,8 +124,10 @@ class Frames(Sequence[Frame]):
         return shard, offset, length, crc
 
     def square(self, index: int, image: NDArray[np.uint8]) -> ContextCrop:
-        """The face square whose pixels are `image`."""
-        box, valid = (self._lists[name][index].tolist() for name in ("box", "valid"))
+        """Return the context crop whose pixels are `image`."""
+        box, valid, face = (self._lists[name][index].tolist() for name in ("box", "valid", "face"))
+        width, height, factor = (float(self._numbers[name][index]) for name in ("width", "height", "factor"))
+        left, top = (round(face[i] - box[i] / factor) for i in (0, 1))  # the crop's corner is a whole pixel
         points = self._lists["landmarks"][index].reshape(5, 2).tolist()
         right_eye, left_eye, nose, right_mouth, left_mouth = ((x, y) for x, y in points)
         return ContextCrop(
@@ -133,7 +135,8 @@ class Frames(Sequence[Frame]):
             box=(box[0], box[1], box[2], box[3]),
             landmarks=(right_eye, left_eye, nose, right_mouth, left_mouth),
             valid=(valid[0], valid[1], valid[2], valid[3]),
-            factor=float(self._numbers["factor"][index]),
+            factor=factor,
+            picture=(-left * factor, -top * factor, (width - left) * factor, (height - top) * factor),
         )
 
 

@@ -146,7 +146,7 @@ class ShardWriter:
         if isinstance(face, Response):
             return FrameResult(number, row.sample_id, index, size, turn, response=face, detail=detail)
         try:
-            square = context_crop(picture, face)
+            square = context_crop(picture, face, self.settings.context)
         except InputError:  # a box of the set's own; the detector's are in the picture
             detail = "the set's face box lies outside the picture"
             return FrameResult(

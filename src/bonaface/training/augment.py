@@ -56,6 +56,7 @@ def _reduced(square: ContextCrop, longest: int) -> ContextCrop:
         landmarks=(right_eye, left_eye, nose, right_mouth, left_mouth),
         valid=scaled(square.valid),
         factor=square.factor * factor,
+        picture=scaled(square.picture),
     )
 
 

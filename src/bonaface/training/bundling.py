@@ -1,24 +1,40 @@
 """The end of a run: the best weights become a bundle, with thresholds from dev."""
 
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
+from numpy.typing import ArrayLike
 from safetensors.torch import load_file
 
 from bonaface.core.records import Score
 from bonaface.export.onnx import export_network
-from bonaface.inference.bundle import Bundle, BundleCard, FaceSettings, ThresholdSource, write_card
+from bonaface.inference.bundle import (
+    DEFAULT_POINT,
+    Bundle,
+    BundleCard,
+    FaceSettings,
+    OperatingPoint,
+    ThresholdSource,
+    UnitThresholds,
+    write_card,
+)
 from bonaface.inference.runtime import OnnxRunner
 from bonaface.inference.scoring import ScoredSplit, score_part
-from bonaface.metrics.thresholds import eer_threshold
+from bonaface.metrics.thresholds import bpcer_threshold, eer_threshold
 from bonaface.models.base import PadModel
 from bonaface.store.crop_store import CropStore
 from bonaface.training.checkpoint_saver import BEST
 from bonaface.training.settings import RunSettings
+
+RULES: dict[str, Callable[[ArrayLike, ArrayLike], float]] = {
+    DEFAULT_POINT: eer_threshold,
+    "bpcer=0.01": bpcer_threshold,
+}
 
 
 def write_bundle(
@@ -31,8 +47,8 @@ def write_bundle(
 ) -> Bundle:
     """Export the best weights of `run`, set thresholds on the dev rows, and put ``run/bundle`` in place as a whole.
 
-    The thresholds are the EER thresholds of every score output, over frames and over videos, of the scores that
-    onnxruntime gives: the numbers that `check` and `evaluate` will compare.
+    The thresholds are those of the EER and of a BPCER of 1 %, of every score output, over frames and over videos, of
+    the scores that onnxruntime gives: the numbers that `check` and `evaluate` will compare.
     """
     network.load_state_dict(load_file(run / BEST))
     making, done = run / "bundle.part", run / "bundle"
@@ -48,14 +64,7 @@ def write_bundle(
             OnnxRunner(Bundle(making, card)),
         )
     )
-    write_card(
-        making,
-        replace(
-            card,
-            thresholds=_thresholds(scores, card.outputs),
-            threshold_source=_source(scores, card.threshold_source),
-        ),
-    )
+    write_card(making, msgspec.structs.replace(card, operating_points=operating_points(scores, card)))
     shutil.rmtree(done, ignore_errors=True)
     making.rename(done)
     return Bundle.open(done)
@@ -65,7 +74,11 @@ def _card(
     network: PadModel, settings: RunSettings, store: CropStore, provenance: Mapping[str, Any]
 ) -> BundleCard:
     preset = settings.preset
-    detection = {name: getattr(store.settings, name) for name in ("longer_side", "min_score", "frames")}
+    detection = {
+        name: getattr(store.settings, name) for name in ("longer_side", "min_score", "frames", "context")
+    }
+    unset = {name: UnitThresholds(0.5, 0.5) for name in network.score_names}
+    source = ThresholdSource(store.dataset, settings.protocol, settings.fold, 0, 0, 0)
     return BundleCard(
         model=preset.model,
         preset=preset.name,
@@ -74,30 +87,37 @@ def _card(
         input_size=network.input_size,
         mean=network.mean,
         std=network.std,
-        crop=preset.crop,
+        views=(preset.crop,),
         face=FaceSettings(**asdict(store.settings.policy), **detection),
         outputs=network.score_names,
         maps=tuple(network.map_names),
-        thresholds={name: {"frame": 0.5, "video": 0.5} for name in network.score_names},
-        threshold_source=ThresholdSource("eer", store.dataset, settings.protocol, settings.fold, 0, 0, 0),
-        provenance=provenance,
+        operating_points={DEFAULT_POINT: OperatingPoint(unset, source)},
+        seed=settings.seed,
+        provenance=dict(provenance),
     )
 
 
-def _thresholds(scores: Sequence[Score], outputs: Sequence[str]) -> dict[str, dict[str, float]]:
+def operating_points(scores: Sequence[Score], card: BundleCard) -> dict[str, OperatingPoint]:
+    """Return the thresholds of each rule on dev `scores`, of every output, over frames and over videos."""
     scored = [row for row in scores if not row.response]
     labels = np.array([row.label for row in scored])
     videos, first, index = np.unique([row.video_id for row in scored], return_index=True, return_inverse=True)
-    found = {}
-    for output in outputs:
+    source = _source(scored, card.source)
+    points: dict[str, dict[str, UnitThresholds]] = {rule: {} for rule in RULES}
+    for output in card.outputs:
         values = np.array([row.outputs[output] for row in scored])
         means = np.bincount(index, values) / np.bincount(index, minlength=len(videos))
-        found[output] = {"frame": eer_threshold(labels, values), "video": eer_threshold(labels[first], means)}
-    return found
+        for rule, set_threshold in RULES.items():
+            frame, video = set_threshold(labels, values), set_threshold(labels[first], means)
+            # A threshold just below all scores, or just above, is 0 or 1: no score lies beyond.
+            points[rule][output] = UnitThresholds(*np.clip((frame, video), 0.0, 1.0).tolist())
+    return {rule: OperatingPoint(thresholds, source) for rule, thresholds in points.items()}
 
 
-def _source(scores: Sequence[Score], source: ThresholdSource) -> ThresholdSource:
-    videos = {row.video_id: row for row in scores if not row.response}
+def _source(scored: Sequence[Score], source: ThresholdSource) -> ThresholdSource:
+    videos = {row.video_id: row for row in scored}
     bona_fide = sum(row.label for row in videos.values())
     subjects = len({row.subject for row in videos.values()})
-    return replace(source, bona_fide=bona_fide, attacks=len(videos) - bona_fide, subjects=subjects)
+    return msgspec.structs.replace(
+        source, bona_fide=bona_fide, attacks=len(videos) - bona_fide, subjects=subjects
+    )
