@@ -4,13 +4,16 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import Popen
+from typing import Any
 
 import pytest
 
 from bonaface.benchmark import grid
 from bonaface.benchmark.grid import Evaluation, GridWorker, Job, plan, run_grid
-from bonaface.benchmark.spec import read_spec
+from bonaface.benchmark.spec import Spec, read_spec
 from bonaface.core.errors import InputError
 
 SPEC = """
@@ -22,10 +25,12 @@ seeds: [0]
 
 
 @pytest.fixture
-def spec(store, tmp_path):
+def spec(store: Path, tmp_path: Path) -> Callable[..., Any]:
     """A function that writes a benchmark over the drawn faces and reads it."""
 
-    def make(rate="1e-3", protocols="folder/split", other="$NOWHERE/oulu"):
+    def make(
+        rate: str = "1e-3", protocols: str = "folder/split", other: Path | str = "$NOWHERE/oulu"
+    ) -> Spec:
         path = tmp_path / "spec.yaml"
         path.write_text(SPEC.format(store=store, other=other, rate=rate, protocols=protocols))
         return read_spec(path)
@@ -37,11 +42,13 @@ def no_tick(_: int) -> None:
     pass
 
 
-def pretend(monkeypatch, said):
+def pretend(monkeypatch: pytest.MonkeyPatch, said: Callable[..., Any]) -> list[Any]:
     """Commands that fill what a command would, and say `said(arguments)`; returns the list of those that ran."""
     ran = []
 
-    def command(arguments, log, environment, still):
+    def command(
+        arguments: tuple[str, ...], log: Any, environment: dict[str, str], still: Callable[..., Any]
+    ) -> str:
         ran.append(arguments[0])
         still()
         sentence = said(arguments)
@@ -57,7 +64,9 @@ def pretend(monkeypatch, said):
     return ran
 
 
-def test_what_is_done_is_not_done_again(spec, tmp_path, monkeypatch):
+def test_what_is_done_is_not_done_again(
+    spec: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ran = pretend(monkeypatch, lambda arguments: "")
     steps = []
     run_grid(plan(spec(), tmp_path / "out"), 1, progress=lambda done, total: steps.append((done, total)))
@@ -70,7 +79,9 @@ def test_what_is_done_is_not_done_again(spec, tmp_path, monkeypatch):
     assert ran == ["train", "evaluate"]
 
 
-def test_one_run_serves_all_tests_of_its_model(spec, tmp_path, monkeypatch):
+def test_one_run_serves_all_tests_of_its_model(
+    spec: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ran = pretend(monkeypatch, lambda arguments: "")
     planned_cells = plan(spec(protocols="folder/split, folder/split -> folder/test"), tmp_path / "out")
     assert len({planned.job for planned in planned_cells}) == 1
@@ -78,7 +89,9 @@ def test_one_run_serves_all_tests_of_its_model(spec, tmp_path, monkeypatch):
     assert ran == ["train", "evaluate", "evaluate"]
 
 
-def test_another_setting_or_store_is_another_run(spec, store, tmp_path):
+def test_another_setting_or_store_is_another_run(
+    spec: Callable[..., Any], store: Path, tmp_path: Path
+) -> None:
     (one,), (same,), (other,) = (plan(spec(rate=rate), tmp_path) for rate in ("1e-3", "0.001", "1e-4"))
     assert one.job.run == same.job.run != other.job.run
     changed = shutil.copytree(store, tmp_path / "changed")
@@ -90,7 +103,9 @@ def test_another_setting_or_store_is_another_run(spec, store, tmp_path):
     assert moved.job.run != one.job.run
 
 
-def test_a_failed_cell_keeps_its_error_and_is_tried_again(spec, tmp_path, monkeypatch):
+def test_a_failed_cell_keeps_its_error_and_is_tried_again(
+    spec: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     across = "folder/split, folder/split -> folder/test, folder/split -> oulu-npu/1"
     ran = pretend(monkeypatch, lambda arguments: "no luck" if arguments[-1].find("-test-") > 0 else "")
     planned_cells = plan(spec(protocols=across), tmp_path / "out")
@@ -108,7 +123,9 @@ def test_a_failed_cell_keeps_its_error_and_is_tried_again(spec, tmp_path, monkey
     assert not planned_cells[0].job.errors.exists()
 
 
-def test_where_training_fails_all_its_tests_do(spec, tmp_path, monkeypatch):
+def test_where_training_fails_all_its_tests_do(
+    spec: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ran = pretend(monkeypatch, lambda arguments: "no weights" if arguments[0] == "train" else "")
     planned_cells = plan(spec(protocols="folder/split, folder/split -> folder/test"), tmp_path / "out")
     run_grid(planned_cells, 1)
@@ -116,13 +133,15 @@ def test_where_training_fails_all_its_tests_do(spec, tmp_path, monkeypatch):
     assert [planned.error for planned in planned_cells] == ["no weights", "no weights"]
 
 
-def test_a_store_of_another_set_is_its_cells_problem(spec, store, tmp_path):
+def test_a_store_of_another_set_is_its_cells_problem(
+    spec: Callable[..., Any], store: Path, tmp_path: Path
+) -> None:
     *_, planned = plan(spec(protocols="folder/split -> oulu-npu/1", other=store), tmp_path)
     assert planned.error == f"no store of oulu-npu: {store} holds folder"
 
 
 @pytest.fixture
-def job(tmp_path):
+def job(tmp_path: Path) -> Callable[..., Any]:
     """A function that makes a job whose test is the given command; its run has a bundle already."""
 
     def make(*arguments: str) -> Job:
@@ -133,7 +152,7 @@ def job(tmp_path):
     return make
 
 
-def test_the_error_is_the_sentence_of_the_command(job):
+def test_the_error_is_the_sentence_of_the_command(job: Callable[..., Any]) -> None:
     one = job("evaluate", "nowhere", "--data", "nowhere", "--protocol", "split")
     GridWorker(1)(one, no_tick)
     log = one.log.read_text()
@@ -151,11 +170,13 @@ def test_the_error_is_the_sentence_of_the_command(job):
         (1, "", "the process ended with 1 and said nothing"),
     ],
 )
-def test_what_a_command_says_by_its_end(code, text, said):
+def test_what_a_command_says_by_its_end(code: int, text: str, said: str) -> None:
     assert grid._said(code, text) == said
 
 
-def test_a_job_in_other_hands_is_waited_for(job, monkeypatch, tmp_path):
+def test_a_job_in_other_hands_is_waited_for(
+    job: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """A command that outlives a killed grid holds the log; the next grid must not run beside it."""
     monkeypatch.setattr(grid, "_POLL", 0.01)
     ran = pretend(monkeypatch, lambda arguments: "")
@@ -166,7 +187,7 @@ def test_a_job_in_other_hands_is_waited_for(job, monkeypatch, tmp_path):
     )
     fcntl.flock(log, fcntl.LOCK_EX)
     log.close()
-    asked = []
+    asked: list[Any] = []
     worker = threading.Thread(target=GridWorker(1), args=(one, asked.append))
     worker.start()
     while len(asked) < 3 and worker.is_alive():
@@ -177,11 +198,11 @@ def test_a_job_in_other_hands_is_waited_for(job, monkeypatch, tmp_path):
     assert ran == ["evaluate"]
 
 
-def test_stopping_ends_the_command(job, monkeypatch):
+def test_stopping_ends_the_command(job: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grid, "_POLL", 0.05)
     started = []
 
-    def start(module, arguments, log, environment):
+    def start(module: Any, arguments: Any, log: Any, environment: Any) -> Popen:
         started.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(5)"]))
         return started[0]
 
@@ -195,7 +216,7 @@ def test_stopping_ends_the_command(job, monkeypatch):
     assert started[0].returncode == -9
 
 
-def test_an_address_is_rays(spec, tmp_path):
+def test_an_address_is_rays(spec: Callable[..., Any], tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match="ray://head:10001 is a Ray cluster's address, and the engine is local"
     ):

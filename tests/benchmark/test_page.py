@@ -8,7 +8,7 @@ from bonaface.benchmark.spec import check_models, read_spec
 PAGE = Path(__file__).parents[2] / "docs" / "benchmark.md"
 
 
-def test_the_file_on_the_page_is_a_benchmark(tmp_path):
+def test_the_file_on_the_page_is_a_benchmark(tmp_path: Path) -> None:
     (text,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
     path = tmp_path / "page.yaml"
     path.write_text(text)

@@ -1,12 +1,13 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
-from bonaface.benchmark.grid import plan, run_grid
+from bonaface.benchmark.grid import PlannedCell, plan, run_grid
 from bonaface.benchmark.results import reports_of, tables_of, write_results
-from bonaface.benchmark.spec import read_spec
+from bonaface.benchmark.spec import Spec, read_spec
 from bonaface.evaluation.render.tables import heading
 from bonaface.inference.bundle import Bundle
 
@@ -19,7 +20,9 @@ seeds: [0, 1, 2]
 
 
 @pytest.fixture(scope="module")
-def planned_cells(store, run, tmp_path_factory):
+def planned_cells(
+    store: Path, run: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Spec, list[PlannedCell]]:
     """A grid of three seeds: one run is there and evaluated for real, the second is its copy, the third failed."""
     folder = tmp_path_factory.mktemp("benchmark")
     (folder / "spec.yaml").write_text(SPEC.format(store=store))
@@ -33,7 +36,9 @@ def planned_cells(store, run, tmp_path_factory):
     return spec, planned_cells
 
 
-def test_reports_are_means_over_what_is_done_at_the_bundles_own_thresholds(planned_cells, run):
+def test_reports_are_means_over_what_is_done_at_the_bundles_own_thresholds(
+    planned_cells: tuple[Spec, list[PlannedCell]], run: Path
+) -> None:
     spec, found = planned_cells
     reports = reports_of(found, spec.units, rounds=5)
     assert [(r.tested_on, r.output, r.unit) for r in reports] == [
@@ -56,7 +61,9 @@ def test_reports_are_means_over_what_is_done_at_the_bundles_own_thresholds(plann
     assert "trained on folder/split, tested on folder/test" in heading(reports[-1])[1]
 
 
-def test_tables_say_what_is_ours_and_what_failed(planned_cells, tmp_path):
+def test_tables_say_what_is_ours_and_what_failed(
+    planned_cells: tuple[Spec, list[PlannedCell]], tmp_path: Path
+) -> None:
     _, found = planned_cells
     reports = reports_of(found, ("video",), rounds=5)
     grids = tables_of(reports, found)

@@ -20,7 +20,7 @@ def written(folder: Path, **changes: str) -> Path:
     return path
 
 
-def test_cells_are_models_times_protocols_times_folds_times_seeds(tmp_path):
+def test_cells_are_models_times_protocols_times_folds_times_seeds(tmp_path: Path) -> None:
     spec = read_spec(written(tmp_path, seeds="[0, 7]"))
     found = [(c.model.name, str(c.experiment), c.train_fold, c.test_fold, c.seed) for c in spec.cells]
     across = "oulu-npu/1 -> replay-mobile/grandtest"
@@ -35,19 +35,21 @@ def test_cells_are_models_times_protocols_times_folds_times_seeds(tmp_path):
     assert spec.units == ("video", "frame")
 
 
-def test_all_folds_are_meant_where_none_is_named_and_a_line_twice_counts_once(tmp_path):
+def test_all_folds_are_meant_where_none_is_named_and_a_line_twice_counts_once(tmp_path: Path) -> None:
     spec = read_spec(written(tmp_path, protocols="[oulu-npu/4, oulu-npu/4]", models="[bi-fas]"))
     assert [cell.fold for cell in spec.cells] == ["1", "2", "3", "4", "5", "6"]
 
 
-def test_a_model_trained_on_folds_is_tested_with_each(tmp_path):
+def test_a_model_trained_on_folds_is_tested_with_each(tmp_path: Path) -> None:
     protocols = "['oulu-npu/3 -> replay-mobile/print', 'replay-mobile/print -> oulu-npu/3']"
     spec = read_spec(written(tmp_path, protocols=protocols, models="[bi-fas]"))
     folds = [(cell.train_fold, cell.test_fold) for cell in spec.cells]
     assert folds == [(str(n), "") for n in range(1, 7)] + [("", str(n)) for n in range(1, 7)]
 
 
-def test_paths_are_relative_to_the_file_and_variables_are_filled_in(tmp_path, monkeypatch):
+def test_paths_are_relative_to_the_file_and_variables_are_filled_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HERE", "/somewhere")
     assert read_spec(written(tmp_path)).stores == {
         "oulu-npu": str(tmp_path / "a"),
@@ -57,7 +59,7 @@ def test_paths_are_relative_to_the_file_and_variables_are_filled_in(tmp_path, mo
     assert read_spec(written(tmp_path)).stores["replay-mobile"] == "$HERE/b"
 
 
-def test_a_models_own_changes_come_before_those_of_all(tmp_path):
+def test_a_models_own_changes_come_before_those_of_all(tmp_path: Path) -> None:
     spec = read_spec(written(tmp_path, set="{epochs: 9, lr: 1e-4}"))
     first, last = spec.cells[0].model, spec.cells[-1].model
     assert dict(first.changes) == {"epochs": 9, "lr": 1e-4}
@@ -88,7 +90,9 @@ def test_a_models_own_changes_come_before_those_of_all(tmp_path):
         ({"stores": "]"}, "expected a benchmark in YAML, but"),
     ],
 )
-def test_what_is_no_benchmark_is_refused_with_the_files_name(changes, sentence, tmp_path):
+def test_what_is_no_benchmark_is_refused_with_the_files_name(
+    changes: dict[str, str], sentence: str, tmp_path: Path
+) -> None:
     path = written(tmp_path, **changes)
     with pytest.raises(InputError) as caught:
         read_spec(path)
@@ -96,7 +100,7 @@ def test_what_is_no_benchmark_is_refused_with_the_files_name(changes, sentence, 
     assert str(path) in str(caught.value)
 
 
-def test_models_are_looked_at_before_any_is_trained(tmp_path):
+def test_models_are_looked_at_before_any_is_trained(tmp_path: Path) -> None:
     check_models(read_spec(written(tmp_path)))
     for models, sentence in (
         ("[bi-faz]", "unknown model 'bi-faz'. Did you mean 'bi-fas'?"),
@@ -108,7 +112,7 @@ def test_models_are_looked_at_before_any_is_trained(tmp_path):
         assert sentence in str(caught.value)
 
 
-def test_the_papers_spec_has_every_row_that_a_model_of_ours_has_in_print():
+def test_the_papers_spec_has_every_row_that_a_model_of_ours_has_in_print() -> None:
     from bonaface.evaluation.published import published
     from bonaface.models.registry import model_names
 
@@ -120,7 +124,7 @@ def test_the_papers_spec_has_every_row_that_a_model_of_ours_has_in_print():
     assert len({c.fold for c in spec.cells if c.experiment.tested_on == "oulu-npu/4"}) == 6
 
 
-def test_the_sandbox_has_the_papers_protocols_on_simulated_sets():
+def test_the_sandbox_has_the_papers_protocols_on_simulated_sets() -> None:
     spec = read_spec(BENCHMARKS / "sandbox.yaml")
     check_models(spec)
     papers = {str(cell.experiment) for cell in read_spec(BENCHMARKS / "papers.yaml").cells}

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -27,21 +28,23 @@ def nuaa() -> ModuleType:
     return module
 
 
-def test_the_page_shows_the_kept_figures(nuaa, tmp_path):
+def test_the_page_shows_the_kept_figures(nuaa: Any, tmp_path: Path) -> None:
     page = tmp_path / "nuaa.md"
     page.write_text(nuaa.PAGE.read_text())
     nuaa.write_table(nuaa.table(nuaa.Results()), page)
     assert page.read_text() == nuaa.PAGE.read_text()
 
 
-def test_every_kept_cell_was_made_with_the_present_settings(nuaa):
+def test_every_kept_cell_was_made_with_the_present_settings(nuaa: Any) -> None:
     kept = nuaa.Results().cells
     there = [cell for cell in nuaa.cells() if cell.name in kept]
     assert [cell for cell in there if not nuaa.same(kept[cell.name]["settings"], cell.settings(Path()))] == []
     assert there
 
 
-def test_the_command_trains_with_the_settings_that_a_cell_is_known_by(nuaa, monkeypatch, tmp_path):
+def test_the_command_trains_with_the_settings_that_a_cell_is_known_by(
+    nuaa: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     asked = []
     monkeypatch.setattr(fit, "train", lambda settings, out, **_: asked.append(settings) or out)
     for cell in nuaa.cells():
@@ -50,7 +53,7 @@ def test_the_command_trains_with_the_settings_that_a_cell_is_known_by(nuaa, monk
         assert asked.pop() == cell.settings(tmp_path / "store")
 
 
-def test_a_cell_is_done_again_when_its_settings_or_the_store_change(nuaa, tmp_path):
+def test_a_cell_is_done_again_when_its_settings_or_the_store_change(nuaa: Any, tmp_path: Path) -> None:
     cell = next(nuaa.cells())
     store = SimpleNamespace(path=tmp_path, digest="1")
     results = nuaa.Results(tmp_path / "nuaa.json")
@@ -67,14 +70,16 @@ def test_a_cell_is_done_again_when_its_settings_or_the_store_change(nuaa, tmp_pa
     assert not results.has(cell, store)
 
 
-def test_what_another_process_has_kept_is_not_lost(nuaa, tmp_path):
+def test_what_another_process_has_kept_is_not_lost(nuaa: Any, tmp_path: Path) -> None:
     one, other = (nuaa.Results(tmp_path / "nuaa.json") for _ in range(2))
     one.put("a", {"n": 1})
     other.put("b", {"n": 2})
     assert json.loads((tmp_path / "nuaa.json").read_text()) == {"a": {"n": 1}, "b": {"n": 2}}
 
 
-def test_a_run_with_other_settings_is_left_alone(nuaa, monkeypatch, tmp_path, capsys):
+def test_a_run_with_other_settings_is_left_alone(
+    nuaa: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     cell = next(nuaa.cells())
     run = tmp_path / cell.name
     run.mkdir()

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import typer
 from typer.testing import CliRunner
 
@@ -7,7 +9,7 @@ app = typer.Typer()
 app.command()(compare)
 
 
-def test_two_files_are_compared_at_one_threshold(tmp_path):
+def test_two_files_are_compared_at_one_threshold(tmp_path: Path) -> None:
     paths = []
     for name, scores in (("ours", (0.9, 0.8, 0.2, 0.1)), ("theirs", (0.9, 0.4, 0.2, 0.6))):
         paths.append(tmp_path / f"{name}.csv")
@@ -29,7 +31,7 @@ def test_two_files_are_compared_at_one_threshold(tmp_path):
     ]
 
 
-def test_each_system_may_have_its_own_dev_file(tmp_path):
+def test_each_system_may_have_its_own_dev_file(tmp_path: Path) -> None:
     rows = {"ours": (0.9, 0.1), "theirs": (9.0, 1.0)}
     for name, (high, low) in rows.items():
         for split in ("test", "dev"):

@@ -16,7 +16,7 @@ def run(*arguments: str, width: int = 300) -> str:
     return result.stdout
 
 
-def test_all_sets_are_listed_with_protocols_folds_and_counts():
+def test_all_sets_are_listed_with_protocols_folds_and_counts() -> None:
     lines = [line.split() for line in run().splitlines()]
     for name in dataset_names():
         assert [name] in [line[:1] for line in lines]
@@ -28,13 +28,13 @@ def test_all_sets_are_listed_with_protocols_folds_and_counts():
     assert ["subject-disjoint", "1,", "2,", "3,", "4,", "5", "drawn", "drawn", "drawn"] in lines
 
 
-def test_what_is_not_published_is_said():
+def test_what_is_not_published_is_said() -> None:
     lines = [line.split() for line in run().splitlines()]
     assert ["folder", "test", "none", "none", "all"] in lines
     assert ["celeba-spoof", "intra-test", "?", "20%", "of", "train", "?"] in lines
 
 
-def test_one_set_in_full():
+def test_one_set_in_full() -> None:
     assert "prepare --boxes takes them" in run("oulu-npu")
     assert "--boxes" not in run("nuaa")
     text = run("nuaa")
@@ -46,6 +46,6 @@ def test_one_set_in_full():
     assert "bonafide/[SUBJECT/]file" in run("folder")
 
 
-def test_an_unknown_set():
+def test_an_unknown_set() -> None:
     with pytest.raises(UnknownNameError, match="unknown data set 'nua'"):
         run("nua")

@@ -28,7 +28,7 @@ def phone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_layout("replay-mobile", tmp_path_factory.mktemp("doctor") / "phone")
 
 
-def test_nothing_wrong(mine: Path):
+def test_nothing_wrong(mine: Path) -> None:
     code, text = run("folder", mine, "--detect", 3)
     assert code == 0
     assert ["all", "20", "20", "10"] in [line.split() for line in text.splitlines()]
@@ -37,7 +37,7 @@ def test_nothing_wrong(mine: Path):
     assert f"folder: nothing is wrong with {mine}" in text
 
 
-def test_findings_are_listed_and_the_exit_code_tells(phone: Path):
+def test_findings_are_listed_and_the_exit_code_tells(phone: Path) -> None:
     code, text = run("replay-mobile", phone, "--detect", 8)
     assert code == 1
     assert "- 884 files are missing: train/real/client008_session02_authenticate_mobile_adverse.mov, " in text
@@ -47,14 +47,14 @@ def test_findings_are_listed_and_the_exit_code_tells(phone: Path):
     assert "of their union (median of 8)" in text
 
 
-def test_quick_opens_no_file(phone: Path):
+def test_quick_opens_no_file(phone: Path) -> None:
     code, text = run("replay-mobile", phone, "--quick")
     assert code == 1
     assert "h264" not in text
     assert "884 files are missing" in text
 
 
-def test_json_names_everything(phone: Path):
+def test_json_names_everything(phone: Path) -> None:
     code, text = run("replay-mobile", phone, "--quick", "--json")
     report = json.loads(text)
     assert code == 1
@@ -63,14 +63,14 @@ def test_json_names_everything(phone: Path):
     assert report["findings"][0]["text"].startswith("884 files are missing")
 
 
-def test_misuse(tmp_path: Path):
+def test_misuse(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="unknown data set 'oulu'"):
         run("oulu", tmp_path)
     with pytest.raises(InputError, match="expected the folders"):
         run("oulu-npu", tmp_path)
 
 
-def test_a_folder_that_names_nobody_is_a_finding_and_the_pattern_mends_it(tmp_path: Path):
+def test_a_folder_that_names_nobody_is_a_finding_and_the_pattern_mends_it(tmp_path: Path) -> None:
     for person in range(10):
         for kind in ("bonafide", "attack/print-1"):
             (tmp_path / kind).mkdir(parents=True, exist_ok=True)

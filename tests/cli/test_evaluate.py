@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -10,12 +11,14 @@ from bonaface.core.errors import InputError
 from bonaface.inference.bundle import Bundle
 
 
-def evaluate(run: Path, store: Path, protocol: str, *more: object):
+def evaluate(run: Path, store: Path, protocol: str, *more: object) -> Any:
     arguments = ["evaluate", run, "--data", store, "--protocol", protocol, "--rounds", 5, *more]
     return CliRunner().invoke(app, list(map(str, arguments)))
 
 
-def test_an_inter_dataset_protocol_names_both_and_takes_the_threshold_of_the_first(run, store, tmp_path):
+def test_an_inter_dataset_protocol_names_both_and_takes_the_threshold_of_the_first(
+    run: Path, store: Path, tmp_path: Path
+) -> None:
     done = evaluate(run, store, "folder/split -> folder/test", "--out", tmp_path)
     assert done.exit_code == 0, done.output
     heading = " ".join(done.output.split())
@@ -32,7 +35,7 @@ def test_an_inter_dataset_protocol_names_both_and_takes_the_threshold_of_the_fir
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_the_bundles_other_operating_point_is_taken_by_its_rule(run, store, tmp_path):
+def test_the_bundles_other_operating_point_is_taken_by_its_rule(run: Any, store: Any, tmp_path: Any) -> None:
     done = evaluate(run, store, "split", "--rule", "bpcer=0.01", "--out", tmp_path)
     assert done.exit_code == 0, done.output
     (fold,) = json.loads((tmp_path / "report.json").read_text())["folds"]
@@ -41,7 +44,7 @@ def test_the_bundles_other_operating_point_is_taken_by_its_rule(run, store, tmp_
     assert fold["threshold"]["data"] == "dev of folder/split, in the bundle"
 
 
-def test_a_protocol_may_be_named_with_its_set(run, store, tmp_path):
+def test_a_protocol_may_be_named_with_its_set(run: Path, store: Path, tmp_path: Path) -> None:
     done = evaluate(run, store, "folder/split", "--out", tmp_path)
     assert done.exit_code == 0, done.output
     assert "deep-pix-bis on folder/split" in done.output
@@ -50,7 +53,7 @@ def test_a_protocol_may_be_named_with_its_set(run, store, tmp_path):
     assert (report["seen_in_training"], "warning" in report) == (0, False)
 
 
-def test_the_store_may_lie_at_a_url(run, store, tmp_path):
+def test_the_store_may_lie_at_a_url(run: Path, store: Path, tmp_path: Path) -> None:
     fsspec.filesystem("memory").put(f"{store}/", "/evaluate-store", recursive=True)
     done = evaluate(run, "memory://evaluate-store", "split", "--out", tmp_path / "far")
     assert done.exit_code == 0, done.output
@@ -59,7 +62,9 @@ def test_the_store_may_lie_at_a_url(run, store, tmp_path):
 
 
 @pytest.mark.parametrize("option", [("--rule", "bpcer=0.1"), ("--aggregation", "min")])
-def test_the_models_own_threshold_is_not_passed_off_as_another_rules(option, run, store, tmp_path):
+def test_the_models_own_threshold_is_not_passed_off_as_another_rules(
+    option: tuple[str, str], run: Path, store: Path, tmp_path: Path
+) -> None:
     done = evaluate(run, store, "split", *option, "--out", tmp_path)
     assert isinstance(done.exception, InputError)
     assert "another --rule or --aggregation needs --threshold-from dev" in str(done.exception)
@@ -67,7 +72,9 @@ def test_the_models_own_threshold_is_not_passed_off_as_another_rules(option, run
     assert done.exit_code == 0, done.output
 
 
-def test_scores_are_kept_until_the_report_is_written(run, store, tmp_path, monkeypatch):
+def test_scores_are_kept_until_the_report_is_written(
+    run: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What stops an evaluation while it judges costs no score: the next one begins with all of them."""
     full = "bonaface.evaluation.render.files.write_report"
     monkeypatch.setattr(full, lambda *_: (_ for _ in ()).throw(OSError("disk full")))
@@ -87,7 +94,9 @@ def test_scores_are_kept_until_the_report_is_written(run, store, tmp_path, monke
         ("folder/split -> folder/test -> folder/test", "expected a protocol as DATASET/PROTOCOL"),
     ],
 )
-def test_a_run_or_store_that_does_not_fit_the_name_is_refused(protocol, sentence, run, store, tmp_path):
+def test_a_run_or_store_that_does_not_fit_the_name_is_refused(
+    protocol: str, sentence: str, run: Path, store: Path, tmp_path: Path
+) -> None:
     done = evaluate(run, store, protocol, "--out", tmp_path)
     assert isinstance(done.exception, InputError)
     assert sentence in str(done.exception)

@@ -1,5 +1,6 @@
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -13,7 +14,7 @@ app = typer.Typer()
 app.command()(prepare)
 
 
-def run(*arguments: object):
+def run(*arguments: object) -> Any:
     runner = CliRunner(env={"COLUMNS": "200"})
     return runner.invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
 
@@ -29,7 +30,7 @@ def root(faces_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_prepare_says_what_it_found(root: Path, tmp_path: Path):
+def test_prepare_says_what_it_found(root: Path, tmp_path: Path) -> None:
     result = run("folder", root, tmp_path / "s", "--workers", 1, "--frames", 3, "--longer-side", 256)
     assert result.exit_code == 0
     header, *lines = result.stdout.splitlines()
@@ -55,18 +56,18 @@ def test_prepare_says_what_it_found(root: Path, tmp_path: Path):
     assert (settings.frames, settings.longer_side) == (3, 256)
 
 
-def test_a_second_time_it_says_the_same(root: Path, tmp_path: Path):
+def test_a_second_time_it_says_the_same(root: Path, tmp_path: Path) -> None:
     first = run("folder", root, tmp_path / "s", "--workers", 1)
     assert run("folder", root, tmp_path / "s").stdout == first.stdout
 
 
-def test_other_settings_are_refused(root: Path, tmp_path: Path):
+def test_other_settings_are_refused(root: Path, tmp_path: Path) -> None:
     run("folder", root, tmp_path / "s", "--workers", 1)
     with pytest.raises(InputError, match=r"settings\.frames was 20, now 5"):
         run("folder", root, tmp_path / "s", "--frames", 5)
 
 
-def test_misuse(root: Path, tmp_path: Path):
+def test_misuse(root: Path, tmp_path: Path) -> None:
     assert run("folder", root, tmp_path / "s", "--workers", 0).exit_code == 2
     assert run("folder", root).exit_code == 2
     for option, least in (("--frames", 1), ("--longer-side", 32)):
@@ -76,7 +77,7 @@ def test_misuse(root: Path, tmp_path: Path):
     assert not (tmp_path / "s").exists()
 
 
-def test_persons_are_found_in_names(root: Path, tmp_path: Path):
+def test_persons_are_found_in_names(root: Path, tmp_path: Path) -> None:
     for arguments in (("--subject-pattern", "/(broken)"), ()):
         store = tmp_path / f"s{len(arguments)}"
         result = run("folder", root, store, "--workers", 1, *arguments)

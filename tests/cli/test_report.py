@@ -1,4 +1,6 @@
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -17,7 +19,7 @@ ROWS = [
 
 
 @pytest.fixture
-def scores(tmp_path):
+def scores(tmp_path: Path) -> dict[str, Path]:
     """One file for each split, with columns of another program's."""
     paths = {}
     for split in ("dev", "eval"):
@@ -36,14 +38,16 @@ MAP = [
 ]
 
 
-def _run(*arguments):
+def _run(*arguments: object) -> Any:
     result = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "80"})
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
 
 
-def test_another_programs_scores_are_judged_with_their_own_dev_set(scores, tmp_path):
+def test_another_programs_scores_are_judged_with_their_own_dev_set(
+    scores: dict[str, Path], tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     result = _run(scores["eval"], "--dev", scores["dev"], *MAP, "--out", out, "--rounds", 20)
     assert result.exit_code == 0
@@ -60,7 +64,7 @@ def test_another_programs_scores_are_judged_with_their_own_dev_set(scores, tmp_p
     ]
 
 
-def test_thresholds_by_number_by_rule_and_from_test(scores):
+def test_thresholds_by_number_by_rule_and_from_test(scores: dict[str, Path]) -> None:
     result = _run(scores["eval"], *MAP, "--threshold-from", "-0.5", "--rounds", 5)
     assert "Threshold -0.5 (fixed)." in result.stdout
     result = _run(scores["eval"], "--dev", scores["dev"], *MAP, "--rule", "bpcer=0.2", "--rounds", 5)
@@ -69,7 +73,7 @@ def test_thresholds_by_number_by_rule_and_from_test(scores):
     assert result.stdout.startswith("THE THRESHOLD WAS TAKEN FROM THE TEST SCORES")
 
 
-def test_without_dev_scores_it_says_what_to_do(scores):
+def test_without_dev_scores_it_says_what_to_do(scores: dict[str, Path]) -> None:
     told = r"give them \(--dev FILE; bonaface evaluate --threshold-from dev writes them too\), give a number"
     with pytest.raises(InputError, match=told):
         _run(scores["eval"], *MAP)
@@ -85,6 +89,11 @@ def test_without_dev_scores_it_says_what_to_do(scores):
         (["--output", "binary", "--threshold-from", "0"], UnknownNameError, "unknown score output 'binary'"),
     ],
 )
-def test_options_that_do_not_exist_are_refused(scores, arguments, error, message):
+def test_options_that_do_not_exist_are_refused(
+    scores: dict[str, Path],
+    arguments: list[str],
+    error: type[InputError] | type[UnknownNameError],
+    message: str,
+) -> None:
     with pytest.raises(error, match=message):
         _run(scores["eval"], *MAP, *arguments)

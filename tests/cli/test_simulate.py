@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -14,12 +15,12 @@ app = typer.Typer()
 app.command()(simulate)
 
 
-def run(*arguments: object):
+def run(*arguments: object) -> Any:
     runner = CliRunner(env={"COLUMNS": "200"})
     return runner.invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
-def test_a_small_folder(tmp_path: Path):
+def test_a_small_folder(tmp_path: Path) -> None:
     out = tmp_path / "set"
     arguments = (
         out,
@@ -46,7 +47,7 @@ def test_a_small_folder(tmp_path: Path):
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.png")} == before
 
 
-def test_two_cannot_make_one_set(tmp_path: Path):
+def test_two_cannot_make_one_set(tmp_path: Path) -> None:
     out = tmp_path / "set"
     with alone(out, "set"), pytest.raises(BonafaceError, match="another process is making this set"):
         run(out, "--layout", "folder", "--persons", 1)
@@ -62,7 +63,9 @@ def test_two_cannot_make_one_set(tmp_path: Path):
         (("--faces", "/nowhere", "--persons", 3), InputError, "found none"),
     ],
 )
-def test_what_cannot_be_is_said(tmp_path: Path, arguments, error, message):
+def test_what_cannot_be_is_said(
+    tmp_path: Path, arguments: tuple[Any, ...], error: type[InputError] | type[UnknownNameError], message: str
+) -> None:
     with pytest.raises(error, match=message):
         run(tmp_path / "set", *arguments)
     assert not (tmp_path / "set").exists()

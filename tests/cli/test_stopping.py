@@ -28,7 +28,7 @@ def stop_when(path: Path, program: "subprocess.Popen[str]", sign: signal.Signals
     """Send `sign` to the group once `path` is there; what came on standard error."""
     deadline = time.monotonic() + 120
     while not path.exists():
-        assert program.poll() is None, program.stderr.read()  # type: ignore[union-attr]
+        assert program.poll() is None, program.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.01)
     os.killpg(program.pid, sign)

@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -13,7 +14,7 @@ from bonaface.training.settings import RunSettings, choose_preset
 ARGUMENTS = ["train", "deep-pix-bis", "--protocol", "split"]
 
 
-def test_the_store_may_lie_at_a_url(tmp_path, monkeypatch):
+def test_the_store_may_lie_at_a_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr(fit, "train", lambda settings, *_, **__: asked.append(settings.store))
     done = CliRunner().invoke(
@@ -24,7 +25,9 @@ def test_the_store_may_lie_at_a_url(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("boxes", [True, False])
-def test_a_store_of_the_sets_own_boxes_is_said_to_differ_from_check(boxes, store, tmp_path, monkeypatch):
+def test_a_store_of_the_sets_own_boxes_is_said_to_differ_from_check(
+    boxes: bool, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(fit, "train", lambda *_, **__: tmp_path / "bundle")
     other = shutil.copytree(store, tmp_path / "store")
     description = json.loads((other / "store.json").read_text())
@@ -36,7 +39,9 @@ def test_a_store_of_the_sets_own_boxes_is_said_to_differ_from_check(boxes, store
     assert ("check finds faces by the detector" in done.output) == boxes
 
 
-def test_a_run_that_is_resumed_elsewhere_says_what_its_store_is_relative_to(tmp_path, monkeypatch):
+def test_a_run_that_is_resumed_elsewhere_says_what_its_store_is_relative_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = RunSettings(choose_preset("bi-fas", None, {}), "stores/mine", "split")
     write_json(tmp_path / fit.RUN, {"settings": settings.as_dict()})
     monkeypatch.chdir(tmp_path)

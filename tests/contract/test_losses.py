@@ -41,7 +41,9 @@ def values(case: Case) -> Tensor:
     return spread * min(case.limit, 4.0)
 
 
-def test_one_finite_value_at_least_for_each_picture_never_negative(case, values):
+def test_one_finite_value_at_least_for_each_picture_never_negative(
+    case: "Case", values: torch.Tensor
+) -> None:
     losses = case.loss(values, LABELS)
     assert losses.dtype == torch.float32
     assert losses.shape in {values.shape, values.shape[:1]}
@@ -49,16 +51,16 @@ def test_one_finite_value_at_least_for_each_picture_never_negative(case, values)
     assert losses.min() >= 0
 
 
-def test_whole_and_real_labels_are_the_same(case, values):
+def test_whole_and_real_labels_are_the_same(case: "Case", values: torch.Tensor) -> None:
     assert torch.equal(case.loss(values, LABELS), case.loss(values, LABELS.float()))
 
 
-def test_a_picture_does_not_change_the_loss_of_another(case, values):
+def test_a_picture_does_not_change_the_loss_of_another(case: "Case", values: torch.Tensor) -> None:
     alone = torch.cat([case.loss(values[i : i + 1], LABELS[i : i + 1]) for i in range(8)])
     torch.testing.assert_close(case.loss(values, LABELS), alone)
 
 
-def test_the_gradient_pulls_bona_fide_up_and_attacks_down(case, values):
+def test_the_gradient_pulls_bona_fide_up_and_attacks_down(case: "Case", values: torch.Tensor) -> None:
     values.requires_grad_()
     case.loss(values, LABELS).sum().backward()
     assert (values.grad[LABELS == 1] < 0).all()
@@ -66,7 +68,9 @@ def test_the_gradient_pulls_bona_fide_up_and_attacks_down(case, values):
 
 
 @pytest.mark.parametrize("sign", [-1.0, 1.0])
-def test_loss_and_gradient_stay_finite_at_the_ends_and_wrong_pictures_keep_a_gradient(case, sign):
+def test_loss_and_gradient_stay_finite_at_the_ends_and_wrong_pictures_keep_a_gradient(
+    case: "Case", sign: float
+) -> None:
     values = torch.full((8, 3, 2, 2), sign * case.limit, requires_grad=True)
     losses = case.loss(values, LABELS)
     losses.sum().backward()

@@ -5,6 +5,7 @@ small. A model that is not worth building at `SIZE`, or whose options must diffe
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -140,7 +141,9 @@ def predict(model: PadModel, pictures: torch.Tensor) -> Output:
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_output_has_the_promised_names_shapes_and_ranges(case, pictures, training):
+def test_output_has_the_promised_names_shapes_and_ranges(
+    case: "Case", pictures: torch.Tensor, training: bool
+) -> None:
     model = case.build().train(training)
     output = predict(model, pictures)
     assert isinstance(output, Output)
@@ -159,7 +162,9 @@ def test_output_has_the_promised_names_shapes_and_ranges(case, pictures, trainin
     assert training or output.auxiliary == {}
 
 
-def test_loss_is_a_mean_over_the_batch_with_its_terms(learning, pictures, labels):
+def test_loss_is_a_mean_over_the_batch_with_its_terms(
+    learning: Case, pictures: torch.Tensor, labels: torch.Tensor
+) -> None:
     model = learning.build().eval()
     terms = model.loss(predict(model, pictures), labels, pictures)
     twice = model.loss(
@@ -175,7 +180,9 @@ def test_loss_is_a_mean_over_the_batch_with_its_terms(learning, pictures, labels
     )
 
 
-def test_every_parameter_gets_a_finite_gradient(learning, pictures, labels):
+def test_every_parameter_gets_a_finite_gradient(
+    learning: Case, pictures: torch.Tensor, labels: torch.Tensor
+) -> None:
     """A parameter without a gradient is a layer that nothing uses, and stops training over several devices."""
     model = learning.build().train()
     model.loss(model(pictures), labels, pictures)["total"].backward()
@@ -185,7 +192,9 @@ def test_every_parameter_gets_a_finite_gradient(learning, pictures, labels):
     assert any(p.grad.ne(0).any() for name, p in parameters.items() if "backbone" in name)
 
 
-def test_mixed_precision_keeps_scores_and_losses_in_float32(learning, pictures, labels):
+def test_mixed_precision_keeps_scores_and_losses_in_float32(
+    learning: Case, pictures: torch.Tensor, labels: torch.Tensor
+) -> None:
     model = learning.build().train()
     with torch.autocast("cpu", torch.bfloat16):
         output = model(pictures)
@@ -197,7 +206,9 @@ def test_mixed_precision_keeps_scores_and_losses_in_float32(learning, pictures, 
     assert all(p.grad.isfinite().all() for p in model.parameters())
 
 
-def test_eight_pictures_are_learned_by_heart(trained, pictures, labels):
+def test_eight_pictures_are_learned_by_heart(
+    trained: "Trained", pictures: torch.Tensor, labels: torch.Tensor
+) -> None:
     for name, score in predict(trained.model, pictures).scores.items():
         assert score[labels == 1].min() > score[labels == 0].max() + 0.05, name
     if not trained.losses:  # fitted by a solver
@@ -208,7 +219,7 @@ def test_eight_pictures_are_learned_by_heart(trained, pictures, labels):
         assert last[name] < 0.5 * first[name], name
 
 
-def test_a_picture_scores_the_same_alone_and_in_a_batch(trained, pictures):
+def test_a_picture_scores_the_same_alone_and_in_a_batch(trained: "Trained", pictures: torch.Tensor) -> None:
     together = predict(trained.model, pictures)
     for i in range(len(pictures)):
         alone = predict(trained.model, pictures[i : i + 1])
@@ -219,8 +230,8 @@ def test_a_picture_scores_the_same_alone_and_in_a_batch(trained, pictures):
 
 
 def test_saved_and_loaded_weights_give_the_same_scores_without_training_parts(
-    case, trained, pictures, tmp_path
-):
+    case: "Case", trained: "Trained", pictures: torch.Tensor, tmp_path: Path
+) -> None:
     path = tmp_path / "weights.safetensors"
     save_file(trained.model.inference_state_dict(), path)
     fresh = case.build()
@@ -237,7 +248,9 @@ def test_saved_and_loaded_weights_give_the_same_scores_without_training_parts(
     assert not any(key.split(".")[0] in parts for key in (*load_file(path), *fresh.state_dict()))
 
 
-def test_the_inference_module_gives_the_same_numbers_as_plain_tensors(trained, pictures):
+def test_the_inference_module_gives_the_same_numbers_as_plain_tensors(
+    trained: "Trained", pictures: torch.Tensor
+) -> None:
     module = trained.model.inference_module()
     with torch.no_grad():
         values = dict(zip(module.output_names, module(pictures), strict=True))
@@ -247,7 +260,9 @@ def test_the_inference_module_gives_the_same_numbers_as_plain_tensors(trained, p
         assert torch.equal(values[name], value)
 
 
-def test_a_whole_state_dict_gives_the_same_scores_and_losses(case, trained, pictures, labels):
+def test_a_whole_state_dict_gives_the_same_scores_and_losses(
+    case: Case, trained: Trained, pictures: torch.Tensor, labels: torch.Tensor
+) -> None:
     other = case.build()
     other.load_state_dict(trained.model.state_dict())
     expected, given = (predict(model.eval(), pictures) for model in (trained.model, other))
@@ -266,7 +281,7 @@ def solved(request: pytest.FixtureRequest, pictures: torch.Tensor, labels: torch
     return model
 
 
-def test_kept_features_give_the_networks_own_score(solved, pictures):
+def test_kept_features_give_the_networks_own_score(solved: SolverModel, pictures: torch.Tensor) -> None:
     with torch.no_grad():
         features = solved.features(pictures)
         given = solved.predict(features)
@@ -274,14 +289,16 @@ def test_kept_features_give_the_networks_own_score(solved, pictures):
     assert torch.equal(given, predict(solved, pictures).scores[solved.score_names[0]])
 
 
-def test_features_are_float32_in_mixed_precision_too(solved, pictures):
+def test_features_are_float32_in_mixed_precision_too(solved: SolverModel, pictures: torch.Tensor) -> None:
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         assert solved.features(pictures).dtype == torch.float32
         scores = solved(pictures).scores.values()
     assert {score.dtype for score in scores} == {torch.float32}
 
 
-def test_a_solver_finds_the_same_weights_again_and_changes_nothing_but_its_head(solved, pictures, labels):
+def test_a_solver_finds_the_same_weights_again_and_changes_nothing_but_its_head(
+    solved: SolverModel, pictures: torch.Tensor, labels: torch.Tensor
+) -> None:
     before = {name: value.clone() for name, value in solved.state_dict().items()}
     fit(solved, pictures, labels)
     assert all(torch.equal(value, before[name]) for name, value in solved.state_dict().items())
@@ -291,7 +308,7 @@ def test_a_solver_finds_the_same_weights_again_and_changes_nothing_but_its_head(
     assert not any(name.startswith("backbone.") for name in changed)
 
 
-def test_another_input_size(case):
+def test_another_input_size(case: "Case") -> None:
     model = case.build(size=96)
     assert model.input_size == 96
     coarse, fine = (
@@ -304,7 +321,7 @@ def test_another_input_size(case):
 
 
 @pytest.mark.parametrize("name", model_names())
-def test_real_weights_and_three_channel_normalisation(name):
+def test_real_weights_and_three_channel_normalisation(name: str) -> None:
     """The packaged backbone, as the command line takes it: every gradient is there, mean and std are the backbone's."""
     if not default_preset(name).backbone:
         pytest.skip("this model has no backbone")

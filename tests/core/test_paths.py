@@ -1,6 +1,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -89,7 +90,7 @@ def test_a_copy_lives_as_long_as_it_is_read(memory: Path, tmp_path: Path) -> Non
 
 
 def test_a_network_that_fails_is_no_missing_file(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*arguments: object, **more: object) -> None:
+    def broken(*arguments: object, **more: Any) -> None:
         raise ConnectionResetError("connection lost")
 
     def fetch() -> None:

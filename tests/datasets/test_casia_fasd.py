@@ -29,7 +29,7 @@ def table(complete: Callable[[str], Path]) -> PresentationTable:
 
 
 @pytest.mark.parametrize("name", COUNTS)
-def test_counts_of_every_protocol(table: PresentationTable, name: str):
+def test_counts_of_every_protocol(table: PresentationTable, name: str) -> None:
     protocol = find_protocol(casia_fasd.DATASET.protocols, name)
     assert (protocol.counts.train, protocol.counts.test) == COUNTS[name]
     split = split_rows(table, protocol)
@@ -39,7 +39,7 @@ def test_counts_of_every_protocol(table: PresentationTable, name: str):
     assert [len(part) for part in subjects] == [16, 4, 30]  # a fifth of the train subjects is dev
 
 
-def test_the_complete_set(table: PresentationTable):
+def test_the_complete_set(table: PresentationTable) -> None:
     assert table.counts() == (150, 450)
     assert table.notes == ()
     assert Counter(row.device for row in table.rows) == {"low": 200, "normal": 200, "high": 200}
@@ -55,13 +55,13 @@ def test_the_complete_set(table: PresentationTable):
         ("7", "display-video", "low"), ("8", "display-video", "normal"), ("HR_4", "display-video", "high"),
     ],
 )  # fmt: skip
-def test_what_a_name_means(name: str, species: str, device: str):
+def test_what_a_name_means(name: str, species: str, device: str) -> None:
     row = casia_fasd.parse(f"test_release/7/{name}.avi")
     assert row is not None
     assert (row.species, row.device, row.subject, row.split) == (species, device, "test-7", "test")
 
 
-def test_what_is_missing_or_strange_is_named(tmp_path: Path):
+def test_what_is_missing_or_strange_is_named(tmp_path: Path) -> None:
     for name in ("train_release/3/1.avi", "train_release/21/1.avi", "train_release/3/9.avi"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -76,13 +76,13 @@ def test_what_is_missing_or_strange_is_named(tmp_path: Path):
     )
 
 
-def test_another_folder_is_an_error(tmp_path: Path):
+def test_another_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected the folders train_release, test_release"):
         casia_fasd.read(tmp_path)
 
 
 @given(st.text())
-def test_other_names_fit_no_pattern(name: str):
+def test_other_names_fit_no_pattern(name: str) -> None:
     assert casia_fasd.parse(name) is None
     row = casia_fasd.parse(f"train_release/1/{name}.avi")
     assert (row is not None) == (name in {*"12345678", "HR_1", "HR_2", "HR_3", "HR_4"})

@@ -46,7 +46,7 @@ def write(root: Path, name: str, labels: object) -> None:
     path.write_text(json.dumps(labels))
 
 
-def test_rows_follow_the_lists(root: Path):
+def test_rows_follow_the_lists(root: Path) -> None:
     table = celeba_spoof.read(root)
     assert [row.species for row in table.rows] == [*SPECIES, ""]
     assert [row.label for row in table.rows] == [1, *[0] * 10, 1]
@@ -55,14 +55,14 @@ def test_rows_follow_the_lists(root: Path):
     assert table.notes == ()
 
 
-def test_missing_pictures_are_named(root: Path):
+def test_missing_pictures_are_named(root: Path) -> None:
     (root / "Data/train/7/spoof/000004.jpg").unlink()
     table = celeba_spoof.read(root)
     assert len(table) == 11
     assert table.notes == ("1 listed pictures are missing and left out: Data/train/7/spoof/000004.jpg",)
 
 
-def test_the_stand_in_has_all_of_it(tmp_path: Path):
+def test_the_stand_in_has_all_of_it(tmp_path: Path) -> None:
     table = celeba_spoof.read(make_layout("celeba-spoof", tmp_path / "set"))
     split = split_rows(table, celeba_spoof.DATASET.protocols[0])
     assert table.counts(split.test) == (2, 20)
@@ -80,14 +80,14 @@ def test_the_stand_in_has_all_of_it(tmp_path: Path):
         ({"Data/train/7/live/000000.jpg": label(-1, 1, 1, 1)}, "000000.jpg: expected 44 whole numbers"),
     ],
 )
-def test_a_list_of_another_kind_is_an_error(root: Path, labels: object, says: str):
+def test_a_list_of_another_kind_is_an_error(root: Path, labels: object, says: str) -> None:
     write(root, "train", labels)
     with pytest.raises(InputError, match=says) as caught:
         celeba_spoof.read(root)
     assert "train_label.json" in str(caught.value)
 
 
-def test_a_missing_or_broken_list_is_an_error(root: Path):
+def test_a_missing_or_broken_list_is_an_error(root: Path) -> None:
     path = root / "metas" / "intra_test" / "test_label.json"
     path.write_text("{")
     with pytest.raises(
@@ -102,7 +102,7 @@ def test_a_missing_or_broken_list_is_an_error(root: Path):
         celeba_spoof.read(root)
 
 
-def test_boxes_are_scaled_to_the_picture(root: Path):
+def test_boxes_are_scaled_to_the_picture(root: Path) -> None:
     row = celeba_spoof.read(root).rows[0]
     Image.new("RGB", (448, 112)).save(root / row.path)
     (root / row.path).with_name("000000_BB.txt").write_text("10 20 100 120 0.99 \n")
@@ -110,7 +110,7 @@ def test_boxes_are_scaled_to_the_picture(root: Path):
     assert celeba_spoof.boxes(root, celeba_spoof.read(root).rows[1]) == {}
 
 
-def test_a_damaged_picture_is_one_row_without_a_box_and_not_the_end(root: Path, tmp_path: Path):
+def test_a_damaged_picture_is_one_row_without_a_box_and_not_the_end(root: Path, tmp_path: Path) -> None:
     table = celeba_spoof.read(root)
     for row in table.rows[:2]:
         Image.new("RGB", (224, 224)).save(root / row.path)

@@ -33,7 +33,7 @@ def texts(report: DoctorReport) -> str:
     return "\n".join(map(str, report.findings))
 
 
-def test_a_whole_set_has_nothing_wrong(tmp_path: Path):
+def test_a_whole_set_has_nothing_wrong(tmp_path: Path) -> None:
     root = make_layout("folder", tmp_path / "mine")
     seen: list[tuple[int, int]] = []
     report = examine(
@@ -52,7 +52,7 @@ def test_a_whole_set_has_nothing_wrong(tmp_path: Path):
     assert json.loads(json.dumps(report.as_dict()))["missing"] == []
 
 
-def test_a_complete_layout_is_complete(complete: Callable[[str], Path]):
+def test_a_complete_layout_is_complete(complete: Callable[[str], Path]) -> None:
     root, oulu = complete("oulu-npu"), open_dataset("oulu-npu")
     report = examine(oulu, root, open_files=False)
     assert report.findings == ()
@@ -62,7 +62,7 @@ def test_a_complete_layout_is_complete(complete: Callable[[str], Path]):
     ]  # fmt: skip
 
 
-def test_a_missing_row_is_named_with_the_protocols_that_have_it(complete: Callable[[str], Path]):
+def test_a_missing_row_is_named_with_the_protocols_that_have_it(complete: Callable[[str], Path]) -> None:
     oulu = open_dataset("oulu-npu")
     rows = oulu.read(complete("oulu-npu")).rows
     left = tuple(row for row in rows if row.sample_id != "6_3_55_5")
@@ -78,7 +78,7 @@ def test_a_missing_row_is_named_with_the_protocols_that_have_it(complete: Callab
     assert "oulu-npu/3, fold 1" not in text
 
 
-def test_counts_where_dev_is_carved_from_train(casia: Path):
+def test_counts_where_dev_is_carved_from_train(casia: Path) -> None:
     text = texts(examine(open_dataset("casia-fasd"), casia, open_files=False))
     assert (
         "casia-fasd/overall: train has 6 bona fide and 18 attack presentations, and 60 and 180 are published"
@@ -86,14 +86,14 @@ def test_counts_where_dev_is_carved_from_train(casia: Path):
     )
 
 
-def test_all_that_is_missing_is_named(casia: Path):
+def test_all_that_is_missing_is_named(casia: Path) -> None:
     report = examine(open_dataset("casia-fasd"), casia, open_files=False)
     assert len(report.missing) == 600 - 48
     assert "test_release/30/HR_4.avi" in report.missing
     assert report.files == ()
 
 
-def test_broken_and_short_videos_are_named(casia: Path, tmp_path: Path):
+def test_broken_and_short_videos_are_named(casia: Path, tmp_path: Path) -> None:
     root = tmp_path / "set"
     shutil.copytree(casia, root)
     whole = encode_clip([np.full((96, 96, 3), i, np.uint8) for i in range(0, 200, 4)], ".avi", codec="mjpeg")
@@ -113,7 +113,7 @@ def test_broken_and_short_videos_are_named(casia: Path, tmp_path: Path):
     assert {files.device for files in report.files} == {"low", "normal", "high"}
 
 
-def test_subjects_in_two_splits_are_named():
+def test_subjects_in_two_splits_are_named() -> None:
     rows = [
         make_row(f"{s}/{i}", species, subject=f"{i}", split=s)
         for s in ("train", "test")
@@ -133,7 +133,7 @@ def test_subjects_in_two_splits_are_named():
     )
 
 
-def test_rotation_by_device_and_boxes(phone: Path):
+def test_rotation_by_device_and_boxes(phone: Path) -> None:
     report = examine(open_dataset("replay-mobile"), phone, detect=8)
     shapes = {files.device: dict(files.shapes) for files in report.files}
     assert shapes == {"mobile": {"h264 256 x 144": 73}, "tablet": {"h264 144 x 256, turned 270": 73}}
@@ -150,13 +150,13 @@ def test_rotation_by_device_and_boxes(phone: Path):
     assert "lies" not in texts(report)
 
 
-def test_lying_faces_of_a_set_that_is_not_turned_are_said(phone: Path):
+def test_lying_faces_of_a_set_that_is_not_turned_are_said(phone: Path) -> None:
     dataset = replace(open_dataset("replay-mobile"), find_turn=False)
     text = texts(examine(dataset, phone, detect=8))
     assert "the face lies in 4 of the files looked at, and nothing turns it" in text
 
 
-def test_boxes_elsewhere_are_named(phone: Path, tmp_path: Path):
+def test_boxes_elsewhere_are_named(phone: Path, tmp_path: Path) -> None:
     root = tmp_path / "set"
     shutil.copytree(phone, root)
     boxes = root / "faceloc" / "rect" / "train" / "real"
@@ -178,14 +178,14 @@ def test_boxes_elsewhere_are_named(phone: Path, tmp_path: Path):
     assert "the set's face box is not where the detector finds the face: test/attack/" in text
 
 
-def test_boxes_may_be_left_out_altogether(phone: Path, tmp_path: Path):
+def test_boxes_may_be_left_out_altogether(phone: Path, tmp_path: Path) -> None:
     shutil.copytree(phone, tmp_path / "set", ignore=shutil.ignore_patterns("*.face"))
     report = examine(open_dataset("replay-mobile"), tmp_path / "set")
     assert report.with_boxes == 0
     assert "box" not in texts(report)
 
 
-def test_files_without_a_face_are_named(tmp_path: Path):
+def test_files_without_a_face_are_named(tmp_path: Path) -> None:
     root = make_layout("folder", tmp_path / "mine")
     wall = encode_clip([np.full((240, 320, 3), 120, np.uint8)] * 3, ".mp4")
     (root / "bonafide/person-3/clip.mp4").write_bytes(wall)
@@ -196,7 +196,7 @@ def test_files_without_a_face_are_named(tmp_path: Path):
     assert report.detections.agreement is None
 
 
-def test_a_simulated_set_is_noted_and_what_it_lacks_is_found(tmp_path: Path):
+def test_a_simulated_set_is_noted_and_what_it_lacks_is_found(tmp_path: Path) -> None:
     plan = Plan("folder", persons=5, frames=1, size=(96, 64))
     begin(tmp_path, plan)
     for person in people(plan):
@@ -212,6 +212,6 @@ def test_a_simulated_set_is_noted_and_what_it_lacks_is_found(tmp_path: Path):
     )
 
 
-def test_another_folder_is_an_error(tmp_path: Path):
+def test_another_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected the folders"):
         examine(open_dataset("oulu-npu"), tmp_path)

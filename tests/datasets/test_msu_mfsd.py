@@ -16,7 +16,7 @@ def table(complete: Callable[[str], Path]) -> PresentationTable:
     return msu_mfsd.read(complete("msu-mfsd"))
 
 
-def test_the_complete_set(table: PresentationTable):
+def test_the_complete_set(table: PresentationTable) -> None:
     # Wen et al. 2015: 35 clients, 70 bona fide videos, 210 attacks
     assert table.counts() == (70, 210)
     assert table.notes == ()
@@ -25,7 +25,7 @@ def test_the_complete_set(table: PresentationTable):
     }  # fmt: skip
 
 
-def test_the_protocol(table: PresentationTable):
+def test_the_protocol(table: PresentationTable) -> None:
     (protocol,) = msu_mfsd.DATASET.protocols
     split = split_rows(table, protocol)
     assert table.counts(sorted(split.train + split.dev)) == (30, 90) == protocol.counts.train
@@ -33,7 +33,7 @@ def test_the_protocol(table: PresentationTable):
     assert len({table.rows[i].subject for i in split.dev}) == 3
 
 
-def test_a_row(table: PresentationTable):
+def test_a_row(table: PresentationTable) -> None:
     path = "scene01/attack/attack_client055_laptop_SD_ipad_video_scene01.mov"
     row = next(row for row in table.rows if row.path == path)
     assert (row.species, row.subject, row.device, row.split) == ("display-ipad", "055", "laptop", "train")
@@ -48,7 +48,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_is_missing_or_strange_is_named(root: Path):
+def test_what_is_missing_or_strange_is_named(root: Path) -> None:
     (root / "scene01" / "real" / "real_client004_android_SD_scene01.mp4").touch()  # in no list
     table = msu_mfsd.read(root)
     notes = "\n".join(table.notes)
@@ -79,7 +79,7 @@ def test_what_is_missing_or_strange_is_named(root: Path):
         ("test_sub_list.txt", "\n", r"expected a client's number on each line, got nothing"),
     ],
 )
-def test_a_bad_list_is_an_error(root: Path, name: str, text: str | None, says: str):
+def test_a_bad_list_is_an_error(root: Path, name: str, text: str | None, says: str) -> None:
     (root / name).unlink()
     if text is not None:
         (root / name).write_text(text)
@@ -87,7 +87,7 @@ def test_a_bad_list_is_an_error(root: Path, name: str, text: str | None, says: s
         msu_mfsd.read(root)
 
 
-def test_boxes_have_corners_and_eyes(root: Path):
+def test_boxes_have_corners_and_eyes(root: Path) -> None:
     row = msu_mfsd.read(root).rows[0]
     (root / row.path).with_suffix(".face").write_text("1,10,20,110,140,30,50,90,50\n2,0,0,0,0,0,0,0,0\n")
     assert msu_mfsd.boxes(root, row) == {1: (10, 20, 110, 140)}
@@ -98,7 +98,7 @@ def test_boxes_have_corners_and_eyes(root: Path):
     begin=st.sampled_from(("real", "attack")),
     instrument=st.sampled_from(("", "ipad_video_", "iphone_video_", "printed_photo_", "mask_")),
 )
-def test_names_are_taken_apart(kind: str, begin: str, instrument: str):
+def test_names_are_taken_apart(kind: str, begin: str, instrument: str) -> None:
     row = msu_mfsd.parse(
         f"scene01/{kind}/{begin}_client012_android_SD_{instrument}scene01.mp4", {"012": "train"}
     )
@@ -108,6 +108,6 @@ def test_names_are_taken_apart(kind: str, begin: str, instrument: str):
 
 
 @given(st.text())
-def test_other_names_fit_no_pattern(name: str):
+def test_other_names_fit_no_pattern(name: str) -> None:
     assert msu_mfsd.parse(name, {}) is None
     assert msu_mfsd.parse(f"scene01/real/{name}", {}) is None

@@ -37,7 +37,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_rows_follow_the_lists(root: Path):
+def test_rows_follow_the_lists(root: Path) -> None:
     rows = nuaa.read(root).rows
     assert [(row.path, row.label, row.species, row.subject, row.session, row.split) for row in rows] == [
         ("ClientRaw/0001/0001_00_00_01_0.jpg", 1, "", "0001", "01", "train"),
@@ -51,7 +51,7 @@ def test_rows_follow_the_lists(root: Path):
     assert all(row.sample_id == row.path and row.device == "webcam" for row in rows)
 
 
-def test_listed_pictures_without_a_file_are_counted(root: Path):
+def test_listed_pictures_without_a_file_are_counted(root: Path) -> None:
     assert nuaa.read(root).notes == (
         "client_train_raw.txt: 1 of the 3 listed pictures have no file and were left out (subject 0018: 1)",
         "imposter_test_raw.txt: 3 of the 4 listed pictures have no file and were left out "
@@ -59,7 +59,7 @@ def test_listed_pictures_without_a_file_are_counted(root: Path):
     )
 
 
-def test_what_is_missing_is_named(root: Path):
+def test_what_is_missing_is_named(root: Path) -> None:
     (root / "client_test_raw.txt").unlink()
     with pytest.raises(
         InputError, match=r"expected NUAA's raw pictures .* but client_test_raw\.txt is not there"
@@ -67,12 +67,12 @@ def test_what_is_missing_is_named(root: Path):
         nuaa.read(root)
 
 
-def test_another_folder_is_refused(tmp_path: Path):
+def test_another_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"ClientRaw, ImposterRaw, client_train_raw.txt, .* are not there"):
         nuaa.read(tmp_path)
 
 
-def test_a_line_that_names_no_picture(root: Path):
+def test_a_line_that_names_no_picture(root: Path) -> None:
     with (root / "client_train_raw.txt").open("ab") as file:
         file.write(b"0001.jpg\r\n")
     with pytest.raises(
@@ -99,7 +99,7 @@ def full_size(root: Path) -> None:
             (root / f"{person}_{split}_raw.txt").write_text("\r\n".join(lines), newline="")
 
 
-def test_protocols_of_the_full_set(tmp_path: Path):
+def test_protocols_of_the_full_set(tmp_path: Path) -> None:
     full_size(tmp_path)
     table = nuaa.read(tmp_path)
     official = find_protocol(nuaa.DATASET.protocols, "official")

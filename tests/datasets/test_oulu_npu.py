@@ -41,7 +41,7 @@ def belongs(name: str, protocol: str, fold: str, part: str) -> bool:
 
 
 @pytest.mark.parametrize(("protocol", "fold"), FOLDS)
-def test_every_row_of_every_protocol_and_fold(table: PresentationTable, protocol: str, fold: str):
+def test_every_row_of_every_protocol_and_fold(table: PresentationTable, protocol: str, fold: str) -> None:
     found = find_protocol(oulu_npu.DATASET.protocols, protocol)
     split = split_rows(table, found, fold)
     for part, counts, published in zip(
@@ -56,7 +56,7 @@ def test_every_row_of_every_protocol_and_fold(table: PresentationTable, protocol
         assert names == {row.sample_id for row in table.rows if belongs(row.sample_id, protocol, fold, part)}
 
 
-def test_the_complete_set(table: PresentationTable):
+def test_the_complete_set(table: PresentationTable) -> None:
     assert len(table) == 4950
     assert table.counts() == (990, 3960)
     assert table.notes == ()
@@ -67,13 +67,15 @@ def test_the_complete_set(table: PresentationTable):
     assert [row.species for row in table.rows[:5]] == ["", "print-1", "print-2", "display-1", "display-2"]
 
 
-def test_the_lists_may_be_left_out(tmp_path: Path, table: PresentationTable, complete: Callable[[str], Path]):
+def test_the_lists_may_be_left_out(
+    tmp_path: Path, table: PresentationTable, complete: Callable[[str], Path]
+) -> None:
     for folder in ("Train_files", "Dev_files", "Test_files"):
         (tmp_path / folder).symlink_to(complete("oulu-npu") / folder)
     assert oulu_npu.read(tmp_path).rows == table.rows
 
 
-def test_a_protocol_of_the_complete_set_opens_in_half_a_second(complete: Callable[[str], Path]):
+def test_a_protocol_of_the_complete_set_opens_in_half_a_second(complete: Callable[[str], Path]) -> None:
     start = time.process_time()
     table = oulu_npu.read(complete("oulu-npu"))
     split_rows(table, find_protocol(oulu_npu.DATASET.protocols, "4"), "3")
@@ -103,7 +105,9 @@ def root(tmp_path: Path, complete: Callable[[str], Path]) -> Path:
         ("-1,2_3_37_3\n", "3,2_3_37_3\n", "line 5: expected a line like"),
     ],
 )
-def test_a_list_that_differs_is_an_error_that_names_the_row(root: Path, old: str, new: str, says: str):
+def test_a_list_that_differs_is_an_error_that_names_the_row(
+    root: Path, old: str, new: str, says: str
+) -> None:
     path = root / "Protocols" / "Protocol_4" / "Test_2.txt"
     text = path.read_text()
     assert old in text
@@ -113,7 +117,7 @@ def test_a_list_that_differs_is_an_error_that_names_the_row(root: Path, old: str
     assert str(path) in str(caught.value)
 
 
-def test_a_missing_list_is_named(root: Path):
+def test_a_missing_list_is_named(root: Path) -> None:
     (root / "Protocols" / "Protocol_3" / "Dev_5.txt").unlink()
     table = oulu_npu.read(root)
     assert table.notes[0] == (
@@ -123,11 +127,11 @@ def test_a_missing_list_is_named(root: Path):
     assert "lists are missing" not in "".join(oulu_npu.read(root).notes)
 
 
-def test_lists_of_a_part_of_the_set_are_right(root: Path):
+def test_lists_of_a_part_of_the_set_are_right(root: Path) -> None:
     assert len(oulu_npu.read(root)) == 2
 
 
-def test_what_is_missing_or_strange_is_named(root: Path):
+def test_what_is_missing_or_strange_is_named(root: Path) -> None:
     (root / "Train_files" / "1_1_36_1.avi").touch()  # a test user
     (root / "Test_files" / "copy of 2_3_36_5.avi").touch()
     table = oulu_npu.read(root)
@@ -142,7 +146,7 @@ def test_what_is_missing_or_strange_is_named(root: Path):
     assert "train has 1 bona fide and 0 attack presentations, and 360 and 1440 are published" in notes
 
 
-def test_another_folder_is_an_error(tmp_path: Path):
+def test_another_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match="expected the folders Train_files, Dev_files, Test_files of oulu-npu"
     ):
@@ -152,7 +156,7 @@ def test_another_folder_is_an_error(tmp_path: Path):
         oulu_npu.read(tmp_path)
 
 
-def test_boxes_are_drawn_around_the_eyes(root: Path):
+def test_boxes_are_drawn_around_the_eyes(root: Path) -> None:
     row = oulu_npu.read(root).rows[0]
     (root / "Test_files" / "2_3_36_5.txt").write_text("0,400,600,500,600\n1,0,0,0,0\n\n7,500,610,400,590\n")
     boxes = oulu_npu.boxes(root, row)
@@ -161,14 +165,14 @@ def test_boxes_are_drawn_around_the_eyes(root: Path):
     assert boxes[7] == pytest.approx((342, 478, 558, 781))
 
 
-def test_a_broken_line_of_eyes_is_named(root: Path):
+def test_a_broken_line_of_eyes_is_named(root: Path) -> None:
     row = oulu_npu.read(root).rows[0]
     (root / "Test_files" / "2_3_36_5.txt").write_text("0,400,600,500,600\n1,400,600,500\n")
     with pytest.raises(InputError, match=r"2_3_36_5\.txt, line 2: expected at least 5 numbers"):
         oulu_npu.boxes(root, row)
 
 
-def test_no_boxes_without_a_file(root: Path):
+def test_no_boxes_without_a_file(root: Path) -> None:
     assert oulu_npu.boxes(root, oulu_npu.read(root).rows[0]) == {}
 
 
@@ -179,7 +183,7 @@ def test_no_boxes_without_a_file(root: Path):
     user=st.integers(0, 99),
     file=st.integers(0, 9),
 )
-def test_names_are_taken_apart(folder: str, phone: int, session: int, user: int, file: int):
+def test_names_are_taken_apart(folder: str, phone: int, session: int, user: int, file: int) -> None:
     row = oulu_npu.parse(f"{folder}/{phone}_{session}_{user:02d}_{file}.avi")
     if 1 <= phone <= 6 and 1 <= session <= 3 and 1 <= file <= 5:
         assert row is not None
@@ -191,6 +195,6 @@ def test_names_are_taken_apart(folder: str, phone: int, session: int, user: int,
 
 
 @given(st.text())
-def test_other_names_fit_no_pattern(name: str):
+def test_other_names_fit_no_pattern(name: str) -> None:
     assert oulu_npu.parse(name) is None
     assert oulu_npu.parse(f"Train_files/{name}") is None

@@ -1,5 +1,6 @@
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -24,7 +25,7 @@ def table_of(*rows: Presentation) -> PresentationTable:
 def tables(draw: st.DrawFn, subjects: int = 3) -> PresentationTable:
     """Tables of at least `subjects` subjects, each with both classes, one or the other."""
     people = draw(st.integers(subjects, 15))
-    rows = []
+    rows: list[Presentation] = []
     for person in range(people):
         for label in draw(st.lists(st.integers(0, 1), min_size=1, max_size=4)):
             split = draw(st.sampled_from(("train", "test")))
@@ -44,7 +45,7 @@ CARVED = Protocol(
 
 @given(tables(), st.integers(0, 5))
 @settings(max_examples=100, deadline=None)
-def test_drawn_splits_are_a_partition_and_disjoint_in_subjects(table: PresentationTable, seed: int):
+def test_drawn_splits_are_a_partition_and_disjoint_in_subjects(table: PresentationTable, seed: int) -> None:
     split = split_rows(table, DRAWN, seed=seed)
     assert sorted(split.train + split.dev + split.test) == list(range(len(table)))
     in_each = [people(table, numbers) for numbers in (split.train, split.dev, split.test)]
@@ -57,7 +58,7 @@ def test_drawn_splits_are_a_partition_and_disjoint_in_subjects(table: Presentati
 
 @given(tables(), st.integers(0, 5))
 @settings(max_examples=100, deadline=None)
-def test_dev_is_carved_from_train_by_subject(table: PresentationTable, seed: int):
+def test_dev_is_carved_from_train_by_subject(table: PresentationTable, seed: int) -> None:
     marked = [i for i, each in enumerate(table.rows) if each.split == "train"]
     tested = [i for i, each in enumerate(table.rows) if each.split == "test"]
     subjects = people(table, tuple(marked))
@@ -75,7 +76,7 @@ def test_dev_is_carved_from_train_by_subject(table: PresentationTable, seed: int
 
 @given(tables(subjects=5), st.randoms())
 @settings(max_examples=30, deadline=None)
-def test_who_is_drawn_does_not_depend_on_the_order_of_rows(table: PresentationTable, random):
+def test_who_is_drawn_does_not_depend_on_the_order_of_rows(table: PresentationTable, random: Any) -> None:
     rows = list(table.rows)
     random.shuffle(rows)
     other = table_of(*rows)
@@ -84,7 +85,7 @@ def test_who_is_drawn_does_not_depend_on_the_order_of_rows(table: PresentationTa
     assert people(table, one.dev) == people(other, two.dev)
 
 
-def test_seeds_draw_different_people():
+def test_seeds_draw_different_people() -> None:
     table = table_of(
         *(row(i, subject=f"p{i}") for i in range(50)),
         *(row(i, 0, subject=f"p{i % 50}") for i in range(50, 99)),
@@ -93,7 +94,7 @@ def test_seeds_draw_different_people():
     assert len(tested) == 10
 
 
-def test_folds_go_round_all_subjects():
+def test_folds_go_round_all_subjects() -> None:
     table = table_of(*(row(i, i % 2, subject=f"p{i // 2}") for i in range(30)))
     protocol = Protocol("five", "", BySubject(test=3, dev=3), folds=("1", "2", "3", "4", "5"))
     splits = [split_rows(table, protocol, fold) for fold in protocol.folds]
@@ -104,7 +105,7 @@ def test_folds_go_round_all_subjects():
     assert [people(table, split.dev) for split in splits] == [*tested[1:], tested[0]]
 
 
-def test_each_split_has_its_share_of_each_kind_of_subject():
+def test_each_split_has_its_share_of_each_kind_of_subject() -> None:
     # bona fide and attack subjects are different people: an unlucky draw would leave a class out
     table = table_of(
         *(row(i, subject=f"a{i}") for i in range(5)), *(row(i, 0, subject=f"b{i}") for i in range(5, 20))
@@ -118,7 +119,7 @@ def test_each_split_has_its_share_of_each_kind_of_subject():
         ]
 
 
-def test_rows_without_a_subject_stand_alone_with_a_warning():
+def test_rows_without_a_subject_stand_alone_with_a_warning() -> None:
     table = table_of(*(row(i, i % 2) for i in range(10)), row(10, subject="p"), row(11, subject="p"))
     split = split_rows(table, DRAWN)
     assert sorted(split.train + split.dev + split.test) == list(range(12))
@@ -126,7 +127,7 @@ def test_rows_without_a_subject_stand_alone_with_a_warning():
     assert "drawn/drawn: 10 rows name no subject (s0, s1, s2 and 7 more)" in split.notes[0]
 
 
-def test_too_few_subjects():
+def test_too_few_subjects() -> None:
     table = table_of(row(0, subject="Ann"), row(1), row(2, 0, subject="Ann"))
     with pytest.raises(
         InputError, match=r"drawn/drawn: 1 test and 1 dev subjects leave none to train, .* only 2: .*Ann"
@@ -155,31 +156,31 @@ def test_too_few_subjects():
         (("A",), "a", False),
     ],
 )
-def test_rows_speak_of_values(patterns: tuple[str, ...], value: str, agrees: bool):
+def test_rows_speak_of_values(patterns: tuple[str, ...], value: str, agrees: bool) -> None:
     assert Rows(device=patterns).matcher("7")(row(0, device=value)) is agrees
 
 
-def test_rows_join_columns_by_and():
+def test_rows_join_columns_by_and() -> None:
     wanted = Rows(split=("train",), session=("1",)).matcher("")
     assert wanted(row(0, split="train", session="1"))
     assert not wanted(row(0, split="train", session="2"))
     assert not wanted(row(0, split="test", session="1"))
 
 
-def test_an_empty_split_is_an_error():
+def test_an_empty_split_is_an_error() -> None:
     table = table_of(row(0, split="train", subject="a"), row(1, split="train", subject="b"))
     with pytest.raises(InputError, match="drawn/carved: no row of the table is in test"):
         split_rows(table, CARVED)
 
 
-def test_a_row_in_two_splits_is_named():
+def test_a_row_in_two_splits_is_named() -> None:
     every = Protocol("all", "", PublishedSplits(Rows(), Rows(), dev=Rows(split=("dev",))))
     table = table_of(row(0, split="dev"), row(1))
     with pytest.raises(InputError, match="drawn/all: rows in both train and dev: s0"):
         split_rows(table, every)
 
 
-def test_a_subject_in_two_splits_is_named():
+def test_a_subject_in_two_splits_is_named() -> None:
     published = Protocol(
         "own", "", PublishedSplits(Rows(split=("train",)), Rows(split=("test",)), Rows(split=("dev",)))
     )
@@ -197,13 +198,13 @@ def test_a_subject_in_two_splits_is_named():
         split_rows(table_of(*rows, row(3, split="dev", subject="Ann")), shared)
 
 
-def test_a_protocol_that_only_tests():
+def test_a_protocol_that_only_tests() -> None:
     protocol = Protocol("test", "", PublishedSplits(train=None, test=Rows()))
     split = split_rows(table_of(row(0), row(1, 0)), protocol)
     assert (split.train, split.dev, split.test, split.notes) == ((), (), (0, 1), ())
 
 
-def test_unknown_names_list_the_known_ones():
+def test_unknown_names_list_the_known_ones() -> None:
     protocol = Protocol("own", "", BySubject(1, 1), folds=("1", "2"))
     with pytest.raises(UnknownNameError, match=r"unknown fold of drawn/own '3'.*Known: 1, 2"):
         split_rows(table_of(row(0)), protocol, "3")
@@ -257,7 +258,9 @@ def oulu() -> PresentationTable:
 
 
 @pytest.mark.parametrize(("name", "seen", "unseen", "folds", "counts"), OULU)
-def test_published_protocols_can_be_said(oulu, name, seen, unseen, folds, counts):
+def test_published_protocols_can_be_said(
+    oulu: PresentationTable, name: str, seen: Rows, unseen: Rows, folds: int, counts: tuple[int, ...]
+) -> None:
     names = ("",) if folds == 1 else tuple(str(k + 1) for k in range(folds))
     protocol = Protocol(name, "", published(seen, unseen), folds=names)
     for fold in names:

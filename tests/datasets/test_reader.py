@@ -19,7 +19,7 @@ def parse(path: str) -> Presentation | None:
     return None if "strange" in path else make_row(path, "print-1" if "attack" in path else "", split="train")
 
 
-def test_files_are_listed_by_path(tmp_path: Path):
+def test_files_are_listed_by_path(tmp_path: Path) -> None:
     touch(
         tmp_path,
         "b/x/2.avi",
@@ -37,7 +37,7 @@ def test_files_are_listed_by_path(tmp_path: Path):
     ]
 
 
-def test_a_complete_set_has_no_notes(tmp_path: Path):
+def test_a_complete_set_has_no_notes(tmp_path: Path) -> None:
     touch(tmp_path, "a/attack.avi", "a/real.avi")
     table = read_layout(
         "set",
@@ -55,7 +55,7 @@ def test_a_complete_set_has_no_notes(tmp_path: Path):
     assert table.notes == ()
 
 
-def test_what_differs_is_noted_and_the_rest_goes_on(tmp_path: Path):
+def test_what_differs_is_noted_and_the_rest_goes_on(tmp_path: Path) -> None:
     touch(tmp_path, "a/1.avi", "a/strange.avi", "a/other.avi")
     expected = [f"a/{i}.avi" for i in range(1, 9)]
     table = read_layout(
@@ -77,13 +77,13 @@ def test_what_differs_is_noted_and_the_rest_goes_on(tmp_path: Path):
     )
 
 
-def test_counts_of_a_set_without_splits(tmp_path: Path):
+def test_counts_of_a_set_without_splits(tmp_path: Path) -> None:
     touch(tmp_path, "a/1.avi")
     table = read_layout("set", tmp_path, ("a",), (".avi",), parse, counts={"": (2, 1)})
     assert table.notes == ("the set has 1 bona fide and 0 attack presentations, and 2 and 1 are published",)
 
 
-def test_nothing_that_fits_is_an_error(tmp_path: Path):
+def test_nothing_that_fits_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match="expected the folder a of set, and found none; give the folder that holds it"
     ):
@@ -109,7 +109,9 @@ def test_nothing_that_fits_is_an_error(tmp_path: Path):
         ("", {}, {}),
     ],
 )
-def test_boxes(tmp_path: Path, text: str, arguments: dict[str, bool], boxes: dict[int, tuple[float, ...]]):
+def test_boxes(
+    tmp_path: Path, text: str, arguments: dict[str, bool], boxes: dict[int, tuple[float, ...]]
+) -> None:
     (tmp_path / "x.face").write_bytes(text.encode())
     assert read_boxes(tmp_path / "x.face", **arguments) == boxes
 
@@ -117,13 +119,13 @@ def test_boxes(tmp_path: Path, text: str, arguments: dict[str, bool], boxes: dic
 @pytest.mark.parametrize(
     "line", ["1 2 3 4", "1 2 3 4 x", "nan 1 2 3 4", "1 2 3 4 inf", "1 2 3 4 1e30", "één"]
 )
-def test_a_broken_line_is_named(tmp_path: Path, line: str):
+def test_a_broken_line_is_named(tmp_path: Path, line: str) -> None:
     (tmp_path / "x.face").write_text(f"0 1 2 10 20\n{line}\n")
     with pytest.raises(InputError, match=r"x\.face, line 2: expected at least 5 numbers, got"):
         read_boxes(tmp_path / "x.face")
 
 
-def test_a_file_that_is_not_there_has_no_boxes(tmp_path: Path):
+def test_a_file_that_is_not_there_has_no_boxes(tmp_path: Path) -> None:
     assert read_boxes(tmp_path / "x.face") == {}
 
 
@@ -132,7 +134,7 @@ def test_a_file_that_is_not_there_has_no_boxes(tmp_path: Path):
 )
 def test_written_numbers_are_read(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, ...]], between: str
-):
+) -> None:
     path = tmp_path_factory.getbasetemp() / "numbers.face"
     path.write_text("".join(between.join(map(str, row)) + "\n" for row in rows))
     assert list(numbers_in(path, 5)) == [(i, list(row)) for i, row in enumerate(rows, start=1)]

@@ -8,7 +8,7 @@ from bonaface.datasets.protocols import BySubject
 from bonaface.datasets.registry import dataset_names, open_dataset
 
 
-def test_every_module_is_registered_under_its_name():
+def test_every_module_is_registered_under_its_name() -> None:
     folder = Path(registry.__file__).parent
     modules = {
         path.stem.replace("_", "-") for path in folder.glob("[a-z]*.py") if "\nDATASET = " in path.read_text()
@@ -18,7 +18,7 @@ def test_every_module_is_registered_under_its_name():
 
 
 @pytest.mark.parametrize("name", dataset_names())
-def test_every_set_says_what_it_is(name: str):
+def test_every_set_says_what_it_is(name: str) -> None:
     dataset = open_dataset(name)
     assert dataset.name == name
     assert dataset.title
@@ -33,7 +33,7 @@ def test_every_set_says_what_it_is(name: str):
         assert not (drawn and protocol.shares_subjects), "drawn splits never share a subject"
 
 
-def test_unknown_names_list_the_known_ones():
+def test_unknown_names_list_the_known_ones() -> None:
     with pytest.raises(
         UnknownNameError, match=r"unknown data set 'nuua'. Did you mean 'nuaa'. Known: .*folder.*nuaa"
     ):

@@ -29,7 +29,7 @@ def table(complete: Callable[[str], Path]) -> PresentationTable:
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_counts_of_every_protocol(table: PresentationTable, name: str):
+def test_counts_of_every_protocol(table: PresentationTable, name: str) -> None:
     protocol = find_protocol(replay_attack.DATASET.protocols, name)
     split = split_rows(table, protocol)
     wanted = tuple(zip((60, 60, 80), ATTACKS[name], strict=True))
@@ -50,14 +50,14 @@ def test_counts_of_every_protocol(table: PresentationTable, name: str):
 )
 def test_protocols_hold_their_attacks(
     table: PresentationTable, name: str, instruments: set[str], samples: set[str]
-):
+) -> None:
     split = split_rows(table, find_protocol(replay_attack.DATASET.protocols, name))
     words = [Path(table.rows[i].path).stem.split("_") for i in split.test if table.rows[i].label == 0]
     assert {word[1] for word in words} == instruments
     assert {word[5] for word in words} == samples
 
 
-def test_the_complete_set(table: PresentationTable):
+def test_the_complete_set(table: PresentationTable) -> None:
     assert table.counts() == (200, 1000)
     assert table.notes == ()
     clients = {(row.split, row.subject) for row in table.rows}
@@ -69,7 +69,7 @@ def test_the_complete_set(table: PresentationTable):
     assert (row.species, row.subject, row.split) == ("display-mobile-video", "001", "train")
 
 
-def test_a_client_without_all_videos_is_named(tmp_path: Path):
+def test_a_client_without_all_videos_is_named(tmp_path: Path) -> None:
     for name in ("real/client001_session01_webcam_authenticate_adverse_1", "attack/hand/attack_print_x"):
         path = tmp_path / "devel" / f"{name}.mov"
         path.parent.mkdir(parents=True)
@@ -82,12 +82,12 @@ def test_a_client_without_all_videos_is_named(tmp_path: Path):
     assert "dev has 1 bona fide and 0 attack presentations, and 60 and 300 are published" in notes
 
 
-def test_another_folder_is_an_error(tmp_path: Path):
+def test_another_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected the folders train/real"):
         replay_attack.read(tmp_path)
 
 
-def test_boxes(tmp_path: Path, table: PresentationTable):
+def test_boxes(tmp_path: Path, table: PresentationTable) -> None:
     row = table.rows[0]
     path = tmp_path / "face-locations" / Path(row.path).with_suffix(".face")
     path.parent.mkdir(parents=True)
@@ -101,7 +101,7 @@ def test_boxes(tmp_path: Path, table: PresentationTable):
     camera=st.sampled_from(("mobile", "highdef")),
     shown=st.sampled_from(("photo", "video")),
 )
-def test_names_of_attacks_are_taken_apart(support: str, instrument: str, camera: str, shown: str):
+def test_names_of_attacks_are_taken_apart(support: str, instrument: str, camera: str, shown: str) -> None:
     row = replay_attack.parse(
         f"test/attack/{support}/attack_{instrument}_client021_session01_{camera}_{shown}_controlled.mov"
     )
@@ -114,6 +114,6 @@ def test_names_of_attacks_are_taken_apart(support: str, instrument: str, camera:
 
 
 @given(st.text())
-def test_other_names_fit_no_pattern(name: str):
+def test_other_names_fit_no_pattern(name: str) -> None:
     assert replay_attack.parse(name) is None
     assert replay_attack.parse(f"test/attack/hand/attack_{name}.mov") is None

@@ -25,7 +25,7 @@ def table(complete: Callable[[str], Path]) -> PresentationTable:
 
 
 @pytest.mark.parametrize("name", COUNTS)
-def test_counts_of_every_protocol(table: PresentationTable, name: str):
+def test_counts_of_every_protocol(table: PresentationTable, name: str) -> None:
     protocol = find_protocol(replay_mobile.DATASET.protocols, name)
     split = split_rows(table, protocol)
     parts = (split.train, split.dev, split.test)
@@ -41,7 +41,7 @@ def test_counts_of_every_protocol(table: PresentationTable, name: str):
         assert instruments == {name}
 
 
-def test_the_complete_set(table: PresentationTable):
+def test_the_complete_set(table: PresentationTable) -> None:
     assert len(table) == 1030  # 390 bona fide and 640 attacks; enrolment is left out
     assert table.notes == ()
     assert Counter(row.species for row in table.rows) == {
@@ -51,7 +51,7 @@ def test_the_complete_set(table: PresentationTable):
     assert without == {"009"}
 
 
-def test_a_row(table: PresentationTable):
+def test_a_row(table: PresentationTable) -> None:
     path = "devel/attack/attack_client005_session01_mattescreen_fixed_tablet_video_lightoff.mov"
     row = next(row for row in table.rows if row.path == path)
     assert (row.sample_id, row.label, row.species, row.subject, row.session, row.device, row.split) == (
@@ -59,7 +59,7 @@ def test_a_row(table: PresentationTable):
     )  # fmt: skip
 
 
-def test_what_is_missing_or_strange_is_named(tmp_path: Path):
+def test_what_is_missing_or_strange_is_named(tmp_path: Path) -> None:
     real = tmp_path / "train" / "real"
     real.mkdir(parents=True)
     (real / "client001_session02_authenticate_mobile_adverse.mov").touch()
@@ -75,12 +75,12 @@ def test_what_is_missing_or_strange_is_named(tmp_path: Path):
     assert "the folder test/attack is not there" in notes
 
 
-def test_another_folder_is_an_error(tmp_path: Path):
+def test_another_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected the folders train/real, train/attack"):
         replay_mobile.read(tmp_path)
 
 
-def test_boxes(tmp_path: Path, table: PresentationTable):
+def test_boxes(tmp_path: Path, table: PresentationTable) -> None:
     row = next(row for row in table.rows if row.label == 1)
     path = tmp_path / "faceloc" / "rect" / Path(row.path).with_suffix(".face")
     path.parent.mkdir(parents=True)
@@ -98,7 +98,7 @@ def test_boxes(tmp_path: Path, table: PresentationTable):
 )
 def test_names_of_attacks_are_taken_apart(
     folder: str, client: int, device: str, instrument: str, shown: str, light: str
-):
+) -> None:
     path = (
         f"{folder}/attack/attack_client{client:03d}_session01_{instrument}_{device}_{shown}_light{light}.mov"
     )
@@ -112,6 +112,6 @@ def test_names_of_attacks_are_taken_apart(
 
 
 @given(st.text())
-def test_other_names_fit_no_pattern(name: str):
+def test_other_names_fit_no_pattern(name: str) -> None:
     assert replay_mobile.parse(name) is None
     assert replay_mobile.parse(f"train/real/{name}.mov") is None

@@ -18,7 +18,7 @@ def table(complete: Callable[[str], Path]) -> PresentationTable:
     return siw.read(complete("siw"))
 
 
-def test_the_complete_set(table: PresentationTable):
+def test_the_complete_set(table: PresentationTable) -> None:
     assert len(table) == 4478
     assert table.notes == ()
     assert {split: len({r.subject for r in table.rows if r.split == split}) for split in ("train", "test")} == {
@@ -26,7 +26,7 @@ def test_the_complete_set(table: PresentationTable):
     }  # fmt: skip
 
 
-def test_another_number_of_videos_is_said(tmp_path: Path):
+def test_another_number_of_videos_is_said(tmp_path: Path) -> None:
     path = tmp_path / "Train" / "live" / "003" / "003-1-1-1-1.mov"
     path.parent.mkdir(parents=True)
     path.touch()
@@ -53,7 +53,7 @@ def belongs(row: Presentation, protocol: str, fold: str, test: bool) -> bool:
 @pytest.mark.parametrize(
     ("name", "fold"), [("1", ""), *product("2", "1234"), ("3", "print"), ("3", "display")]
 )
-def test_every_row_of_every_protocol_and_fold(table: PresentationTable, name: str, fold: str):
+def test_every_row_of_every_protocol_and_fold(table: PresentationTable, name: str, fold: str) -> None:
     split = split_rows(table, find_protocol(siw.DATASET.protocols, name), fold)
     for rows, test in ((split.train + split.dev, False), (split.test, True)):
         assert {table.rows[i].path for i in rows} == {
@@ -62,12 +62,12 @@ def test_every_row_of_every_protocol_and_fold(table: PresentationTable, name: st
     assert len({table.rows[i].subject for i in split.dev}) == 18
 
 
-def test_another_folder_is_an_error(tmp_path: Path):
+def test_another_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected the folders Train, Test"):
         siw.read(tmp_path)
 
 
-def test_boxes_are_one_a_line(tmp_path: Path, table: PresentationTable):
+def test_boxes_are_one_a_line(tmp_path: Path, table: PresentationTable) -> None:
     path = (tmp_path / table.rows[0].path).with_suffix(".face")
     path.parent.mkdir(parents=True)
     path.write_text("785 425 1070 710\n0 0 0 0\n786 425 1071 710\n")
@@ -81,7 +81,7 @@ def test_boxes_are_one_a_line(tmp_path: Path, table: PresentationTable):
     medium=st.integers(0, 5),
     session=st.integers(0, 5),
 )
-def test_names_are_taken_apart(kind: str, sensor: int, attack: int, medium: int, session: int):
+def test_names_are_taken_apart(kind: str, sensor: int, attack: int, medium: int, session: int) -> None:
     row = siw.parse(f"Test/{kind}/007/007-{sensor}-{attack}-{medium}-{session}.mp4")
     fits = sensor in (1, 2) and 1 <= medium <= 4 and 1 <= session <= 4
     fits = fits and attack in ((1,) if kind == "live" else (2, 3))
@@ -92,6 +92,6 @@ def test_names_are_taken_apart(kind: str, sensor: int, attack: int, medium: int,
 
 
 @given(st.text())
-def test_other_names_fit_no_pattern(name: str):
+def test_other_names_fit_no_pattern(name: str) -> None:
     assert siw.parse(name) is None
     assert siw.parse(f"Train/live/001/{name}.mov") is None

@@ -18,13 +18,13 @@ def table(*paths: str) -> PresentationTable:
     "pattern",
     [r"/([a-z]+)_", r"(?P<subject>[a-z]+)_\d", r"(bonafide)/(?P<subject>[a-z]+)_", r"([^/_]+)_[^/]*$"],
 )
-def test_the_subject_is_the_named_group_or_the_first(pattern: str):
+def test_the_subject_is_the_named_group_or_the_first(pattern: str) -> None:
     named = name_subjects(table("bonafide/ann_1.jpg", "bonafide/ann_2.jpg", "bonafide/bob_1.jpg"), pattern)
     assert [row.subject for row in named.rows] == ["ann", "ann", "bob"]
     assert named.notes == ("a note",)
 
 
-def test_who_has_a_name_keeps_it():
+def test_who_has_a_name_keeps_it() -> None:
     rows = (Presentation("a", "x_1.jpg", 1, subject="Ann"), Presentation("b", "y_1.jpg", 1))
     named = name_subjects(PresentationTable("folder", rows), r"([a-z])_")
     assert [row.subject for row in named.rows] == ["Ann", "y"]
@@ -41,18 +41,18 @@ def test_who_has_a_name_keeps_it():
         (r"7|/([a-z]+)_", "finds nobody in 1 of 2 paths: bonafide/7.jpg"),
     ],
 )
-def test_a_pattern_that_names_not_everybody_is_refused(pattern: str, message: str):
+def test_a_pattern_that_names_not_everybody_is_refused(pattern: str, message: str) -> None:
     with pytest.raises(InputError, match=message.replace("(", r"\(")):
         name_subjects(table("bonafide/ann_1.jpg", "bonafide/7.jpg"), pattern)
 
 
-def test_a_pattern_where_all_have_names_is_refused():
+def test_a_pattern_where_all_have_names_is_refused() -> None:
     rows = (Presentation("a", "a.jpg", 1, subject="Ann"),)
     with pytest.raises(InputError, match="every presentation names its subject"):
         name_subjects(PresentationTable("folder", rows), "(.)")
 
 
-def test_rows_without_a_subject_are_counted_in_a_note():
+def test_rows_without_a_subject_are_counted_in_a_note() -> None:
     rows = tuple(Presentation(n, f"{n}.jpg", 1, subject=subject) for n, subject in (("a", ""), ("b", "B")))
     (note,) = note_unnamed(PresentationTable("folder", rows)).notes
     assert note.startswith(
@@ -72,7 +72,9 @@ def flat_folder(root: Path, persons: int = 10, shots: int = 4) -> Path:
     return root
 
 
-def test_one_person_of_a_flat_folder_is_in_train_and_test_until_the_pattern_says_who_is_who(tmp_path: Path):
+def test_one_person_of_a_flat_folder_is_in_train_and_test_until_the_pattern_says_who_is_who(
+    tmp_path: Path,
+) -> None:
     root = flat_folder(tmp_path)
 
     def persons_in_both(table: PresentationTable) -> set[str]:
@@ -90,7 +92,7 @@ def test_one_person_of_a_flat_folder_is_in_train_and_test_until_the_pattern_says
     assert named.notes == ()
 
 
-def test_the_rows_of_a_csv_file_are_named_in_the_same_way(tmp_path: Path):
+def test_the_rows_of_a_csv_file_are_named_in_the_same_way(tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     path.write_text("path,label\nx/ann-1.jpg,1\nx/bob-1.jpg,1\n")
     assert open_dataset("folder").read(path).notes[0].startswith("2 of 2 presentations name no subject")

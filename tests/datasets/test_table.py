@@ -2,6 +2,7 @@ import csv
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -34,7 +35,7 @@ def tables(draw: st.DrawFn) -> PresentationTable:
 
 @given(tables())
 @settings(max_examples=30, deadline=None)
-def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, table: PresentationTable):
+def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, table: PresentationTable) -> None:
     folder = tmp_path_factory.mktemp("table")
     table.write(folder / "t.parquet")
     assert PresentationTable.read(folder / "t.parquet") == table
@@ -45,38 +46,39 @@ def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, table
     assert PresentationTable.from_csv(folder / "t.csv", "drawn").rows == table.rows
 
 
-def test_digest_is_the_documented_hash():
+def test_digest_is_the_documented_hash() -> None:
     text = 'mine\n["a", "x/a.jpg", 1, "", "1", "2", "phone", "train"]\n["b", "x/b.jpg", 0, "print-1", "", "", "", ""]'
     assert TABLE.digest() == hashlib.sha256(text.encode()).hexdigest()
 
 
 @pytest.mark.parametrize("column", COLUMNS)
-def test_digest_depends_on_every_column(column: str):
+def test_digest_depends_on_every_column(column: str) -> None:
     if column in ("label", "species"):
         other = Presentation(GENUINE.sample_id, GENUINE.path, 0, "print-2")
     else:
-        other = replace(GENUINE, **{column: "other"})
+        changed: dict[str, Any] = {column: "other"}
+        other = replace(GENUINE, **changed)
     assert PresentationTable("mine", (other, PRINT)).digest() != TABLE.digest()
 
 
-def test_digest_leaves_out_notes_but_not_order_or_name():
+def test_digest_leaves_out_notes_but_not_order_or_name() -> None:
     assert PresentationTable("mine", TABLE.rows).digest() == TABLE.digest()
     assert PresentationTable("mine", TABLE.rows[::-1]).digest() != TABLE.digest()
     assert PresentationTable("yours", TABLE.rows).digest() != TABLE.digest()
 
 
-def test_counts():
+def test_counts() -> None:
     assert TABLE.counts() == (1, 1)
     assert TABLE.counts([1]) == (0, 1)
     assert len(TABLE) == 2
 
 
-def test_duplicates_are_named():
+def test_duplicates_are_named() -> None:
     with pytest.raises(InputError, match="every sample_id must be unique, but b names several rows"):
         PresentationTable("mine", (GENUINE, PRINT, PRINT))
 
 
-def test_no_row_is_an_error():
+def test_no_row_is_an_error() -> None:
     with pytest.raises(InputError, match="mine: no presentation was found"):
         PresentationTable("mine", ())
 
@@ -87,7 +89,7 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def test_csv_needs_path_and_label_only(tmp_path: Path):
+def test_csv_needs_path_and_label_only(tmp_path: Path) -> None:
     path = write(tmp_path, "label,path,species\n1,a.jpg,\n0,b.jpg,display-1\n")
     assert PresentationTable.from_csv(path).rows == (
         Presentation("a.jpg", "a.jpg", 1),
@@ -95,7 +97,7 @@ def test_csv_needs_path_and_label_only(tmp_path: Path):
     )
 
 
-def test_csv_as_a_spreadsheet_writes_it(tmp_path: Path):
+def test_csv_as_a_spreadsheet_writes_it(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_bytes('\ufeffpath,label,subject\r\n"a, b.jpg",1,Zoë\r\n'.encode())
     assert PresentationTable.from_csv(path).rows == (Presentation("a, b.jpg", "a, b.jpg", 1, subject="Zoë"),)
@@ -120,12 +122,12 @@ def test_csv_as_a_spreadsheet_writes_it(tmp_path: Path):
         ("path,label\n", "no presentation was found"),
     ],
 )
-def test_csv_that_is_wrong_says_where(tmp_path: Path, text: str, sentence: str):
+def test_csv_that_is_wrong_says_where(tmp_path: Path, text: str, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         PresentationTable.from_csv(write(tmp_path, text))
 
 
-def test_csv_that_is_no_text(tmp_path: Path):
+def test_csv_that_is_no_text(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_bytes(b"path,label\n\xff\xfe,1\n")
     with pytest.raises(InputError, match=r"rows\.csv: expected a CSV file in UTF-8"):
@@ -134,7 +136,7 @@ def test_csv_that_is_no_text(tmp_path: Path):
         PresentationTable.from_csv(tmp_path / "none.csv")
 
 
-def test_parquet_of_something_else(tmp_path: Path):
+def test_parquet_of_something_else(tmp_path: Path) -> None:
     pq.write_table(pa.table({"path": ["a"]}), tmp_path / "other.parquet")
     with pytest.raises(
         InputError, match=r"expected a presentation table with the columns sample_id, .* got path"
@@ -161,7 +163,7 @@ def test_parquet_of_something_else(tmp_path: Path):
 )
 def test_parquet_of_somebody_elses_making(
     tmp_path: Path, column: str, values: list, notes: str, message: str
-):
+) -> None:
     path = tmp_path / "t.parquet"
     PresentationTable("mine", (Presentation("a", "a.jpg", 1),)).write(path)
     table = pq.read_table(path)

@@ -1,5 +1,8 @@
 """Score tables to judge, small enough to count by hand or drawn with a seed."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -8,10 +11,10 @@ from bonaface.evaluation.score_table import ScoreTable
 
 
 @pytest.fixture
-def row():
+def row() -> Callable[..., Any]:
     """A function that makes one `Score` from what matters to a test."""
 
-    def make(name, label, score, species=None, **more):
+    def make(name: str, label: int, score: float, species: str | None = None, **more: Any) -> Score:
         kind = ("" if label else "print-1") if species is None else species
         given = {"video_id": name, "frame": 0, "subject": "", "split": "test", **more}
         return Score(sample_id=given.pop("sample_id", name), label=label, species=kind, score=score, **given)
@@ -20,10 +23,12 @@ def row():
 
 
 @pytest.fixture
-def drawn():
+def drawn() -> Callable[..., Any]:
     """A function that draws a table: videos of several frames, five kinds, twenty subjects, dev and test."""
 
-    def make(seed=0, videos=300, frames=3, fold="", shift=0.0, **more):
+    def make(
+        seed: int = 0, videos: int = 300, frames: int = 3, fold: str = "", shift: float = 0.0, **more: Any
+    ) -> ScoreTable:
         rng = np.random.default_rng(seed)
         kinds = ["", "print-1", "print-2", "display-1", "display-2"]
         rows = []
@@ -57,10 +62,10 @@ def drawn():
 
 
 @pytest.fixture
-def noisy():
+def noisy() -> Callable[..., Any]:
     """A function that gives the same presentations as a table, scored by a worse system."""
 
-    def make(table, seed, sigma=0.15):
+    def make(table: ScoreTable, seed: int, sigma: float = 0.15) -> ScoreTable:
         rng = np.random.default_rng(seed)
         scores = table.numbers("score") + rng.normal(0, sigma, len(table))
         column = [None if np.isnan(score) else score for score in scores]

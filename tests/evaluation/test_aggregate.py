@@ -1,16 +1,18 @@
 import math
+from collections.abc import Callable
 from statistics import mean, median
+from typing import Any
 
 import numpy as np
 import pytest
 
 from bonaface.core.errors import InputError, UnknownNameError
-from bonaface.core.records import Response
-from bonaface.evaluation.aggregate import to_unit
+from bonaface.core.records import Response, Score
+from bonaface.evaluation.aggregate import Aggregation, to_unit
 from bonaface.evaluation.score_table import ScoreTable
 
 
-def _frames(row, video, scores):
+def _frames(row: Callable[..., Any], video: str, scores: list[float]) -> list[Score]:
     return [
         row(
             video,
@@ -24,7 +26,7 @@ def _frames(row, video, scores):
     ]
 
 
-def test_a_video_is_the_mean_of_its_frames_that_responded(row):
+def test_a_video_is_the_mean_of_its_frames_that_responded(row: Callable[..., Any]) -> None:
     table = ScoreTable.from_scores(
         [
             *_frames(row, "b", [math.nan, 0.5, 0.75]),
@@ -41,10 +43,12 @@ def test_a_video_is_the_mean_of_its_frames_that_responded(row):
 
 
 @pytest.mark.parametrize(("aggregation", "reference"), [("mean", mean), ("median", median), ("min", min)])
-def test_ways_to_sum_up_agree_with_the_standard_library(drawn, aggregation, reference):
+def test_ways_to_sum_up_agree_with_the_standard_library(
+    drawn: Callable[..., Any], aggregation: Aggregation, reference: Callable[..., Any]
+) -> None:
     table = drawn(seed=5, videos=80, frames=4)
     samples = to_unit(table, "video", aggregation)
-    by_video = {}
+    by_video: dict[str, list[float]] = {}
     for video, score in zip(table.text("video_id"), table.numbers("score"), strict=True):
         by_video.setdefault(video, []).extend([] if math.isnan(score) else [score])
     expected = [reference(by_video[name]) if by_video[name] else math.nan for name in samples.ids]
@@ -52,7 +56,7 @@ def test_ways_to_sum_up_agree_with_the_standard_library(drawn, aggregation, refe
     assert samples.scores.tolist() == pytest.approx(expected, nan_ok=True)
 
 
-def test_the_order_of_the_rows_does_not_touch_a_bit(drawn):
+def test_the_order_of_the_rows_does_not_touch_a_bit(drawn: Callable[..., Any]) -> None:
     table = drawn(seed=6, videos=60, frames=5)
     order = np.random.default_rng(0).permutation(len(table))
     shuffled = ScoreTable(table.data.take(order))
@@ -63,7 +67,7 @@ def test_the_order_of_the_rows_does_not_touch_a_bit(drawn):
         )
 
 
-def test_frames_stand_for_themselves(drawn):
+def test_frames_stand_for_themselves(drawn: Callable[..., Any]) -> None:
     table = drawn(videos=10)
     samples = to_unit(table, "frame")
     assert samples.unit == "frame"
@@ -71,17 +75,17 @@ def test_frames_stand_for_themselves(drawn):
     assert np.isnan(samples.scores).sum() == (table.text("response") == "no face").sum()
 
 
-def test_frames_of_one_name_are_numbered(row):
+def test_frames_of_one_name_are_numbered(row: Callable[..., Any]) -> None:
     rows = [row("v", 1, 0.5, frame=3), row("v", 1, 0.6, frame=8)]
     assert to_unit(ScoreTable.from_scores(rows), "frame").ids.tolist() == ["v#3", "v#8"]
 
 
-def test_a_video_of_two_folds_is_two(row):
+def test_a_video_of_two_folds_is_two(row: Callable[..., Any]) -> None:
     rows = [row("v", 1, 0.25, fold="1"), row("v", 1, 0.75, fold="2")]
     assert to_unit(ScoreTable.from_scores(rows)).scores.tolist() == [0.25, 0.75]
 
 
-def test_species_are_numbered_and_subjects_who_are_not_named_stand_alone(row):
+def test_species_are_numbered_and_subjects_who_are_not_named_stand_alone(row: Callable[..., Any]) -> None:
     table = ScoreTable.from_scores(
         [
             row("c", 0, 0.2, "display-1"),
@@ -99,16 +103,16 @@ def test_species_are_numbered_and_subjects_who_are_not_named_stand_alone(row):
     assert not to_unit(table.where("subject", "")).named_subjects
 
 
-def test_another_output_is_summed_up_by_name(row):
+def test_another_output_is_summed_up_by_name(row: Callable[..., Any]) -> None:
     rows = [row("v", 1, 0.5, frame=n, sample_id=f"v{n}", outputs={"map": n / 4}) for n in range(3)]
     assert to_unit(ScoreTable.from_scores(rows), output="map").scores.tolist() == [0.25]
 
 
-def test_what_does_not_exist_is_refused(drawn):
+def test_what_does_not_exist_is_refused(drawn: Callable[..., Any]) -> None:
     table = drawn(videos=4)
     with pytest.raises(UnknownNameError, match=r"unknown unit 'clip'.*frame, video"):
-        to_unit(table, "clip")
+        to_unit(table, "clip")  # type: ignore[arg-type]
     with pytest.raises(UnknownNameError, match=r"unknown aggregation .* 'max'.*mean, median, min"):
-        to_unit(table, "video", "max")
+        to_unit(table, "video", "max")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="nothing to judge"):
         to_unit(table.where("split", "train"))

@@ -1,10 +1,13 @@
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
 from bonaface.core.errors import InputError
+from bonaface.core.records import Score
 from bonaface.evaluation import EvaluationSettings, ScoreTable, Threshold
 from bonaface.evaluation.aggregate import to_unit
 from bonaface.evaluation.comparison import COMPARED, compare_tables
@@ -13,7 +16,7 @@ from bonaface.evaluation.report import evaluate_table, headline
 HALF = EvaluationSettings(Threshold(0.5))
 
 
-def test_flips_and_mcnemar_by_hand(row):
+def test_flips_and_mcnemar_by_hand(row: Callable[..., Any]) -> None:
     first = [row("a", 1, 0.9), row("b", 1, 0.4), row("c", 0, 0.6), row("d", 0, 0.7), row("e", 0, 0.1)]
     second = [row("a", 1, 0.9), row("b", 1, 0.8), row("c", 0, 0.2), row("d", 0, 0.3), row("e", 0, 0.9)]
     found = compare_tables(
@@ -39,7 +42,9 @@ def test_flips_and_mcnemar_by_hand(row):
     assert found.differences["apcer_pooled"].difference == pytest.approx(2 / 3 - 1 / 3)
 
 
-def test_each_figure_is_that_of_the_systems_own_report(drawn, noisy):
+def test_each_figure_is_that_of_the_systems_own_report(
+    drawn: Callable[..., Any], noisy: Callable[..., Any]
+) -> None:
     first = drawn()
     second = noisy(first, 1)
     found = compare_tables(first, second, rounds=50)
@@ -52,7 +57,7 @@ def test_each_figure_is_that_of_the_systems_own_report(drawn, noisy):
         assert difference.interval.low <= difference.difference <= difference.interval.high
 
 
-def test_a_system_does_not_differ_from_itself(drawn):
+def test_a_system_does_not_differ_from_itself(drawn: Callable[..., Any]) -> None:
     found = compare_tables(drawn(), drawn(), rounds=50)
     assert found.flips == ()
     assert all(test.p == 1 for test in found.mcnemar.values())
@@ -60,7 +65,9 @@ def test_a_system_does_not_differ_from_itself(drawn):
         assert (difference.difference, *difference.interval) == (0, 0, 0)
 
 
-def test_pairing_narrows_the_interval_and_does_not_hang_on_the_order_of_rows(drawn, noisy):
+def test_pairing_narrows_the_interval_and_does_not_hang_on_the_order_of_rows(
+    drawn: Callable[..., Any], noisy: Callable[..., Any]
+) -> None:
     """Subjects differ much more than the systems: unpaired, the difference would drown."""
     first = drawn(videos=400)
     second = noisy(first, 2, 0.02)
@@ -74,7 +81,9 @@ def test_pairing_narrows_the_interval_and_does_not_hang_on_the_order_of_rows(dra
     assert acer.high - acer.low < 0.7 * (alone.high - alone.low)
 
 
-def test_the_interval_agrees_with_a_plain_bootstrap(drawn, noisy):
+def test_the_interval_agrees_with_a_plain_bootstrap(
+    drawn: Callable[..., Any], noisy: Callable[..., Any]
+) -> None:
     """The paired difference of ACER, resampled once more by hand with another generator."""
     first = drawn(videos=200, frames=1)
     second = noisy(first, 3)
@@ -96,7 +105,7 @@ def test_the_interval_agrees_with_a_plain_bootstrap(drawn, noisy):
     assert list(found.interval) == pytest.approx(expected.tolist(), abs=0.01)
 
 
-def test_folds_are_averaged(drawn, noisy):
+def test_folds_are_averaged(drawn: Callable[..., Any], noisy: Callable[..., Any]) -> None:
     pairs = [(drawn(seed=n, fold=str(n)), noisy(drawn(seed=n, fold=str(n)), n)) for n in (1, 2)]
     whole = compare_tables(
         *(ScoreTable.from_tables([pair[side] for pair in pairs]) for side in (0, 1)), rounds=50
@@ -109,7 +118,7 @@ def test_folds_are_averaged(drawn, noisy):
     assert set(whole.thresholds) == {"1", "2"}
 
 
-def test_what_only_one_system_answered_is_left_out(row):
+def test_what_only_one_system_answered_is_left_out(row: Callable[..., Any]) -> None:
     first = [row("a", 1, 0.9), row("b", 0, 0.4), row("c", 0, 0.6), row("d", 1, 0.2)]
     second = [row("a", 1, 0.9), row("b", 0, math.nan, response="no face"), row("c", 0, 0.2), row("d", 1, 0.2)]
     found = compare_tables(
@@ -118,8 +127,8 @@ def test_what_only_one_system_answered_is_left_out(row):
     assert (found.presentations, found.left_out) == (3, 1)
 
 
-def test_other_presentations_labels_or_folds_are_refused(row):
-    def refused(second, message):
+def test_other_presentations_labels_or_folds_are_refused(row: Callable[..., Any]) -> None:
+    def refused(second: list[Score], message: str) -> None:
         first = [row("a", 1, 0.9), row("b", 0, 0.4)]
         with pytest.raises(InputError, match=message):
             compare_tables(

@@ -1,4 +1,6 @@
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from bonaface.evaluation.score_table import ScoreTable
 from bonaface.metrics.rates import apcer, bpcer, worst_apcer
 
 
-def test_det_points_are_errors_at_their_thresholds(drawn):
+def test_det_points_are_errors_at_their_thresholds(drawn: Callable[..., Any]) -> None:
     samples = to_unit(drawn(videos=900), "frame").scored()
     det = det_of(samples)
     assert 100 < len(det.thresholds) <= 302
@@ -25,7 +27,7 @@ def test_det_points_are_errors_at_their_thresholds(drawn):
     assert (det.pooled[0], det.bpcer[0], det.pooled[-1], det.bpcer[-1]) == (1, 0, 0, 1)
 
 
-def test_thinning_leaves_no_gap_that_an_eye_could_see(drawn):
+def test_thinning_leaves_no_gap_that_an_eye_could_see(drawn: Callable[..., Any]) -> None:
     samples = to_unit(drawn(videos=2000, frames=2), "frame")
     # Without the ties at 0 and 1, where the curve itself jumps.
     smooth = samples.scores + np.random.default_rng(0).normal(0, 0.2, len(samples))
@@ -38,7 +40,7 @@ def test_thinning_leaves_no_gap_that_an_eye_could_see(drawn):
         assert max(inner) < 0.3
 
 
-def test_histograms_count_every_scored_presentation_once(drawn):
+def test_histograms_count_every_scored_presentation_once(drawn: Callable[..., Any]) -> None:
     samples = to_unit(drawn())
     histogram = histogram_of(samples)
     scored = samples.scored()
@@ -48,7 +50,7 @@ def test_histograms_count_every_scored_presentation_once(drawn):
     assert (histogram.edges[0], histogram.edges[-1]) == (scored.scores.min(), scored.scores.max())
 
 
-def test_what_cannot_be_drawn(row):
+def test_what_cannot_be_drawn(row: Callable[..., Any]) -> None:
     one = to_unit(ScoreTable.from_scores([row("a", 1, 0.5), row("b", 1, 0.5)]))
     assert det_of(one) is None
     histogram = histogram_of(one)
@@ -58,13 +60,13 @@ def test_what_cannot_be_drawn(row):
 
 
 @pytest.mark.parametrize("share", [0.001, 0.2, 0.5, 0.99])
-def test_normal_deviates_agree_with_scipy(share):
+def test_normal_deviates_agree_with_scipy(share: float) -> None:
     assert deviate(share) == pytest.approx(norm.ppf(share))
     assert deviate(0) == pytest.approx(norm.ppf(LEAST))
 
 
 @pytest.mark.parametrize(("videos", "bins"), [(40, 10), (1000, 20), (20_000, 40)])
-def test_more_scores_have_finer_bins(videos, bins, row):
+def test_more_scores_have_finer_bins(videos: int, bins: int, row: Callable[..., Any]) -> None:
     scores = np.random.default_rng(0).random(videos)
     rows = [row(str(n), n % 2, float(score)) for n, score in enumerate(scores)]
     assert len(histogram_of(to_unit(ScoreTable.from_scores(rows))).edges) == bins + 1

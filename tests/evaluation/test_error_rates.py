@@ -1,10 +1,12 @@
 import math
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pytest
 
 from bonaface.core.records import Response
-from bonaface.evaluation.aggregate import to_unit
+from bonaface.evaluation.aggregate import Samples, to_unit
 from bonaface.evaluation.error_rates import Figure, figures_of
 from bonaface.evaluation.score_table import ScoreTable
 from bonaface.metrics.intervals import clopper_pearson
@@ -21,7 +23,7 @@ ROWS = [
 ]
 
 
-def _samples(row, rows=ROWS, subjects=3):
+def _samples(row: Callable[..., Any], rows: list[tuple[str, float]] = ROWS, subjects: int = 3) -> Samples:
     return to_unit(
         ScoreTable.from_scores(
             row(
@@ -37,11 +39,11 @@ def _samples(row, rows=ROWS, subjects=3):
     )
 
 
-def _counts(figures):
+def _counts(figures: Mapping[str, Figure]) -> dict[str, tuple[int, int]]:
     return {name: (figure.errors, figure.total) for name, figure in figures.items()}
 
 
-def test_errors_counted_by_hand(row):
+def test_errors_counted_by_hand(row: Callable[..., Any]) -> None:
     found = figures_of(_samples(row), 0.5, rounds=50)
     errors = found.errors
     assert (found.bona_fide, found.attacks, found.subjects) == (5, 7, 3)
@@ -55,7 +57,7 @@ def test_errors_counted_by_hand(row):
     assert errors.apcer["pooled"].interval == clopper_pearson(3, 6)
 
 
-def test_attacks_alone_of_which_a_species_got_no_response(row):
+def test_attacks_alone_of_which_a_species_got_no_response(row: Callable[..., Any]) -> None:
     """The species last by name and the bona fide are named in the set, but nothing of them is left to draw."""
     rows = [("", NO), ("display-1", 0.6), ("display-1", 0.4), ("print-1", NO)]
     found = figures_of(_samples(row, rows), 0.5, rounds=20)
@@ -64,7 +66,7 @@ def test_attacks_alone_of_which_a_species_got_no_response(row):
     assert found.strict.acer["species"].value == (1 / 2 + 1) / 2
 
 
-def test_non_responses_are_counted_and_then_counted_as_rejected(row):
+def test_non_responses_are_counted_and_then_counted_as_rejected(row: Callable[..., Any]) -> None:
     found = figures_of(_samples(row), 0.5, rounds=50)
     assert _counts(found.apnrr_per_species) == {"display-1": (0, 3), "print-1": (0, 2), "print-2": (1, 2)}
     assert (found.apnrr.errors, found.apnrr.total) == (1, 7)
@@ -75,13 +77,13 @@ def test_non_responses_are_counted_and_then_counted_as_rejected(row):
     assert found.strict.acer["pooled"].value == (3 / 7 + 2 / 5) / 2
 
 
-def test_without_non_responses_both_prints_are_the_same(row):
+def test_without_non_responses_both_prints_are_the_same(row: Callable[..., Any]) -> None:
     found = figures_of(_samples(row, [r for r in ROWS if not math.isnan(r[1])]), 0.5, rounds=50)
     assert found.strict == found.errors
     assert found.reasons == {}
 
 
-def test_ranking_counted_by_hand(row):
+def test_ranking_counted_by_hand(row: Callable[..., Any]) -> None:
     ranking = figures_of(_samples(row), 0.5, rounds=50).ranking
     # Bona fide 0.9 0.8 0.5 0.4, attacks 0.7 0.6 0.5 0.3 0.2 0.1: of 24 pairs 18 are in order and 1 is a tie.
     assert ranking.auc == pytest.approx((6 + 6 + 3.5 + 3) / 24)
@@ -94,7 +96,7 @@ def test_ranking_counted_by_hand(row):
 
 
 @pytest.mark.parametrize("missing", ["attacks", "bona fide"])
-def test_a_missing_class_leaves_its_figures_out(row, missing):
+def test_a_missing_class_leaves_its_figures_out(row: Callable[..., Any], missing: str) -> None:
     rows = [r for r in ROWS if bool(r[0]) == (missing == "bona fide")]
     found = figures_of(_samples(row, rows), 0.5, rounds=50)
     errors = found.errors
@@ -110,7 +112,7 @@ def test_a_missing_class_leaves_its_figures_out(row, missing):
     assert found.ranking.auc is None
 
 
-def test_a_species_that_never_responded_has_no_apcer_and_is_not_the_worst(row):
+def test_a_species_that_never_responded_has_no_apcer_and_is_not_the_worst(row: Callable[..., Any]) -> None:
     rows = [*ROWS, ("mask-1", NO), ("mask-1", NO)]
     found = figures_of(_samples(row, rows), 0.5, rounds=50)
     assert found.errors.per_species["mask-1"] == Figure(None, None, 0, 0)
@@ -119,7 +121,7 @@ def test_a_species_that_never_responded_has_no_apcer_and_is_not_the_worst(row):
     assert found.strict.per_species["mask-1"].value == 0
 
 
-def test_nothing_responded_at_all(row):
+def test_nothing_responded_at_all(row: Callable[..., Any]) -> None:
     found = figures_of(_samples(row, [("", NO), ("print-1", NO)]), 0.5, rounds=50)
     assert found.errors.bpcer.value is None
     assert found.errors.acer["pooled"].value is None
@@ -127,7 +129,7 @@ def test_nothing_responded_at_all(row):
     assert found.strict.acer["pooled"].value == 0.5
 
 
-def test_no_errors_still_have_an_upper_bound(row):
+def test_no_errors_still_have_an_upper_bound(row: Callable[..., Any]) -> None:
     rows = [("", 0.9)] * 20 + [("print-1", 0.1)] * 40
     found = figures_of(_samples(row, rows), 0.5, rounds=50)
     bound = (clopper_pearson(0, 20).high + clopper_pearson(0, 40).high) / 2
@@ -136,7 +138,7 @@ def test_no_errors_still_have_an_upper_bound(row):
         assert figure.interval == (0.0, pytest.approx(bound))
 
 
-def test_intervals_hold_their_figure_and_widen_with_fewer_subjects(drawn):
+def test_intervals_hold_their_figure_and_widen_with_fewer_subjects(drawn: Callable[..., Any]) -> None:
     samples = to_unit(drawn(seed=9))
     found = figures_of(samples, 0.5)
     every = [*found.errors.acer.values(), *found.errors.apcer.values(), found.ranking.eer, found.errors.bpcer]
@@ -152,15 +154,15 @@ def test_intervals_hold_their_figure_and_widen_with_fewer_subjects(drawn):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_even_one_round_does_not_leave_its_figure_out(drawn, seed):
+def test_even_one_round_does_not_leave_its_figure_out(drawn: Callable[..., Any], seed: int) -> None:
     found = figures_of(to_unit(drawn(seed=9, videos=120)), 0.5, rounds=1, seed=seed)
     for figure in (*found.errors.acer.values(), found.ranking.eer):
         assert figure.interval.low <= figure.value <= figure.interval.high
 
 
-def _fields(samples):
+def _fields(samples: Samples) -> dict[str, Any]:
     return {name: getattr(samples, name) for name in samples.__slots__}
 
 
-def test_unnamed_subjects_are_said(row):
+def test_unnamed_subjects_are_said(row: Callable[..., Any]) -> None:
     assert figures_of(_samples(row, subjects=0), 0.5, rounds=10).subjects is None

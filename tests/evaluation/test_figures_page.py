@@ -15,11 +15,11 @@ PAGE = (Path(__file__).parents[2] / "docs" / "figures.md").read_text()
 
 
 @pytest.mark.parametrize("snippet", re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
-def test_snippets_run(snippet):
+def test_snippets_run(snippet: str) -> None:
     exec(compile(snippet, "docs/figures.md", "exec"), {})
 
 
-def test_the_intervals_are_those_of_the_code():
+def test_the_intervals_are_those_of_the_code() -> None:
     rows = re.findall(r"\| (\d+) of (\d+) \| ([\d.]+) % \| ([\d.]+) % to ([\d.]+) % \|", PAGE)
     assert len(rows) == 5
     for errors, total, *printed in rows:
@@ -27,7 +27,7 @@ def test_the_intervals_are_those_of_the_code():
         assert printed == [f"{100 * value:.2f}" for value in (rate.value, *rate.interval())]
 
 
-def test_the_example_table_is_read(tmp_path):
+def test_the_example_table_is_read(tmp_path: Path) -> None:
     (text,) = re.findall(r"```csv\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "scores.csv").write_text(text)
     samples = to_unit(ScoreTable.read(tmp_path / "scores.csv"))
@@ -35,7 +35,7 @@ def test_the_example_table_is_read(tmp_path):
     assert samples.scores.tolist() == pytest.approx([0.83, 0.27, 0.895, 0.12])
 
 
-def test_the_first_command_judges_the_example_table(tmp_path, monkeypatch):
+def test_the_first_command_judges_the_example_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (text,) = re.findall(r"```csv\n(.*?)```", PAGE, re.DOTALL)
     Path("scores.csv").write_text(text)

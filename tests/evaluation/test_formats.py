@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from bonaface.core.errors import InputError, UnknownNameError
@@ -12,13 +14,15 @@ x2,attack/x2_1,False,mask,,0,attack/x2_1
 """
 
 
-def _read(tmp_path, text, mapping=None, name="scores.csv"):
+def _read(
+    tmp_path: Path, text: str, mapping: dict[str, str] | None = None, name: str = "scores.csv"
+) -> ScoreTable:
     path = tmp_path / name
     path.write_text(text)
     return ScoreTable.read(path, mapping=mapping)
 
 
-def test_bobs_csv_is_recognised(tmp_path):
+def test_bobs_csv_is_recognised(tmp_path: Path) -> None:
     table = _read(tmp_path, BOB)
     assert table.numbers("label").tolist() == [1, 1, 0, 0]
     assert table.text("species").tolist() == ["", "", "print", "mask"]
@@ -29,7 +33,7 @@ def test_bobs_csv_is_recognised(tmp_path):
     assert table.text("response").tolist() == ["", "", "", "no score"]
 
 
-def test_bobs_csv_without_videos_counts_repeated_labels_as_frames(tmp_path):
+def test_bobs_csv_without_videos_counts_repeated_labels_as_frames(tmp_path: Path) -> None:
     lines = [line.split(",")[:5] for line in BOB.splitlines()]
     table = _read(tmp_path, "\n".join(",".join(cells) for cells in lines))
     assert table.text("video_id").tolist() == ["real/x0_1", "real/x0_1", "attack/x1_1", "attack/x2_1"]
@@ -37,7 +41,7 @@ def test_bobs_csv_without_videos_counts_repeated_labels_as_frames(tmp_path):
 
 
 @pytest.mark.parametrize("model", ["", "model_of_001 "])
-def test_bobs_text_files_are_recognised(tmp_path, model):
+def test_bobs_text_files_are_recognised(tmp_path: Path, model: str) -> None:
     text = (
         f"001 {model}001 train/real/001 0.912\n"
         f"001 {model}001 train/real/001 0.9\n"
@@ -51,14 +55,14 @@ def test_bobs_text_files_are_recognised(tmp_path, model):
     assert table.numbers("frame").tolist() == [0, 1, 0]
 
 
-def test_a_broken_line_of_bobs_text_is_named(tmp_path):
+def test_a_broken_line_of_bobs_text_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="row 2: expected bob's four or five columns, got 3"):
         _read(tmp_path, "001 001 a 0.5\n001 001 0.5\n", name="scores-eval")
     with pytest.raises(InputError, match="row 2: score must be a number, got 'x'"):
         _read(tmp_path, "001 001 a 0.5\n001 001 b x\n", name="scores-eval")
 
 
-def test_columns_by_other_names(tmp_path):
+def test_columns_by_other_names(tmp_path: Path) -> None:
     table = _read(
         tmp_path,
         "file,who,genuine,attack,liveness\na,p,true,,0.75\nb,q,false,print,0.25\n",
@@ -70,7 +74,7 @@ def test_columns_by_other_names(tmp_path):
     assert table.numbers("score").tolist() == [0.75, 0.25]
 
 
-def test_a_minus_turns_scores_and_labels_round(tmp_path):
+def test_a_minus_turns_scores_and_labels_round(tmp_path: Path) -> None:
     table = _read(tmp_path, "is_attack,spoof\n0,0.1\n1,0.9\n1,\n", {"label": "-is_attack", "score": "-spoof"})
     assert table.numbers("label").tolist() == [1, 0, 0]
     assert table.numbers("score").tolist()[:2] == [-0.1, -0.9]
@@ -81,12 +85,12 @@ def test_a_minus_turns_scores_and_labels_round(tmp_path):
         _read(tmp_path, "label,score,x\n1,0.5,a\n", {"subject": "-x"})
 
 
-def test_a_mapping_wins_over_a_column_of_our_name(tmp_path):
+def test_a_mapping_wins_over_a_column_of_our_name(tmp_path: Path) -> None:
     table = _read(tmp_path, "label,score,calibrated\n1,0.5,0.75\n", {"score": "calibrated"})
     assert table.numbers("score").tolist() == [0.75]
 
 
-def test_unknown_columns_list_the_known(tmp_path):
+def test_unknown_columns_list_the_known(tmp_path: Path) -> None:
     with pytest.raises(
         UnknownNameError, match=r"unknown column of the file 'livenes'. Did you mean 'liveness'"
     ):
@@ -95,7 +99,7 @@ def test_unknown_columns_list_the_known(tmp_path):
         _read(tmp_path, "label,liveness\n1,0.5\n", {"points": "liveness"})
 
 
-def test_mappings_as_they_are_typed():
+def test_mappings_as_they_are_typed() -> None:
     assert parse_mapping(["score=my=column", "label=-spoof"]) == {"score": "my=column", "label": "-spoof"}
     for bad in ("score", "=x", "score="):
         with pytest.raises(InputError, match="written OURS=THEIRS"):

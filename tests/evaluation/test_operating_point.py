@@ -1,4 +1,6 @@
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -8,7 +10,7 @@ from bonaface.evaluation.operating_point import Rule, Threshold
 from bonaface.evaluation.score_table import ScoreTable
 
 
-def test_a_threshold_says_where_it_comes_from():
+def test_a_threshold_says_where_it_comes_from() -> None:
     assert str(Threshold(0.5)) == "0.5 (fixed)"
     said = str(Threshold(0.43125, "EER", "dev set of nuaa/official (bundle)", "video"))
     assert said == "0.43125 (EER of dev set of nuaa/official (bundle), by video)"
@@ -16,7 +18,7 @@ def test_a_threshold_says_where_it_comes_from():
         Threshold(math.nan)
 
 
-def test_rules_as_they_are_typed():
+def test_rules_as_they_are_typed() -> None:
     assert Rule.parse("eer") == Rule.parse(" EER ") == Rule("eer")
     assert Rule.parse("bpcer=0.05") == Rule("bpcer", 0.05)
     assert Rule.parse("bpcer") == Rule("bpcer", 0.01)
@@ -30,7 +32,7 @@ def test_rules_as_they_are_typed():
         Rule.parse("bpcer=1")
 
 
-def test_rules_find_the_threshold_on_what_responded(row):
+def test_rules_find_the_threshold_on_what_responded(row: Callable[..., Any]) -> None:
     rows = [row("a", 1, 0.9), row("b", 1, math.nan, response="no face"), row("c", 0, 0.1), row("d", 1, 0.6)]
     samples = to_unit(ScoreTable.from_scores(rows))
     found = Rule("eer").threshold(samples, "dev set")
@@ -44,7 +46,7 @@ def test_rules_find_the_threshold_on_what_responded(row):
     assert Rule("bpcer", 0.5).threshold(samples, "dev set").value == pytest.approx(0.75)
 
 
-def test_a_missing_class_is_named_with_the_set(row):
+def test_a_missing_class_is_named_with_the_set(row: Callable[..., Any]) -> None:
     samples = to_unit(ScoreTable.from_scores([row("a", 1, 0.9), row("d", 1, 0.6)]))
     with pytest.raises(
         InputError, match=r"no threshold can be set on the dev set of x: .* no attack among the 2"

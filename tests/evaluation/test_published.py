@@ -1,11 +1,16 @@
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from bonaface.evaluation import EvaluationSettings, ScoreTable, evaluate_table
-from bonaface.evaluation.published import published
+from bonaface.evaluation.aggregate import UNITS
+from bonaface.evaluation.published import PublishedRow, published
 from bonaface.evaluation.render.published import paper_grids
+from bonaface.evaluation.report import Report
 
 
-def _find(paper, table, tested_on, printed):
+def _find(paper: str, table: str, tested_on: str, printed: str) -> PublishedRow:
     (row,) = [
         r
         for r in published()
@@ -14,8 +19,8 @@ def _find(paper, table, tested_on, printed):
     return row
 
 
-def test_every_row_of_every_table_is_there():
-    counts = {}
+def test_every_row_of_every_table_is_there() -> None:
+    counts: dict[tuple[str, str, str], int] = {}
     for row in published():
         counts[row.paper, row.table, row.tested_on] = counts.get((row.paper, row.table, row.tested_on), 0) + 1
     assert counts == {
@@ -37,7 +42,7 @@ def test_every_row_of_every_table_is_there():
     }
 
 
-def test_rows_read_as_they_are_printed():
+def test_rows_read_as_they_are_printed() -> None:
     row = _find("bi-fpnfas", "3", "oulu-npu/4", "Bi-FAS-S")
     assert row.cells == {"apcer": "2.50 ± 3.16", "bpcer": "3.33 ± 4.08", "acer": "2.92 ± 3.41"}
     assert (row.figures["acer"].mean, row.figures["acer"].sd, row.figures["acer"].n) == (2.92, 3.41, 6)
@@ -47,7 +52,7 @@ def test_rows_read_as_they_are_printed():
     assert row.figures["bpcer"].sd is None
 
 
-def test_printed_acer_is_the_mean_of_the_printed_errors():
+def test_printed_acer_is_the_mean_of_the_printed_errors() -> None:
     """A slip of the hand in the data would show here; one row is odd in print and says so."""
     odd = []
     for row in published():
@@ -59,8 +64,8 @@ def test_printed_acer_is_the_mean_of_the_printed_errors():
     assert odd == [("FAS-BAS", "oulu-npu/4", note)] * 2
 
 
-def test_both_papers_print_the_same_figures_for_the_same_system():
-    seen = {}
+def test_both_papers_print_the_same_figures_for_the_same_system() -> None:
+    seen: dict[tuple[str, ...], object] = {}
     for row in published():
         if "exchanged in print" in row.note:
             continue
@@ -69,7 +74,7 @@ def test_both_papers_print_the_same_figures_for_the_same_system():
             assert seen.setdefault((*key, name), cell) == cell
 
 
-def test_the_tables_alone_are_marked_published():
+def test_the_tables_alone_are_marked_published() -> None:
     found = paper_grids()
     assert len(found) == 4 + 1 + 1 + 4 + 1 + 1 + 1
     for grid in found:
@@ -79,20 +84,19 @@ def test_the_tables_alone_are_marked_published():
 
 
 @pytest.fixture
-def reports(drawn):
-    table, given = drawn(), {"rounds": 5, "system": "bi-fas-s", "trained_on": "oulu-npu/1"}
-    return [
-        evaluate_table(table, settings=EvaluationSettings(unit=unit), **given) for unit in ("video", "frame")
-    ]
+def reports(drawn: Callable[..., Any]) -> list[Report]:
+    table = drawn()
+    given: dict[str, Any] = {"rounds": 5, "system": "bi-fas-s", "trained_on": "oulu-npu/1"}
+    return [evaluate_table(table, settings=EvaluationSettings(unit=unit), **given) for unit in UNITS]
 
 
-def test_ours_stand_below_by_unit_and_grouping(reports):
+def test_ours_stand_below_by_unit_and_grouping(reports: list[Report]) -> None:
     found = {grid.title: grid for grid in paper_grids(reports)}
     grid = found["Bi-FPNFAS (Sensors 2021, 21, 2799), table 3: oulu-npu/1"]
     ours = [row for row in grid.rows if row[1] != "published"]
     assert [row[1] for row in ours] == [
         f"ours, {unit}, {over}"
-        for unit in ("video", "frame")
+        for unit in UNITS
         for over in ("worst species", "worst category", "all attacks pooled")
     ]
     errors = reports[0].folds[0].test.errors
@@ -105,7 +109,7 @@ def test_ours_stand_below_by_unit_and_grouping(reports):
     assert {row[1] for row in other.rows} == {"published"}
 
 
-def test_folds_are_a_mean_and_a_deviation(drawn):
+def test_folds_are_a_mean_and_a_deviation(drawn: Callable[..., Any]) -> None:
     table = ScoreTable.from_tables([drawn(seed=n, fold=str(n)) for n in (1, 2)])
     report = evaluate_table(table, rounds=5, system="bi-fas", trained_on="oulu-npu/1")
     grid = paper_grids([report])[0]
@@ -113,7 +117,7 @@ def test_folds_are_a_mean_and_a_deviation(drawn):
     assert grid.rows[-1][3] == f"{100 * bpcer.mean:.2f} ± {100 * bpcer.sd:.2f}"
 
 
-def test_a_report_that_belongs_to_no_table_is_left_out(drawn):
+def test_a_report_that_belongs_to_no_table_is_left_out(drawn: Callable[..., Any]) -> None:
     strangers = [
         evaluate_table(drawn(), rounds=5, system="bi-fas", trained_on=trained_on)
         for trained_on in ("", "nuaa/official", "oulu-npu/2")
@@ -121,7 +125,7 @@ def test_a_report_that_belongs_to_no_table_is_left_out(drawn):
     assert {row[1] for grid in paper_grids(strangers) for row in grid.rows} == {"published"}
 
 
-def test_a_simulated_set_takes_a_place_and_says_so(row):
+def test_a_simulated_set_takes_a_place_and_says_so(row: Callable[..., Any]) -> None:
     rows = [
         row(
             f"{s}{n}",

@@ -1,33 +1,35 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any
 
 import jsonschema
 import pytest
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.evaluation import EvaluationSettings, Rule, ScoreTable, Threshold, evaluate_table
-from bonaface.evaluation.aggregate import to_unit
+from bonaface.evaluation.aggregate import Samples, Unit, to_unit
 from bonaface.evaluation.render.html import html
-from bonaface.evaluation.report import headline, joined
+from bonaface.evaluation.report import Report, headline, joined
 from bonaface.metrics.rates import acer_at
 from bonaface.metrics.thresholds import bpcer_threshold, eer_threshold
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").read_text())
 
 
-def _check(report):
+def _check(report: Report) -> dict[str, Any]:
     plain = json.loads(json.dumps(report.as_dict(), allow_nan=False))
     jsonschema.Draft202012Validator(SCHEMA).validate(plain)
     return plain
 
 
-def _heard(table, split, unit="video"):
+def _heard(table: ScoreTable, split: str, unit: Unit = "video") -> Samples:
     return to_unit(table.where("split", split), unit).scored()
 
 
 @pytest.mark.parametrize("unit", ["video", "frame"])
-def test_the_dev_threshold_is_applied_to_test_unchanged(drawn, unit):
+def test_the_dev_threshold_is_applied_to_test_unchanged(drawn: Callable[..., Any], unit: Unit) -> None:
     table = drawn()
     report = evaluate_table(table, settings=EvaluationSettings(unit=unit), rounds=50, system="ours")
     dev, test = (_heard(table, split, unit) for split in ("dev", "test"))
@@ -41,7 +43,7 @@ def test_the_dev_threshold_is_applied_to_test_unchanged(drawn, unit):
     _check(report)
 
 
-def test_other_rules_and_a_number(drawn):
+def test_other_rules_and_a_number(drawn: Callable[..., Any]) -> None:
     table = drawn()
     dev = _heard(table, "dev")
     report = evaluate_table(table, settings=EvaluationSettings(rule=Rule("bpcer", 0.05)), rounds=20)
@@ -50,7 +52,9 @@ def test_other_rules_and_a_number(drawn):
     assert report.folds[0].threshold == Threshold(0.5)
 
 
-def test_a_threshold_from_test_is_refused_unless_asked_for_and_then_said_first(drawn):
+def test_a_threshold_from_test_is_refused_unless_asked_for_and_then_said_first(
+    drawn: Callable[..., Any],
+) -> None:
     table = drawn().where("split", "test")
     with pytest.raises(InputError, match=r"no dev scores of oulu-npu/1 .*--threshold-from test"):
         evaluate_table(table)
@@ -63,7 +67,7 @@ def test_a_threshold_from_test_is_refused_unless_asked_for_and_then_said_first(d
     assert next(iter(plain)) == "warning"
 
 
-def test_simulated_presentations_are_said_first(drawn):
+def test_simulated_presentations_are_said_first(drawn: Callable[..., Any]) -> None:
     data = drawn().data
     named = data.set_column(
         data.column_names.index("dataset"), "dataset", [["simulated-oulu-npu"] * len(data)]
@@ -77,7 +81,7 @@ def test_simulated_presentations_are_said_first(drawn):
     assert both.endswith(report.warning)
 
 
-def test_dev_scores_may_come_apart(drawn):
+def test_dev_scores_may_come_apart(drawn: Callable[..., Any]) -> None:
     table, other = drawn(), drawn(seed=1)
     test_only = table.where("split", "test")
     dev = _heard(other, "dev")
@@ -90,7 +94,7 @@ def test_dev_scores_may_come_apart(drawn):
     assert report.folds[0].threshold.value == eer_threshold(everything.labels, everything.scores)
 
 
-def test_test_scores_given_as_dev_are_refused_as_such(drawn):
+def test_test_scores_given_as_dev_are_refused_as_such(drawn: Callable[..., Any]) -> None:
     test_only = drawn().where("split", "test")
     with pytest.raises(
         InputError, match=r"dev scores of oulu-npu/1 are the test scores themselves.*--threshold-from"
@@ -100,19 +104,21 @@ def test_test_scores_given_as_dev_are_refused_as_such(drawn):
     assert named.warning.startswith("THE THRESHOLD WAS TAKEN")
 
 
-def test_a_threshold_of_the_other_unit_is_refused():
+def test_a_threshold_of_the_other_unit_is_refused() -> None:
     with pytest.raises(InputError, match="was set on frames but videos are judged"):
         EvaluationSettings(Threshold(0.5, "EER", "dev", "frame"), unit="video")
     with pytest.raises(UnknownNameError, match=r"unknown set to take a threshold from 'train'.*dev, test"):
-        EvaluationSettings("train")
+        EvaluationSettings("train")  # type: ignore[arg-type]
 
 
-def _folds(drawn, numbers=(1, 2, 3)):
+def _folds(
+    drawn: Callable[..., Any], numbers: tuple[Any, ...] = (1, 2, 3)
+) -> tuple[list[ScoreTable], ScoreTable]:
     tables = [drawn(seed=number, fold=str(number), shift=number / 20) for number in numbers]
     return tables, ScoreTable.from_tables(tables)
 
 
-def test_folds_have_their_own_thresholds_and_a_mean(drawn):
+def test_folds_have_their_own_thresholds_and_a_mean(drawn: Callable[..., Any]) -> None:
     tables, table = _folds(drawn)
     report = evaluate_table(table, rounds=20)
     alone = [evaluate_table(one, rounds=20) for one in tables]
@@ -128,7 +134,7 @@ def test_folds_have_their_own_thresholds_and_a_mean(drawn):
     _check(report)
 
 
-def test_joining_needs_one_system_and_other_folds(drawn):
+def test_joining_needs_one_system_and_other_folds(drawn: Callable[..., Any]) -> None:
     tables, _ = _folds(drawn, (1, 2))
     one, two = (evaluate_table(table, rounds=10, system="ours") for table in tables)
     with pytest.raises(InputError, match="a fold comes twice"):
@@ -140,7 +146,7 @@ def test_joining_needs_one_system_and_other_folds(drawn):
     assert len(joined([one, two]).folds) == 2
 
 
-def test_dev_of_several_folds_may_come_apart(drawn):
+def test_dev_of_several_folds_may_come_apart(drawn: Callable[..., Any]) -> None:
     _, table = _folds(drawn)
     apart = evaluate_table(table.where("split", "test"), dev=table, rounds=10)
     assert apart.folds == evaluate_table(table, rounds=10).folds
@@ -149,7 +155,9 @@ def test_dev_of_several_folds_may_come_apart(drawn):
     assert len({fold.threshold.value for fold in shared.folds}) == 1
 
 
-def test_only_one_protocol_at_a_time_and_some_test_rows(drawn, row):
+def test_only_one_protocol_at_a_time_and_some_test_rows(
+    drawn: Callable[..., Any], row: Callable[..., Any]
+) -> None:
     with pytest.raises(InputError, match="no test scores to judge: the rows belong to the split dev"):
         evaluate_table(drawn().where("split", "dev"))
     rows = [row("a", 1, 0.5, protocol="1"), row("b", 0, 0.5, protocol="2")]
@@ -157,7 +165,7 @@ def test_only_one_protocol_at_a_time_and_some_test_rows(drawn, row):
         evaluate_table(ScoreTable.from_scores(rows), settings=EvaluationSettings(Threshold(0.5)))
 
 
-def test_what_dev_does_not_know_and_what_it_shares(row):
+def test_what_dev_does_not_know_and_what_it_shares(row: Callable[..., Any]) -> None:
     rows = [
         row("a", 1, 0.9, split="dev", subject="x"),
         row("b", 0, 0.1, "print-1", split="dev", subject="y"),
@@ -170,7 +178,7 @@ def test_what_dev_does_not_know_and_what_it_shares(row):
     assert fold.test.errors.apcer["species"].value == 1
 
 
-def test_mistakes_are_those_on_the_wrong_side_farthest_first(row):
+def test_mistakes_are_those_on_the_wrong_side_farthest_first(row: Callable[..., Any]) -> None:
     rows = [row(f"a{n}", 0, n / 10, subject=f"{n}") for n in range(10)] + [row("b", 1, 0.2), row("c", 1, 0.9)]
     mistakes = (
         evaluate_table(ScoreTable.from_scores(rows), settings=EvaluationSettings(Threshold(0.55)), rounds=5)
@@ -186,7 +194,7 @@ def test_mistakes_are_those_on_the_wrong_side_farthest_first(row):
     ]
 
 
-def test_constant_scores_have_an_answer(row):
+def test_constant_scores_have_an_answer(row: Callable[..., Any]) -> None:
     rows = [row(f"{split}{n}", n % 2, 0.25, split=split) for split in ("dev", "test") for n in range(6)]
     report = evaluate_table(ScoreTable.from_scores(rows), rounds=5)
     test = report.folds[0].test
@@ -196,7 +204,7 @@ def test_constant_scores_have_an_answer(row):
     _check(report)
 
 
-def test_one_class_alone_makes_a_report_that_says_so(row):
+def test_one_class_alone_makes_a_report_that_says_so(row: Callable[..., Any]) -> None:
     rows = [row(f"a{n}", 0, n / 10) for n in range(10)]
     report = evaluate_table(
         ScoreTable.from_scores(rows), settings=EvaluationSettings(Threshold(0.55)), rounds=5
@@ -207,7 +215,7 @@ def test_one_class_alone_makes_a_report_that_says_so(row):
     _check(report)
 
 
-def test_the_schema_refuses_what_it_does_not_know(drawn):
+def test_the_schema_refuses_what_it_does_not_know(drawn: Callable[..., Any]) -> None:
     plain = _check(evaluate_table(drawn(), rounds=5))
     for spoil in (
         lambda p: p.pop("folds"),

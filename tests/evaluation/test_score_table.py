@@ -1,5 +1,8 @@
 import dataclasses
 import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,13 +16,13 @@ from bonaface.evaluation.score_table import ScoreTable
 HEADER = "sample_id,video_id,frame,subject,label,species,split,score,response\n"
 
 
-def _read(tmp_path, text, name="scores.csv", **more):
+def _read(tmp_path: Path, text: str, name: str = "scores.csv", **more: Any) -> ScoreTable:
     path = tmp_path / name
     path.write_text(text)
     return ScoreTable.read(path, **more)
 
 
-def test_records_become_columns(row):
+def test_records_become_columns(row: Callable[..., Any]) -> None:
     table = ScoreTable.from_scores(
         [
             row("a", 1, 0.9, outputs={"binary": 0.8, "map": 0.9}, subject="007", dataset="nuaa"),
@@ -40,7 +43,7 @@ def test_records_become_columns(row):
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_what_is_written_is_read(drawn, tmp_path, ending):
+def test_what_is_written_is_read(drawn: Callable[..., Any], tmp_path: Path, ending: str) -> None:
     table = drawn(seed=3, videos=40)
     path = tmp_path / f"scores.{ending}"
     table.write(path)
@@ -61,7 +64,9 @@ text = st.text(st.characters(codec="utf-8", exclude_characters="\x00", exclude_c
         max_size=6,
     )
 )
-def test_any_score_and_any_text_survive_a_csv(tmp_path, rows):
+def test_any_score_and_any_text_survive_a_csv(
+    tmp_path: Path, rows: list[tuple[float, int, str, str]]
+) -> None:
     table = ScoreTable.from_scores(
         Score(f"{n}{name}", f"{n}{name}", n, subject, label, "" if label else "print-1", "test", score)
         for n, (score, label, name, subject) in enumerate(rows)
@@ -73,7 +78,9 @@ def test_any_score_and_any_text_survive_a_csv(tmp_path, rows):
         assert again.text(column).tolist() == table.text(column).tolist()
 
 
-def test_a_failed_write_leaves_the_old_file(drawn, tmp_path, monkeypatch):
+def test_a_failed_write_leaves_the_old_file(
+    drawn: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "scores.csv"
     path.write_text("old")
     monkeypatch.setattr("pyarrow.csv.write_csv", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
@@ -83,42 +90,42 @@ def test_a_failed_write_leaves_the_old_file(drawn, tmp_path, monkeypatch):
     assert path.read_text() == "old"
 
 
-def test_another_ending_is_refused(drawn, tmp_path):
+def test_another_ending_is_refused(drawn: Callable[..., Any], tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match=r"unknown ending of a score table '.xlsx'.*\.csv, \.parquet"):
         drawn(videos=2).write(tmp_path / "scores.xlsx")
 
 
-def test_a_label_and_a_score_are_enough(tmp_path):
+def test_a_label_and_a_score_are_enough(tmp_path: Path) -> None:
     table = _read(tmp_path, "label,score\n1,0.5\n0,0.25\n")
     assert table.text("sample_id").tolist() == ["row 1", "row 2"]
     assert table.text("species").tolist() == ["", "unknown"]
     assert table.text("split").tolist() == ["test", "test"]
 
 
-def test_frames_without_numbers_are_counted_within_their_video(tmp_path):
+def test_frames_without_numbers_are_counted_within_their_video(tmp_path: Path) -> None:
     table = _read(tmp_path, "video_id,label,score\nx,1,0.5\ny,1,0.6\nx,1,0.7\n")
     assert table.numbers("frame").tolist() == [0, 0, 1]
 
 
-def test_numbers_that_are_names_keep_their_zeros(tmp_path):
+def test_numbers_that_are_names_keep_their_zeros(tmp_path: Path) -> None:
     table = _read(tmp_path, "sample_id,subject,label,score\n0012,007,1,0.5\n")
     assert table.text("sample_id").tolist() == ["0012"]
     assert table.text("subject").tolist() == ["007"]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_delimiters_and_a_byte_order_mark(tmp_path, delimiter):
+def test_delimiters_and_a_byte_order_mark(tmp_path: Path, delimiter: str) -> None:
     path = tmp_path / "scores.csv"
     path.write_text("label,score\n1,0.5\n0,0.25\n".replace(",", delimiter), encoding="utf-8-sig")
     assert ScoreTable.read(path).numbers("score").tolist() == [0.5, 0.25]
 
 
-def test_splits_by_other_names(tmp_path):
+def test_splits_by_other_names(tmp_path: Path) -> None:
     table = _read(tmp_path, "split,label,score\ndevel,1,0.5\neval,1,0.25\nTRAIN,1,0.1\n")
     assert table.text("split").tolist() == ["dev", "test", "train"]
 
 
-def test_an_empty_cell_without_a_column_for_reasons_is_a_non_response(tmp_path):
+def test_an_empty_cell_without_a_column_for_reasons_is_a_non_response(tmp_path: Path) -> None:
     table = _read(tmp_path, "label,score\n1,0.5\n0,\n")
     assert table.text("response").tolist() == ["", "no score"]
 
@@ -168,12 +175,12 @@ GOOD = "a,a,0,s,1,,test,0.5,\nb,b,0,s,0,print-1,test,0.2,\n"
         ("", "holds no scores"),
     ],
 )
-def test_bad_rows_are_refused_by_number(tmp_path, rows, message):
+def test_bad_rows_are_refused_by_number(tmp_path: Path, rows: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         _read(tmp_path, HEADER + rows)
 
 
-def test_bad_files_are_refused_by_name(tmp_path):
+def test_bad_files_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"there is no score file .*gone\.csv"):
         ScoreTable.read(tmp_path / "gone.csv")
     with pytest.raises(
@@ -191,7 +198,7 @@ def test_bad_files_are_refused_by_name(tmp_path):
         ScoreTable.read()
 
 
-def test_records_are_checked_like_files(row):
+def test_records_are_checked_like_files(row: Callable[..., Any]) -> None:
     with pytest.raises(InputError, match="at least one score"):
         ScoreTable.from_scores([])
     with pytest.raises(InputError, match="row 2: score must be a finite number, got nan"):
@@ -200,7 +207,7 @@ def test_records_are_checked_like_files(row):
         ScoreTable.from_scores([row("a", 1, 0.5, response=Response.NO_FACE)])
 
 
-def test_files_join_and_their_columns_need_not_agree(tmp_path):
+def test_files_join_and_their_columns_need_not_agree(tmp_path: Path) -> None:
     one, two = tmp_path / "one.csv", tmp_path / "two.csv"
     one.write_text("sample_id,label,score,score_map\na,1,0.5,0.6\n")
     two.write_text("sample_id,label,score\nb,0,0.25\n")
@@ -211,7 +218,7 @@ def test_files_join_and_their_columns_need_not_agree(tmp_path):
         ScoreTable.read(one, one)
 
 
-def test_rows_without_names_are_other_rows_in_another_file(tmp_path):
+def test_rows_without_names_are_other_rows_in_another_file(tmp_path: Path) -> None:
     for name, rows in (("real.csv", "1,0.9\n1,0.4\n"), ("fake.csv", "0,0.1\n0,0.2\n")):
         (tmp_path / name).write_text(f"label,score\n{rows}")
     files = [tmp_path / "real.csv", tmp_path / "fake.csv"]
@@ -222,7 +229,7 @@ def test_rows_without_names_are_other_rows_in_another_file(tmp_path):
         ScoreTable.read(files[0], files[0])
 
 
-def test_the_same_video_may_come_in_several_folds(row):
+def test_the_same_video_may_come_in_several_folds(row: Callable[..., Any]) -> None:
     rows = [row("a", 1, 0.5, fold="1"), row("a", 1, 0.6, fold="2")]
     table = ScoreTable.from_scores(rows)
     assert table.values("fold") == ["1", "2"]
@@ -231,7 +238,7 @@ def test_the_same_video_may_come_in_several_folds(row):
         ScoreTable.from_scores([rows[0], dataclasses.replace(rows[1], fold="1")])
 
 
-def test_codes_number_the_combinations(row):
+def test_codes_number_the_combinations(row: Callable[..., Any]) -> None:
     rows = [
         row("a", 1, 0.5, subject="x", split="dev"),
         row("b", 1, 0.5, subject="x"),

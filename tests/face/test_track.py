@@ -40,7 +40,7 @@ def overlap(one: Face, other: Face) -> float:
     return float(width * height / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - width * height))
 
 
-def test_a_face_that_moves_a_little_is_found_near_its_last_place(detector: Watched):
+def test_a_face_that_moves_a_little_is_found_near_its_last_place(detector: Watched) -> None:
     tracker = Tracker(detector)
     for i in range(6):
         picture = frame((200 + 15 * i, 100 + 7 * i))
@@ -55,7 +55,7 @@ def test_a_face_that_moves_a_little_is_found_near_its_last_place(detector: Watch
     assert all(width % 32 == 0 for width, _ in detector.seen[1:])
 
 
-def test_a_face_that_jumps_is_looked_for_in_the_whole_frame(detector: Watched):
+def test_a_face_that_jumps_is_looked_for_in_the_whole_frame(detector: Watched) -> None:
     tracker = Tracker(detector)
     tracker.detect(frame((20, 100)))
     (face,) = tracker.detect(frame((680, 200)))
@@ -63,7 +63,7 @@ def test_a_face_that_jumps_is_looked_for_in_the_whole_frame(detector: Watched):
     assert [size == (WIDTH, HEIGHT) for size in detector.seen] == [True, False, True]
 
 
-def test_a_face_that_goes_is_gone(detector: Watched):
+def test_a_face_that_goes_is_gone(detector: Watched) -> None:
     tracker = Tracker(detector)
     tracker.detect(frame((200, 100)))
     assert tracker.detect(frame()) == []
@@ -71,14 +71,14 @@ def test_a_face_that_goes_is_gone(detector: Watched):
     assert detector.seen.count((WIDTH, HEIGHT)) == 3
 
 
-def test_several_faces_are_never_tracked(detector: Watched):
+def test_several_faces_are_never_tracked(detector: Watched) -> None:
     tracker = Tracker(detector)
     for _ in range(3):
         assert len(tracker.detect(frame((100, 100), (600, 200)))) == 2
     assert set(detector.seen) == {(WIDTH, HEIGHT)}
 
 
-def test_a_second_face_beside_the_first_is_seen(detector: Watched):
+def test_a_second_face_beside_the_first_is_seen(detector: Watched) -> None:
     """Where it is in the window, the whole frame decides."""
     tracker = Tracker(detector)
     tracker.detect(frame((300, 150)))
@@ -99,9 +99,9 @@ def test_a_second_face_beside_the_first_is_seen(detector: Watched):
 )
 def test_a_face_at_the_windows_edge_may_go_on_outside(
     corner: tuple[int, int], box: tuple[int, int, int, int], held: bool
-):
+) -> None:
     window = _Window(*corner, width=64, height=64, frame_width=320, frame_height=180, across=3.0, down=3.0)
-    assert window.holds(Face(box, ((0, 0),) * 5, 0.99)) is held  # type: ignore[arg-type]
+    assert window.holds(Face(box, ((0, 0),) * 5, 0.99)) is held
 
 
 class Scripted(Detector):
@@ -116,33 +116,33 @@ class Scripted(Detector):
 
 
 def found(x0: float, y0: float = 200, score: float = 0.99) -> Face:
-    return Face((x0, y0, x0 + 60, y0 + 70), ((0, 0),) * 5, score)  # type: ignore[arg-type]
+    return Face((x0, y0, x0 + 60, y0 + 70), ((0, 0),) * 5, score)
 
 
 # The window around found(400) is 96 x 96 pixels of the frame at a third of its size, from (96, 32) on.
 @pytest.mark.parametrize("near", [found(-1, 20), found(20, 20, score=0.94)])
-def test_a_face_that_is_cut_or_not_certain_is_looked_for_in_the_whole_frame(near: Face):
+def test_a_face_that_is_cut_or_not_certain_is_looked_for_in_the_whole_frame(near: Face) -> None:
     whole = found(500)
     tracker = Tracker(Scripted(found(400), near, whole))
     tracker.detect(frame())
     assert tracker.detect(frame()) == [whole]
 
 
-def test_a_face_that_is_whole_and_certain_is_taken_as_it_is():
+def test_a_face_that_is_whole_and_certain_is_taken_as_it_is() -> None:
     tracker = Tracker(Scripted(found(400), found(20, 20, score=0.96)))
     tracker.detect(frame())
     (face,) = tracker.detect(frame())
     assert face.box == (3 * (96 + 20), 3 * (32 + 20), 3 * (96 + 80), 3 * (32 + 90))
 
 
-def test_a_frame_of_another_size_begins_anew(detector: Watched):
+def test_a_frame_of_another_size_begins_anew(detector: Watched) -> None:
     tracker = Tracker(detector)
     tracker.detect(frame((200, 100)))
     tracker.detect(np.ascontiguousarray(np.rot90(frame((200, 100)), 2)[:, :-2]))
     assert detector.seen == [(WIDTH, HEIGHT), (WIDTH - 2, HEIGHT)]
 
 
-def test_a_large_face_is_looked_for_in_the_whole_frame(detector: Watched):
+def test_a_large_face_is_looked_for_in_the_whole_frame(detector: Watched) -> None:
     """A window of most of the frame would save nothing."""
     tracker = Tracker(detector)
     picture = np.asarray(drawn_portrait(512, 0))

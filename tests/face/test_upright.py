@@ -16,14 +16,14 @@ def detector() -> Detector:
 
 @pytest.mark.parametrize("turn", [0, 90, 180, 270])
 @pytest.mark.parametrize("seed", [0, 3])
-def test_the_turn_is_found(detector: Detector, turn: int, seed: int):
+def test_the_turn_is_found(detector: Detector, turn: int, seed: int) -> None:
     upright = drawn_portrait(256, seed)
     lying = np.rot90(upright, -turn // 90)
     assert find_turn(detector, np.ascontiguousarray(lying)) == turn
     np.testing.assert_array_equal(turned(lying, turn), upright)
 
 
-def test_without_a_face_there_is_no_turn(detector: Detector):
+def test_without_a_face_there_is_no_turn(detector: Detector) -> None:
     assert find_turn(detector, np.full((200, 300, 3), 120, np.uint8)) is None
 
 
@@ -40,7 +40,7 @@ def face(roll: float) -> Face:
     ("roll", "answer"),
     [(0, True), (44, True), (-44, True), (46, False), (-46, False), (90, False), (180, False)],
 )
-def test_what_stands(roll: float, answer: bool):
+def test_what_stands(roll: float, answer: bool) -> None:
     assert stands(face(roll)) is answer
 
 
@@ -55,7 +55,7 @@ class Scripted(Detector):
         return self.answers.pop(0)
 
 
-def test_a_lying_face_is_not_taken_for_a_standing_one():
+def test_a_lying_face_is_not_taken_for_a_standing_one() -> None:
     """RetinaFace finds most of them, and as surely."""
     lying, standing, hanging = (
         replace(face(roll), score=score) for roll, score in ((90, 1.0), (10, 0.9), (180, 1.0))

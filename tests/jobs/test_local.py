@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,7 +62,7 @@ def start(script: Path, jobs: list[dict], workers: int) -> subprocess.Popen[str]
     )
 
 
-def named(count: int, **more: object) -> list[dict]:
+def named(count: int, **more: Any) -> list[dict]:
     return [{"name": f"job{i}", "steps": 2, **more} for i in range(count)]
 
 
@@ -72,7 +74,7 @@ def workers_of(script: Path) -> list[int]:
     return [int(path.name) for path in (script.parent / "started").glob("*")]
 
 
-def wait_for(condition, seconds: float = 60.0) -> None:
+def wait_for(condition: Callable[..., Any], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
@@ -86,18 +88,18 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_every_job_is_done_and_counted(script: Path):
+def test_every_job_is_done_and_counted(script: Path) -> None:
     out, err = start(script, named(7), 2).communicate(timeout=60)
     assert (out, err) == ("[14]\n", "")
     assert done(script) == {f"job{i}" for i in range(7)}
     assert len(workers_of(script)) <= 2
 
 
-def test_one_worker_stays_in_this_process():
+def test_one_worker_stays_in_this_process() -> None:
     seen: list[int] = []
     pids = []
 
-    def worker(job: int, tick) -> None:
+    def worker(job: int, tick: Callable[..., Any]) -> None:
         pids.append(os.getpid())
         tick(1)
         tick(job)
@@ -107,11 +109,11 @@ def test_one_worker_stays_in_this_process():
     assert set(pids) == {os.getpid()}
 
 
-def test_no_jobs():
+def test_no_jobs() -> None:
     run_jobs(lambda job, tick: None, [], 2)
 
 
-def test_a_workers_error_ends_the_run(script: Path):
+def test_a_workers_error_ends_the_run(script: Path) -> None:
     jobs = [
         {"name": "bad", "steps": 1, "raises": True},
         {"name": "long", "steps": 1000, "sleep": 0.1},
@@ -123,7 +125,7 @@ def test_a_workers_error_ends_the_run(script: Path):
     assert "long" not in done(script)
 
 
-def test_a_job_whose_process_is_killed_is_done_again(script: Path):
+def test_a_job_whose_process_is_killed_is_done_again(script: Path) -> None:
     jobs = named(6)
     jobs[2]["dies"] = True
     out, err = start(script, jobs, 2).communicate(timeout=60)
@@ -131,13 +133,13 @@ def test_a_job_whose_process_is_killed_is_done_again(script: Path):
     assert done(script) == {f"job{i}" for i in range(6)}
 
 
-def test_a_job_that_always_kills_ends_in_a_sentence(script: Path):
+def test_a_job_that_always_kills_ends_in_a_sentence(script: Path) -> None:
     out, err = start(script, [{"name": "bomb", "steps": 1, "dies": "always"}], 2).communicate(timeout=60)
     assert out.startswith("BonafaceError worker processes were killed 3 times without getting any further")
     assert err == ""
 
 
-def test_ctrl_c_is_clean(script: Path):
+def test_ctrl_c_is_clean(script: Path) -> None:
     long = [{"name": f"long{i}", "steps": 1000, "sleep": 0.1} for i in range(2)]
     process = start(script, [*long, *named(1)], 3)
     wait_for(lambda: len(workers_of(script)) == 3 and done(script))  # so one of them waits for a job
@@ -149,7 +151,7 @@ def test_ctrl_c_is_clean(script: Path):
     assert not any(alive(pid) for pid in workers_of(script))
 
 
-def test_workers_die_with_their_parent(script: Path):
+def test_workers_die_with_their_parent(script: Path) -> None:
     process = start(script, named(100, sleep=0.2), 2)
     wait_for(lambda: len(workers_of(script)) == 2 and done(script))
     process.kill()
@@ -158,7 +160,7 @@ def test_workers_die_with_their_parent(script: Path):
     assert len(done(script)) < 50
 
 
-def test_a_process_killed_while_another_starts_holds_nothing_up(script: Path):
+def test_a_process_killed_while_another_starts_holds_nothing_up(script: Path) -> None:
     process = start(script, named(12, sleep=0.05), 2)
     path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     children: list[str] = []

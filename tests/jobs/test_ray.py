@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,21 +57,21 @@ def files_of(store: Path) -> dict[str, bytes]:
     return {str(path.relative_to(store)): path.read_bytes() for path in store.rglob("*") if path.is_file()}
 
 
-def wait_for(condition, seconds: float = 90.0) -> None:
+def wait_for(condition: Any, seconds: float = 90.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.02)
 
 
-def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r'the engine ray needs .* pip install "bonaface\[scale\]"'):
         run_on_ray(lambda job, tick: None, [1])
 
 
 @pytest.mark.slow
-def test_jobs_deaths_and_errors(tmp_path: Path):
+def test_jobs_deaths_and_errors(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     done = subprocess.run(
@@ -91,7 +92,7 @@ def test_jobs_deaths_and_errors(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_ray_makes_the_same_store_whatever_is_killed(tmp_path: Path):
+def test_ray_makes_the_same_store_whatever_is_killed(tmp_path: Path) -> None:
     root = make_layout("replay-mobile", tmp_path / "set")
     prepare(open_dataset("replay-mobile").read(root), root, tmp_path / "local", workers=2)
     store = tmp_path / "ray"
@@ -101,8 +102,8 @@ def test_ray_makes_the_same_store_whatever_is_killed(tmp_path: Path):
         "bonaface.cli.main",
         "prepare",
         "replay-mobile",
-        root,
-        store,
+        str(root),
+        str(store),
         "--engine",
         "ray",
     ]
@@ -127,7 +128,7 @@ def test_ray_makes_the_same_store_whatever_is_killed(tmp_path: Path):
 
 def workers_of(driver: int) -> list[int]:
     """The Ray processes below the process `driver` that do, or wait for, a task."""
-    found = []
+    found: list[int] = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             name, pid = path.read_bytes(), int(path.parent.name)
@@ -139,7 +140,7 @@ def workers_of(driver: int) -> list[int]:
 
 
 def ancestors(pid: int) -> list[int]:
-    found = []
+    found: list[int] = []
     while pid > 1:
         try:
             pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])

@@ -16,13 +16,13 @@ def softplus(x: float) -> float:
     return log(1 + exp(x))
 
 
-def test_the_margin_is_added_to_the_angle():
+def test_the_margin_is_added_to_the_angle() -> None:
     theta = np.linspace(0.05, pi - MARGIN - 0.01, 50)
     shifted = add_margin(torch.tensor(np.cos(theta)), MARGIN)
     np.testing.assert_allclose(shifted.numpy(), np.cos(theta + MARGIN), atol=1e-9)
 
 
-def test_beyond_pi_minus_m_the_continuation_falls_and_the_literal_margin_turns_back_up():
+def test_beyond_pi_minus_m_the_continuation_falls_and_the_literal_margin_turns_back_up() -> None:
     theta = np.linspace(pi - MARGIN + 0.01, pi - 0.01, 20)
     cosine = torch.tensor(np.cos(theta))
     continued, literal = add_margin(cosine, MARGIN), add_margin(cosine, MARGIN, literal=True)
@@ -33,7 +33,7 @@ def test_beyond_pi_minus_m_the_continuation_falls_and_the_literal_margin_turns_b
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.1, 0.5, 1.0, pi / 2])
-def test_the_margin_is_monotone_and_never_raises_the_cosine(margin):
+def test_the_margin_is_monotone_and_never_raises_the_cosine(margin: float) -> None:
     cosine = torch.linspace(-1, 1, 20001)
     shifted = add_margin(cosine, margin)
     assert (shifted.diff() >= -1e-6).all()
@@ -42,7 +42,7 @@ def test_the_margin_is_monotone_and_never_raises_the_cosine(margin):
 
 @pytest.mark.parametrize("literal", [False, True])
 @pytest.mark.parametrize("label", [0, 1])
-def test_gradients_are_finite_and_have_the_right_sign_over_the_whole_range(literal, label):
+def test_gradients_are_finite_and_have_the_right_sign_over_the_whole_range(literal: bool, label: int) -> None:
     cosine = torch.linspace(-1, 1, 2001, requires_grad=True)
     angular_bce(cosine, torch.full((2001,), label), MARGIN, literal=literal).sum().backward()
     assert cosine.grad.isfinite().all()
@@ -51,18 +51,18 @@ def test_gradients_are_finite_and_have_the_right_sign_over_the_whole_range(liter
         assert (cosine.grad * (1 if label else -1) < 0).all()
 
 
-def test_the_literal_gradient_has_the_wrong_sign_near_minus_one():
+def test_the_literal_gradient_has_the_wrong_sign_near_minus_one() -> None:
     cosine = torch.tensor([-0.99], requires_grad=True)
     angular_bce(cosine, torch.tensor([1]), MARGIN, literal=True).sum().backward()
     assert cosine.grad.item() > 0
 
 
-def test_gradient_agrees_with_double_precision_finite_differences():
+def test_gradient_agrees_with_double_precision_finite_differences() -> None:
     cosine = torch.linspace(-0.95, 0.95, 11, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda c: add_margin(c, MARGIN), (cosine,))
 
 
-def test_loss_by_hand_margin_for_bona_fide_only():
+def test_loss_by_hand_margin_for_bona_fide_only() -> None:
     theta, scale = 1.2, 4.0
     losses = angular_bce(torch.full((2,), cos(theta)), torch.tensor([1, 0]), MARGIN, scale)
     # -log sigmoid(x) = softplus(-x), -log(1 - sigmoid(x)) = softplus(x)
@@ -70,14 +70,14 @@ def test_loss_by_hand_margin_for_bona_fide_only():
     np.testing.assert_allclose(losses.numpy(), expected, rtol=1e-6)
 
 
-def test_each_sample_of_a_map_has_its_own_label():
+def test_each_sample_of_a_map_has_its_own_label() -> None:
     cosine = torch.zeros(2, 3, 3)
     losses = angular_bce(cosine, torch.tensor([0, 1]), MARGIN)
     np.testing.assert_allclose(losses[0].numpy(), np.full((3, 3), log(2)), rtol=1e-6)
     np.testing.assert_allclose(losses[1].numpy(), np.full((3, 3), softplus(sin(MARGIN))), rtol=1e-6)
 
 
-def test_without_margin_it_is_bce_of_the_scaled_cosine():
+def test_without_margin_it_is_bce_of_the_scaled_cosine() -> None:
     cosine = torch.linspace(-0.9, 0.9, 7)
     labels = torch.tensor([1, 0, 1, 0, 1, 0, 1])
     expected = torch.nn.functional.binary_cross_entropy(
@@ -89,10 +89,10 @@ def test_without_margin_it_is_bce_of_the_scaled_cosine():
 @pytest.mark.parametrize(
     ("margin", "scale"), [(-0.1, 1.0), (2.0, 1.0), (0.5, 0.0), (0.5, -3.0), (float("nan"), 1)]
 )
-def test_settings_without_a_meaning_are_refused(margin, scale):
+def test_settings_without_a_meaning_are_refused(margin: float, scale: float) -> None:
     with pytest.raises(InputError, match="must be"):
         check_angular(margin, scale)
 
 
-def test_the_papers_settings_are_accepted():
+def test_the_papers_settings_are_accepted() -> None:
     check_angular(0.5, 1.0)

@@ -19,11 +19,11 @@ from bonaface.media.picture import FORMATS
         ("Thumbs.db", False, False),
     ],
 )
-def test_names_tell_what_a_file_is(name: str, media: bool, video: bool):
+def test_names_tell_what_a_file_is(name: str, media: bool, video: bool) -> None:
     assert is_media(name) is is_media(Path(name)) is media
     assert is_video(name) is is_video(Path(name)) is video
 
 
-def test_pictures_are_those_that_can_be_read():
+def test_pictures_are_those_that_can_be_read() -> None:
     Image.init()
     assert {Image.EXTENSION[suffix] for suffix in PICTURE_SUFFIXES} <= set(FORMATS)

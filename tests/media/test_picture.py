@@ -6,12 +6,16 @@ import sys
 import threading
 import warnings
 import zlib
+from collections.abc import Iterator
 from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms
 
 from bonaface.core.errors import BonafaceError
@@ -22,16 +26,16 @@ NOISE = RNG.integers(0, 256, (24, 37, 3), dtype=np.uint8)
 SMOOTH = np.asarray(Image.fromarray(NOISE[:2, :3]).resize((37, 24), Image.Resampling.BICUBIC))
 
 
-def encoded(image, form, **options):
+def encoded(image: Image.Image | NDArray[Any], form: str, **options: Any) -> bytes:
     file = io.BytesIO()
     (Image.fromarray(image) if isinstance(image, np.ndarray) else image).save(file, form, **options)
     return file.getvalue()
 
 
-def png(width, height, depth, colour, data, *chunks):
+def png(width: int, height: int, depth: int, colour: int, data: bytes | None, *chunks: Any) -> bytes:
     """A PNG written by hand, for the kinds that Pillow does not write."""
 
-    def chunk(kind, body):
+    def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
@@ -41,7 +45,7 @@ def png(width, height, depth, colour, data, *chunks):
     )
 
 
-def upright_exif(orientation):
+def upright_exif(orientation: int) -> Any:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
     return exif
@@ -49,24 +53,24 @@ def upright_exif(orientation):
 
 class TestPlain:
     @pytest.mark.parametrize("form", ["PNG", "BMP", "PPM", "TIFF", "WEBP", "JPEG2000"])
-    def test_lossless_formats_give_the_pixels(self, form):
+    def test_lossless_formats_give_the_pixels(self, form: str) -> None:
         options = {"WEBP": {"lossless": True}}.get(form, {})
         picture = read_picture(encoded(NOISE, form, **options))
         assert picture.dtype == np.uint8
         np.testing.assert_array_equal(picture, NOISE)
 
     @pytest.mark.parametrize("form", ["JPEG", "WEBP", "AVIF"])
-    def test_lossy_formats_give_the_picture(self, form):
+    def test_lossy_formats_give_the_picture(self, form: str) -> None:
         picture = read_picture(encoded(SMOOTH, form, quality=95))
         assert np.abs(picture.astype(int) - SMOOTH).mean() < 3
 
-    def test_a_file_and_its_bytes_are_the_same(self, tmp_path):
+    def test_a_file_and_its_bytes_are_the_same(self, tmp_path: Path) -> None:
         data = encoded(SMOOTH, "JPEG")
         path = tmp_path / "face.jpg"
         path.write_bytes(data)
         np.testing.assert_array_equal(read_picture(path), read_picture(data))
 
-    def test_the_bytes_decide_and_not_the_name(self, tmp_path):
+    def test_the_bytes_decide_and_not_the_name(self, tmp_path: Path) -> None:
         path = tmp_path / "face.jpg"
         path.write_bytes(encoded(NOISE, "PNG"))
         np.testing.assert_array_equal(read_picture(path), NOISE)
@@ -88,32 +92,32 @@ class TestOrientation:
 
     @pytest.mark.parametrize("form", ["PNG", "TIFF", "WEBP"])
     @pytest.mark.parametrize("orientation", range(1, 9))
-    def test_each_is_turned_upright(self, orientation, form):
+    def test_each_is_turned_upright(self, orientation: int, form: str) -> None:
         stored = np.ascontiguousarray(self.STORED[orientation](NOISE))
         options = {"lossless": True} if form == "WEBP" else {}
         data = encoded(stored, form, exif=upright_exif(orientation), **options)
         np.testing.assert_array_equal(read_picture(data), NOISE)
 
     @pytest.mark.parametrize("form", ["JPEG", "AVIF"])
-    def test_in_lossy_formats_too(self, form):
+    def test_in_lossy_formats_too(self, form: str) -> None:
         stored = np.ascontiguousarray(np.rot90(SMOOTH, 1))
         picture = read_picture(encoded(stored, form, quality=95, exif=upright_exif(6)))
         assert picture.shape == SMOOTH.shape
         assert np.abs(picture.astype(int) - SMOOTH).mean() < 3
 
     @pytest.mark.parametrize("orientation", [0, 9, 77])
-    def test_a_meaningless_orientation_is_ignored(self, orientation):
+    def test_a_meaningless_orientation_is_ignored(self, orientation: int) -> None:
         np.testing.assert_array_equal(
             read_picture(encoded(NOISE, "PNG", exif=upright_exif(orientation))), NOISE
         )
 
-    def test_damaged_exif_leaves_the_picture_readable(self):
+    def test_damaged_exif_leaves_the_picture_readable(self) -> None:
         data = encoded(SMOOTH, "JPEG", exif=upright_exif(6))
         at = data.index(b"Exif\0\0") + 6
         data = data[: at + 8] + b"\xff" * 8 + data[at + 16 :]
         assert read_picture(data).shape[2] == 3
 
-    def test_damaged_tags_of_a_tiff_make_no_warning(self):
+    def test_damaged_tags_of_a_tiff_make_no_warning(self) -> None:
         exif = upright_exif(6)
         exif[ExifTags.Base.Software] = "a camera's name"
         data = encoded(NOISE, "TIFF", exif=exif)
@@ -123,23 +127,23 @@ class TestOrientation:
 
 
 class TestKinds:
-    def test_grey(self):
+    def test_grey(self) -> None:
         grey = NOISE[:, :, 0]
         np.testing.assert_array_equal(read_picture(encoded(grey, "PNG")), np.stack([grey] * 3, axis=2))
 
-    def test_one_bit(self):
+    def test_one_bit(self) -> None:
         bits = Image.fromarray(NOISE).convert("1")
         expected = np.where(np.asarray(bits), 255, 0)
         np.testing.assert_array_equal(read_picture(encoded(bits, "PNG"))[:, :, 1], expected)
 
-    def test_palette(self):
+    def test_palette(self) -> None:
         palette = Image.fromarray(NOISE).quantize(16)
         np.testing.assert_array_equal(
             read_picture(encoded(palette, "PNG")), np.asarray(palette.convert("RGB"))
         )
 
     @pytest.mark.parametrize("form", ["PNG", "WEBP"])
-    def test_alpha_is_laid_over_white(self, form):
+    def test_alpha_is_laid_over_white(self, form: str) -> None:
         alpha = np.zeros(NOISE.shape[:2], dtype=np.uint8)
         alpha[5:15, 5:20], alpha[15:, 20:] = 255, 128
         rgba = np.concatenate([NOISE, alpha[:, :, np.newaxis]], axis=2)
@@ -149,52 +153,52 @@ class TestKinds:
         np.testing.assert_allclose(picture, NOISE * share + 255 * (1 - share), atol=1)
         assert (picture[:5] == 255).all()
 
-    def test_grey_with_alpha(self):
+    def test_grey_with_alpha(self) -> None:
         pixels = np.array([[[10, 255], [10, 0], [10, 128]]], dtype=np.uint8)
         picture = read_picture(encoded(Image.fromarray(pixels, "LA"), "PNG"))
         np.testing.assert_allclose(picture[0, :, 0], [10, 255, 132], atol=1)
 
-    def test_a_palettes_transparent_colour_is_white(self):
+    def test_a_palettes_transparent_colour_is_white(self) -> None:
         palette = Image.fromarray(np.array([[0, 1, 2]], dtype=np.uint8), "P")
         palette.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
         picture = read_picture(encoded(palette, "PNG", transparency=1))
         assert picture.tolist() == [[[10, 20, 30], [255, 255, 255], [70, 80, 90]]]
 
-    def test_a_palette_of_half_transparent_colours(self):
+    def test_a_palette_of_half_transparent_colours(self) -> None:
         palette = Image.fromarray(np.array([[0, 1, 2]], dtype=np.uint8), "P")
         palette.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
         picture = read_picture(encoded(palette, "PNG", transparency=bytes([255, 0, 128])))
         np.testing.assert_allclose(picture[0, :, 0], [10, 255, 162], atol=1)
 
-    def test_a_key_colour_is_white(self):
+    def test_a_key_colour_is_white(self) -> None:
         pixels = np.array([[[1, 2, 3], [9, 9, 9]]], dtype=np.uint8)
         picture = read_picture(encoded(pixels, "PNG", transparency=(1, 2, 3)))
         assert picture.tolist() == [[[255, 255, 255], [9, 9, 9]]]
 
     @pytest.mark.parametrize("form", ["PNG", "TIFF"])
-    def test_16_bit_grey_is_scaled(self, form):
+    def test_16_bit_grey_is_scaled(self, form: str) -> None:
         samples = np.array([[0, 257, 128 * 257, 65535, 40000, 300]], dtype=np.uint16)
         picture = read_picture(encoded(samples, form))
         assert picture[0, :, 0].tolist() == [0, 1, 128, 255, 156, 1]
         assert (picture[:, :, 0] == picture[:, :, 2]).all()
 
-    def test_16_bit_rgb_is_scaled(self):
+    def test_16_bit_rgb_is_scaled(self) -> None:
         samples = RNG.integers(0, 65536, (6, 8, 3), dtype=np.uint16)
         rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
         picture = read_picture(png(8, 6, 16, 2, rows))
         np.testing.assert_allclose(picture, samples / 257, atol=1)
 
-    def test_16_bit_grey_with_alpha_is_scaled(self):
+    def test_16_bit_grey_with_alpha_is_scaled(self) -> None:
         rows = b"\0" + np.array([[40000, 65535], [40000, 0]], dtype=">u2").tobytes()
         picture = read_picture(png(2, 1, 16, 4, rows))
         np.testing.assert_allclose(picture[0, :, 0], [156, 255], atol=1)
 
     @pytest.mark.parametrize("data", [b"P2 3 1 65535 0 40000 65535", b"P2 3 1 1023 0 624 1023"])
-    def test_a_pgm_of_more_than_8_bits_is_scaled(self, data):
+    def test_a_pgm_of_more_than_8_bits_is_scaled(self, data: bytes) -> None:
         np.testing.assert_allclose(read_picture(data)[0, :, 0], [0, 156, 255], atol=1)
 
     @pytest.mark.parametrize("kind", ["F", "I", "LAB"])
-    def test_kinds_without_an_agreed_rgb_are_refused(self, kind):
+    def test_kinds_without_an_agreed_rgb_are_refused(self, kind: str) -> None:
         image = Image.new(kind, (8, 8))
         with pytest.raises(PictureError, match=f"{kind!r}.*save the picture as 8-bit RGB"):
             read_picture(encoded(image, "TIFF"))
@@ -204,13 +208,13 @@ class TestCmyk:
     CYAN = Image.new("CMYK", (16, 16), (255, 0, 0, 0))
 
     @pytest.mark.parametrize("form", ["JPEG", "TIFF"])
-    def test_ink_is_turned_to_light(self, form):
+    def test_ink_is_turned_to_light(self, form: str) -> None:
         # Pillow and Photoshop write CMYK JPEGs inverted, with an Adobe marker; TIFF is not inverted.
         data = encoded(self.CYAN, form)
         assert (b"Adobe" in data) == (form == "JPEG")
         np.testing.assert_allclose(read_picture(data)[8, 8], [0, 255, 255], atol=2)
 
-    def test_an_embedded_profile_is_applied(self):
+    def test_an_embedded_profile_is_applied(self) -> None:
         data = encoded(self.CYAN, "TIFF", icc_profile=cmyk_profile())
         # The profile makes a single ink grey of lightness 50, which is 119 in sRGB (IEC 61966-2-1).
         np.testing.assert_allclose(read_picture(data)[8, 8], [119, 119, 119], atol=2)
@@ -218,16 +222,16 @@ class TestCmyk:
     @pytest.mark.parametrize(
         "profile", [b"no profile at all", ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()]
     )
-    def test_a_profile_that_does_not_fit_is_left_out(self, profile):
+    def test_a_profile_that_does_not_fit_is_left_out(self, profile: bytes) -> None:
         data = encoded(self.CYAN, "TIFF", icc_profile=profile)
         np.testing.assert_allclose(read_picture(data)[8, 8], [0, 255, 255], atol=2)
 
-    def test_an_rgb_pictures_profile_is_left_alone(self):
+    def test_an_rgb_pictures_profile_is_left_alone(self) -> None:
         profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
         np.testing.assert_array_equal(read_picture(encoded(NOISE, "PNG", icc_profile=profile)), NOISE)
 
 
-def cmyk_profile():
+def cmyk_profile() -> bytes:
     """The smallest ICC profile for CMYK: no ink is white, all inks are black, else Lab (50, 0, 0)."""
     lightness = [255, *[128] * 14, 0]
     grid = b"".join(bytes([value, 128, 128]) for value in lightness)
@@ -251,14 +255,14 @@ def cmyk_profile():
 
 class TestAnimation:
     @pytest.mark.parametrize("form", ["GIF", "PNG", "WEBP", "TIFF", "MPO"])
-    def test_the_first_frame_is_read(self, form):
+    def test_the_first_frame_is_read(self, form: str) -> None:
         first, second = Image.new("RGB", (16, 16), (200, 30, 30)), Image.new("RGB", (16, 16), (30, 30, 200))
         data = encoded(first, form, save_all=True, append_images=[second])
         np.testing.assert_allclose(read_picture(data)[8, 8], [200, 30, 30], atol=4)
 
 
 @pytest.fixture
-def switching_often():
+def switching_often() -> Iterator[None]:
     """Python's threads take turns a thousand times as often: what can go wrong between them does."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(5e-6)
@@ -267,7 +271,7 @@ def switching_often():
 
 
 class TestLimit:
-    def test_the_limit_is_the_number_of_pixels(self):
+    def test_the_limit_is_the_number_of_pixels(self) -> None:
         data = encoded(NOISE, "PNG")
         assert read_picture(data, max_pixels=24 * 37).shape == NOISE.shape
         with pytest.raises(
@@ -275,13 +279,15 @@ class TestLimit:
         ):
             read_picture(data, max_pixels=24 * 37 - 1)
 
-    def test_the_header_is_enough_to_refuse(self):
+    def test_the_header_is_enough_to_refuse(self) -> None:
         with pytest.raises(PictureError, match="20000 x 8000 pixels are more than the limit"):
             read_picture(png(20000, 8000, 8, 2, None))
 
     @pytest.mark.parametrize("form", ["JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF"])
-    def test_nothing_is_decoded_before_the_limit_is_checked(self, form, monkeypatch):
-        def decode(*arguments, **options):
+    def test_nothing_is_decoded_before_the_limit_is_checked(
+        self, form: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def decode(*arguments: Any, **options: Any) -> None:
             raise AssertionError("decoded")
 
         data = encoded(NOISE, form)
@@ -290,7 +296,7 @@ class TestLimit:
             read_picture(data, max_pixels=100)
 
     @pytest.mark.parametrize("limit", [100_000_000, 10**12])
-    def test_pillows_own_limit_is_one_sentence_and_no_warning(self, limit):
+    def test_pillows_own_limit_is_one_sentence_and_no_warning(self, limit: int) -> None:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             with pytest.raises(PictureError, match=r"refused before decoding: .*; scale it down$"):
@@ -299,14 +305,14 @@ class TestLimit:
                 read_picture(png(9500, 9500, 8, 2, None))
         assert not caught
 
-    def test_nothing_global_is_changed(self):
+    def test_nothing_global_is_changed(self) -> None:
         before = Image.MAX_IMAGE_PIXELS, list(warnings.filters)
         read_picture(encoded(NOISE, "PNG"))
         with pytest.raises(PictureError):
             read_picture(b"nothing")
         assert (Image.MAX_IMAGE_PIXELS, list(warnings.filters)) == before
 
-    def test_many_threads_leave_the_warning_filters_as_they_were(self, switching_often):
+    def test_many_threads_leave_the_warning_filters_as_they_were(self, switching_often: None) -> None:
         before = list(warnings.filters)
         data = encoded(NOISE, "TIFF", exif=upright_exif(6))
         threads = [threading.Thread(target=lambda: [read_picture(data) for _ in range(40)]) for _ in range(6)]
@@ -322,7 +328,7 @@ FORMS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF"]
 
 class TestDamage:
     @pytest.mark.parametrize("form", FORMS)
-    def test_half_a_file(self, form, tmp_path):
+    def test_half_a_file(self, form: str, tmp_path: Path) -> None:
         data = encoded(NOISE, form)
         path = tmp_path / f"half.{form.lower()}"
         path.write_bytes(data[: len(data) // 2])
@@ -333,13 +339,13 @@ class TestDamage:
         ("name", "content"),
         [("text.png", b"I am no picture"), ("page.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n")],
     )
-    def test_what_is_no_picture(self, name, content, tmp_path):
+    def test_what_is_no_picture(self, name: str, content: bytes, tmp_path: Path) -> None:
         path = tmp_path / name
         path.write_bytes(content)
         with pytest.raises(PictureError, match=rf"{name}: expected a picture \(JPEG, PNG"):
             read_picture(path)
 
-    def test_an_empty_file_is_called_so(self, tmp_path):
+    def test_an_empty_file_is_called_so(self, tmp_path: Path) -> None:
         (tmp_path / "empty.jpg").touch()
         with pytest.raises(
             PictureError, match=r"empty\.jpg: expected a picture, but the file is empty \(0 bytes\)"
@@ -347,7 +353,7 @@ class TestDamage:
             read_picture(tmp_path / "empty.jpg")
 
     @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-    def test_what_a_pipe_brings_is_read_or_refused(self, tmp_path):
+    def test_what_a_pipe_brings_is_read_or_refused(self, tmp_path: Path) -> None:
         for content, outcome in ((encoded(NOISE, "PNG"), nullcontext()), (b"", pytest.raises(PictureError))):
             pipe = tmp_path / "pipe"
             os.mkfifo(pipe)
@@ -358,32 +364,32 @@ class TestDamage:
             writer.join()
             pipe.unlink()
 
-    def test_a_format_outside_the_list_is_refused_though_pillow_reads_it(self):
+    def test_a_format_outside_the_list_is_refused_though_pillow_reads_it(self) -> None:
         data = encoded(NOISE, "TGA")
         assert Image.open(io.BytesIO(data)).size == (37, 24)
         with pytest.raises(PictureError, match="expected a picture"):
             read_picture(data)
 
-    def test_a_missing_file(self, tmp_path):
+    def test_a_missing_file(self, tmp_path: Path) -> None:
         with pytest.raises(PictureError, match=r"gone\.jpg: there is no such file"):
             read_picture(tmp_path / "gone.jpg")
 
-    def test_a_folder(self, tmp_path):
+    def test_a_folder(self, tmp_path: Path) -> None:
         with pytest.raises(PictureError, match="expected a picture file, got a folder"):
             read_picture(tmp_path)
 
-    def test_a_name_that_no_file_can_have(self, tmp_path):
+    def test_a_name_that_no_file_can_have(self, tmp_path: Path) -> None:
         with pytest.raises(PictureError, match="cannot be opened"):
             read_picture(tmp_path / "a\0b.jpg")
 
-    def test_the_error_is_one_of_ours(self):
+    def test_the_error_is_one_of_ours(self) -> None:
         assert issubclass(PictureError, BonafaceError)
         with pytest.raises(PictureError, match="the picture's bytes"):
             read_picture(b"")
 
     @given(st.sampled_from(["JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF"]), st.data())
     @settings(max_examples=80, deadline=None)
-    def test_any_change_gives_a_picture_or_an_error_of_ours(self, form, data):
+    def test_any_change_gives_a_picture_or_an_error_of_ours(self, form: str, data: Any) -> None:
         content = bytearray(encoded(NOISE, form))
         for _ in range(data.draw(st.integers(1, 8))):
             at = data.draw(st.integers(0, len(content) - 1))
@@ -396,7 +402,7 @@ class TestDamage:
         assert picture.shape[2] == 3
 
 
-def test_importing_reads_no_format_and_no_detector():
+def test_importing_reads_no_format_and_no_detector() -> None:
     code = (
         "import sys, bonaface.media.picture;"
         "print('onnxruntime' in sys.modules, 'PIL.JpegImagePlugin' in sys.modules)"

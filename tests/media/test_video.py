@@ -3,6 +3,7 @@ import os
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -36,8 +37,8 @@ def number_of(picture: NDArray[np.uint8]) -> int:
     return sum(int(bar > 128) << bit for bit, bar in enumerate(bars))
 
 
-def clip(suffix: str, codec: str = "", frames: int = FRAMES, **arguments: object) -> bytes:
-    return encode_clip(map(numbered, range(frames)), suffix, codec=codec, **arguments)  # type: ignore[arg-type]
+def clip(suffix: str, codec: str = "", frames: int = FRAMES, **arguments: Any) -> bytes:
+    return encode_clip(map(numbered, range(frames)), suffix, codec=codec, **arguments)
 
 
 B_FRAMES = {"preset": "medium", "g": "12", "bf": "3"}
@@ -71,11 +72,11 @@ def kind(request: pytest.FixtureRequest) -> tuple[str, bytes]:
 
 def decoded_in_sequence(file: bytes) -> list[NDArray[np.uint8]]:
     """Every frame, as PyAV's own loop gives them."""
-    with av.open(io.BytesIO(file)) as container:
-        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    with av.open(io.BytesIO(file), "r") as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]  # type: ignore[misc]
 
 
-def test_numbers_and_pixels_are_those_of_decoding_in_sequence(kind: tuple[str, bytes]):
+def test_numbers_and_pixels_are_those_of_decoding_in_sequence(kind: tuple[str, bytes]) -> None:
     every = decoded_in_sequence(kind[1])
     assert [number_of(picture) for picture in every] == list(range(FRAMES))
     for n, threads in ((1, 1), (4, 1), (4, 2), (20, 1), (100, 1), (100, 2)):
@@ -86,7 +87,7 @@ def test_numbers_and_pixels_are_those_of_decoding_in_sequence(kind: tuple[str, b
             np.testing.assert_array_equal(picture, every[number])
 
 
-def test_probe(kind: tuple[str, bytes]):
+def test_probe(kind: tuple[str, bytes]) -> None:
     info = probe(kind[1])
     assert (info.frames, info.width, info.height) == (FRAMES, WIDTH, HEIGHT)
     assert info.codec == kind[0].replace("-", ".").split(".")[0]
@@ -98,14 +99,14 @@ def test_probe(kind: tuple[str, bytes]):
         assert 4 <= len(info.keyframes) <= 10
 
 
-def test_only_groups_with_a_wanted_frame_are_decoded():
+def test_only_groups_with_a_wanted_frame_are_decoded() -> None:
     scan = video._scan(clip(".mp4", "libx264", options={"g": "10"}))
     runs = video._plan(scan, (3, 7, 22, 38))
     assert [(run.first, run.last) for run in runs] == [(0, 7), (20, 22), (30, 38)]
     assert video._plan(scan, (5, 10)) == [video._Run(0, 5), video._Run(10, 10)]
 
 
-def test_frames_shown_before_a_keyframe_but_stored_behind_it_need_the_group_before():
+def test_frames_shown_before_a_keyframe_but_stored_behind_it_need_the_group_before() -> None:
     # packets 0 to 5, shown 0 2 1 | 5 3 4: the keyframe 3 is stored before two frames that are shown before it
     scan = video._Scan(
         codec="hevc", fps=25, times=[0, 2, 1, 5, 3, 4], shown=[0, 2, 1, 4, 5, 3], keyframes=[0, 3],
@@ -116,7 +117,7 @@ def test_frames_shown_before_a_keyframe_but_stored_behind_it_need_the_group_befo
     assert video._plan(scan, (0, 5)) == [video._Run(0, 0), video._Run(3, 3)]
 
 
-def test_the_planned_packets_are_enough(kind: tuple[str, bytes]):
+def test_the_planned_packets_are_enough(kind: tuple[str, bytes]) -> None:
     """Decoding everything is for files that lie about their keyframes."""
     scan = video._scan(kind[1])
     if not scan.timed or "intra-refresh" in kind[0]:
@@ -161,7 +162,7 @@ def without_reordering_told(file: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_frames_out_of_order_are_not_lost_where_the_stream_does_not_tell(suffix: str):
+def test_frames_out_of_order_are_not_lost_where_the_stream_does_not_tell(suffix: str) -> None:
     file = clip(suffix, "libx264", options={**B_FRAMES, "profile": "main", "bf": "5", "b-pyramid": "normal"})
     silent = without_reordering_told(file)
     for n in (5, 20, 100):
@@ -170,7 +171,7 @@ def test_frames_out_of_order_are_not_lost_where_the_stream_does_not_tell(suffix:
 
 
 @given(total=st.integers(0, 5000), n=st.integers(1, 300))
-def test_evenly_spaced(total: int, n: int):
+def test_evenly_spaced(total: int, n: int) -> None:
     numbers = evenly_spaced(total, n)
     assert len(numbers) == min(n, total)
     assert list(numbers) == sorted(set(numbers))
@@ -180,7 +181,7 @@ def test_evenly_spaced(total: int, n: int):
         assert abs(numbers[0] - (total - 1 - numbers[-1])) <= 1
 
 
-def test_evenly_spaced_by_hand():
+def test_evenly_spaced_by_hand() -> None:
     assert evenly_spaced(300, 20)[:3] == (7, 22, 37)
     assert evenly_spaced(10, 1) == (5,)
     assert evenly_spaced(3, 20) == (0, 1, 2)
@@ -188,7 +189,7 @@ def test_evenly_spaced_by_hand():
         evenly_spaced(10, 0)
 
 
-def test_frames_are_numbered_by_order_whatever_the_rate():
+def test_frames_are_numbered_by_order_whatever_the_rate() -> None:
     times = [i * i for i in range(FRAMES)]  # ever slower
     file = clip(".mp4", "libx264", times=times, options=B_FRAMES)
     frames = list(read_frames(file, 9))
@@ -199,7 +200,7 @@ def test_frames_are_numbered_by_order_whatever_the_rate():
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
-def test_frames_are_turned_upright(suffix: str, rotation: int):
+def test_frames_are_turned_upright(suffix: str, rotation: int) -> None:
     file = clip(suffix, frames=3, rotation=rotation)
     info = probe(file)
     assert (info.rotation, info.width, info.height) == (rotation, WIDTH, HEIGHT)
@@ -210,7 +211,7 @@ def test_frames_are_turned_upright(suffix: str, rotation: int):
 
 
 @pytest.mark.parametrize(("degrees", "across"), [(0, True), (90, True), (180, False), (270, False)])
-def test_mirror_images_are_mirrored_back(degrees: int, across: bool):
+def test_mirror_images_are_mirrored_back(degrees: int, across: bool) -> None:
     file = io.BytesIO()
     left, top = np.full((HEIGHT, WIDTH, 3), 30, np.uint8), np.full((HEIGHT, WIDTH, 3), 30, np.uint8)
     left[:, : WIDTH // 2] = 220
@@ -232,14 +233,14 @@ def test_mirror_images_are_mirrored_back(degrees: int, across: bool):
         assert np.abs(picture.astype(int) - right).mean() < 8
 
 
-def test_frames_of_4k():
+def test_frames_of_4k() -> None:
     file = encode_clip([numbered(i, 3840, 2160) for i in range(2)], ".mp4", options={"preset": "ultrafast"})
     frames = list(read_frames(file, 2))
     assert [picture.shape for _, picture in frames] == [(2160, 3840, 3)] * 2
     assert [number_of(picture) for _, picture in frames] == [0, 1]
 
 
-def test_files_and_their_bytes_are_the_same(tmp_path: Path):
+def test_files_and_their_bytes_are_the_same(tmp_path: Path) -> None:
     file = clip(".mp4", frames=5)
     path = tmp_path / "straße 1.mp4"
     path.write_bytes(file)
@@ -275,7 +276,7 @@ def fast_start(path: Path, pictures: list[NDArray[np.uint8]]) -> bytes:
 @pytest.mark.parametrize("suffix", [".avi", ".webm", ".mkv", ".mp4"])
 def test_a_file_that_is_cut_off_gives_what_it_has_and_says_so(
     suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-):
+) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (FRAMES, HEIGHT // 4, WIDTH, 3), np.uint8)
     pictures = [numbered(i) for i in range(FRAMES)]
     for picture, grains in zip(pictures, noise, strict=True):
@@ -296,7 +297,7 @@ def test_a_file_that_is_cut_off_gives_what_it_has_and_says_so(
     assert capfd.readouterr() == ("", "")
 
 
-def test_an_index_that_was_cut_off_leaves_nothing(tmp_path: Path):
+def test_an_index_that_was_cut_off_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "half.mp4"
     file = clip(".mp4")
     path.write_bytes(file[: len(file) // 2])
@@ -307,7 +308,7 @@ def test_an_index_that_was_cut_off_leaves_nothing(tmp_path: Path):
             attempt()
 
 
-def test_files_that_are_no_video(tmp_path: Path):
+def test_files_that_are_no_video(tmp_path: Path) -> None:
     cases = {
         "missing.mp4": "expected a video file, but there is none",
         "folder.mp4": "expected a video file, but there is none",
@@ -350,20 +351,20 @@ def sound(cover: bool = False) -> bytes:
     return file.getvalue()
 
 
-def test_too_many_pixels_are_refused_before_decoding(monkeypatch: pytest.MonkeyPatch):
+def test_too_many_pixels_are_refused_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(video, "MAX_PIXELS", WIDTH * HEIGHT - 1)
     with pytest.raises(VideoError, match="its frames have 96 x 64 pixels"):
         probe(clip(".mp4", frames=2))
 
 
-def test_keyframes_that_are_none_are_found_out():
+def test_keyframes_that_are_none_are_found_out() -> None:
     """Without its table of keyframes every packet of an MP4 file claims to be one."""
     file = clip(".mp4", "libx264", options=B_FRAMES)
     assert file.count(b"stss") == 1
     assert read(file.replace(b"stss", b"free"), 7) == (list(evenly_spaced(FRAMES, 7)), "")
 
 
-def test_a_damaged_frame_is_left_out_and_said():
+def test_a_damaged_frame_is_left_out_and_said() -> None:
     """Of a Motion JPEG file with one picture wiped out, the others are what they were."""
     file = clip(".avi", "mjpeg")
     pictures = [i for i in range(len(file)) if file.startswith(b"\xff\xd8\xff", i)]
@@ -375,7 +376,7 @@ def test_a_damaged_frame_is_left_out_and_said():
     assert read(wiped, 3) == (list(evenly_spaced(FRAMES, 3)), "")
 
 
-def test_a_frame_with_a_hole_is_left_out_and_said():
+def test_a_frame_with_a_hole_is_left_out_and_said() -> None:
     """The decoder would fill a hole with what it guesses: not what the camera saw."""
     noise = np.random.default_rng(0).integers(0, 256, (12, HEIGHT // 2, WIDTH, 3), np.uint8)
     pictures = [numbered(i) for i in range(12)]
@@ -394,7 +395,7 @@ def test_a_frame_with_a_hole_is_left_out_and_said():
 
 @settings(max_examples=40, deadline=None)
 @given(st.data())
-def test_damage_anywhere_ends_in_frames_or_a_sentence(data: st.DataObject):
+def test_damage_anywhere_ends_in_frames_or_a_sentence(data: st.DataObject) -> None:
     suffix, codec, options = KINDS[
         data.draw(st.sampled_from(("h264.mp4", "mpeg4.avi", "vp9.webm", "hevc.mp4")))
     ]
@@ -412,7 +413,7 @@ def resident() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def test_memory_and_open_files_stay_flat(tmp_path: Path):
+def test_memory_and_open_files_stay_flat(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     path.write_bytes(encode_clip([numbered(i, 384, 256) for i in range(8)], ".mp4"))
 

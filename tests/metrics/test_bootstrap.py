@@ -1,5 +1,8 @@
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.stats import bootstrap as scipy_bootstrap
 
 from bonaface.core.errors import InputError
@@ -7,14 +10,16 @@ from bonaface.metrics.bootstrap import bootstrap_counts, bootstrap_eer, percenti
 from bonaface.metrics.curves import eer
 
 
-def _drawn(seed, size, people, digits):
+def _drawn(
+    seed: int, size: int, people: int, digits: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 2, size)
     labels[:2] = [0, 1]
     return labels, np.round(rng.normal(labels, 1.0), digits), rng.integers(0, people, size)
 
 
-def _draws(people, rounds, seed):
+def _draws(people: int, rounds: int, seed: int) -> Iterator[NDArray[np.int64]]:
     """What the module promises to draw, written down once more: S subjects, S times, with replacement."""
     rng = np.random.default_rng(seed)
     for _ in range(rounds):
@@ -32,7 +37,9 @@ def _draws(people, rounds, seed):
         (5, 400, 10, -1),
     ],
 )
-def test_every_round_equals_the_eer_of_the_repeated_presentations(seed, size, people, digits):
+def test_every_round_equals_the_eer_of_the_repeated_presentations(
+    seed: int, size: int, people: int, digits: int
+) -> None:
     labels, scores, subjects = _drawn(seed, size, people, digits)
     names, owner = np.unique(subjects, return_inverse=True)
     rounds = bootstrap_eer(labels, scores, subjects, rounds=40, seed=11)
@@ -43,7 +50,7 @@ def test_every_round_equals_the_eer_of_the_repeated_presentations(seed, size, pe
         assert got == pytest.approx(expected, abs=1e-12, nan_ok=True)
 
 
-def test_counts_equal_those_of_the_repeated_presentations():
+def test_counts_equal_those_of_the_repeated_presentations() -> None:
     labels, scores, subjects = _drawn(6, 200, 15, 3)
     wrong = (scores >= 0.5) != (labels == 1)
     errors, totals = bootstrap_counts(labels, wrong, subjects, rounds=25, seed=3)
@@ -55,7 +62,7 @@ def test_counts_equal_those_of_the_repeated_presentations():
             assert failed[group] == times[(labels == group) & wrong].sum()
 
 
-def test_interval_agrees_with_scipys_percentile_bootstrap():
+def test_interval_agrees_with_scipys_percentile_bootstrap() -> None:
     """One presentation a subject, one class: scipy's own resampling of the error rate must be near ours."""
     rng = np.random.default_rng(8)
     wrong = rng.random(300) < 0.2
@@ -65,13 +72,13 @@ def test_interval_agrees_with_scipys_percentile_bootstrap():
     assert ours == pytest.approx(tuple(theirs.confidence_interval), abs=0.005)
 
 
-def test_subjects_widen_the_interval():
+def test_subjects_widen_the_interval() -> None:
     """Ten people whose presentations all go wrong or all go right are ten facts, not five hundred."""
     subjects = np.repeat(np.arange(10), 50)
     wrong = np.isin(subjects, [0, 1, 2])
     group = np.zeros(500, dtype=int)
 
-    def width(owner):
+    def width(owner: NDArray[np.int64]) -> float:
         errors, totals = bootstrap_counts(group, wrong, owner, rounds=500)
         interval = percentile_interval(errors[:, 0] / totals[:, 0])
         return interval.high - interval.low
@@ -79,7 +86,7 @@ def test_subjects_widen_the_interval():
     assert width(subjects) > 5 * width(np.arange(500))
 
 
-def test_the_seed_decides_and_systems_are_paired():
+def test_the_seed_decides_and_systems_are_paired() -> None:
     labels, scores, subjects = _drawn(9, 300, 20, 6)
     first = bootstrap_eer(labels, scores, subjects, rounds=50, seed=1)
     assert first.tolist() == bootstrap_eer(labels, scores, subjects, rounds=50, seed=1).tolist()
@@ -88,7 +95,7 @@ def test_the_seed_decides_and_systems_are_paired():
     assert np.abs(first - twin).max() < 1e-12
 
 
-def test_subjects_may_be_names():
+def test_subjects_may_be_names() -> None:
     labels, scores, subjects = _drawn(10, 100, 9, 2)
     named = np.array([f"client{n:03}" for n in subjects])
     assert (
@@ -97,14 +104,14 @@ def test_subjects_may_be_names():
     )
 
 
-def test_rounds_without_a_class_are_nan_and_left_out():
+def test_rounds_without_a_class_are_nan_and_left_out() -> None:
     rounds = bootstrap_eer([0, 1], [0.2, 0.8], ["a", "b"], rounds=100, seed=0)
     assert 0 < np.isnan(rounds).sum() < 100
     assert percentile_interval(rounds) == (0.0, 0.0)
     assert percentile_interval([np.nan, np.nan]) == (0.0, 1.0)
 
 
-def test_what_cannot_be_resampled_is_refused():
+def test_what_cannot_be_resampled_is_refused() -> None:
     with pytest.raises(InputError, match="one entry a presentation"):
         bootstrap_eer([0, 1], [0.1, 0.2], ["a"])
     with pytest.raises(InputError, match="at least one round, got 0"):

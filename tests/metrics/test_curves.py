@@ -1,5 +1,9 @@
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.metrics import det_curve as sklearn_det_curve
 from sklearn.metrics import roc_auc_score
 
@@ -9,7 +13,9 @@ from bonaface.metrics.rates import Rate, bpcer, worst_apcer
 from bonaface.metrics.thresholds import candidates
 
 
-def _drawn(seed, size=400, digits=2):
+def _drawn(
+    seed: int, size: int = 400, digits: int = 2
+) -> tuple[NDArray[np.int64], NDArray[np.str_], NDArray[np.float64]]:
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 2, size)
     species = np.where(labels == 1, "", rng.choice(["print-1", "display-1", "display-2"], size))
@@ -17,7 +23,7 @@ def _drawn(seed, size=400, digits=2):
 
 
 @pytest.mark.parametrize("digits", [0, 1, 6])
-def test_det_curve_agrees_with_scikit_learn(digits):
+def test_det_curve_agrees_with_scikit_learn(digits: int) -> None:
     labels, _, scores = _drawn(1, digits=digits)
     far, frr, thresholds = det_curve(labels, scores)
     false_positive, false_negative, theirs = sklearn_det_curve(labels, scores)
@@ -32,12 +38,12 @@ def test_det_curve_agrees_with_scikit_learn(digits):
 
 
 @pytest.mark.parametrize("digits", [0, 1, 6])
-def test_auc_agrees_with_scikit_learn(digits):
+def test_auc_agrees_with_scikit_learn(digits: int) -> None:
     labels, _, scores = _drawn(2, digits=digits)
     assert auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
 
 
-def test_eer_counted_by_hand():
+def test_eer_counted_by_hand() -> None:
     assert eer([0, 0, 0, 1, 1, 1], [0.1, 0.2, 0.6, 0.3, 0.7, 0.8]) == pytest.approx(1 / 3)
     assert eer([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9]) == 0
     assert eer([1, 1, 0, 0], [0.1, 0.2, 0.8, 0.9]) == 1
@@ -50,7 +56,7 @@ def test_eer_counted_by_hand():
     assert eer([0, 0, 1], [0.1, 0.9, 0.5]) == pytest.approx(1 / 2)
 
 
-def test_held_errors_counted_by_hand():
+def test_held_errors_counted_by_hand() -> None:
     labels = [1] * 10 + [0] * 10 + [0] * 2
     species = [""] * 10 + ["print-1"] * 10 + ["display-1"] * 2
     scores = [n / 10 + 0.05 for n in range(10)] + [n / 10 for n in range(10)] + [0.0, 0.32]
@@ -66,7 +72,7 @@ def test_held_errors_counted_by_hand():
 
 @pytest.mark.parametrize("at", [0.0, 0.01, 0.05, 0.07, 0.1, 0.3, 1.0])
 @pytest.mark.parametrize("digits", [0, 1, 6])
-def test_bpcer_at_apcer_is_the_best_of_all_thresholds(at, digits):
+def test_bpcer_at_apcer_is_the_best_of_all_thresholds(at: float, digits: int) -> None:
     labels, species, scores = _drawn(4, size=150, digits=digits)
     tried = candidates(scores)
     allowed = [bpcer(labels, scores, t) for t in tried if worst_apcer(labels, species, scores, t).value <= at]
@@ -75,7 +81,7 @@ def test_bpcer_at_apcer_is_the_best_of_all_thresholds(at, digits):
 
 @pytest.mark.parametrize("at", [0.0, 0.01, 0.05, 0.07, 0.1, 0.3])
 @pytest.mark.parametrize("digits", [0, 1, 6])
-def test_apcer_at_bpcer_is_the_best_of_all_thresholds(at, digits):
+def test_apcer_at_bpcer_is_the_best_of_all_thresholds(at: float, digits: int) -> None:
     labels, species, scores = _drawn(5, size=150, digits=digits)
     tried = candidates(scores)
     allowed = [worst_apcer(labels, species, scores, t) for t in tried if bpcer(labels, scores, t).value <= at]
@@ -83,7 +89,7 @@ def test_apcer_at_bpcer_is_the_best_of_all_thresholds(at, digits):
     assert apcer_at_bpcer(labels, species, scores, at).value == best
 
 
-def test_a_share_that_floats_miss_by_a_hair_is_still_held():
+def test_a_share_that_floats_miss_by_a_hair_is_still_held() -> None:
     # 0.29 * 100 is 28.999...: 29 of 100 attacks may pass all the same, so 0.71 and over is accepted.
     labels = [0] * 100 + [1] * 2
     scores = [n / 100 for n in range(100)] + [0.705, 0.715]
@@ -91,7 +97,7 @@ def test_a_share_that_floats_miss_by_a_hair_is_still_held():
     assert bpcer_at_apcer(labels, ["print-1"] * 100 + [""] * 2, scores, 0.28) == Rate(1, 2)
 
 
-def test_what_cannot_be_held_is_refused():
+def test_what_cannot_be_held_is_refused() -> None:
     for figure in (bpcer_at_apcer, apcer_at_bpcer):
         with pytest.raises(InputError, match=r"must lie in \[0, 1\], got 1.5"):
             figure([0, 1], ["print-1", ""], [0.1, 0.2], 1.5)
@@ -99,6 +105,7 @@ def test_what_cannot_be_held_is_refused():
             figure([1, 1], ["", ""], [0.1, 0.2], 0.1)
     with pytest.raises(InputError, match="choose a rate under 1"):
         apcer_at_bpcer([0, 1], ["print-1", ""], [0.1, 0.2], 1.0)
-    for figure in (eer, auc, det_curve):
+    of_scores: tuple[Callable[..., Any], ...] = (eer, auc, det_curve)
+    for statistic in of_scores:
         with pytest.raises(InputError, match="needs both classes, but there is no bona fide"):
-            figure([0, 0], [0.1, 0.2])
+            statistic([0, 0], [0.1, 0.2])

@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from scipy.stats import beta, binomtest
 
@@ -9,7 +12,7 @@ COUNTS = [(e, n) for n in (1, 2, 5, 20, 100, 4950, 10**6) for e in sorted({0, 1,
 
 @pytest.mark.parametrize("level", [0.5, 0.9, 0.95, 0.999])
 @pytest.mark.parametrize(("errors", "total"), COUNTS)
-def test_intervals_agree_with_scipy(errors, total, level):
+def test_intervals_agree_with_scipy(errors: int, total: int, level: float) -> None:
     theirs = binomtest(errors, total)
     assert clopper_pearson(errors, total, level) == pytest.approx(
         theirs.proportion_ci(level, "exact"), rel=1e-6
@@ -18,7 +21,7 @@ def test_intervals_agree_with_scipy(errors, total, level):
     assert wilson(errors, total, level) == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
-def test_known_values():
+def test_known_values() -> None:
     # One error among 20 bona fide videos: 5 %, and an interval from 0.13 % to 24.9 %.
     assert clopper_pearson(1, 20) == pytest.approx((0.0013, 0.2487), abs=5e-5)
     # No error in 20: up to 1 - 0.025 ** (1 / 20).
@@ -28,17 +31,17 @@ def test_known_values():
 
 @pytest.mark.parametrize("probability", [1e-12, 0.025, 0.5, 0.975])
 @pytest.mark.parametrize(("a", "b"), [(1, 1), (1, 500), (500, 1), (2.5, 3.5), (3000, 7), (10**5, 10**5)])
-def test_beta_quantile_agrees_with_scipy(probability, a, b):
+def test_beta_quantile_agrees_with_scipy(probability: float, a: float, b: float) -> None:
     assert beta_quantile(probability, a, b) == pytest.approx(beta.ppf(probability, a, b), rel=1e-7)
 
 
-def test_no_trials_no_knowledge():
+def test_no_trials_no_knowledge() -> None:
     assert wilson(0, 0) == (0.0, 1.0)
     assert clopper_pearson(0, 0) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize("interval", [wilson, clopper_pearson])
-def test_impossible_counts_and_levels_are_refused(interval):
+def test_impossible_counts_and_levels_are_refused(interval: Callable[..., Any]) -> None:
     with pytest.raises(InputError, match="got 3 out of 2"):
         interval(3, 2)
     with pytest.raises(InputError, match="between 0 and 1, got 1"):

@@ -1,9 +1,13 @@
 """What must hold for every set of scores, drawn by hypothesis, with few distinct values, for the ties."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from bonaface.metrics.curves import apcer_at_bpcer, auc, bpcer_at_apcer, eer
 from bonaface.metrics.intervals import clopper_pearson, wilson
@@ -15,7 +19,7 @@ MAPS = (np.exp, lambda x: 5 * x - 3, lambda x: x**3, lambda x: 1 / (1 + np.exp(-
 
 
 @st.composite
-def score_sets(draw):
+def score_sets(draw: Callable[..., Any]) -> tuple[NDArray[np.int64], NDArray[np.str_], NDArray[np.float64]]:
     size = draw(st.integers(2, 40))
     labels = draw(st.lists(st.integers(0, 1), min_size=size, max_size=size))
     labels[:2] = [0, 1]
@@ -26,7 +30,9 @@ def score_sets(draw):
     return np.array(labels), np.array(species), np.array(scores) / top
 
 
-def _figures(labels, species, scores):
+def _figures(
+    labels: NDArray[np.int64], species: NDArray[np.str_], scores: NDArray[np.float64]
+) -> tuple[float, ...]:
     return (
         eer(labels, scores),
         auc(labels, scores),
@@ -36,23 +42,29 @@ def _figures(labels, species, scores):
 
 
 @given(score_sets(), st.sampled_from(MAPS))
-def test_rising_maps_of_the_scores_change_nothing(drawn, rising):
+def test_rising_maps_of_the_scores_change_nothing(
+    drawn: tuple[NDArray[np.int64], NDArray[np.str_], NDArray[np.float64]], rising: Callable[..., Any]
+) -> None:
     labels, species, scores = drawn
     assert _figures(labels, species, rising(scores)) == pytest.approx(_figures(labels, species, scores))
 
 
 @given(score_sets(), st.randoms())
-def test_the_order_of_the_rows_changes_nothing(drawn, random):
+def test_the_order_of_the_rows_changes_nothing(
+    drawn: tuple[NDArray[np.int64], NDArray[np.str_], NDArray[np.float64]], random: Any
+) -> None:
     order = list(range(drawn[0].size))
     random.shuffle(order)
-    shuffled = tuple(column[order] for column in drawn)
+    shuffled: tuple[Any, ...] = tuple(column[order] for column in drawn)
     assert _figures(*shuffled) == _figures(*drawn)
     assert eer_threshold(shuffled[0], shuffled[2]) == eer_threshold(drawn[0], drawn[2])
 
 
 @given(score_sets(), st.integers(2, 3))
-def test_the_set_twice_or_thrice_changes_nothing(drawn, times):
-    doubled = tuple(np.tile(column, times) for column in drawn)
+def test_the_set_twice_or_thrice_changes_nothing(
+    drawn: tuple[NDArray[np.int64], NDArray[np.str_], NDArray[np.float64]], times: int
+) -> None:
+    doubled: tuple[Any, ...] = tuple(np.tile(column, times) for column in drawn)
     assert _figures(*doubled)[:2] == pytest.approx(_figures(*drawn)[:2])
     assert eer_threshold(doubled[0], doubled[2]) == eer_threshold(drawn[0], drawn[2])
     # More presentations of the same kind never make a held error worse: the shares on offer are the same.
@@ -60,7 +72,9 @@ def test_the_set_twice_or_thrice_changes_nothing(drawn, times):
 
 
 @given(score_sets())
-def test_apcer_falls_and_bpcer_rises_with_the_threshold(drawn):
+def test_apcer_falls_and_bpcer_rises_with_the_threshold(
+    drawn: tuple[NDArray[np.int64], NDArray[np.str_], NDArray[np.float64]],
+) -> None:
     labels, species, scores = drawn
     tried = candidates(scores)
     for figure in (apcer, lambda *a: worst_apcer(labels, species, *a[1:])):
@@ -73,7 +87,9 @@ def test_apcer_falls_and_bpcer_rises_with_the_threshold(drawn):
 
 
 @given(score_sets())
-def test_the_eer_lies_between_the_errors_of_its_neighbours(drawn):
+def test_the_eer_lies_between_the_errors_of_its_neighbours(
+    drawn: tuple[NDArray[np.int64], NDArray[np.str_], NDArray[np.float64]],
+) -> None:
     labels, _, scores = drawn
     rates = [(apcer(labels, scores, t).value, bpcer(labels, scores, t).value) for t in candidates(scores)]
     crossing = max(i for i, (far, frr) in enumerate(rates) if frr <= far)
@@ -84,10 +100,12 @@ def test_the_eer_lies_between_the_errors_of_its_neighbours(drawn):
 
 
 @given(score_sets())
-def test_no_threshold_is_better_balanced_than_the_eer_threshold(drawn):
+def test_no_threshold_is_better_balanced_than_the_eer_threshold(
+    drawn: tuple[NDArray[np.int64], NDArray[np.str_], NDArray[np.float64]],
+) -> None:
     labels, _, scores = drawn
 
-    def gap(threshold):
+    def gap(threshold: Any) -> float:
         return abs(bpcer(labels, scores, threshold).value - apcer(labels, scores, threshold).value)
 
     best = min(gap(t) for t in candidates(scores))
@@ -95,14 +113,18 @@ def test_no_threshold_is_better_balanced_than_the_eer_threshold(drawn):
 
 
 @given(score_sets(), st.sampled_from([0.0, 0.01, 0.1, 0.25, 0.5]))
-def test_bpcer_threshold_is_the_highest_that_keeps_the_rate(drawn, at):
+def test_bpcer_threshold_is_the_highest_that_keeps_the_rate(
+    drawn: tuple[NDArray[np.int64], NDArray[np.str_], NDArray[np.float64]], at: float
+) -> None:
     labels, _, scores = drawn
     keeping = [t for t in candidates(scores) if bpcer(labels, scores, t).value <= at]
     assert bpcer_threshold(labels, scores, at) == max(keeping)
 
 
 @given(score_sets(), st.floats(-0.5, 1.5))
-def test_the_parts_add_up(drawn, threshold):
+def test_the_parts_add_up(
+    drawn: tuple[NDArray[np.int64], NDArray[np.str_], NDArray[np.float64]], threshold: float
+) -> None:
     labels, species, scores = drawn
     per_species = apcer_per_species(labels, species, scores, threshold)
     pooled = apcer(labels, scores, threshold)
@@ -113,7 +135,9 @@ def test_the_parts_add_up(drawn, threshold):
 
 
 @given(score_sets())
-def test_turning_classes_and_scores_round_swaps_the_errors(drawn):
+def test_turning_classes_and_scores_round_swaps_the_errors(
+    drawn: tuple[NDArray[np.int64], NDArray[np.str_], NDArray[np.float64]],
+) -> None:
     labels, _, scores = drawn
     assert eer(1 - labels, -scores) == pytest.approx(eer(labels, scores))
     assert auc(1 - labels, -scores) == pytest.approx(auc(labels, scores))
@@ -121,7 +145,7 @@ def test_turning_classes_and_scores_round_swaps_the_errors(drawn):
 
 
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.5, 0.99))
-def test_intervals_hold_the_rate_and_mirror(counts, level):
+def test_intervals_hold_the_rate_and_mirror(counts: tuple[int, int], level: float) -> None:
     errors, total = counts
     for interval in (wilson, clopper_pearson):
         low, high = interval(errors, total, level)

@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from bonaface.metrics.rates import apcer, bpcer
 from bonaface.metrics.thresholds import bpcer_threshold, candidates, eer_threshold, sweep
 
 
-def test_candidates_are_midpoints_and_one_beyond_either_end():
+def test_candidates_are_midpoints_and_one_beyond_either_end() -> None:
     found = candidates([0.5, 0.1, 0.5, 0.9])
     assert found[1:-1] == pytest.approx([0.3, 0.7], abs=1e-15)
     assert found[0] < 0.1
@@ -26,12 +27,12 @@ def test_candidates_are_midpoints_and_one_beyond_either_end():
         (1e-310, 2e-310),
     ],
 )
-def test_a_midpoint_parts_its_neighbours_even_where_no_float_lies_between(low, high):
+def test_a_midpoint_parts_its_neighbours_even_where_no_float_lies_between(low: Any, high: Any) -> None:
     middle = candidates([low, high])[1]
     assert low < middle <= high
 
 
-def test_a_sweep_counts_what_the_rates_count():
+def test_a_sweep_counts_what_the_rates_count() -> None:
     rng = np.random.default_rng(3)
     labels = rng.integers(0, 2, 200)
     scores = np.round(rng.random(200), 1)
@@ -42,34 +43,34 @@ def test_a_sweep_counts_what_the_rates_count():
         assert bpcer(labels, scores, threshold).errors == rejected
 
 
-def test_eer_threshold_of_separated_classes_lies_between_them():
+def test_eer_threshold_of_separated_classes_lies_between_them() -> None:
     assert eer_threshold([0, 0, 1, 1], [0.1, 0.3, 0.7, 0.8]) == pytest.approx(0.5)
 
 
-def test_eer_threshold_counted_by_hand():
+def test_eer_threshold_counted_by_hand() -> None:
     # Attacks 0.1 0.2 0.6, bona fide 0.3 0.7 0.8: between 0.3 and 0.6 one of three is wrong on either side.
     assert eer_threshold([0, 0, 0, 1, 1, 1], [0.1, 0.2, 0.6, 0.3, 0.7, 0.8]) == pytest.approx(0.45)
 
 
-def test_of_two_equally_good_thresholds_the_middle():
+def test_of_two_equally_good_thresholds_the_middle() -> None:
     # Below the shared score 0.4 FAR is 1/2 and FRR 0, above it the other way round: both miss by a half.
     labels, scores = [0, 0, 1, 1], [0.2, 0.4, 0.4, 0.8]
     assert eer_threshold(labels, scores) == pytest.approx(((0.2 + 0.4) / 2 + (0.4 + 0.8) / 2) / 2)
 
 
-def test_constant_scores_have_their_own_value_as_threshold():
+def test_constant_scores_have_their_own_value_as_threshold() -> None:
     assert eer_threshold([0, 1, 1], [0.25, 0.25, 0.25]) == 0.25
 
 
 @pytest.mark.parametrize(("labels", "missing"), [([1, 1], "attack"), ([0, 0], "bona fide")])
-def test_eer_threshold_needs_both_classes(labels, missing):
+def test_eer_threshold_needs_both_classes(labels: list[int], missing: str) -> None:
     with pytest.raises(
         InputError, match=f"EER threshold needs both classes, but there is no {missing} among"
     ):
         eer_threshold(labels, [0.1, 0.2])
 
 
-def test_bpcer_threshold_keeps_the_rate_and_takes_the_highest():
+def test_bpcer_threshold_keeps_the_rate_and_takes_the_highest() -> None:
     labels = [1] * 100 + [0] * 3
     scores = [*(n / 100 for n in range(100)), 0.003, 0.0111, 0.5]
     chosen = bpcer_threshold(labels, scores, at=0.02)
@@ -78,13 +79,13 @@ def test_bpcer_threshold_keeps_the_rate_and_takes_the_highest():
     assert bpcer(labels, scores, chosen).errors == 2
 
 
-def test_bpcer_threshold_of_few_presentations_rejects_none():
+def test_bpcer_threshold_of_few_presentations_rejects_none() -> None:
     chosen = bpcer_threshold([1, 1, 0], [0.5, 0.6, 0.1], at=0.01)
     assert chosen == pytest.approx(0.3)
     assert bpcer_threshold([1, 1], [0.5, 0.6]) == np.nextafter(0.5, 0)
 
 
-def test_bpcer_threshold_refuses_what_it_cannot_keep():
+def test_bpcer_threshold_refuses_what_it_cannot_keep() -> None:
     with pytest.raises(InputError, match="needs bona fide presentations"):
         bpcer_threshold([0, 0], [0.1, 0.2])
     for at in (1.0, -0.1, math.nan):

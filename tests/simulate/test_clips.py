@@ -3,20 +3,21 @@ import io
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bonaface.core.errors import InputError
 from bonaface.simulate.clips import encode
 from bonaface.simulate.light import clouds
 
 
-def frames(count=4, size=(48, 64)):
+def frames(count: int = 4, size: tuple[int, int] = (48, 64)) -> list[NDArray[np.uint8]]:
     rng = np.random.default_rng(0)
     base = rng.integers(60, 200, (*size, 3)).repeat(1, 0).astype(np.uint8)
     return [np.roll(base, shift, 1) for shift in range(count)]
 
 
 @pytest.mark.parametrize("suffix", [".avi", ".mov"])
-def test_what_goes_in_comes_out(suffix):
+def test_what_goes_in_comes_out(suffix: str) -> None:
     flat = [np.full((48, 64, 3), level, np.uint8) for level in (50, 120, 200)]
     with av.open(io.BytesIO(encode(flat, suffix, 10, 95))) as container:
         stream = container.streams.video[0]
@@ -26,11 +27,11 @@ def test_what_goes_in_comes_out(suffix):
 
 
 @pytest.mark.parametrize("suffix", [".avi", ".mov"])
-def test_the_same_frames_are_the_same_bytes(suffix):
+def test_the_same_frames_are_the_same_bytes(suffix: str) -> None:
     assert encode(frames(), suffix, 10, 90) == encode(frames(), suffix, 10, 90)
 
 
-def test_memory_that_nobody_wrote_is_not_read():
+def test_memory_that_nobody_wrote_is_not_read() -> None:
     # x264's macroblock tree would: of these frames about one encoding in thirty then comes out otherwise
     rng = np.random.default_rng(0)
     base = (128 + 40 * clouds((64, 272), 24.0, rng)).clip(0, 255).astype(np.uint8)
@@ -47,11 +48,11 @@ def test_memory_that_nobody_wrote_is_not_read():
     assert b"mbtree=0" in seen.pop()
 
 
-def test_quality_costs_bytes():
+def test_quality_costs_bytes() -> None:
     assert len(encode(frames(), ".avi", 10, 95)) > 1.2 * len(encode(frames(), ".avi", 10, 45))
 
 
-def test_bad_frames_are_refused():
+def test_bad_frames_are_refused() -> None:
     with pytest.raises(InputError, match="even, got 63 x 48"):
         encode([np.zeros((48, 63, 3), np.uint8)], ".avi", 10, 90)
     with pytest.raises(InputError, match="at least one"):

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bonaface.simulate.display import DISPLAYS, Display, draw_display, reflection, show_picture, viewed
 from bonaface.simulate.seeds import stream
@@ -10,24 +11,24 @@ from bonaface.simulate.warp import projective_map
 PLAIN = Display("plain", white=(1.0, 1.0, 1.0), brightness=1.0, black=0.01, gamma=2.2)
 
 
-def shown(code: int, display: Display):
+def shown(code: int, display: Display) -> NDArray[np.float32]:
     return show_picture(np.full((16, 16, 3), code, np.uint8), display, 40.0).light
 
 
-def test_black_glows_and_white_is_the_brightness():
+def test_black_glows_and_white_is_the_brightness() -> None:
     assert shown(0, PLAIN) == pytest.approx(0.01)
     assert shown(255, replace(PLAIN, brightness=1.7)) == pytest.approx(1.7, rel=1e-4)
 
 
-def test_tones_follow_gamma():
+def test_tones_follow_gamma() -> None:
     assert shown(128, PLAIN) == pytest.approx(0.01 + 0.99 * (128 / 255) ** 2.2, rel=1e-4)
 
 
-def test_white_has_its_colour():
+def test_white_has_its_colour() -> None:
     assert shown(255, replace(PLAIN, white=(0.9, 1.0, 1.2)))[:, 0, 0] == pytest.approx([0.9, 1.0, 1.2])
 
 
-def test_a_vivid_panel_is_more_saturated_and_as_bright():
+def test_a_vivid_panel_is_more_saturated_and_as_bright() -> None:
     picture = np.full((8, 8, 3), (180, 120, 100), np.uint8)
     dull, vivid = (show_picture(picture, replace(PLAIN, vivid=v), 40.0).light[:, 0, 0] for v in (1.0, 1.4))
     assert vivid[0] / vivid[2] > 1.3 * dull[0] / dull[2]
@@ -35,7 +36,7 @@ def test_a_vivid_panel_is_more_saturated_and_as_bright():
     assert vivid @ luma == pytest.approx(dull @ luma, rel=1e-4)
 
 
-def test_a_coarse_panel_has_few_pixels():
+def test_a_coarse_panel_has_few_pixels() -> None:
     picture = np.zeros((200, 100, 3), np.uint8)
     coarse = show_picture(picture, replace(PLAIN, dots=25.4), 50.0)
     assert coarse.light.shape == (3, 100, 50)
@@ -45,7 +46,7 @@ def test_a_coarse_panel_has_few_pixels():
     assert fine.ratio == 5.0
 
 
-def test_the_sub_pixels_repeat_with_the_panels_pixels():
+def test_the_sub_pixels_repeat_with_the_panels_pixels() -> None:
     screen = show_picture(
         np.zeros((64, 64, 3), np.uint8), replace(PLAIN, dots=254.0), 12.8
     )  # 128 panel pixels
@@ -56,7 +57,7 @@ def test_the_sub_pixels_repeat_with_the_panels_pixels():
     assert {tuple(np.round(wave.frequency(), 3)) for wave in waves} >= {(0.8, 0.0), (0.0, 0.8)}
 
 
-def test_a_rolling_shutter_reads_the_pulses_row_by_row():
+def test_a_rolling_shutter_reads_the_pulses_row_by_row() -> None:
     light = np.ones((3, 96, 32), np.float32)
     seen = viewed(light, replace(PLAIN, pulse=0.2), stream(0))
     assert seen.std(1).min() > 0.05
@@ -65,7 +66,7 @@ def test_a_rolling_shutter_reads_the_pulses_row_by_row():
     assert (viewed(light, PLAIN, stream(0)) == light).all()
 
 
-def test_a_tn_panels_dark_tones_change_from_top_to_bottom():
+def test_a_tn_panels_dark_tones_change_from_top_to_bottom() -> None:
     light = np.full((3, 64, 8), 0.1, np.float32)
     seen = viewed(light, replace(PLAIN, shift=0.2), stream(0))[1, :, 0]
     assert seen[-1] - seen[0] > 0.03
@@ -73,7 +74,7 @@ def test_a_tn_panels_dark_tones_change_from_top_to_bottom():
     assert white == pytest.approx(1.0)
 
 
-def test_glass_mirrors_the_room():
+def test_glass_mirrors_the_room() -> None:
     room = np.zeros((3, 64, 64), np.float32)
     room[:, :, :32] = 2.0
     seen = reflection((64, 64), replace(PLAIN, mirror=0.05), room, stream(1))
@@ -84,7 +85,7 @@ def test_glass_mirrors_the_room():
 
 
 @pytest.mark.parametrize("kind", ["monitor", "tablet", "phone"])
-def test_drawn_devices_are_of_their_kind(kind):
+def test_drawn_devices_are_of_their_kind(kind: str) -> None:
     displays = [draw_display(stream(0, "display", i), kind) for i in range(60)]
     assert {display.kind for display in displays} == {kind}
     assert any(display.layout == "pentile" for display in displays) == (kind == "phone")

@@ -1,15 +1,17 @@
 import numpy as np
+from numpy.typing import NDArray
 
 from bonaface.face.detect import Detector
 from bonaface.simulate.figure import EYES, HEIGHT, WIDTH, person_portrait
 from bonaface.simulate.light import mix, to_picture
+from bonaface.simulate.portrait import Portrait
 
 
-def picture_of(portrait):
+def picture_of(portrait: Portrait) -> NDArray[np.uint8]:
     return to_picture(mix(np.full_like(portrait.light, 0.3), portrait.light, portrait.alpha))
 
 
-def test_a_portrait_is_light_with_an_outline(persons):
+def test_a_portrait_is_light_with_an_outline(persons: list[Portrait]) -> None:
     for portrait in persons:
         assert portrait.light.shape == (3, HEIGHT, WIDTH)
         assert portrait.light.dtype == portrait.alpha.dtype == portrait.relief.dtype == np.float32
@@ -22,7 +24,7 @@ def test_a_portrait_is_light_with_an_outline(persons):
         assert portrait.alpha[y, x].min() > 0.99
 
 
-def test_retinaface_finds_the_landmarks(persons):
+def test_retinaface_finds_the_landmarks(persons: list[Portrait]) -> None:
     for portrait in persons:
         (face, *others) = Detector(threads=1).detect(picture_of(portrait))
         assert not others
@@ -31,13 +33,13 @@ def test_retinaface_finds_the_landmarks(persons):
         assert off[2] < 0.22
 
 
-def test_the_same_person_twice(persons):
+def test_the_same_person_twice(persons: list[Portrait]) -> None:
     again = person_portrait(0, 1)
     assert (again.light == persons[0].light).all()
     assert (again.alpha == persons[0].alpha).all()
 
 
-def test_another_outfit_is_the_same_face(persons):
+def test_another_outfit_is_the_same_face(persons: list[Portrait]) -> None:
     other = person_portrait(0, 1, outfit=2)
     x, y = np.rint(persons[0].landmarks[2]).astype(int)
     box = np.s_[:, y - 60 : y + 60, x - 50 : x + 50]
@@ -45,7 +47,7 @@ def test_another_outfit_is_the_same_face(persons):
     assert np.abs(other.light - persons[0].light)[:, -100:].mean() > 0.01
 
 
-def test_the_nose_stands_out(persons):
+def test_the_nose_stands_out(persons: list[Portrait]) -> None:
     for portrait in persons:
         x, y = np.rint(portrait.landmarks).astype(int).T
         relief = portrait.relief[y, x]

@@ -1,30 +1,36 @@
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 
 from bonaface.simulate.camera import PHONES
-from bonaface.simulate.display import DISPLAYS
+from bonaface.simulate.display import DISPLAYS, Display
 from bonaface.simulate.film import Film, Motion, Take
 from bonaface.simulate.flat import Position
-from bonaface.simulate.printer import PRINTERS
+from bonaface.simulate.portrait import Portrait
+from bonaface.simulate.printer import PRINTERS, Printer
 from bonaface.simulate.scene import session_lighting
 from bonaface.simulate.seeds import stream
 
 KEY = ("person", 1, "session", 1, "phone", 1, "instrument")
 
 
-def film(persons, seed=0, frames=3):
+def film(persons: list[Portrait], seed: int = 0, frames: int = 3) -> Film:
     return Film(seed, (128, 192), frames, lambda occasion: persons[occasion % 3], PHONES[0])
 
 
-def take(instrument=None, replay=True, key=KEY):
+def take(
+    instrument: Display | Printer | None = None, replay: bool = True, key: tuple[Any, ...] = KEY
+) -> Take:
     return Take((*key, str(instrument)), partial(session_lighting, 1), PHONES[1], instrument, replay)
 
 
 @pytest.mark.parametrize("instrument", [None, *PRINTERS, *DISPLAYS], ids=str)
-def test_a_take_is_frames_that_move_a_little(persons, instrument):
+def test_a_take_is_frames_that_move_a_little(
+    persons: list[Portrait], instrument: Display | Printer | None
+) -> None:
     frames = list(film(persons).shoot(take(instrument), 1))
     assert [frame.picture.shape for frame in frames] == [(192, 128, 3)] * 3
     moved = np.array([frame.landmarks[:2].mean(0) for frame in frames])
@@ -33,7 +39,7 @@ def test_a_take_is_frames_that_move_a_little(persons, instrument):
     assert all((one.picture != two.picture).any() for one, two in pairwise(frames))
 
 
-def test_a_take_hangs_on_its_key_and_the_seed_alone(persons):
+def test_a_take_hangs_on_its_key_and_the_seed_alone(persons: list[Portrait]) -> None:
     alone = [f.picture for f in film(persons).shoot(take(DISPLAYS[0]), 1)]
     busy = film(persons)
     list(busy.shoot(take(PRINTERS[0]), 1))
@@ -43,14 +49,14 @@ def test_a_take_hangs_on_its_key_and_the_seed_alone(persons):
     assert (alone[0] != other[0]).any()
 
 
-def test_a_replay_moves_on_the_screen_and_a_photograph_does_not(persons):
+def test_a_replay_moves_on_the_screen_and_a_photograph_does_not(persons: list[Portrait]) -> None:
     made = film(persons, frames=2)
     stolen = made._photos(take(DISPLAYS[0]), 1)
     assert (stolen[0].picture != stolen[1].picture).any()
     assert made._photos(take(PRINTERS[0]), 1) is stolen  # one photographing for all instruments
 
 
-def test_motion_is_small_smooth_and_itself():
+def test_motion_is_small_smooth_and_itself() -> None:
     motion = Motion(stream(0, "m"), 1.0)
     position = Position(100, 100, 50)
     path = np.array([(p.x, p.y, p.eyes, p.roll) for p in (motion.moved(position, n) for n in range(60))])
@@ -63,6 +69,6 @@ def test_motion_is_small_smooth_and_itself():
     ).all()
 
 
-def test_nothing_moves_without_strength():
+def test_nothing_moves_without_strength() -> None:
     still = Motion(stream(0, "m"), 0.0)
     assert still.moved(Position(1, 2, 3), 7) == Position(1, 2, 3)

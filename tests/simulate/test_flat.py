@@ -17,7 +17,7 @@ HOLDS = {
 }
 
 
-def test_flat_and_straight_is_a_scaling():
+def test_flat_and_straight_is_a_scaling() -> None:
     held = hold(SIZE, SHEET, EYES, Position(100, 100, 80), Hold())
     middle = EYES.mean(0)
     points = np.array([[0.0, 0.0], [149.0, 179.0], [75.0, 71.0]])
@@ -26,7 +26,7 @@ def test_flat_and_straight_is_a_scaling():
 
 
 @pytest.mark.parametrize("how", HOLDS.values(), ids=HOLDS)
-def test_the_eyes_come_to_the_place(how):
+def test_the_eyes_come_to_the_place(how: Hold) -> None:
     held = hold(SIZE, SHEET, EYES, Position(104, 98, 60, 0.1), how)
     found = held.found(EYES)
     assert found.mean(0) == pytest.approx([104, 98], abs=6)
@@ -34,14 +34,14 @@ def test_the_eyes_come_to_the_place(how):
 
 
 @pytest.mark.parametrize("how", HOLDS.values(), ids=HOLDS)
-def test_what_is_found_is_what_is_read_there(how):
+def test_what_is_found_is_what_is_read_there(how: Hold) -> None:
     held = hold(SIZE, SHEET, EYES, Position(104, 98, 60), how)
     for mark, (x, y) in zip(MARKS, held.found(MARKS), strict=True):
         read = held.where[:, round(y), round(x)]
         assert read == pytest.approx(mark, abs=1.2)
 
 
-def test_a_bend_moves_the_edges_and_not_the_middle():
+def test_a_bend_moves_the_edges_and_not_the_middle() -> None:
     flat, bent = (hold(SIZE, SHEET, EYES, Position(100, 100, 50), Hold(bend=b)) for b in (0.0, 0.3))
     assert np.abs(bent.where - flat.where)[:, 100, 100].max() < 0.1
     assert np.abs(bent.where - flat.where)[0, 100, 10] > 2.0
@@ -49,7 +49,7 @@ def test_a_bend_moves_the_edges_and_not_the_middle():
     assert bent.alpha[100].sum() < flat.alpha[100].sum() - 2
 
 
-def test_normals_turn_with_the_sheet():
+def test_normals_turn_with_the_sheet() -> None:
     ahead, turned, bent = (
         hold(SIZE, SHEET, EYES, Position(100, 100, 50), h).normals
         for h in (Hold(), Hold(0.5), Hold(bend=0.3))
@@ -60,7 +60,7 @@ def test_normals_turn_with_the_sheet():
     assert (bent**2).sum(0) == pytest.approx(1.0, abs=1e-5)
 
 
-def test_coverage_ends_at_the_edge():
+def test_coverage_ends_at_the_edge() -> None:
     held = hold(SIZE, SHEET, EYES, Position(100, 100, 40), Hold())
     u, v = held.where
     well_inside = (u > 2) & (u < 147) & (v > 2) & (v < 177)
@@ -69,14 +69,14 @@ def test_coverage_ends_at_the_edge():
     assert held.alpha[well_outside].max() == 0.0
 
 
-def test_a_torn_edge_is_ragged():
+def test_a_torn_edge_is_ragged() -> None:
     clean, torn = (hold(SIZE, SHEET, EYES, Position(100, 100, 40), Hold(torn=t, seed=5)) for t in (0.0, 0.3))
     assert torn.alpha.sum() < 0.97 * clean.alpha.sum()
     ends = torn.alpha.shape[1] - (torn.alpha[60:160, ::-1] > 0.5).argmax(1)
     assert ends.std() > 1.5
 
 
-def test_no_hold_turns_the_sheet_behind_the_lens():
+def test_no_hold_turns_the_sheet_behind_the_lens() -> None:
     for number in range(80):
         rng = stream(0, "hold", number)
         held = hold(
@@ -91,19 +91,19 @@ def test_no_hold_turns_the_sheet_behind_the_lens():
         assert du[0] * dv[1] - du[1] * dv[0] > 0
 
 
-def test_stiff_things_do_not_bend():
+def test_stiff_things_do_not_bend() -> None:
     assert all(draw_hold(stream(0, n), stiff=True).bend == 0 for n in range(20))
     assert any(abs(draw_hold(stream(0, n), stiff=False).bend) > 0.1 for n in range(20))
 
 
-def test_opposite_the_paper_is_mostly_a_room_that_is_darker_than_a_white_wall():
+def test_opposite_the_paper_is_mostly_a_room_that_is_darker_than_a_white_wall() -> None:
     drawn = np.array([draw_opposite(stream(0, "opposite", n)) for n in range(500)])
     assert 0.05 <= drawn.min() <= np.median(drawn) < 0.4
     assert np.mean(drawn > 1.0) == pytest.approx(0.15, abs=0.05)
     assert 3.0 < drawn.max() <= 4.0
 
 
-def test_the_mask_covers_the_face_and_its_holes_the_eyes():
+def test_the_mask_covers_the_face_and_its_holes_the_eyes() -> None:
     held = hold(SIZE, SHEET, EYES, Position(100, 90, 50), Hold())
     oval = face_oval(held.where, EYES.mean(0), 40.0, stream(0, "oval"))
     holes = eye_holes(held.where, EYES, stream(0, "holes"))

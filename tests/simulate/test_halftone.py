@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from bonaface.simulate.camera import Camera, Shot, View, through_lens
@@ -8,17 +9,17 @@ from bonaface.simulate.halftone import _dot_table, dot_waves, lattice_waves, too
 from bonaface.simulate.warp import projective_map
 
 
-def drawn_panel(layout: str, cells: int, fine: int):
+def drawn_panel(layout: str, cells: int, fine: int) -> NDArray[np.float64]:
     """Sub-pixels drawn as they are, (3, cells * fine, cells * fine), each colour's mean 1."""
     u = (np.arange(cells * fine) + 0.5) / fine
     x, y = np.meshgrid(u, u)
 
-    def box(cx, cy, w, h):
+    def box(cx: float, cy: float, w: float, h: float) -> NDArray[np.float64]:
         return (
             (np.abs(np.mod(x - cx + 0.5, 1) - 0.5) < w / 2) & (np.abs(np.mod(y - cy + 0.5, 1) - 0.5) < h / 2)
         ).astype(float)
 
-    def every_other(cx, cy, w, h):
+    def every_other(cx: float, cy: float, w: float, h: float) -> NDArray[np.float64]:
         near_x, near_y = np.mod(x - cx + 1, 2) - 1, np.mod(y - cy + 1, 2) - 1
         one = (np.abs(near_x) < w / 2) & (np.abs(near_y) < h / 2)
         near_x, near_y = np.mod(x - cx, 2) - 1, np.mod(y - cy, 2) - 1
@@ -36,7 +37,7 @@ def drawn_panel(layout: str, cells: int, fine: int):
 
 
 @pytest.mark.parametrize("layout", ["stripe", "pentile"])
-def test_the_lines_are_those_of_the_drawn_sub_pixels(layout):
+def test_the_lines_are_those_of_the_drawn_sub_pixels(layout: str) -> None:
     cells, fine = 4, 300
     drawn = drawn_panel(layout, cells, fine)
     for channel in range(3):
@@ -51,7 +52,7 @@ def test_the_lines_are_those_of_the_drawn_sub_pixels(layout):
 
 @pytest.mark.parametrize("coverage", [0.1, 0.3, 0.5, 0.8])
 @pytest.mark.parametrize("k", [(1, 0), (1, 1)])
-def test_the_dots_are_round_dots(coverage, k):
+def test_the_dots_are_round_dots(coverage: float, k: tuple[int, int]) -> None:
     n = 400
     u = (np.arange(n) + 0.5) / n - 0.5
     x, y = np.meshgrid(u, u)
@@ -63,12 +64,12 @@ def test_the_dots_are_round_dots(coverage, k):
     assert abs(table[round(coverage * 255)]) == pytest.approx(wanted, abs=0.005)
 
 
-def test_no_ink_and_all_ink_have_no_dots():
+def test_no_ink_and_all_ink_have_no_dots() -> None:
     assert _dot_table(1)[0] == pytest.approx(0, abs=1e-6)
     assert _dot_table(1)[-1] == pytest.approx(0, abs=1e-6)
 
 
-def test_the_camera_reads_the_panel_like_its_drawing():
+def test_the_camera_reads_the_panel_like_its_drawing() -> None:
     """The whole way: sub-pixels drawn very finely, blurred by the aperture and read at the sensor's pixels."""
     step = 0.93  # panel pixels for one of the camera's: a beat of 14 pixels
     side, fine, lens = 96, 60, 0.35
@@ -86,7 +87,7 @@ def test_the_camera_reads_the_panel_like_its_drawing():
         assert np.ptp(lit[3:-3]) > 0.04
 
 
-def test_what_no_camera_can_see_is_left_out():
+def test_what_no_camera_can_see_is_left_out() -> None:
     fine = projective_map(np.diag([3.0, 3.0, 1.0]), (32, 32))
     light = np.ones((3, 32, 32), np.float32)
     assert lattice_waves(fine, light, spectrum("stripe")) == ()
@@ -97,5 +98,5 @@ def test_what_no_camera_can_see_is_left_out():
     assert len(dot_waves(coarse, light[0] * 0.5, -light, 15.0)) == 4
 
 
-def test_every_display_has_a_spectrum():
+def test_every_display_has_a_spectrum() -> None:
     assert all(spectrum(display.layout) for display in DISPLAYS)

@@ -24,7 +24,7 @@ def oulu_root(root: Path, count: int, phones: int = 6, sessions: int = 3) -> Pat
     return root
 
 
-def test_all_of_oulu_npu_is_what_the_reader_expects(tmp_path):
+def test_all_of_oulu_npu_is_what_the_reader_expects(tmp_path: Path) -> None:
     """Names, splits, species and the protocol lists, which the reader compares with the published protocols."""
     dataset = open_dataset("oulu-npu")
     table = dataset.read(oulu_root(tmp_path, 55))
@@ -37,7 +37,7 @@ def test_all_of_oulu_npu_is_what_the_reader_expects(tmp_path):
                 assert (sum(labels), len(labels) - sum(labels)) == getattr(protocol.counts, name)
 
 
-def test_an_oulu_list_has_its_forms(tmp_path):
+def test_an_oulu_list_has_its_forms(tmp_path: Path) -> None:
     lists = dict(layouts.oulu_lists())
     assert len(lists) == 3 * 14
     assert lists["Protocols/Protocol_1/Train.txt"].splitlines()[:5] == [
@@ -52,13 +52,13 @@ def test_an_oulu_list_has_its_forms(tmp_path):
     assert len(last) == 60
 
 
-def test_each_file_digit_is_its_instrument():
+def test_each_file_digit_is_its_instrument() -> None:
     clips = {clip.path[-5]: clip.take for clip in layouts.oulu_clips(layouts.Person(1, "Train"), 1, 1)}
     assert clips["1"].instrument is None
     assert [clips[d].instrument.name for d in "2345"] == ["printer-1", "printer-2", "display-1", "display-2"]
 
 
-def test_all_of_replay_mobile_is_what_the_reader_expects(tmp_path):
+def test_all_of_replay_mobile_is_what_the_reader_expects(tmp_path: Path) -> None:
     for person in layouts.replay_people(40):
         for clip in layouts.replay_clips(person):
             (tmp_path / clip.path).parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def test_all_of_replay_mobile_is_what_the_reader_expects(tmp_path):
     assert species == {"", "print-fixed", "print-hand", "display-photo", "display-video"}
 
 
-def test_replay_attacks_are_what_their_names_say():
+def test_replay_attacks_are_what_their_names_say() -> None:
     for clip in layouts.replay_clips(layouts.Person(1, "train")):
         name, take = clip.path, clip.take
         assert ("/attack/" in name) == (take.instrument is not None)
@@ -87,26 +87,26 @@ def test_replay_attacks_are_what_their_names_say():
 @pytest.mark.parametrize(
     ("count", "parts"), [(3, (1, 1, 1)), (6, (2, 2, 2)), (11, (4, 3, 4)), (55, (20, 15, 20))]
 )
-def test_people_are_shared_out_as_in_the_set(count, parts):
+def test_people_are_shared_out_as_in_the_set(count: int, parts: tuple[int, int, int]) -> None:
     people = layouts.oulu_people(count)
     assert tuple(sum(p.part == part for p in people) for part in ("Train", "Dev", "Test")) == parts
     assert {p.number for p in people if p.part == "Dev"} == set(range(21, 21 + parts[1]))
 
 
 @pytest.mark.parametrize("count", range(3, 56))
-def test_every_number_of_people_is_possible(count):
+def test_every_number_of_people_is_possible(count: int) -> None:
     assert len(layouts.oulu_people(count)) == count
     if count <= 40:
         assert len({p.number for p in layouts.replay_people(count)}) == count
 
 
-def test_too_few_or_too_many_people():
+def test_too_few_or_too_many_people() -> None:
     for count in (2, 56):
         with pytest.raises(InputError, match=f"3 to 55 persons, got {count}"):
             layouts.oulu_people(count)
 
 
-def test_marks_are_lines_that_the_readers_read(tmp_path):
+def test_marks_are_lines_that_the_readers_read(tmp_path: Path) -> None:
     marks = np.array([[100.4, 200.0], [160.0, 201.6], [130.0, 240.0], [105.0, 270.0], [155.0, 270.0]])
     assert layouts.oulu_marks([marks, marks + 1]) == "0,100,200,160,202\n1,101,201,161,203\n"
     boxes = {}

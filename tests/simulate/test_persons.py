@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bonaface.core.errors import ModelFileError
 from bonaface.core.files import sha256
@@ -14,15 +15,15 @@ from bonaface.simulate.seeds import stream
 FOLDER = Path(str(files("bonaface.simulate")))
 
 
-def everyone(count=55, seed=0):
+def everyone(count: int = 55, seed: int = 0) -> NDArray[np.float32]:
     return np.stack([open_model().draw(seed, number) for number in range(1, count + 1)])
 
 
-def apart(a, b):
+def apart(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.sqrt(((a[:, None] - b[None]) ** 2).sum(-1))
 
 
-def test_the_model_is_small_and_is_what_its_card_says():
+def test_the_model_is_small_and_is_what_its_card_says() -> None:
     card = json.loads((FOLDER / "persons.json").read_text())
     assert (FOLDER / "persons.npz").stat().st_size <= 8 * 2**20
     assert sha256(FOLDER / "persons.npz") == card["sha256"]
@@ -30,13 +31,13 @@ def test_the_model_is_small_and_is_what_its_card_says():
     assert all(source["licence"] == "CC BY 4.0" and source["doi"] for source in card["sources"])
 
 
-def test_no_portrait_is_in_it():
+def test_no_portrait_is_in_it() -> None:
     # 142 portraits went in: nothing in the file is as many as they, and the largest part are the modes
     with np.load(FOLDER / "persons.npz", allow_pickle=False) as arrays:
         assert all(len(array) not in (142, 284) for array in arrays.values() if array.ndim)
 
 
-def test_an_altered_model_is_refused(tmp_path: Path):
+def test_an_altered_model_is_refused(tmp_path: Path) -> None:
     for name in ("persons.npz", "persons.json"):
         shutil.copy(FOLDER / name, tmp_path)
     read_model(tmp_path)
@@ -50,7 +51,7 @@ def test_an_altered_model_is_refused(tmp_path: Path):
         read_model(tmp_path)
 
 
-def test_persons_are_as_different_as_the_originals():
+def test_persons_are_as_different_as_the_originals() -> None:
     card = json.loads((FOLDER / "persons.json").read_text())["apart"]
     between = apart(everyone(), everyone())
     pairs = between[np.triu_indices(55, 1)]
@@ -62,19 +63,19 @@ def test_persons_are_as_different_as_the_originals():
     assert np.median(between.min(1)) > 0.9 * card["nearest"][1]
 
 
-def test_coefficients_are_normal_within_the_limit():
+def test_coefficients_are_normal_within_the_limit() -> None:
     drawn = everyone(300)
     assert np.abs(drawn).max() <= LIMIT
     assert drawn.mean() == pytest.approx(0, abs=0.02)
     assert drawn.std() == pytest.approx(0.95, abs=0.03)
 
 
-def test_a_person_does_not_hang_on_the_others():
+def test_a_person_does_not_hang_on_the_others() -> None:
     assert (everyone(3)[2] == everyone(9)[2]).all()
     assert (everyone(3)[2] != everyone(3, seed=1)[2]).any()
 
 
-def test_faces_are_skin_and_landmarks():
+def test_faces_are_skin_and_landmarks() -> None:
     model = open_model()
     tones = []
     for number in range(1, 13):
@@ -90,7 +91,7 @@ def test_faces_are_skin_and_landmarks():
     assert np.ptp(tones) > 0.15
 
 
-def test_a_smile_lifts_the_corners_of_the_mouth():
+def test_a_smile_lifts_the_corners_of_the_mouth() -> None:
     model = open_model()
     coefficients = model.draw(0, 1)
     neutral, smiling = (model.face(coefficients, stream(0, "pores"), smile) for smile in (0.0, 1.0))
@@ -101,7 +102,7 @@ def test_a_smile_lifts_the_corners_of_the_mouth():
     assert np.abs(moved[[0, 1]]).max() < 2
 
 
-def test_skin_has_detail_that_the_modes_leave_out():
+def test_skin_has_detail_that_the_modes_leave_out() -> None:
     model = open_model()
     coefficients = model.draw(0, 1)
     one, other = (model.face(coefficients, stream(0, name)).skin for name in ("a", "b"))

@@ -13,13 +13,17 @@ from bonaface.simulate.pictures import (
     simulate_bona_fide,
     simulate_photo,
 )
+from bonaface.simulate.portrait import Portrait
 from bonaface.simulate.seeds import stream
+from bonaface.simulate.studio import Photo
 
 SIZE = (256, 256)
 
 
 @pytest.mark.parametrize("species", SPECIES)
-def test_every_species_is_a_picture_with_a_face_at_its_landmarks(persons, photo, species):
+def test_every_species_is_a_picture_with_a_face_at_its_landmarks(
+    persons: list[Portrait], photo: Photo, species: str
+) -> None:
     found = 0
     for number in range(3):
         attack = simulate_attack(photo, stream(0, species, number), (320, 320), species, persons[2])
@@ -31,14 +35,14 @@ def test_every_species_is_a_picture_with_a_face_at_its_landmarks(persons, photo,
     assert found >= 2
 
 
-def test_bona_fide_pictures_show_their_face(persons):
+def test_bona_fide_pictures_show_their_face(persons: list[Portrait]) -> None:
     for number, portrait in enumerate(persons * 3):
         photo = simulate_bona_fide(portrait, stream(0, "street", number), (320, 320))
         (face, *_) = Detector(threads=1).detect(photo.picture)
         assert np.hypot(*(np.array(face.landmarks) - photo.landmarks).T).max() < 0.3 * photo.eyes
 
 
-def test_the_same_stream_makes_the_same_picture(persons, photo):
+def test_the_same_stream_makes_the_same_picture(persons: list[Portrait], photo: Photo) -> None:
     for make in (
         lambda k: simulate_bona_fide(persons[0], stream(0, k), SIZE).picture,
         lambda k: simulate_photo(persons[0], stream(0, k), SIZE).picture,
@@ -48,7 +52,9 @@ def test_the_same_stream_makes_the_same_picture(persons, photo):
         assert (make("a") != make("b")).any()
 
 
-def test_attackers_mostly_show_good_photographs(persons, monkeypatch):
+def test_attackers_mostly_show_good_photographs(
+    persons: list[Portrait], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of the same accidents: less noise, less blur, and exposures that are nearer to right; the others as they were."""
     import bonaface.simulate.pictures as pictures
 
@@ -68,7 +74,9 @@ def test_attackers_mostly_show_good_photographs(persons, monkeypatch):
 
 
 @pytest.mark.parametrize("species", ["print-held", "display-phone", "print-worn", "display-monitor"])
-def test_what_is_shown_small_is_taken_from_near(photo, persons, monkeypatch, species):
+def test_what_is_shown_small_is_taken_from_near(
+    photo: Photo, persons: list[Portrait], monkeypatch: pytest.MonkeyPatch, species: str
+) -> None:
     """A lens that can't focus, sharp where people sit, sees it blurred by how much smaller than life it is."""
     import bonaface.simulate.pictures as pictures
 
@@ -91,7 +99,9 @@ def test_what_is_shown_small_is_taken_from_near(photo, persons, monkeypatch, spe
     assert len({round(value, 6) for value in seen}) == (1 if species == "print-worn" else 12)
 
 
-def test_species_are_drawn_by_their_shares_and_masks_need_a_wearer(persons, photo, monkeypatch):
+def test_species_are_drawn_by_their_shares_and_masks_need_a_wearer(
+    persons: list[Portrait], photo: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import bonaface.simulate.pictures as pictures
 
     drawn = [pictures._draw_species(stream(0, n), True) for n in range(600)]
@@ -104,7 +114,7 @@ def test_species_are_drawn_by_their_shares_and_masks_need_a_wearer(persons, phot
         simulate_attack(photo, stream(0), SIZE, "display-phon")
 
 
-def test_a_crop_stays_a_crop(photo):
+def test_a_crop_stays_a_crop(photo: Photo) -> None:
     """As augmentation: the same size, and the face where it was, so that the crop's box still fits."""
     for number in range(6):
         attack = simulate_attack_crop(photo.picture, photo.landmarks, stream(0, "crop", number))
@@ -116,7 +126,7 @@ def test_a_crop_stays_a_crop(photo):
             assert np.hypot(*(eyes[1] - eyes[0])) == pytest.approx(photo.eyes, rel=0.25)
 
 
-def test_a_crop_of_odd_size(photo):
+def test_a_crop_of_odd_size(photo: Photo) -> None:
     crop = np.ascontiguousarray(photo.picture[10:211, 20:225])
     attack = simulate_attack_crop(crop, photo.landmarks - [20, 10], stream(0), "print-held")
     assert attack.shape == (201, 205, 3)
@@ -124,12 +134,12 @@ def test_a_crop_of_odd_size(photo):
         simulate_attack_crop(crop, photo.landmarks - [20, 10], stream(0), "print-cut")
 
 
-def test_a_crop_without_a_face_is_refused(photo):
+def test_a_crop_without_a_face_is_refused(photo: Photo) -> None:
     with pytest.raises(InputError, match="landmarks"):
         simulate_attack_crop(photo.picture, np.zeros((5, 2)), stream(0))
 
 
-def test_faces_lie_alike_in_both_classes():
+def test_faces_lie_alike_in_both_classes() -> None:
     # one function for both; the square of scale 1.3 around RetinaFace's box seldom leaves the frame
     places = [draw_position((512, 512), stream(0, "place", n)) for n in range(400)]
     reach = 1.3 * (1.22 + 1.81) / 2

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from bonaface.core.errors import InputError
@@ -13,13 +14,13 @@ from bonaface.testing.portrait import drawn_portrait
 MARKS = np.array([[200.0, 200.0], [312.0, 200.0], [256.0, 262.0], [215.0, 320.0], [297.0, 320.0]])
 
 
-def save(path: Path, picture) -> Path:
+def save(path: Path, picture: NDArray[np.uint8]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(picture).save(path)
     return path
 
 
-def test_a_photograph_becomes_light_without_an_outline():
+def test_a_photograph_becomes_light_without_an_outline() -> None:
     picture = drawn_portrait(512, 3)
     portrait = portrait_of(picture, MARKS, "three")
     assert portrait.alpha is None
@@ -28,7 +29,7 @@ def test_a_photograph_becomes_light_without_an_outline():
     assert portrait.relief.shape == (512, 512)
 
 
-def test_a_large_photograph_is_halved():
+def test_a_large_photograph_is_halved() -> None:
     portrait = portrait_of(np.zeros((1024, 1200, 3), np.uint8), MARKS * 2.8)
     assert portrait.light.shape == (3, 512, 600)
     assert portrait.eyes == pytest.approx(156.8)
@@ -36,7 +37,7 @@ def test_a_large_photograph_is_halved():
     assert portrait.landmarks[0] == pytest.approx([(560 + 0.5) / 2 - 0.5] * 2)
 
 
-def test_the_relief_leans_with_the_face():
+def test_the_relief_leans_with_the_face() -> None:
     turn = np.array([[0.8, -0.6], [0.6, 0.8]])
     leaning = portrait_of(np.zeros((512, 512, 3), np.uint8), (MARKS - 256) @ turn.T + 256)
     nose = np.rint(turn @ (MARKS[2] - 256 + [0, 8]) + 256).astype(int)
@@ -44,7 +45,7 @@ def test_the_relief_leans_with_the_face():
     assert np.hypot(x - nose[0], y - nose[1]) < 12
 
 
-def test_the_relief_is_level_beside_the_head_and_highest_at_the_nose():
+def test_the_relief_is_level_beside_the_head_and_highest_at_the_nose() -> None:
     x, y = np.meshgrid(np.linspace(-3, 3, 121), np.linspace(-3, 3, 121))
     relief = face_relief(x, y)
     assert relief.dtype == np.float32
@@ -55,7 +56,7 @@ def test_the_relief_is_level_beside_the_head_and_highest_at_the_nose():
     assert relief == pytest.approx(relief[:, ::-1])
 
 
-def test_reading_finds_the_face(tmp_path):
+def test_reading_finds_the_face(tmp_path: Path) -> None:
     path = save(tmp_path / "somebody.png", drawn_portrait(512, 3))
     portrait = read_portrait(path, Detector(threads=1))
     assert portrait.name == "somebody"
@@ -74,12 +75,12 @@ def test_reading_finds_the_face(tmp_path):
         (np.asarray(Image.fromarray(drawn_portrait(512, 3)).resize((256, 512))), "from the side"),
     ],
 )
-def test_what_is_no_portrait_is_refused(tmp_path, picture, message):
+def test_what_is_no_portrait_is_refused(tmp_path: Path, picture: NDArray[np.uint8], message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_portrait(save(tmp_path / "p.png", picture), Detector(threads=1))
 
 
-def test_pictures_are_listed_in_order_and_other_files_are_not(tmp_path):
+def test_pictures_are_listed_in_order_and_other_files_are_not(tmp_path: Path) -> None:
     for name in ("b/2.jpg", "a/1.PNG", "c.webp", "notes.txt", "b/landmarks.json"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()

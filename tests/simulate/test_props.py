@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bonaface.simulate.flat import Hold, Position, hold
+from bonaface.simulate.flat import Held, Hold, Position, hold
 from bonaface.simulate.props import Grip, draw_grip, in_front, torso
 from bonaface.simulate.scene import lighting
 from bonaface.simulate.seeds import stream
@@ -11,17 +11,17 @@ EYES = np.array([[55.0, 70.0], [95.0, 70.0]])
 
 
 @pytest.fixture
-def held():
+def held() -> Held:
     return hold((256, 256), (150, 180), EYES, Position(128, 110, 40), Hold())
 
 
-def test_hands_hold_without_covering_the_face(held):
+def test_hands_hold_without_covering_the_face(held: Held) -> None:
     covered = 0
     for number in range(25):
         scene = np.zeros((3, 256, 256), np.float32)
         seen = in_front(scene, held, Position(128, 110, 40), 1.0, FRONT, Grip(hands=2), stream(0, number))
         assert seen.light is scene
-        covered += (seen.free < 1).any()
+        covered += bool((seen.free < 1).any())
         # eyes, nose and mouth stay free
         assert seen.free[100:145, 108:148].min() == 1.0
         # behind the thing nothing is drawn, so what is on it stays black where no thumb lies
@@ -30,14 +30,14 @@ def test_hands_hold_without_covering_the_face(held):
     assert covered > 12
 
 
-def test_no_hands_no_skin(held):
+def test_no_hands_no_skin(held: Held) -> None:
     scene = np.zeros((3, 256, 256), np.float32)
     seen = in_front(scene, held, Position(128, 110, 40), 1.0, FRONT, Grip(), stream(0))
     assert not seen.light.any()
     assert seen.free.min() == 1.0
 
 
-def test_a_body_stands_behind():
+def test_a_body_stands_behind() -> None:
     scene = np.full((3, 128, 128), 5.0, np.float32)
     assert torso(scene, Position(64, 50, 20), FRONT, Grip(body=False), stream(0)) is scene
     bodies = [torso(scene, Position(64, 50, 20), FRONT, Grip(body=True), stream(0, n)) for n in range(5)]
@@ -45,7 +45,7 @@ def test_a_body_stands_behind():
     assert all((body[1, -10:, 50:78] < 3.0).mean() > 0.9 for body in bodies)
 
 
-def test_drawn_grips_vary():
+def test_drawn_grips_vary() -> None:
     grips = [draw_grip(stream(0, n), (20.0, 60.0), 0.5) for n in range(200)]
     assert all(20 <= grip.eyes_mm < 60 for grip in grips)
     assert 60 < sum(grip.hands > 0 for grip in grips) < 140

@@ -1,10 +1,12 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from bonaface.simulate.seeds import by_ratio, stream
 
 
-def test_the_same_names_give_the_same_numbers():
+def test_the_same_names_give_the_same_numbers() -> None:
     assert stream(1, "person", 3).random(4).tolist() == stream(1, "person", 3).random(4).tolist()
 
 
@@ -19,11 +21,11 @@ def test_the_same_names_give_the_same_numbers():
         (1, "person", 3, 0),
     ],
 )
-def test_any_other_name_gives_others(other):
+def test_any_other_name_gives_others(other: tuple[Any, ...]) -> None:
     assert stream(1, "person", 3).random() != stream(*other).random()
 
 
-def test_a_text_is_no_number():
+def test_a_text_is_no_number() -> None:
     # blake2b("x") as a number must not name the same stream as "x"
     from hashlib import blake2b
 
@@ -31,18 +33,18 @@ def test_a_text_is_no_number():
     assert stream(0, "x").random() != stream(0, number).random()
 
 
-def test_streams_do_not_hang_together():
+def test_streams_do_not_hang_together() -> None:
     draws = np.array([stream(0, "person", number).standard_normal(200) for number in range(50)])
     between = np.corrcoef(draws)[np.triu_indices(50, 1)]
     assert np.abs(between).max() < 0.35
     assert abs(between.mean()) < 0.01
 
 
-def test_the_numbers_are_those_of_all_machines():
+def test_the_numbers_are_those_of_all_machines() -> None:
     assert stream(0, "person", 1).integers(0, 1000, 4).tolist() == [660, 481, 141, 224]
 
 
-def test_by_ratio_half_of_the_numbers_lie_under_the_geometric_mean():
+def test_by_ratio_half_of_the_numbers_lie_under_the_geometric_mean() -> None:
     drawn = np.array([by_ratio(stream(0, "ratio", n), 2.0, 32.0) for n in range(2000)])
     assert 2.0 <= drawn.min() < 2.1
     assert 31.0 < drawn.max() < 32.0

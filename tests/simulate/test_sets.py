@@ -6,9 +6,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from bonaface.core.errors import InputError, UnknownNameError
@@ -36,13 +38,13 @@ def contents(root: Path) -> dict[str, bytes]:
     }
 
 
-def picture(path: Path):
+def picture(path: Path) -> NDArray[np.uint8]:
     with Image.open(path) as image:
         return np.asarray(image)
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory) -> Path:
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("sets") / "small"
     ticks = write(root, SMALL)
     assert ticks[-1] == total_files(SMALL) == 8
@@ -50,13 +52,13 @@ def small(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def oulu(tmp_path_factory) -> Path:
+def oulu(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("sets") / "oulu"
     write(root, OULU)
     return root
 
 
-def test_a_folder_is_read_as_one(small):
+def test_a_folder_is_read_as_one(small: Path) -> None:
     table = open_dataset("folder").read(small)
     assert sorted(row.label for row in table.rows) == [0] * 4 + [1] * 4
     assert {row.subject for row in table.rows} == {"person-001", "person-002"}
@@ -65,7 +67,7 @@ def test_a_folder_is_read_as_one(small):
         assert picture(small / row.path).shape == (96, 96, 3)
 
 
-def test_an_oulu_set_is_read_as_one(oulu):
+def test_an_oulu_set_is_read_as_one(oulu: Path) -> None:
     dataset = open_dataset("oulu-npu")
     table = dataset.read(oulu)
     assert sorted(row.sample_id for row in table.rows) == [
@@ -78,7 +80,7 @@ def test_an_oulu_set_is_read_as_one(oulu):
     assert 0 < (y0 + y1) / 2 < 96
 
 
-def test_the_eyes_are_where_the_file_says(oulu):
+def test_the_eyes_are_where_the_file_says(oulu: Path) -> None:
     """In a bona fide video of decent size the dark of the pupils lies at the marks: see test_studio for exactness."""
     text = (oulu / "Train_files" / "1_1_01_1.txt").read_text().splitlines()
     assert len(text) == 2
@@ -88,19 +90,19 @@ def test_the_eyes_are_where_the_file_says(oulu):
     assert abs(y_right - y_left) < 8
 
 
-def test_two_workers_write_the_same_bytes(small, tmp_path):
+def test_two_workers_write_the_same_bytes(small: Path, tmp_path: Path) -> None:
     write(tmp_path / "again", SMALL, workers=2)
     assert contents(tmp_path / "again") == contents(small)
 
 
-def test_another_seed_writes_others(small, tmp_path):
+def test_another_seed_writes_others(small: Path, tmp_path: Path) -> None:
     plan = Plan("folder", persons=1, frames=1, size=(96, 96), seed=1)
     write(tmp_path / "other", plan)
     for path, data in contents(tmp_path / "other").items():
         assert contents(small).get(path) != data
 
 
-def test_what_is_there_is_left_alone_and_what_is_not_is_made_the_same(small, tmp_path):
+def test_what_is_there_is_left_alone_and_what_is_not_is_made_the_same(small: Path, tmp_path: Path) -> None:
     root = tmp_path / "set"
     shutil.copytree(small, root)
     kept, lost = sorted(root.rglob("*.png"))[:2]
@@ -113,7 +115,7 @@ def test_what_is_there_is_left_alone_and_what_is_not_is_made_the_same(small, tmp
     assert contents(root) == contents(small)
 
 
-def test_a_run_that_is_killed_goes_on(oulu, tmp_path):
+def test_a_run_that_is_killed_goes_on(oulu: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from bonaface.simulate.sets import *\n"
         "plan = Plan('oulu-npu', persons=3, phones=1, sessions=1, frames=2, size=(64, 96))\n"
@@ -134,7 +136,7 @@ def test_a_run_that_is_killed_goes_on(oulu, tmp_path):
     assert contents(root) == wanted
 
 
-def test_a_clip_is_the_same_whatever_was_made_before_it(tmp_path):
+def test_a_clip_is_the_same_whatever_was_made_before_it(tmp_path: Path) -> None:
     # Attacks in another light start from another photograph, also where the run went on in their midst.
     plan = Plan("replay-mobile", persons=3, frames=1, size=(64, 96))
     whole, rest, person = tmp_path / "whole", tmp_path / "rest", people(plan)[0]
@@ -150,26 +152,26 @@ def test_a_clip_is_the_same_whatever_was_made_before_it(tmp_path):
     assert contents(rest) == made
 
 
-def test_whoever_wears_a_mask_is_another_person(faces):
+def test_whoever_wears_a_mask_is_another_person(faces: Path) -> None:
     given = Plan("folder", persons=2, frames=1, size=(96, 96), faces=tuple(sorted(faces.rglob("*.png"))))
     assert len(given.faces) > 2
     names = [SetWriter(Path(), given)._wearer(number).name for number in (1, 2)]
     assert names == [given.faces[1].stem, given.faces[0].stem]
 
 
-def test_a_damaged_description_is_refused(small, tmp_path):
+def test_a_damaged_description_is_refused(small: Path, tmp_path: Path) -> None:
     (tmp_path / MARK).write_text("{")
     with pytest.raises(InputError, match="expected the settings of a simulated set"):
         begin(tmp_path, SMALL)
 
 
-def test_other_settings_are_refused(small):
+def test_other_settings_are_refused(small: Path) -> None:
     with pytest.raises(InputError, match="other settings"):
         begin(small, Plan("folder", persons=2, frames=3, size=(96, 96)))
     assert "simulated" in json.loads((small / MARK).read_text())["what"]
 
 
-def test_readers_say_that_a_set_is_simulated_and_how_much_of_it_is_there(oulu, tmp_path):
+def test_readers_say_that_a_set_is_simulated_and_how_much_of_it_is_there(oulu: Path, tmp_path: Path) -> None:
     table = open_dataset("oulu-npu").read(oulu)
     assert (table.dataset, table.notes) == ("simulated-oulu-npu", ("simulated: 15 of 15 presentations",))
     assert open_dataset(table.dataset).protocols == open_dataset("oulu-npu").protocols
@@ -184,7 +186,7 @@ def test_readers_say_that_a_set_is_simulated_and_how_much_of_it_is_there(oulu, t
     assert open_dataset("oulu-npu").read(tmp_path / "half").dataset == "oulu-npu"
 
 
-def test_a_folder_of_somebodys_is_not_touched(tmp_path):
+def test_a_folder_of_somebodys_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="not empty"):
         begin(tmp_path, SMALL)
@@ -206,7 +208,9 @@ def test_a_folder_of_somebodys_is_not_touched(tmp_path):
         ({"persons": 3, "faces": (Path("a.jpg"),)}, InputError, "only 1 faces"),
     ],
 )
-def test_a_plan_that_cannot_be(arguments, error, message):
+def test_a_plan_that_cannot_be(
+    arguments: dict[Any, Any], error: type[InputError] | type[UnknownNameError], message: str
+) -> None:
     with pytest.raises(error, match=message):
         Plan(**{"layout": "oulu-npu", **arguments})
 
@@ -215,12 +219,12 @@ def test_a_plan_that_cannot_be(arguments, error, message):
     ("plan", "total"),
     [(Plan("oulu-npu"), 4950), (Plan("replay-mobile"), 1030), (Plan("oulu-npu", 3, 2, 2), 60)],
 )
-def test_how_many_files(plan, total):
+def test_how_many_files(plan: Plan, total: int) -> None:
     assert total_files(plan) == total
 
 
 @pytest.fixture
-def faces(tmp_path) -> Path:
+def faces(tmp_path: Path) -> Path:
     folder = tmp_path / "faces"
     folder.mkdir()
     for number in range(4):
@@ -230,7 +234,7 @@ def faces(tmp_path) -> Path:
     return folder
 
 
-def test_faces_are_chosen_by_the_seed_and_those_without_one_left_out(faces):
+def test_faces_are_chosen_by_the_seed_and_those_without_one_left_out(faces: Path) -> None:
     chosen = find_faces([faces], 4, 0)
     assert sorted(path.name for path in chosen) == ["0.png", "1.png", "2.png", "3.png"]
     assert find_faces([faces], 2, 0) == chosen[:2]
@@ -239,7 +243,7 @@ def test_faces_are_chosen_by_the_seed_and_those_without_one_left_out(faces):
         find_faces([faces], 5, 0)
 
 
-def test_a_set_of_given_faces(faces, tmp_path):
+def test_a_set_of_given_faces(faces: Path, tmp_path: Path) -> None:
     plan = Plan("folder", persons=2, frames=1, size=(160, 160), faces=find_faces([faces], 2, 0))
     write(tmp_path / "set", plan)
     table = open_dataset("folder").read(tmp_path / "set")

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -5,7 +7,7 @@ from bonaface.face.detect import Detector
 from bonaface.simulate.camera import PHONES, Shot
 from bonaface.simulate.flat import Position
 from bonaface.simulate.light import luma
-from bonaface.simulate.portrait import portrait_of
+from bonaface.simulate.portrait import Portrait, portrait_of
 from bonaface.simulate.scene import lighting
 from bonaface.simulate.seeds import stream
 from bonaface.simulate.studio import Stage, Turn, bona_fide, shoot
@@ -14,7 +16,7 @@ AHEAD = Turn()
 PLACE = Position(128, 105, 50)
 
 
-def test_the_eyes_are_at_the_place(persons, stage):
+def test_the_eyes_are_at_the_place(persons: list[Portrait], stage: Stage) -> None:
     for portrait in persons:
         marks = bona_fide(portrait, Position(120, 110, 48, 0.1), stage, AHEAD).landmarks
         assert marks[:2].mean(0) == pytest.approx([120, 110], abs=0.5)
@@ -23,7 +25,7 @@ def test_the_eyes_are_at_the_place(persons, stage):
         assert np.arctan2(*gap[::-1]) == pytest.approx(0.1, abs=0.01)
 
 
-def test_retinaface_agrees_on_the_landmarks(persons, stage):
+def test_retinaface_agrees_on_the_landmarks(persons: list[Portrait], stage: Stage) -> None:
     for number, portrait in enumerate(persons):
         framed = bona_fide(portrait, Position(128, 105, 50, -0.05), stage, Turn(0.12, -0.08))
         photo = shoot(framed, PHONES[number], Shot(), stream(0, number))
@@ -32,15 +34,15 @@ def test_retinaface_agrees_on_the_landmarks(persons, stage):
         assert off[[0, 1, 3, 4]].max() < 0.15
 
 
-def test_the_room_is_behind_and_the_person_before_it(persons, stage):
+def test_the_room_is_behind_and_the_person_before_it(persons: list[Portrait], stage: Stage) -> None:
     red = Stage(np.stack([np.full((256, 256), v, np.float32) for v in (0.9, 0.0, 0.0)]), stage.lighting)
     light = bona_fide(persons[0], PLACE, red, AHEAD).view.light
     assert light[1, :40, :20].max() == pytest.approx(0, abs=1e-6)
     assert light[1, 105:150, 110:146].min() > 0.005
 
 
-def test_light_from_the_side_makes_one_cheek_dark(persons):
-    def cheeks(azimuth):
+def test_light_from_the_side_makes_one_cheek_dark(persons: list[Portrait]) -> None:
+    def cheeks(azimuth: int) -> Any:
         stage = Stage(np.full((3, 256, 256), 0.5, np.float32), lighting(6500, azimuth, 0, 0.2, 1.0, 0.0))
         seen = luma(bona_fide(persons[1], PLACE, stage, AHEAD).view.light)
         return seen[128:140, 96:108].mean() / seen[128:140, 148:160].mean()
@@ -48,7 +50,7 @@ def test_light_from_the_side_makes_one_cheek_dark(persons):
     assert cheeks(70) < 0.8 * cheeks(0) < 0.65 * cheeks(-70)
 
 
-def test_a_turned_head_shifts_the_nose_against_the_eyes(persons, stage):
+def test_a_turned_head_shifts_the_nose_against_the_eyes(persons: list[Portrait], stage: Stage) -> None:
     ahead, turned, up = (
         bona_fide(persons[0], PLACE, stage, t).landmarks for t in (AHEAD, Turn(0.2), Turn(0, 0.2))
     )
@@ -56,7 +58,7 @@ def test_a_turned_head_shifts_the_nose_against_the_eyes(persons, stage):
     assert (up - ahead)[2, 1] - (up - ahead)[:2, 1].mean() < -0.02 * 50
 
 
-def test_a_portrait_with_a_background_fills_the_frame(stage):
+def test_a_portrait_with_a_background_fills_the_frame(stage: Stage) -> None:
     rng = np.random.default_rng(0)
     picture = np.full((200, 160, 3), 120, np.uint8)
     picture[60:140, 50:110] = rng.integers(0, 255, (80, 60, 3))
@@ -68,7 +70,7 @@ def test_a_portrait_with_a_background_fills_the_frame(stage):
     assert light[:, 60:120, 100:156].std() > 0.1
 
 
-def test_a_small_face_is_taken_from_a_smaller_copy(persons, stage):
+def test_a_small_face_is_taken_from_a_smaller_copy(persons: list[Portrait], stage: Stage) -> None:
     near, far = (bona_fide(persons[0], Position(128, 105, e), stage, AHEAD).view.light for e in (100, 20))
     assert near.shape == far.shape
     # averaged, not picked: skin far away is no rougher than near by

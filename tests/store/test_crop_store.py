@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -45,7 +46,7 @@ def seen(presentation: int, frame: int, seed: int) -> FrameResult:
     picture = rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)
     x, y = rng.uniform(-10, 50, 2).tolist()
     points = rng.uniform(0, 60, (5, 2)).tolist()
-    landmarks = tuple((x, y) for x, y in points)
+    landmarks: Any = tuple((x, y) for x, y in points)
     face = Face((x, y, x + 20.3, y + 24.9), landmarks, 0.9)
     square = context_crop(picture, face, longest=40)
     return FrameResult(
@@ -77,7 +78,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(tmp_path_factory.mktemp("store") / "s")
 
 
-def test_everything_comes_back(path: Path):
+def test_everything_comes_back(path: Path) -> None:
     store = CropStore.open(path)
     assert (store.dataset, store.table, store.presentations) == ("folder", TABLE, TABLE.rows)
     assert (store.settings, store.frames_per_video, store.longer_side) == (SETTINGS, 3, 320)
@@ -97,7 +98,7 @@ def test_everything_comes_back(path: Path):
         assert asdict(square) | {"image": None} == asdict(result.square) | {"image": None}
 
 
-def test_frames_are_a_sequence(path: Path):
+def test_frames_are_a_sequence(path: Path) -> None:
     frames = CropStore.open(path).frames
     assert frames[-1].detail == "no such file"
     assert [frame.frame for frame in frames[1:4]] == [0, 4, 9]
@@ -106,7 +107,7 @@ def test_frames_are_a_sequence(path: Path):
         frames[5]
 
 
-def test_the_same_findings_give_the_same_bytes(path: Path, tmp_path: Path):
+def test_the_same_findings_give_the_same_bytes(path: Path, tmp_path: Path) -> None:
     again = make(tmp_path / "again")
     files = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
     assert len(files) == 7
@@ -114,7 +115,7 @@ def test_the_same_findings_give_the_same_bytes(path: Path, tmp_path: Path):
     assert CropStore.open(path).digest == CropStore.open(again).digest
 
 
-def test_digest_knows_a_single_pixel(path: Path, tmp_path: Path):
+def test_digest_knows_a_single_pixel(path: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     layout.begin(other, TABLE, layout.describe(TABLE, SETTINGS))
     square = FINDINGS[0][0].square
@@ -133,7 +134,7 @@ def test_digest_knows_a_single_pixel(path: Path, tmp_path: Path):
     assert CropStore.open(other).digest != CropStore.open(path).digest
 
 
-def test_a_shard_is_a_plain_tar_of_pictures(path: Path):
+def test_a_shard_is_a_plain_tar_of_pictures(path: Path) -> None:
     with tarfile.open(layout.shard_path(path, 1, "tar")) as tar:
         # parts of a name that would lead out of the folder are gone
         assert tar.getnames() == ["b/ü.mov/000000.png", "b/ü.mov/000009.png"]
@@ -142,7 +143,7 @@ def test_a_shard_is_a_plain_tar_of_pictures(path: Path):
     np.testing.assert_array_equal(np.asarray(image), FINDINGS[1][2].square.image)
 
 
-def test_it_goes_to_other_processes_and_threads(path: Path, through_a_pipe):
+def test_it_goes_to_other_processes_and_threads(path: Path, through_a_pipe: Callable[..., Any]) -> None:
     store = through_a_pipe(CropStore.open(path))
     with ThreadPoolExecutor(4) as pool:
         squares = list(pool.map(store.read, [0, 1, 3] * 20))
@@ -150,12 +151,12 @@ def test_it_goes_to_other_processes_and_threads(path: Path, through_a_pipe):
         np.testing.assert_array_equal(square.image, result.square.image)
 
 
-def test_a_frame_without_a_face_has_no_square(path: Path):
+def test_a_frame_without_a_face_has_no_square(path: Path) -> None:
     with pytest.raises(InputError, match=r"frame 4 of \.\./b/ü\.mov has no face square: no face"):
         CropStore.open(path).read(2)
 
 
-def test_what_is_no_finished_store_is_refused(tmp_path: Path):
+def test_what_is_no_finished_store_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected a crop store, but store\.json is not there"):
         CropStore.open(tmp_path)
     path = make(tmp_path / "s")
@@ -171,7 +172,7 @@ def test_what_is_no_finished_store_is_refused(tmp_path: Path):
             CropStore.open(path)
 
 
-def test_damage_is_seen(tmp_path: Path):
+def test_damage_is_seen(tmp_path: Path) -> None:
     path = make(tmp_path / "s")
     tar = layout.shard_path(path, 0, "tar")
     data = bytearray(tar.read_bytes())
@@ -187,7 +188,7 @@ def test_damage_is_seen(tmp_path: Path):
         CropStore.open(path).read(0)
 
 
-def test_settings_have_frames():
+def test_settings_have_frames() -> None:
     with pytest.raises(InputError, match="frames, 0, and"):
         PrepareSettings(frames=0)
     with pytest.raises(InputError, match="longer side must be at least 32 pixels, got 10"):
@@ -220,7 +221,7 @@ def without_checksums(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["presentations.parquet", "frames.parquet"])
-def test_any_flipped_bit_of_a_table_is_refused(tmp_path: Path, name: str):
+def test_any_flipped_bit_of_a_table_is_refused(tmp_path: Path, name: str) -> None:
     path = make(tmp_path / "s")
     data = (path / name).read_bytes()
     for bit in np.random.default_rng(0).integers(0, 8 * len(data), 600).tolist():
@@ -234,7 +235,7 @@ def test_any_flipped_bit_of_a_table_is_refused(tmp_path: Path, name: str):
         CropStore.open(path)
 
 
-def test_any_flipped_bit_of_the_description_is_refused_or_changes_nothing(tmp_path: Path):
+def test_any_flipped_bit_of_the_description_is_refused_or_changes_nothing(tmp_path: Path) -> None:
     path = make(tmp_path / "s")
     data = (path / "store.json").read_bytes()
     said = json.loads(data)
@@ -251,7 +252,7 @@ def test_any_flipped_bit_of_the_description_is_refused_or_changes_nothing(tmp_pa
     )  # blanks that become another kind of blank, and letters in a hexadecimal digit's case
 
 
-def test_any_flipped_bit_of_a_shard_is_refused_or_changes_nothing(path: Path, tmp_path: Path):
+def test_any_flipped_bit_of_a_shard_is_refused_or_changes_nothing(path: Path, tmp_path: Path) -> None:
     copy = make(tmp_path / "s")
     whole = CropStore.open(path)
     tar = layout.shard_path(copy, 1, "tar")
@@ -271,7 +272,7 @@ def test_any_flipped_bit_of_a_shard_is_refused_or_changes_nothing(path: Path, tm
     assert refused / 300 == pytest.approx(used / len(data), abs=0.1)
 
 
-def test_any_flipped_bit_of_a_shards_rows_is_refused_or_changes_nothing(path: Path, tmp_path: Path):
+def test_any_flipped_bit_of_a_shards_rows_is_refused_or_changes_nothing(path: Path, tmp_path: Path) -> None:
     copy = make(tmp_path / "s")
     index = layout.shard_path(copy, 1, "parquet")
     data, wanted = index.read_bytes(), (path / "frames.parquet").read_bytes()
@@ -289,7 +290,7 @@ def test_any_flipped_bit_of_a_shards_rows_is_refused_or_changes_nothing(path: Pa
 
 
 @pytest.mark.parametrize("name", ["presentations.parquet", "frames.parquet"])
-def test_a_flipped_bit_in_a_store_of_version_01_never_ends_in_a_traceback(tmp_path: Path, name: str):
+def test_a_flipped_bit_in_a_store_of_version_01_never_ends_in_a_traceback(tmp_path: Path, name: str) -> None:
     path = make(tmp_path / "s")
     without_checksums(path)
     whole = CropStore.open(path)
@@ -308,7 +309,7 @@ def test_a_flipped_bit_in_a_store_of_version_01_never_ends_in_a_traceback(tmp_pa
             assert not said_no or re.search("face square|damaged at|cannot be read", said_no)
 
 
-def test_a_store_of_version_01_that_was_not_finished_goes_on_and_gets_checksums(tmp_path: Path):
+def test_a_store_of_version_01_that_was_not_finished_goes_on_and_gets_checksums(tmp_path: Path) -> None:
     path = make(tmp_path / "s")
     without_checksums(path)
     (path / "frames.parquet").unlink()
@@ -321,7 +322,7 @@ def test_a_store_of_version_01_that_was_not_finished_goes_on_and_gets_checksums(
         CropStore.open(path)
 
 
-def resealed(path: Path, **changes: object) -> None:
+def resealed(path: Path, **changes: Any) -> None:
     """Rewrite the description as whoever made the store could, with a checksum that fits."""
     values = json.loads((path / "store.json").read_text()) | changes
     values.pop("checksum")
@@ -341,7 +342,7 @@ def resealed(path: Path, **changes: object) -> None:
         ({"frames": 0}, "settings that no store is made with: frames, 0, and"),
     ],
 )
-def test_settings_of_a_stranger_are_held_to_their_types(tmp_path: Path, settings: dict, message: str):
+def test_settings_of_a_stranger_are_held_to_their_types(tmp_path: Path, settings: dict, message: str) -> None:
     path = make(tmp_path / "s")
     known = json.loads((path / "store.json").read_text())["settings"]
     resealed(path, settings=known | settings)
@@ -367,7 +368,7 @@ def test_settings_of_a_stranger_are_held_to_their_types(tmp_path: Path, settings
 )
 def test_rows_of_a_stranger_are_held_to_their_ranges(
     tmp_path: Path, column: str, value: object, message: str
-):
+) -> None:
     path = make(tmp_path / "s")
     table = pq.read_table(path / "frames.parquet")
     rows = table.to_pylist()
@@ -378,7 +379,7 @@ def test_rows_of_a_stranger_are_held_to_their_ranges(
         CropStore.open(path)
 
 
-def test_rows_without_a_column_or_with_one_of_another_type_are_refused(tmp_path: Path):
+def test_rows_without_a_column_or_with_one_of_another_type_are_refused(tmp_path: Path) -> None:
     path = make(tmp_path / "s")
     table = pq.read_table(path / "frames.parquet")
     for other in (table.drop_columns(["crc32"]), table.set_column(2, "frame", table["frame"].cast("string"))):
@@ -390,7 +391,7 @@ def test_rows_without_a_column_or_with_one_of_another_type_are_refused(tmp_path:
             CropStore.open(path)
 
 
-def test_a_table_that_says_it_is_endless_is_not_read(tmp_path: Path):
+def test_a_table_that_says_it_is_endless_is_not_read(tmp_path: Path) -> None:
     path = make(tmp_path / "s")
     table = pq.read_table(path / "frames.parquet")
     pq.write_table(pa.concat_tables([table] * 10), path / "frames.parquet")
@@ -402,7 +403,9 @@ def test_a_table_that_says_it_is_endless_is_not_read(tmp_path: Path):
 
 
 @pytest.mark.parametrize("kind", ["longer than a square", "unpacks to more than it says", "no picture"])
-def test_a_square_of_a_stranger_is_bounded(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch):
+def test_a_square_of_a_stranger_is_bounded(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = {
         "longer than a square": write_png(np.zeros((1025, 8, 3), np.uint8)),
         "unpacks to more than it says": write_png(np.zeros((40, 40, 3), np.uint8)),

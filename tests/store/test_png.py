@@ -13,13 +13,13 @@ from bonaface.store.png import read_png, write_png
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32))
 @settings(max_examples=40, deadline=None)
-def test_two_readers_see_the_same_pixels(height: int, width: int, seed: int):
+def test_two_readers_see_the_same_pixels(height: int, width: int, seed: int) -> None:
     image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     data = write_png(image)
     with Image.open(io.BytesIO(data)) as read:
         assert (read.format, read.mode) == ("PNG", "RGB")
         np.testing.assert_array_equal(np.asarray(read), image)
-    with av.open(io.BytesIO(data)) as ffmpeg:
+    with av.open(io.BytesIO(data), "r") as ffmpeg:
         (frame,) = ffmpeg.decode(video=0)
     np.testing.assert_array_equal(frame.to_ndarray(format="rgb24"), image)
     again = read_png(data, 1024)
@@ -29,14 +29,14 @@ def test_two_readers_see_the_same_pixels(height: int, width: int, seed: int):
 
 
 @pytest.mark.parametrize("view", ["flipped", "cut", "read-only"])
-def test_any_memory_layout(view: str):
+def test_any_memory_layout(view: str) -> None:
     whole = np.arange(20 * 30 * 3, dtype=np.uint32).astype(np.uint8).reshape(20, 30, 3)
     image = {"flipped": whole[::-1, ::-1], "cut": whole[3:9, 5:20], "read-only": whole}[view]
     image.flags.writeable = view != "read-only"
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(write_png(image)))), image)
 
 
-def test_smooth_pictures_become_smaller():
+def test_smooth_pictures_become_smaller() -> None:
     y, x = np.mgrid[0:200, 0:200]
     smooth = np.stack([y, x, (x + y) // 2], axis=-1).astype(np.uint8)
     assert len(write_png(smooth)) < smooth.size / 20
@@ -52,7 +52,7 @@ def test_smooth_pictures_become_smaller():
         ("RGB", "WEBP", {"lossless": True}),
     ],
 )
-def test_files_of_others_are_read_too(mode: str, kind: str, options: dict):
+def test_files_of_others_are_read_too(mode: str, kind: str, options: dict) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (150, 210, 3), dtype=np.uint8)
     image = Image.fromarray(noise).convert(mode)
     buffer = io.BytesIO()
@@ -60,14 +60,14 @@ def test_files_of_others_are_read_too(mode: str, kind: str, options: dict):
     np.testing.assert_array_equal(read_png(buffer.getvalue(), 1024), np.asarray(image.convert("RGB")))
 
 
-def test_our_own_files_need_no_pillow(monkeypatch: pytest.MonkeyPatch):
+def test_our_own_files_need_no_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(png, "_by_pillow", None)
     image = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
     np.testing.assert_array_equal(read_png(write_png(image), 1024), image)
 
 
 @pytest.mark.parametrize("length", [0, 20, 60, 3000])
-def test_half_a_file_is_an_error(length: int):
+def test_half_a_file_is_an_error(length: int) -> None:
     image = np.random.default_rng(0).integers(0, 256, (100, 100, 3), dtype=np.uint8)
     with pytest.raises(OSError, match=r"identify|[Tt]runcated|broken"):
         read_png(write_png(image)[:length], 1024)

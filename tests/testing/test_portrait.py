@@ -9,7 +9,7 @@ DETECTOR = Detector(threads=1)
 
 
 @pytest.mark.parametrize("size", [256, 640])
-def test_retinaface_finds_one_face_for_every_seed(size):
+def test_retinaface_finds_one_face_for_every_seed(size: int) -> None:
     for seed in range(51) if size == 256 else range(0, 51, 10):
         faces = DETECTOR.detect(drawn_portrait(size, seed))
         assert len(faces) == 1, seed
@@ -17,15 +17,15 @@ def test_retinaface_finds_one_face_for_every_seed(size):
         assert find_face(faces, FacePolicy()) is faces[0]
 
 
-def test_the_same_seed_draws_the_same_pixels():
+def test_the_same_seed_draws_the_same_pixels() -> None:
     np.testing.assert_array_equal(drawn_portrait(128, 7), drawn_portrait(128, 7))
 
 
-def test_another_seed_draws_another_person():
+def test_another_seed_draws_another_person() -> None:
     assert np.abs(drawn_portrait(128, 7).astype(int) - drawn_portrait(128, 8)).mean() > 5
 
 
-def test_it_is_a_picture():
+def test_it_is_a_picture() -> None:
     picture = drawn_portrait(200)
     assert picture.shape == (200, 200, 3)
     assert picture.dtype == np.uint8

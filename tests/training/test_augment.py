@@ -1,4 +1,6 @@
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ import torch
 import torchvision.transforms.v2.functional as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 
 from bonaface.core.errors import InputError
@@ -41,7 +44,9 @@ def crop() -> np.ndarray:
 @pytest.mark.parametrize(
     ("change", "factor"), [(change, factor) for change, factors in FACTORS.items() for factor in factors]
 )
-def test_every_change_is_torchvisions(crop, change, factor):
+def test_every_change_is_torchvisions(
+    crop: NDArray[np.uint8], change: Callable[..., Any], factor: float
+) -> None:
     image = Image.fromarray(crop)
     ours = np.asarray(change(image, factor)).astype(int)
     # its tensor code shares no arithmetic with ours; grey is rounded differently, and the factor multiplies that
@@ -52,13 +57,13 @@ def test_every_change_is_torchvisions(crop, change, factor):
         np.testing.assert_array_equal(ours, np.asarray(REFERENCES[change](image, factor)))
 
 
-def test_flip_alone(crop):
+def test_flip_alone(crop: NDArray[np.uint8]) -> None:
     flipped = flip_and_jitter(crop, np.random.default_rng(0), **NONE | {"flip": 1.0})
     np.testing.assert_array_equal(flipped, crop[:, ::-1])
     np.testing.assert_array_equal(flip_and_jitter(crop, np.random.default_rng(0), **NONE), crop)
 
 
-def test_flip_has_its_probability(crop):
+def test_flip_has_its_probability(crop: NDArray[np.uint8]) -> None:
     small = crop[:1, :2]
     rng = np.random.default_rng(1)
     flips = [
@@ -71,11 +76,11 @@ def test_flip_has_its_probability(crop):
 @pytest.mark.parametrize("part", range(4))
 @pytest.mark.parametrize("strength", [0.2, 0.5])
 def test_factors_are_uniform_in_torchvisions_range(
-    monkeypatch: pytest.MonkeyPatch, crop, part: int, strength: float
-):
+    monkeypatch: pytest.MonkeyPatch, crop: NDArray[np.uint8], part: int, strength: float
+) -> None:
     factors: list[float] = []
 
-    def watch(image, factor):
+    def watch(image: Image.Image, factor: Any) -> Image.Image:
         factors.append(factor)
         return image
 
@@ -94,7 +99,7 @@ def test_factors_are_uniform_in_torchvisions_range(
     assert abs(middle - centre) < 0.2 * strength
 
 
-def test_a_strength_above_one_never_inverts(monkeypatch: pytest.MonkeyPatch, crop):
+def test_a_strength_above_one_never_inverts(monkeypatch: pytest.MonkeyPatch, crop: NDArray[np.uint8]) -> None:
     factors: list[float] = []
     monkeypatch.setattr(augment, "CHANGES", [lambda image, factor: factors.append(factor) or image] * 4)
     for seed in range(50):
@@ -103,10 +108,10 @@ def test_a_strength_above_one_never_inverts(monkeypatch: pytest.MonkeyPatch, cro
     assert 3.0 < max(factors) <= 4.0
 
 
-def test_the_order_is_random(monkeypatch: pytest.MonkeyPatch, crop):
+def test_the_order_is_random(monkeypatch: pytest.MonkeyPatch, crop: NDArray[np.uint8]) -> None:
     order: list[int] = []
 
-    def watch(part: int):
+    def watch(part: int) -> Callable[..., Any]:
         return lambda image, factor: order.append(part) or image
 
     monkeypatch.setattr(augment, "CHANGES", tuple(watch(part) for part in range(4)))
@@ -119,7 +124,7 @@ def test_the_order_is_random(monkeypatch: pytest.MonkeyPatch, crop):
 
 @given(st.integers(0, 2**32), st.integers(1, 9), st.integers(1, 9))
 @settings(max_examples=25, deadline=None)
-def test_the_same_seed_gives_the_same_crop_and_leaves_the_input(seed: int, height: int, width: int):
+def test_the_same_seed_gives_the_same_crop_and_leaves_the_input(seed: int, height: int, width: int) -> None:
     crop = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     crop.flags.writeable = False
     before = crop.copy()
@@ -134,19 +139,19 @@ def test_the_same_seed_gives_the_same_crop_and_leaves_the_input(seed: int, heigh
     assert not np.shares_memory(one, crop)
 
 
-def test_as_many_numbers_are_drawn_whatever_the_strengths(crop):
+def test_as_many_numbers_are_drawn_whatever_the_strengths(crop: NDArray[np.uint8]) -> None:
     one, two = np.random.default_rng(5), np.random.default_rng(5)
     flip_and_jitter(crop, one, **NONE)
     flip_and_jitter(crop, two)
     assert one.random() == two.random()
 
 
-def test_wrong_input_is_said(crop):
+def test_wrong_input_is_said(crop: NDArray[np.uint8]) -> None:
     rng = np.random.default_rng(0)
     with pytest.raises(InputError, match=r"crop must be \(H, W, 3\) uint8 RGB, got \(48, 3\) uint8"):
         flip_and_jitter(crop[0], rng)
     with pytest.raises(InputError, match="float64"):
-        flip_and_jitter(crop / 255, rng)
+        flip_and_jitter(crop / 255, rng)  # type: ignore[arg-type]
     for wrong in ({"flip": 1.5}, {"brightness": -0.1}, {"hue": 0.6}):
         with pytest.raises(InputError, match=r"flip must be in \[0, 1\]"):
             flip_and_jitter(crop, rng, **wrong)
@@ -218,9 +223,8 @@ def test_a_face_from_the_side_is_shown_at_the_size_of_one_from_the_front() -> No
 def test_tones_are_the_other_pictures(seed: int) -> None:
     rng = np.random.default_rng(seed)
     crop = rng.integers(90, 150, (24, 20, 3), dtype=np.uint8)
-    other = rng.integers(
-        *sorted(rng.choice(np.arange(60, 190), 2, replace=False)), (16, 16, 3), dtype=np.uint8
-    )
+    low, high = sorted(rng.choice(np.arange(60, 190), 2, replace=False).tolist())
+    other = rng.integers(low, high, (16, 16, 3), dtype=np.uint8)
     toned = transfer_color(crop, other)
     np.testing.assert_allclose(toned.mean((0, 1)), other.mean((0, 1)), atol=1.0)
     np.testing.assert_allclose(toned.std((0, 1)), other.std((0, 1)), atol=1.0)

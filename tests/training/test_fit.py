@@ -234,7 +234,7 @@ def test_a_killed_program_goes_on_and_finishes(settings: RunSettings, whole: Pat
     started = subprocess.Popen([*program, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
     while not (run / checkpoint_saver.LAST).exists():
-        assert started.poll() is None, started.stderr.read().decode()  # type: ignore[union-attr]
+        assert started.poll() is None, started.stderr.read().decode()
         assert time.monotonic() < deadline
         time.sleep(0.01)
     os.kill(started.pid, signal.SIGKILL)

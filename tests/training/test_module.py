@@ -17,22 +17,23 @@ from bonaface.training.data import PadData
 from bonaface.training.module import PadModule
 from bonaface.training.settings import RunSettings, choose_preset
 
-TINY = {"backbone": "random:test_efficientnet", "size": 64}
+TINY: dict[str, Any] = {"backbone": "random:test_efficientnet", "size": 64}
 
 
-def module(store: Path, **changes: object) -> PadModule:
+def module(store: Path, **changes: Any) -> PadModule:
     """A module in eval mode beside what Lightning gives it: data, and its place in the first epoch."""
     settings = RunSettings(
         choose_preset("bi-fas-s", None, {**TINY, "batch": 4, **changes}), str(store), "split", micro_batch=4
     )
     torch.manual_seed(0)
-    made = PadModule(create_model("bi-fas-s", spectrum_size=16, **TINY), settings).eval()
+    network: Any = create_model("bi-fas-s", spectrum_size=16, **TINY)
+    made = PadModule(network, settings).eval()
     data = PadData(CropStore.open(store), settings)
     made.trainer = SimpleNamespace(world_size=1, current_epoch=0, datamodule=data)  # type: ignore[assignment]
     return made
 
 
-def norms(network: torch.nn.Module) -> list[_BatchNorm]:
+def norms(network: Any) -> list[_BatchNorm]:
     return [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
 
 

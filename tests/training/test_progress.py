@@ -20,7 +20,8 @@ def test_a_duration_in_words(seconds: float, text: str) -> None:
 
 def test_says_how_far_it_is_and_what_is_left_at_the_rate_since_the_start() -> None:
     """Forty were done by an earlier start, so ten took 20 s and fifty will take 100 s."""
-    now, said = 100.0, []
+    said: list[str] = []
+    now = 100.0
     progress = Progress(said.append, "features of train", every=15, clock=lambda: now)
     progress(40, 100)
     now = 110.0
@@ -35,7 +36,8 @@ def test_says_how_far_it_is_and_what_is_left_at_the_rate_since_the_start() -> No
 
 
 def test_says_no_time_left_where_nothing_was_done_yet() -> None:
-    now, said = 0.0, []
+    said: list[str] = []
+    now = 0.0
     progress = Progress(said.append, "dev", every=1, clock=lambda: now)
     progress(0, 10)
     now = 5.0

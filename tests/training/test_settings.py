@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,8 +10,8 @@ from bonaface.models.preset import Augment
 from bonaface.training.settings import RunSettings, choose_preset, parse_changes, read_settings
 
 
-def settings(**changes: object) -> RunSettings:
-    return RunSettings(choose_preset("bi-fas", None, {}), "store", "official", **changes)  # type: ignore[arg-type]
+def settings(**changes: Any) -> RunSettings:
+    return RunSettings(choose_preset("bi-fas", None, {}), "store", "official", **changes)
 
 
 def test_changes_reach_the_preset_and_the_network() -> None:
@@ -91,9 +92,7 @@ def test_wrong_changes_are_refused_with_a_sentence() -> None:
         ({"epochs": 0, "lr": -1}, "epochs: .* got 0; lr: "),
     ],
 )
-def test_what_a_run_would_stumble_over_is_refused_before_it(
-    changes: dict[str, object], sentence: str
-) -> None:
+def test_what_a_run_would_stumble_over_is_refused_before_it(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         RunSettings(choose_preset("bi-fas", None, changes), "store", "official")
 

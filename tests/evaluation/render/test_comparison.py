@@ -1,6 +1,9 @@
 import csv
 import io
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -10,14 +13,17 @@ from bonaface.evaluation.operating_point import FROM_TEST
 from bonaface.evaluation.render.comparison import print_comparison, write_comparison
 
 
-def test_it_is_printed_and_written(drawn, noisy, tmp_path):
+def test_it_is_printed_and_written(
+    drawn: Callable[..., Any], noisy: Callable[..., Any], tmp_path: Path
+) -> None:
     first = drawn(videos=400)
     found = compare_tables(
         first, noisy(first, 4), settings=EvaluationSettings("test"), names=("ours", "theirs"), rounds=20
     )
-    console = Console(width=80, file=io.StringIO(), color_system=None)
+    file = io.StringIO()
+    console = Console(width=80, file=file, color_system=None)
     print_comparison(found, console)
-    text = console.file.getvalue()
+    text = file.getvalue()
     assert max(map(len, text.splitlines())) <= 80
     assert text.startswith(FROM_TEST[:60])
     assert "ours (A) and theirs (B) on oulu-npu/1, by video" in text

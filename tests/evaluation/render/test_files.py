@@ -1,12 +1,15 @@
 import csv
 import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from bonaface.evaluation import evaluate_table
 from bonaface.evaluation.render.files import write_grids, write_report
 from bonaface.evaluation.render.tables import Grid
 
 
-def test_every_file_is_written(drawn, tmp_path):
+def test_every_file_is_written(drawn: Callable[..., Any], tmp_path: Path) -> None:
     report = evaluate_table(drawn(), rounds=5)
     paths = write_report(report, tmp_path / "new" / "folder")
     assert sorted(path.name for path in paths) == [
@@ -18,7 +21,7 @@ def test_every_file_is_written(drawn, tmp_path):
     )
 
 
-def test_tables_are_written_in_every_form_with_the_warning_first(tmp_path):
+def test_tables_are_written_in_every_form_with_the_warning_first(tmp_path: Path) -> None:
     grids = [
         Grid(
             "One & more",

@@ -1,5 +1,7 @@
 import base64
+from collections.abc import Callable
 from html.parser import HTMLParser
+from typing import Any
 
 from bonaface.evaluation import EvaluationSettings, ScoreTable, Threshold, evaluate_table
 from bonaface.evaluation.operating_point import FROM_TEST
@@ -12,30 +14,33 @@ VOID = {"meta", "img", "br", "rect", "circle"}
 class _Page(HTMLParser):
     """Refuses tags that are not closed in order; keeps what the page shows and what it would fetch."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.open, self.text, self.fetched, self.cells = [], [], [], []
+        self.open: list[str] = []
+        self.text: list[str] = []
+        self.fetched: list[str | None] = []
+        self.cells: list[str] = []
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[Any]) -> None:
         if tag not in VOID:
             self.open.append(tag)
         self.fetched += [value for name, value in attrs if name in ("src", "href", "action")]
         if tag in ("script", "link", "iframe"):
             self.fetched.append(tag)
 
-    def handle_startendtag(self, tag, attrs):
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.fetched += [value for name, value in attrs if name in ("src", "href")]
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         self.text.append(data)
         if self.open and self.open[-1] in ("td", "th"):
             self.cells.append(data)
 
 
-def _page(text):
+def _page(text: str) -> "_Page":
     page = _Page()
     page.feed(text)
     page.close()
@@ -43,7 +48,7 @@ def _page(text):
     return page
 
 
-def test_the_page_needs_nothing_else_and_has_every_table(drawn):
+def test_the_page_needs_nothing_else_and_has_every_table(drawn: Callable[..., Any]) -> None:
     report = evaluate_table(drawn(), rounds=20, system="<script>alert(1)</script>")
     page = _page(html(report))
     assert page.fetched == []
@@ -54,7 +59,7 @@ def test_the_page_needs_nothing_else_and_has_every_table(drawn):
     assert html(report).count("<svg") == 2
 
 
-def test_the_page_opens_with_the_warning(drawn):
+def test_the_page_opens_with_the_warning(drawn: Callable[..., Any]) -> None:
     text = html(evaluate_table(drawn(), settings=EvaluationSettings("test"), rounds=20))
     assert FROM_TEST in text.splitlines()[0]
     title, _style, first = [part for part in _page(text).text if part.strip()][:3]
@@ -62,7 +67,7 @@ def test_the_page_opens_with_the_warning(drawn):
     assert FROM_TEST not in html(evaluate_table(drawn(), rounds=20))
 
 
-def test_each_fold_has_its_place(drawn):
+def test_each_fold_has_its_place(drawn: Callable[..., Any]) -> None:
     table = ScoreTable.from_tables([drawn(seed=n, fold=f"f{n}") for n in (1, 2)])
     text = html(evaluate_table(table, rounds=20))
     assert text.count("<svg") == 4
@@ -70,7 +75,7 @@ def test_each_fold_has_its_place(drawn):
     assert "Fold f2" in text
 
 
-def test_names_from_a_file_are_text_and_not_markup(row):
+def test_names_from_a_file_are_text_and_not_markup(row: Callable[..., Any]) -> None:
     rows = [row("a", 1, 0.9), row("<img src=x>", 0, 0.8, "<b>mask & co")]
     report = evaluate_table(
         ScoreTable.from_scores(rows), settings=EvaluationSettings(Threshold(0.5)), rounds=5
@@ -81,11 +86,11 @@ def test_names_from_a_file_are_text_and_not_markup(row):
     assert len(page.fetched) == 1
 
 
-def test_the_gallery_shows_the_errors_that_have_a_picture(drawn):
+def test_the_gallery_shows_the_errors_that_have_a_picture(drawn: Callable[..., Any]) -> None:
     report = evaluate_table(drawn(), rounds=20)
     wanted = []
 
-    def gallery(sample_id):
+    def gallery(sample_id: str) -> bytes:
         wanted.append(sample_id)
         return None if len(wanted) == 1 else f"png of {sample_id}".encode()
 
@@ -96,7 +101,7 @@ def test_the_gallery_shows_the_errors_that_have_a_picture(drawn):
     assert "Errors, farthest from the threshold first" not in html(report, lambda _: None)
 
 
-def test_one_class_alone_still_makes_a_page(row):
+def test_one_class_alone_still_makes_a_page(row: Callable[..., Any]) -> None:
     report = evaluate_table(
         ScoreTable.from_scores(
             [row(f"v{n}", 1, n / 10) for n in range(5)]

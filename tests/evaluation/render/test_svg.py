@@ -1,5 +1,7 @@
 import re
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from scipy.stats import norm
@@ -8,12 +10,12 @@ from bonaface.evaluation import evaluate_table
 from bonaface.evaluation.render.svg import det_svg, histogram_svg
 
 
-def _points(svg, title):
+def _points(svg: str, title: str) -> list[tuple[float, ...]]:
     (found,) = re.findall(rf'<polyline points="([^"]*)"[^>]*><title>{title}</title>', svg)
     return [tuple(map(float, point.split(","))) for point in found.split()]
 
 
-def test_the_det_curve_is_drawn_where_the_errors_are(drawn):
+def test_the_det_curve_is_drawn_where_the_errors_are(drawn: Callable[..., Any]) -> None:
     fold = evaluate_table(drawn(), rounds=5).folds[0]
     svg = det_svg(fold.det, (0.05, 0.05))
     points = _points(svg, "APCER worst")
@@ -30,7 +32,7 @@ def test_the_det_curve_is_drawn_where_the_errors_are(drawn):
     assert float(centre[1]) == pytest.approx(bottom - share * (bottom - top), abs=0.2)
 
 
-def test_histograms_stand_over_their_scores(drawn):
+def test_histograms_stand_over_their_scores(drawn: Callable[..., Any]) -> None:
     fold = evaluate_table(drawn(), rounds=5).folds[0]
     svg = histogram_svg(fold.histogram, fold.threshold.value)
     for name, counts in fold.histogram.counts.items():
@@ -42,7 +44,7 @@ def test_histograms_stand_over_their_scores(drawn):
     assert line[0][0] == line[1][0] == pytest.approx(expected, abs=0.1)
 
 
-def test_the_legend_covers_no_curve(drawn):
+def test_the_legend_covers_no_curve(drawn: Callable[..., Any]) -> None:
     fold = evaluate_table(drawn(), rounds=5).folds[0]
     for svg, names in (
         (

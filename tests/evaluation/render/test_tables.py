@@ -1,8 +1,11 @@
+from collections.abc import Callable
+from typing import Any
+
 from bonaface.evaluation import EvaluationSettings, ScoreTable, Threshold, evaluate_table
 from bonaface.evaluation.render.tables import heading, notes
 
 
-def test_notes_say_what_a_reader_should_know(row):
+def test_notes_say_what_a_reader_should_know(row: Callable[..., Any]) -> None:
     rows = [
         row("a", 1, 0.2, split="dev"),
         row("b", 0, 0.8, split="dev"),
@@ -25,7 +28,9 @@ def test_notes_say_what_a_reader_should_know(row):
     assert "There is no attack: the figures that need one are left out" in " ".join(notes(alone))
 
 
-def test_the_heading_names_what_was_trained_on_where_it_is_not_what_is_tested(drawn):
+def test_the_heading_names_what_was_trained_on_where_it_is_not_what_is_tested(
+    drawn: Callable[..., Any],
+) -> None:
     for trained_on, said in (
         ("", "bi-fas on oulu-npu/1, judged"),
         ("oulu-npu/1", "bi-fas on oulu-npu/1, judged"),

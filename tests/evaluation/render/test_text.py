@@ -1,6 +1,8 @@
 import csv
 import io
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -9,32 +11,33 @@ from bonaface.evaluation import EvaluationSettings, ScoreTable, Threshold, evalu
 from bonaface.evaluation.operating_point import FROM_TEST
 from bonaface.evaluation.render.tables import Grid, grids
 from bonaface.evaluation.render.text import csv_text, latex, latex_grid, markdown, markdown_grid, print_report
-from bonaface.evaluation.report import headline
+from bonaface.evaluation.report import Report, headline
 
 
-def _printed(report, width=80):
-    console = Console(width=width, file=io.StringIO(), color_system=None)
+def _printed(report: Report, width: int = 80) -> str:
+    file = io.StringIO()
+    console = Console(width=width, file=file, color_system=None)
     print_report(report, console)
-    return console.file.getvalue()
+    return file.getvalue()
 
 
 @pytest.fixture
-def report(drawn):
+def report(drawn: Callable[..., Any]) -> Report:
     return evaluate_table(drawn(), rounds=50, system="bi_fas & co")
 
 
 @pytest.fixture
-def from_test(drawn):
+def from_test(drawn: Callable[..., Any]) -> Report:
     return evaluate_table(drawn(), settings=EvaluationSettings("test"), rounds=20, system="ours")
 
 
 @pytest.fixture
-def folds(drawn):
+def folds(drawn: Callable[..., Any]) -> Report:
     table = ScoreTable.from_tables([drawn(seed=n, fold=str(n)) for n in range(1, 7)])
     return evaluate_table(table, rounds=20, system="ours")
 
 
-def test_the_terminal_shows_the_figures_in_80_columns(report):
+def test_the_terminal_shows_the_figures_in_80_columns(report: Report) -> None:
     text = _printed(report)
     assert max(map(len, text.splitlines())) <= 80
     fold = report.folds[0]
@@ -54,7 +57,7 @@ def test_the_terminal_shows_the_figures_in_80_columns(report):
         assert needed in text, needed
 
 
-def test_the_terminal_shows_folds_with_mean_and_deviation(folds):
+def test_the_terminal_shows_folds_with_mean_and_deviation(folds: Report) -> None:
     text = _printed(folds)
     assert max(map(len, text.splitlines())) <= 80
     assert f"Fold 6: threshold {folds.folds[5].threshold}." in " ".join(text.split())
@@ -66,14 +69,16 @@ def test_the_terminal_shows_folds_with_mean_and_deviation(folds):
 
 
 @pytest.mark.parametrize("render", [_printed, markdown, latex, csv_text])
-def test_the_first_line_says_that_the_threshold_is_from_test(from_test, report, render):
+def test_the_first_line_says_that_the_threshold_is_from_test(
+    from_test: Report, report: Report, render: Callable[..., Any]
+) -> None:
     first = render(from_test).splitlines()[0]
     assert FROM_TEST[:70] in first + render(from_test).splitlines()[1]
     assert FROM_TEST[:40] in first
     assert FROM_TEST[:40] not in render(report)
 
 
-def test_markdown_has_every_table_and_nothing_breaks_a_row(folds):
+def test_markdown_has_every_table_and_nothing_breaks_a_row(folds: Report) -> None:
     text = markdown(folds)
     for grid in grids(folds):
         assert f"**{grid.title}**" in text
@@ -83,7 +88,7 @@ def test_markdown_has_every_table_and_nothing_breaks_a_row(folds):
     assert markdown_grid(grid) == "**t**\n\n| a\\|b | % |\n| :--- | ---: |\n| x\\|y | 1 |\n\nnote"
 
 
-def test_latex_escapes_and_closes_what_it_opens(report):
+def test_latex_escapes_and_closes_what_it_opens(report: Report) -> None:
     text = latex(report)
     assert text.count(r"\begin{table}") == text.count(r"\end{table}") == len(grids(report))
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}")
@@ -93,7 +98,7 @@ def test_latex_escapes_and_closes_what_it_opens(report):
     assert r"x \& y & $<$1\# \\" in row
 
 
-def test_csv_has_every_figure_in_full(report, folds):
+def test_csv_has_every_figure_in_full(report: Report, folds: Report) -> None:
     rows = list(csv.DictReader(io.StringIO(csv_text(report))))
     fold = report.folds[0]
     for name, figure in headline(fold.test).items():
@@ -116,7 +121,7 @@ def test_csv_has_every_figure_in_full(report, folds):
     assert float(mean["value"]) == folds.summary["hter"].mean
 
 
-def test_a_dash_stands_for_what_is_not_defined(row):
+def test_a_dash_stands_for_what_is_not_defined(row: Callable[..., Any]) -> None:
     rows = [row("a", 1, 0.7), row("b", 1, math.nan, response="no face")]
     text = markdown(
         evaluate_table(ScoreTable.from_scores(rows), settings=EvaluationSettings(Threshold(0.5)), rounds=5)
