@@ -76,7 +76,7 @@ def bare(network: GradientModel, settings: RunSettings, steps: int) -> float:
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-6)
     ended = []
     for step in range(steps):
-        loss = network.loss(network(images), labels, images)["total"] / settings.accumulate
+        loss = network.loss(network(images), {"label": labels}, images)["total"] / settings.accumulate
         loss.backward()  # type: ignore[no-untyped-call]
         if (step + 1) % settings.accumulate == 0:
             optimiser.step()

@@ -108,7 +108,7 @@ def trained(case: Case, pictures: torch.Tensor, labels: torch.Tensor) -> Trained
     losses = []
     for _ in range(STEPS):
         optimiser.zero_grad()
-        terms = model.loss(model(pictures), labels, pictures)
+        terms = model.loss(model(pictures), {"label": labels}, pictures)
         terms["total"].backward()
         optimiser.step()
         losses.append({name: value.item() for name, value in terms.items()})
@@ -166,9 +166,9 @@ def test_loss_is_a_mean_over_the_batch_with_its_terms(
     learning: Case, pictures: torch.Tensor, labels: torch.Tensor
 ) -> None:
     model = learning.build().eval()
-    terms = model.loss(predict(model, pictures), labels, pictures)
+    terms = model.loss(predict(model, pictures), {"label": labels}, pictures)
     twice = model.loss(
-        predict(model, pictures.repeat(2, 1, 1, 1)), labels.repeat(2), pictures.repeat(2, 1, 1, 1)
+        predict(model, pictures.repeat(2, 1, 1, 1)), {"label": labels.repeat(2)}, pictures.repeat(2, 1, 1, 1)
     )
     assert len(terms) >= 2
     for name, value in terms.items():
@@ -176,7 +176,7 @@ def test_loss_is_a_mean_over_the_batch_with_its_terms(
         assert value.dtype == torch.float32
         torch.testing.assert_close(twice[name], value, msg=name)
     assert torch.equal(
-        model.loss(predict(model, pictures), labels.float(), pictures)["total"], terms["total"]
+        model.loss(predict(model, pictures), {"label": labels.float()}, pictures)["total"], terms["total"]
     )
 
 
@@ -185,7 +185,7 @@ def test_every_parameter_gets_a_finite_gradient(
 ) -> None:
     """A parameter without a gradient is a layer that nothing uses, and stops training over several devices."""
     model = learning.build().train()
-    model.loss(model(pictures), labels, pictures)["total"].backward()
+    model.loss(model(pictures), {"label": labels}, pictures)["total"].backward()
     parameters = dict(model.named_parameters())
     assert [name for name, p in parameters.items() if p.grad is None] == []
     assert [name for name, p in parameters.items() if not p.grad.isfinite().all()] == []
@@ -198,7 +198,7 @@ def test_mixed_precision_keeps_scores_and_losses_in_float32(
     model = learning.build().train()
     with torch.autocast("cpu", torch.bfloat16):
         output = model(pictures)
-        terms = model.loss(output, labels, pictures)
+        terms = model.loss(output, {"label": labels}, pictures)
     terms["total"].backward()
     assert {t.dtype for t in (*output.scores.values(), *output.maps.values(), *terms.values())} == {
         torch.float32
@@ -270,7 +270,7 @@ def test_a_whole_state_dict_gives_the_same_scores_and_losses(
         assert torch.equal(given.scores[name], expected.scores[name])
     if isinstance(other, GradientModel):
         pairs = ((trained.model, expected), (other, given))
-        losses = [model.loss(output, labels, pictures)["total"] for model, output in pairs]
+        losses = [model.loss(output, {"label": labels}, pictures)["total"] for model, output in pairs]
         assert torch.equal(*losses)
 
 
@@ -330,5 +330,5 @@ def test_real_weights_and_three_channel_normalisation(name: str) -> None:
     if isinstance(model, SolverModel):
         return
     pictures = torch.randn(2, 3, SIZE, SIZE)
-    model.loss(model(pictures), torch.tensor([0, 1]), pictures)["total"].backward()
+    model.loss(model(pictures), {"label": torch.tensor([0, 1])}, pictures)["total"].backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())

@@ -57,9 +57,11 @@ def test_a_batch_shown_twice_has_the_same_loss(model: ADeepPixBiS) -> None:
     """A pixel term summed over the batch would double and drown the binary term."""
     rng = np.random.default_rng(0)
     pixels, binary, labels = rng.uniform(-1, 1, (3, 2, 2)), rng.uniform(-1, 1, 3), torch.tensor([1, 0, 1])
-    once = model.loss(with_cosines(pixels, binary), labels, torch.empty(0))
+    once = model.loss(with_cosines(pixels, binary), {"label": labels}, torch.empty(0))
     twice = model.loss(
-        with_cosines(np.tile(pixels, (2, 1, 1)), np.tile(binary, 2)), labels.repeat(2), torch.empty(0)
+        with_cosines(np.tile(pixels, (2, 1, 1)), np.tile(binary, 2)),
+        {"label": labels.repeat(2)},
+        torch.empty(0),
     )
     for name, value in once.items():
         torch.testing.assert_close(twice[name], value, msg=name)
@@ -72,7 +74,7 @@ def test_loss_by_hand_with_attention() -> None:
     theta = np.array([[[0.2, 1.0], [1.5, 2.0]], [[0.5, 1.1], [2.9, 3.0]]])
     theta_binary = np.array([0.4, 2.2])
     terms = model.loss(
-        with_cosines(np.cos(theta), np.cos(theta_binary)), torch.tensor([1, 0]), torch.empty(0)
+        with_cosines(np.cos(theta), np.cos(theta_binary)), {"label": torch.tensor([1, 0])}, torch.empty(0)
     )
     weights = np.exp(attention) / np.exp(attention).sum()
     bona_fide = (weights * softplus(-2 * np.cos(theta[0] + 0.3))).sum()

@@ -82,7 +82,7 @@ def test_any_levels_can_be_supervised_without_idle_parameters(chosen: tuple[Any,
     assert [output.maps[f"P{level}"].shape[-1] for level in chosen] == [
         max(1, 16 // 2**level) for level in chosen
     ]
-    model.loss(output, torch.tensor([0, 1]), pictures)["total"].backward()
+    model.loss(output, {"label": torch.tensor([0, 1])}, pictures)["total"].backward()
     assert [name for name, p in model.named_parameters() if p.grad is None] == []
 
 
@@ -109,7 +109,7 @@ def test_a_bce_on_every_pyramid_pixel() -> None:
     model = create_model("bi-fas", pixel_loss="a-bce", scale=3.0, margin=0.4, **TINY)
     pictures, labels = torch.randn(2, 3, 64, 64), torch.tensor([1, 0])
     output = model.eval()(pictures)
-    terms = model.loss(output, labels, pictures)
+    terms = model.loss(output, {"label": labels}, pictures)
     expected = []
     for name, cosine in output.logits.items():
         assert cosine.abs().max() <= 1
@@ -164,7 +164,7 @@ def test_the_spectrum_term_is_the_mean_squared_error_over_levels_pictures_and_pi
     target = model.spectrum_target(pictures)
     logits = {name: torch.zeros(2, 64, 1, 1) for name in model.map_names}
     drawn = {name: target + offset for name, offset in zip(model.map_names, (0.1, 0.2, 0.3), strict=True)}
-    terms = model.loss(Output({}, {}, logits, auxiliary=drawn), torch.tensor([0, 1]), pictures)
+    terms = model.loss(Output({}, {}, logits, auxiliary=drawn), {"label": torch.tensor([0, 1])}, pictures)
     assert terms["spectrum"].item() == pytest.approx((0.01 + 0.04 + 0.09) / 3, rel=1e-4)
     assert terms["bce"].item() == pytest.approx(np.log(2), rel=1e-6)
     assert terms["total"].item() == pytest.approx(np.log(2) + 0.5 * terms["spectrum"].item(), rel=1e-6)
@@ -179,7 +179,7 @@ def test_generators_draw_spectra_of_80_pixels_in_training_and_nothing_in_evaluat
     assert all(s.min() >= 0 for s in output.auxiliary.values())
     evaluated = model.eval()(pictures)
     assert evaluated.auxiliary == {}
-    assert set(model.loss(evaluated, labels, pictures)) == {"total", "bce"}
+    assert set(model.loss(evaluated, {"label": labels}, pictures)) == {"total", "bce"}
     assert set(model.spectra(evaluated.embeddings)) == {"P3", "P4", "P5"}  # fig. 9 asks for them by name
 
 

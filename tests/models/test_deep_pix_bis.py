@@ -23,7 +23,7 @@ def test_loss_by_hand() -> None:
     pixels = np.array([[[0.9, 0.8], [0.7, 0.6]], [[0.1, 0.2], [0.3, 0.4]]])
     g = np.array([0.75, 0.25])
     logits = {"map": torch.tensor(np.log(pixels / (1 - pixels))), "binary": torch.tensor(np.log(g / (1 - g)))}
-    terms = model.loss(Output({}, {}, logits), torch.tensor([1, 0]), torch.zeros(2, 3, 32, 32))
+    terms = model.loss(Output({}, {}, logits), {"label": torch.tensor([1, 0])}, torch.zeros(2, 3, 32, 32))
     pixel = np.mean([bce(p, y) for rows, y in zip(pixels, (1, 0), strict=True) for p in rows.flatten()])
     binary = np.mean([bce(0.75, 1), bce(0.25, 0)])
     assert terms["pixel"].item() == pytest.approx(pixel, rel=1e-6)

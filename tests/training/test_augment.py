@@ -16,7 +16,13 @@ from bonaface.face.crop import ContextCrop, CropSpec, cut
 from bonaface.face.detect import Detector
 from bonaface.testing.portrait import drawn_portrait
 from bonaface.training import augment
-from bonaface.training.augment import CHANGES, as_attack, flip_and_jitter, transfer_color
+from bonaface.training.augment import CHANGES, as_attack, flip_and_jitter, flip_landmarks, transfer_color
+
+
+def augmented(*args: Any, **settings: Any) -> NDArray[np.uint8]:
+    """The picture alone."""
+    return flip_and_jitter(*args, **settings)[0]
+
 
 REFERENCES = {
     augment.change_brightness: reference.adjust_brightness,
@@ -58,17 +64,16 @@ def test_every_change_is_torchvisions(
 
 
 def test_flip_alone(crop: NDArray[np.uint8]) -> None:
-    flipped = flip_and_jitter(crop, np.random.default_rng(0), **NONE | {"flip": 1.0})
+    flipped = augmented(crop, np.random.default_rng(0), **NONE | {"flip": 1.0})
     np.testing.assert_array_equal(flipped, crop[:, ::-1])
-    np.testing.assert_array_equal(flip_and_jitter(crop, np.random.default_rng(0), **NONE), crop)
+    np.testing.assert_array_equal(augmented(crop, np.random.default_rng(0), **NONE), crop)
 
 
 def test_flip_has_its_probability(crop: NDArray[np.uint8]) -> None:
     small = crop[:1, :2]
     rng = np.random.default_rng(1)
     flips = [
-        np.array_equal(flip_and_jitter(small, rng, **NONE | {"flip": 0.3}), small[:, ::-1])
-        for _ in range(1000)
+        np.array_equal(augmented(small, rng, **NONE | {"flip": 0.3}), small[:, ::-1]) for _ in range(1000)
     ]
     assert 250 <= sum(flips) <= 350
 
@@ -90,7 +95,7 @@ def test_factors_are_uniform_in_torchvisions_range(
     rng = np.random.default_rng(2)
     name = ("brightness", "contrast", "saturation", "hue")[part]
     for _ in range(500):
-        flip_and_jitter(crop[:1, :1], rng, **NONE | {name: strength})
+        augmented(crop[:1, :1], rng, **NONE | {name: strength})
     centre = 0.0 if name == "hue" else 1.0
     assert len(factors) == 500
     low, middle, high = np.quantile(factors, [0, 0.5, 1])
@@ -103,7 +108,7 @@ def test_a_strength_above_one_never_inverts(monkeypatch: pytest.MonkeyPatch, cro
     factors: list[float] = []
     monkeypatch.setattr(augment, "CHANGES", [lambda image, factor: factors.append(factor) or image] * 4)
     for seed in range(50):
-        flip_and_jitter(crop[:1, :1], np.random.default_rng(seed), **NONE | {"brightness": 3.0})
+        augmented(crop[:1, :1], np.random.default_rng(seed), **NONE | {"brightness": 3.0})
     assert min(factors) >= 0.0
     assert 3.0 < max(factors) <= 4.0
 
@@ -117,7 +122,7 @@ def test_the_order_is_random(monkeypatch: pytest.MonkeyPatch, crop: NDArray[np.u
     monkeypatch.setattr(augment, "CHANGES", tuple(watch(part) for part in range(4)))
     rng = np.random.default_rng(3)
     for _ in range(200):
-        flip_and_jitter(crop[:1, :1], rng)
+        augmented(crop[:1, :1], rng)
     orders = {tuple(order[i : i + 4]) for i in range(0, len(order), 4)}
     assert len(orders) == 24
 
@@ -128,8 +133,8 @@ def test_the_same_seed_gives_the_same_crop_and_leaves_the_input(seed: int, heigh
     crop = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     crop.flags.writeable = False
     before = crop.copy()
-    one = flip_and_jitter(crop, np.random.default_rng(seed))
-    two = flip_and_jitter(crop, np.random.default_rng(seed))
+    one = augmented(crop, np.random.default_rng(seed))
+    two = augmented(crop, np.random.default_rng(seed))
     np.testing.assert_array_equal(one, two)
     np.testing.assert_array_equal(crop, before)
     assert one.shape == crop.shape
@@ -141,20 +146,20 @@ def test_the_same_seed_gives_the_same_crop_and_leaves_the_input(seed: int, heigh
 
 def test_as_many_numbers_are_drawn_whatever_the_strengths(crop: NDArray[np.uint8]) -> None:
     one, two = np.random.default_rng(5), np.random.default_rng(5)
-    flip_and_jitter(crop, one, **NONE)
-    flip_and_jitter(crop, two)
+    augmented(crop, one, **NONE)
+    augmented(crop, two)
     assert one.random() == two.random()
 
 
 def test_wrong_input_is_said(crop: NDArray[np.uint8]) -> None:
     rng = np.random.default_rng(0)
     with pytest.raises(InputError, match=r"crop must be \(H, W, 3\) uint8 RGB, got \(48, 3\) uint8"):
-        flip_and_jitter(crop[0], rng)
+        augmented(crop[0], rng)
     with pytest.raises(InputError, match="float64"):
-        flip_and_jitter(crop / 255, rng)  # type: ignore[arg-type]
+        augmented(crop / 255, rng)
     for wrong in ({"flip": 1.5}, {"brightness": -0.1}, {"hue": 0.6}):
         with pytest.raises(InputError, match=r"flip must be in \[0, 1\]"):
-            flip_and_jitter(crop, rng, **wrong)
+            augmented(crop, rng, **wrong)
 
 
 def square_of(side: int, apart: float = 0.17) -> ContextCrop:
@@ -249,3 +254,17 @@ def test_texture_stays_when_tones_go() -> None:
     toned = transfer_color(crop, other)
     for channel in range(3):
         assert np.corrcoef(crop[..., channel].ravel(), toned[..., channel].ravel())[0, 1] > 0.999
+
+
+def test_flipped_landmarks_stand_on_the_same_pixels_of_the_flipped_picture() -> None:
+    points = np.array([[10, 20], [30, 21], [19, 30], [12, 40], [28, 41]], np.float32)
+    picture = np.zeros((50, 48, 3), np.uint8)
+    picture[20, 10], picture[30, 19], picture[41, 28] = 1, 2, 3
+    flipped, was = flip_and_jitter(picture, np.random.default_rng(0), **NONE | {"flip": 1.0})
+    assert was
+    eye_left, eye_right, nose, mouth_left, mouth_right = flip_landmarks(points, 48)
+    for (x, y), value in ((eye_right, 1), (nose, 2), (mouth_left, 3)):
+        assert flipped[int(y), int(x) - 1, 0] == value  # the pixel's right edge has become its left one
+    assert eye_left[0] < eye_right[0]
+    assert mouth_left[0] < mouth_right[0]
+    np.testing.assert_array_equal(flip_landmarks(flip_landmarks(points, 48), 48), points)

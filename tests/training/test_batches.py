@@ -8,10 +8,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from bonaface.core.errors import InputError
 from bonaface.face.crop import CropSpec, cut
+from bonaface.models.targets import Shown, _makers, register_target
 from bonaface.store.crop_store import CropStore
 from bonaface.training.batches import (
     Augmentation,
@@ -172,20 +172,22 @@ def test_a_batch_is_made_by_as_many_threads_as_the_network_has_and_is_the_same(
 ) -> None:
     draws = [Draw(place, (0, 1, place), bool(crops.labels[place])) for place in range(6)]
     threads, together = set(), Barrier(3, timeout=30)
-    one_crop = crops._crop_of
+    show = crops._show
 
-    def watched(draw: Draw) -> NDArray[np.uint8]:
+    def watched(draw: Draw) -> Shown:
         together.wait()  # comes to an end only if three are made at a time
         threads.add(current_thread().name)
-        return one_crop(draw)
+        return show(draw)
 
-    monkeypatch.setattr(crops, "_crop_of", watched)
+    monkeypatch.setattr(crops, "_show", watched)
     batch = crops[draws]
-    monkeypatch.setattr(crops, "_crop_of", one_crop)
+    monkeypatch.setattr(crops, "_show", show)
     torch.set_num_threads(1)
     alone = crops[draws]
     assert len(threads) == 3
-    assert all(torch.equal(a, b) for a, b in zip(batch, alone, strict=True))
+    assert torch.equal(batch.crops, alone.crops)
+    assert torch.equal(batch.labels, alone.labels)
+    assert torch.equal(batch.presentations, alone.presentations)
 
 
 def test_a_damaged_square_is_told_from_a_thread_as_well(
@@ -276,3 +278,40 @@ def test_the_loader_remembers_its_place_and_goes_on_there(crops: CropBatches, wo
 def test_in_order_shows_everything_once_over_all_devices(crops: CropBatches) -> None:
     shown = [b.presentations for rank in range(2) for b in in_order(crops, 16, 0, rank, 2)]
     assert sorted(torch.cat(shown).tolist()) == sorted(crops.presentations.tolist())
+
+
+def test_a_batch_carries_the_targets_that_are_asked_for(store: Path) -> None:
+    opened = CropStore.open(store)
+    rows = range(len(opened.presentations))
+    plain = Augmentation(1.0, (0.0, 0.0, 0.0, 0.0))
+    data = CropBatches(opened, rows, CropSpec.parse("square-1.3"), 48, plain, ["species", "label"])
+    attack = int(np.flatnonzero(data.labels == 0)[0])
+    real = int(np.flatnonzero(data.labels)[0])
+    batch = data[[Draw(attack, None), Draw(real, (0, 0, 0)), Draw(real, (0, 0, 1), simulated=True)]]
+    assert {name: values.tolist() for name, values in batch.targets.items()} == {
+        "label": [0.0, 1.0, 0.0],
+        "species": [1, 0, 2],
+    }
+    assert (batch.targets["label"].dtype, batch.targets["species"].dtype) == (torch.float32, torch.int64)
+
+
+def test_landmarks_are_those_of_the_crop_also_where_it_is_flipped(store: Path) -> None:
+    """A target of the landmarks: by hand from the square, and mirrored in a crop that is always flipped."""
+    opened = CropStore.open(store)
+    spec, size = CropSpec.parse("square-1.3"), 64
+    register_target("points", lambda table: lambda shown: shown.landmarks)
+    try:
+        data = CropBatches(opened, range(4), spec, size, Augmentation(1.0, (0.0,) * 4), ["points"])
+    finally:
+        _makers.pop("points")
+    square = opened.read(data.frames[0])
+    x0, y0, x1, y1 = square.box
+    side = 1.3 * max(x1 - x0, y1 - y0)
+    corner = np.array([(x0 + x1 - side) / 2, (y0 + y1 - side) / 2])
+    expected = (np.array(square.landmarks) - corner) * size / side
+    plain, flipped = data[[Draw(0, None), Draw(0, (0, 0, 0))]].targets["points"].numpy()
+    np.testing.assert_allclose(plain, expected, atol=1e-3)
+    assert (plain > 0).all()
+    assert (plain < size).all()
+    np.testing.assert_allclose(flipped[:, 0], size - plain[[1, 0, 2, 4, 3], 0], atol=1e-4)
+    np.testing.assert_allclose(flipped[:, 1], plain[[1, 0, 2, 4, 3], 1], atol=1e-4)

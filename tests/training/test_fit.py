@@ -20,6 +20,7 @@ from bonaface.core.errors import BonafaceError, InputError
 from bonaface.core.files import alone
 from bonaface.datasets.registry import open_dataset
 from bonaface.inference.bundle import Bundle
+from bonaface.models import create_model
 from bonaface.store.prepare import prepare
 from bonaface.training import checkpoint_saver, fit
 from bonaface.training.fit import train
@@ -128,6 +129,72 @@ def test_a_stopped_run_with_simulated_attacks_ends_in_the_same_weights_bit_for_b
         "crops": ["tight", "square-1.3"],
         "color_transfer": 0.0,
     }
+
+
+# Everything that a checkpoint must carry beside Adam's own state.
+GOES_ON = {
+    "ema-and-cosine": {"ema": 0.9, "schedule": "cosine", "warmup": 0.4},
+    "sgd-with-steps": {"optimizer": "sgd", "schedule": "step", "step_epochs": 1, "clip": 0.5},
+    "adamw-over-fixed-statistics": {"optimizer": "adamw", "bn": "fixed", "weight_decay": 0.1, "ema": 0.5},
+}
+
+
+@pytest.mark.parametrize("name", GOES_ON)
+def test_a_stopped_run_goes_on_with_its_schedule_and_its_average_bit_for_bit(
+    name: str, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped after the second of six steps, in the first epoch."""
+    chosen = choose_preset("deep-pix-bis", None, {**CHANGES, **GOES_ON[name]})
+    settings = RunSettings(chosen, str(store), "split", micro_batch=4, workers=0, checkpoint_every=1)
+    unbroken, stopped = tmp_path / "unbroken", tmp_path / "stopped"
+    train(settings, unbroken)
+    with monkeypatch.context() as patch:
+        stop_after(2, patch)
+        with pytest.raises(StoppedError):
+            train(settings, stopped)
+    torch.manual_seed(99)
+    train(settings, stopped, resume=True)
+    expected, found = tensors(unbroken), tensors(stopped)
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+    assert ("_average.network.pixel.weight" in expected) == ("ema" in GOES_ON[name])
+
+
+def test_each_setting_of_the_gradient_steps_changes_what_is_learned(store: Path, tmp_path: Path) -> None:
+    cases: dict[str, dict[str, object]] = {
+        "plain": {},
+        "adamw": {"optimizer": "adamw", "weight_decay": 0.1},
+        "adam": {"weight_decay": 0.1},
+        "sgd": {"optimizer": "sgd"},
+        "cosine": {"schedule": "cosine"},
+        "warmup": {"warmup": 0.5},
+        "clip": {"clip": 1e-3},
+        "ema": {"ema": 0.9},
+        "fixed": {"bn": "fixed"},
+    }
+    found = {}
+    for name, changes in cases.items():
+        chosen = choose_preset("deep-pix-bis", None, {**CHANGES, "epochs": 1, "bn_batches": 0, **changes})
+        train(RunSettings(chosen, str(store), "split", micro_batch=8), tmp_path / name)
+        found[name] = load_file(tmp_path / name / checkpoint_saver.BEST)["pixel.weight"]
+    names = list(found)
+    same = [(a, b) for i, a in enumerate(names) for b in names[:i] if torch.equal(found[a], found[b])]
+    assert same == []
+
+
+@pytest.mark.parametrize("changes", [{"backbone_rate": 0.0}, {"bn": "fixed"}], ids=["frozen", "fixed"])
+def test_a_run_leaves_the_statistics_of_a_frozen_or_fixed_backbone_as_they_came(
+    changes: dict[str, object], store: Path, tmp_path: Path
+) -> None:
+    """In the first epoch, too: Lightning puts no module into training mode by itself."""
+    chosen = choose_preset("deep-pix-bis", None, {**CHANGES, **changes})
+    train(RunSettings(chosen, str(store), "split", micro_batch=8), tmp_path / "run")
+    torch.manual_seed(0)
+    first = create_model("deep-pix-bis", backbone=str(CHANGES["backbone"]), size=64).backbone.state_dict()
+    last = torch.load(tmp_path / "run" / checkpoint_saver.LAST, weights_only=True)["state_dict"]
+    same = {name for name, value in first.items() if torch.equal(value, last[f"network.backbone.{name}"])}
+    assert {name for name in first if "running" in name} <= same
+    assert (same == first.keys()) == ("backbone_rate" in changes)
 
 
 def test_the_run_folder_says_everything(whole: Path, store: Path) -> None:

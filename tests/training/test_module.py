@@ -13,6 +13,7 @@ from bonaface.core.errors import BonafaceError
 from bonaface.inference.preprocess import normalise
 from bonaface.models import create_model
 from bonaface.store.crop_store import CropStore
+from bonaface.training.batches import Draw
 from bonaface.training.data import PadData
 from bonaface.training.module import PadModule
 from bonaface.training.settings import RunSettings, choose_preset
@@ -107,6 +108,49 @@ def test_adam_learns_at_the_presets_rate_and_the_backbone_at_its_share(store: Pa
     assert rest["weight_decay"] == backbone["weight_decay"] == 1e-3
     assert {id(p) for p in backbone["params"]} == {id(p) for p in made.network.backbone.parameters()}
     assert len(rest["params"]) + len(backbone["params"]) == len(list(made.network.parameters()))
+
+
+def test_fixed_statistics_are_those_of_the_backbones_weights(store: Path) -> None:
+    """Its layers stay in eval mode and learn their scale; the pyramid's, which came with no weights, learn theirs."""
+    made = module(store, bn_batches=1, bn="fixed").train()
+    backbone = norms(made.network.backbone)
+    assert not any(layer.training for layer in backbone)
+    assert all(layer.weight.requires_grad for layer in backbone)
+    assert made.network.backbone.training
+    assert all(layer.training for layer in norms(made.network.fpn))
+    kept = [(layer.running_mean.clone(), layer.running_var.clone()) for layer in backbone]
+    made.network(torch.randn(4, 3, 64, 64))
+    made.eval().estimate_statistics()
+    for layer, (mean, variance) in zip(backbone, kept, strict=True):
+        assert torch.equal(layer.running_mean, mean)
+        assert torch.equal(layer.running_var, variance)
+    assert all(layer.running_mean.ne(0).any() for layer in norms(made.network.fpn))
+
+
+def test_dev_judges_the_averaged_weights_with_statistics_of_their_own(store: Path) -> None:
+    made = module(store, bn_batches=1, ema=0.5)
+    average = made.judged
+    assert average is not made.network
+    assert module(store).judged.training is False
+    with torch.no_grad():
+        for parameter in average.parameters():
+            parameter.mul_(1.1)
+    left = [layer.running_mean.clone() for layer in norms(made.network)]
+    made.estimate_statistics()
+    assert all(torch.equal(a, b.running_mean) for a, b in zip(left, norms(made.network), strict=True))
+    assert all(layer.running_mean.ne(0).any() for layer in norms(average.fpn))
+    batch = made.trainer.datamodule.dev[  # type: ignore[attr-defined]
+        [Draw(0, None), Draw(1, None)]
+    ]
+    with torch.no_grad():
+        made.validation_step(batch, 0)
+        expected = average(made.images(batch.crops)).scores["pyramid"]
+        others = made.network(made.images(batch.crops)).scores["pyramid"]
+    assert torch.equal(made._dev[0][2], expected)
+    assert not torch.equal(expected, others)
+    assert not {id(p) for p in average.parameters()} & {
+        id(p) for group in made.configure_optimizers().param_groups for p in group["params"]
+    }
 
 
 def judged(made: PadModule, scores: list[float], monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:

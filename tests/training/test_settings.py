@@ -37,9 +37,22 @@ def test_augmentation_is_set_by_the_name_of_its_part() -> None:
     assert "preset.augment.simulate (0.0, not 0.3)" in before.differences(settings())[1]
 
 
-def test_settings_of_a_run_before_there_was_augmentation_are_read() -> None:
+def test_settings_of_a_run_of_version_0_1_are_read() -> None:
     older = settings().as_dict()
-    del older["preset"]["augment"]
+    later = (
+        "augment",
+        "optimizer",
+        "momentum",
+        "schedule",
+        "warmup",
+        "step_epochs",
+        "step_factor",
+        "clip",
+        "ema",
+        "bn",
+    )
+    for name in later:
+        del older["preset"][name]
     assert RunSettings.from_dict(older) == settings()
 
 
@@ -78,6 +91,15 @@ def test_wrong_changes_are_refused_with_a_sentence() -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
+        ({"optimizer": "lion"}, "optimizer: expected adam or adamw or sgd, got 'lion'"),
+        ({"schedule": "linear"}, "schedule: expected constant or cosine or step, got 'linear'"),
+        ({"bn": "frozen"}, "bn: expected train or fixed, got 'frozen'"),
+        ({"ema": 1.0}, "ema: expected a number of 0 or more and below 1, got 1.0"),
+        ({"warmup": 1.0}, "warmup: expected a number of 0 or more and below 1, got 1.0"),
+        ({"momentum": -0.1}, "momentum: expected a number of 0 or more and below 1, got -0.1"),
+        ({"clip": -1.0}, "clip: expected a number of 0 or more, got -1.0"),
+        ({"step_factor": 0.0}, "step_factor: expected a factor above 0 and at most 1, got 0.0"),
+        ({"step_epochs": 0}, "step_epochs: expected a whole number of at least 1, got 0"),
         ({"balance": "oversample"}, "balance: expected undersample or none, got 'oversample'"),
         ({"lr": -1e-4}, "lr: expected a number of 0 or more, got -0.0001"),
         ({"lr": float("nan")}, "lr: expected a number of 0 or more, got nan"),

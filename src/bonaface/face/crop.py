@@ -262,6 +262,17 @@ def cut_views(square: ContextCrop, specs: Sequence[CropSpec], size: int) -> View
     return Views(np.stack([cut(square, spec, size) for spec in specs]), _shares(square, specs))
 
 
+def crop_landmarks(square: ContextCrop, spec: CropSpec, size: int) -> NDArray[np.float32]:
+    """Return the five landmarks in pixels of ``cut(square, spec, size)``: (5, 2) float32, x and y.
+
+    Raises:
+        InputError: `square` is smaller than the crop.
+    """
+    x0, y0, x1, y1 = _crop_box(square, spec)
+    points = (np.array(square.landmarks) - (x0, y0)) * (size / (x1 - x0), size / (y1 - y0))
+    return points.astype(np.float32)
+
+
 def padded_share(square: ContextCrop, spec: CropSpec) -> float:
     """Return the share, in [0, 1], of the crop `spec` that lies outside the picture and was mirrored.
 

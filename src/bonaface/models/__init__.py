@@ -15,6 +15,7 @@ from bonaface.models.registry import (
     model_names,
     presets,
 )
+from bonaface.models.targets import Shown, register_target, target_names
 
 __all__ = [
     "ADeepPixBiS",
@@ -29,10 +30,13 @@ __all__ = [
     "Output",
     "PadModel",
     "Preset",
+    "Shown",
     "SolverModel",
     "create_model",
     "default_preset",
     "describe",
     "model_names",
     "presets",
+    "register_target",
+    "target_names",
 ]

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from bonaface.core.errors import InputError
 from bonaface.losses.angular import angular_bce, check_angular
-from bonaface.models.base import Features, GradientModel
+from bonaface.models.base import Features, GradientModel, Targets
 from bonaface.models.deep_pix_bis import check_pixel_weight, paper_preset, weigh
 from bonaface.models.layers import Cosine
 from bonaface.models.record import Output
@@ -93,8 +93,9 @@ class ADeepPixBiS(GradientModel):
             embeddings={"embedding": embedding},
         )
 
-    def loss(self, output: Output, labels: Tensor, images: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+    def loss(self, output: Output, targets: Targets, images: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
         """A-BCE over the attended map and over the picture (eq. 13, 15, 17): "total", "pixel", "binary"."""
+        labels = targets["label"]
         pixels = self._angular_bce(output.logits["map"], labels)  # (B, h, w)
         return weigh(
             pixel=(pixels * self.attention_weights()).sum((1, 2)).mean(),

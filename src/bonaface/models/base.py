@@ -19,6 +19,7 @@ from bonaface.models.backbones import Backbone, create_backbone
 from bonaface.models.record import Output
 
 Features = dict[str, Tensor]
+Targets = Mapping[str, Tensor]
 
 
 class PadModel(nn.Module, ABC):
@@ -139,15 +140,21 @@ class PadModel(nn.Module, ABC):
 
 
 class GradientModel(PadModel):
-    """A model that learns by gradient steps on its own loss."""
+    """A model that learns by gradient steps on its own loss.
+
+    Attributes:
+        targets: names of what its loss reads (`bonaface.models.targets`).
+    """
+
+    targets: ClassVar[tuple[str, ...]] = ("label",)
 
     @abstractmethod
-    def loss(self, output: Output, labels: Tensor, images: Tensor) -> dict[str, Tensor]:
+    def loss(self, output: Output, targets: Targets, images: Tensor) -> dict[str, Tensor]:
         """Return the loss of a batch, the mean over its pictures: "total" and each of its terms (scalars, float32).
 
         Args:
             output: what `forward` made of `images`.
-            labels: (B,) of {0, 1}, float or integer; 1 is bona fide.
+            targets: by name, (B, ...) each; "label" is (B,) of {0, 1}, float or integer, 1 for bona fide.
             images: (B, 3, H, W), as given to `forward`.
         """
 

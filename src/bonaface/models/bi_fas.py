@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.losses.angular import angular_bce, check_angular
-from bonaface.models.base import Features, GradientModel
+from bonaface.models.base import Features, GradientModel, Targets
 from bonaface.models.layers import BiFpn, Cosine, xavier
 from bonaface.models.preset import Preset
 from bonaface.models.record import Output
@@ -172,8 +172,9 @@ class BiFas(GradientModel):
         cosine: Tensor = self.cosines[name](level)
         return cosine[:, None]
 
-    def loss(self, output: Output, labels: Tensor, images: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+    def loss(self, output: Output, targets: Targets, images: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
         """BCE of z (eq. 11), or the mean A-BCE of the pixels of each level: "total" and "bce" or "a-bce"."""
+        labels = targets["label"]
         if self.cosines:
             settings = (self.margin, self.scale, self.literal)
             losses = [angular_bce(cosine, labels, *settings).mean() for cosine in output.logits.values()]
@@ -246,9 +247,9 @@ class BiFasS(BiFas):
         grey = ((images.float() * std + mean) * luma).sum(1)  # (B, H, W)
         return log_spectrum(grey, self.spectrum_size, self.raw)
 
-    def loss(self, output: Output, labels: Tensor, images: Tensor) -> dict[str, Tensor]:
+    def loss(self, output: Output, targets: Targets, images: Tensor) -> dict[str, Tensor]:
         """Adds w * RL (eq. 16, 17) as "spectrum" where `output` has spectra: in training mode."""
-        terms = super().loss(output, labels, images)
+        terms = super().loss(output, targets, images)
         if not output.auxiliary:
             return terms
         target = self.spectrum_target(images)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from bonaface.core.errors import InputError
 from bonaface.losses.pixel import pixel_bce
-from bonaface.models.base import Features, GradientModel
+from bonaface.models.base import Features, GradientModel, Targets
 from bonaface.models.preset import Preset
 from bonaface.models.record import Output
 from bonaface.models.registry import register
@@ -65,11 +65,11 @@ class DeepPixBiS(GradientModel):
             logits={"map": pixel_logits, "binary": binary_logits},
         )
 
-    def loss(self, output: Output, labels: Tensor, images: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+    def loss(self, output: Output, targets: Targets, images: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
         """lambda * BCE(map) + (1 - lambda) * BCE(g) (A-DeepPixBiS, eq. 14, 15): "total", "pixel", "binary"."""
         return weigh(
-            pixel=pixel_bce(output.logits["map"], labels).mean(),
-            binary=pixel_bce(output.logits["binary"], labels).mean(),
+            pixel=pixel_bce(output.logits["map"], targets["label"]).mean(),
+            binary=pixel_bce(output.logits["binary"], targets["label"]).mean(),
             pixel_weight=self.pixel_weight,
         )
 

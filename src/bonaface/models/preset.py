@@ -24,7 +24,22 @@ class Augment:
 
 
 # Fields without a meaning for a model that is fitted by a solver.
-GRADIENT_FIELDS = ("lr", "weight_decay", "batch", "bn_batches", "backbone_rate")
+GRADIENT_FIELDS = (
+    "lr",
+    "weight_decay",
+    "batch",
+    "bn_batches",
+    "backbone_rate",
+    "optimizer",
+    "momentum",
+    "schedule",
+    "warmup",
+    "step_epochs",
+    "step_factor",
+    "clip",
+    "ema",
+    "bn",
+)
 
 
 @dataclass(frozen=True)
@@ -37,8 +52,8 @@ class Preset:
         backbone: the backbone's name (train --backbone).
         size: side of the input in pixels (train --size).
         crop: the face crop, "tight" or "square-SCALE".
-        lr: learning rate of Adam.
-        weight_decay: of Adam.
+        lr: learning rate.
+        weight_decay: of the optimiser; "adam" and "sgd" add it to the gradient, "adamw" takes it off the weights.
         epochs: passes over the balanced training set. A model that is fitted by a solver sees the pictures as they
             are in the first pass, and augmented in those that follow.
         batch: pictures behind each optimiser step.
@@ -49,6 +64,17 @@ class Preset:
         bn_batches: training batches over which the running statistics of batch normalisation are estimated
             again before each validation and before the bundle is written; 0 leaves them as training left them.
         backbone_rate: the backbone's learning rate as a share of `lr`; 0 freezes it.
+        optimizer: "adam", "adamw" or "sgd".
+        momentum: of "sgd", in [0, 1).
+        schedule: how the learning rate goes on: "constant"; "cosine", half a cosine down to 0 at the end; "step",
+            times `step_factor` after every `step_epochs` epochs.
+        warmup: share of all optimiser steps, in [0, 1), over which the rate first rises in even steps.
+        step_epochs: epochs between two steps of the schedule "step".
+        step_factor: factor of each of them, in (0, 1].
+        clip: largest L2 norm of the gradient of all parameters together; 0: no limit.
+        ema: decay, in [0, 1), of an exponential moving average of the weights, which is what dev judges and the bundle
+            holds; 0: no average. At step t it is at most (1 + t) / (10 + t), so that the first weights are forgotten.
+        bn: "train" or "fixed": batch normalisation of the backbone keeps the statistics that its weights came with.
         augment: further augmentation, off by default.
     """
 
@@ -67,4 +93,13 @@ class Preset:
     balance: str = "undersample"
     bn_batches: int = 200
     backbone_rate: float = 1.0
+    optimizer: str = "adam"
+    momentum: float = 0.9
+    schedule: str = "constant"
+    warmup: float = 0.0
+    step_epochs: int = 10
+    step_factor: float = 0.1
+    clip: float = 0.0
+    ema: float = 0.0
+    bn: str = "train"
     augment: Augment = Augment()

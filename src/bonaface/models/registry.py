@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bonaface.core.errors import InputError, UnknownNameError
-from bonaface.models.base import PadModel, SolverModel
+from bonaface.models.base import GradientModel, PadModel, SolverModel
 from bonaface.models.preset import Preset
 
 
@@ -15,7 +15,8 @@ class Description:
     """What `bonaface models` shows of a model.
 
     `options` maps each network or loss option to its default, `meanings` to what the network's docstring says of it.
-    `fitted_by_solver` says that it takes no gradient steps, so that `GRADIENT_FIELDS` of a preset mean nothing.
+    `fitted_by_solver` says that it takes no gradient steps, so that `GRADIENT_FIELDS` of a preset mean nothing;
+    `targets` names what its loss reads.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Description:
     presets: tuple[Preset, ...]
     meanings: Mapping[str, str]
     fitted_by_solver: bool
+    targets: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ def describe(name: str) -> Description:
         tuple(entry.presets.values()),
         {name: text for cls in _classes(entry.model) for name, text in explained(cls.__init__).items()},
         issubclass(entry.model, SolverModel),
+        entry.model.targets if issubclass(entry.model, GradientModel) else (),
     )
 
 

@@ -68,8 +68,9 @@ def flip_and_jitter(
     contrast: float = 0.2,
     saturation: float = 0.2,
     hue: float = 0.02,
-) -> NDArray[np.uint8]:
-    """`crop`, (H, W, 3) uint8 RGB, flipped left to right with probability `flip` and jittered in colour.
+) -> tuple[NDArray[np.uint8], bool]:
+    """Return `crop`, (H, W, 3) uint8 RGB, flipped left to right with probability `flip` and jittered in colour; and
+    whether it was flipped.
 
     Brightness, contrast and saturation are multiplied by factors from [max(0, 1 - s), 1 + s], hue is turned
     by a share of the colour circle from [-hue, hue]; a strength of 0 leaves its part out. `rng` gives as
@@ -96,7 +97,14 @@ def flip_and_jitter(
             share = (draws[part] + 1.0) / 2.0
             image = CHANGES[part](image, low + share * (centre + strength - low))
     changed = np.array(image)
-    return np.ascontiguousarray(changed[:, ::-1]) if flipped else changed
+    return (np.ascontiguousarray(changed[:, ::-1]) if flipped else changed), bool(flipped)
+
+
+def flip_landmarks(points: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+    """Return five landmarks (5, 2) as they lie in the flipped picture of `width` pixels: left and right exchanged."""
+    flipped = points[[1, 0, 2, 4, 3]]
+    flipped[:, 0] = width - flipped[:, 0]
+    return flipped
 
 
 def transfer_color(crop: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -6,7 +6,7 @@ network gets uint8 crops and normalises them on its own device.
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,19 +14,27 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from bonaface.face.crop import CropSpec, cut
+from bonaface.core.records import Presentation
+from bonaface.face.crop import CropSpec, crop_landmarks, cut
+from bonaface.models.targets import SIMULATED_ATTACK, Shown, Target, target_builders
 from bonaface.store.crop_store import CropStore
-from bonaface.training.augment import as_attack, flip_and_jitter, transfer_color
+from bonaface.training.augment import as_attack, flip_and_jitter, flip_landmarks, transfer_color
 
 _TONES = 1  # beside a picture's key: a stream of its own, so that what else is drawn stays what it was
 
 
 class Batch(NamedTuple):
-    """Crops (B, H, W, 3) uint8 RGB, labels (B,) float of {0, 1}, presentations (B,) row numbers of the table."""
+    """Crops (B, H, W, 3) uint8 RGB, targets by name (`bonaface.models.targets`), and presentations (B,), row numbers of
+    the table. The target "label" is always there: (B,) float32 of {0, 1}."""
 
     crops: torch.Tensor
-    labels: torch.Tensor
+    targets: dict[str, torch.Tensor]
     presentations: torch.Tensor
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """The target "label"."""
+        return self.targets["label"]
 
 
 class Draw(NamedTuple):
@@ -60,13 +68,24 @@ class CropBatches(Dataset[Batch]):
         rows: row numbers of the presentations.
         crop, size: what the network reads.
         augmentation: applied to draws that carry a key.
+        targets: names of the targets that a batch carries beside "label".
+
+    Raises:
+        UnknownNameError: there is no such target.
     """
 
     def __init__(
-        self, store: CropStore, rows: Sequence[int], crop: CropSpec, size: int, augmentation: Augmentation
+        self,
+        store: CropStore,
+        rows: Sequence[int],
+        crop: CropSpec,
+        size: int,
+        augmentation: Augmentation,
+        targets: Sequence[str] = (),
     ) -> None:
         wanted = set(rows)
         self._store, self._crop, self._size, self._augmentation = store, crop, size, augmentation
+        self._builders = target_builders([*dict.fromkeys(["label", *targets])], store.table)
         self.frames = [
             number
             for number, frame in enumerate(store.frames)
@@ -79,57 +98,60 @@ class CropBatches(Dataset[Batch]):
         return len(self.frames)
 
     def __getitem__(self, draws: Sequence[Draw]) -> Batch:
-        crops = self._toned(np.stack(self._crops_of(draws)), draws)
-        labels = torch.from_numpy(self._labels_of(draws)).float()
+        shown = self._toned(self._shown(draws), draws)
         rows = torch.from_numpy(self.presentations[[draw.position for draw in draws]])
-        return Batch(torch.from_numpy(crops), labels, rows)
+        targets = {name: _column([build(each) for each in shown]) for name, build in self._builders.items()}
+        return Batch(torch.from_numpy(np.stack([each.crop for each in shown])), targets, rows)
 
     def about(self, draws: Sequence[Draw]) -> tuple[NDArray[np.int64], NDArray[np.str_], NDArray[np.str_]]:
         """Return label, subject and species of each draw, (N,) each; a simulated attack's species is "simulated"."""
-        shown = [self._store.presentations[self.presentations[draw.position]] for draw in draws]
-        subjects = np.array([row.subject for row in shown], np.str_)
-        species = [
-            "simulated" if draw.simulated else row.species for draw, row in zip(draws, shown, strict=True)
-        ]
-        return self._labels_of(draws), subjects, np.array(species, np.str_)
+        shown = [self._about(draw) for draw in draws]
+        labels, subjects, species = (
+            np.array(column) for column in zip(*((s[1], s[0].subject, s[2]) for s in shown), strict=True)
+        )
+        return labels.astype(np.int64), subjects, species
 
-    def _labels_of(self, draws: Sequence[Draw]) -> NDArray[np.int64]:
-        labels: NDArray[np.int64] = self.labels[[draw.position for draw in draws]].copy()
-        labels[[draw.simulated for draw in draws]] = 0
-        return labels
+    def _about(self, draw: Draw) -> tuple[Presentation, int, str]:
+        """Return the presentation, and label and species as it is shown."""
+        row = self._store.presentations[self.presentations[draw.position]]
+        return (row, 0, SIMULATED_ATTACK) if draw.simulated else (row, row.label, row.species)
 
-    def _crops_of(self, draws: Sequence[Draw]) -> list[NDArray[np.uint8]]:
+    def _shown(self, draws: Sequence[Draw]) -> list[Shown]:
         # While a batch is made in the network's own process, the network waits, so its threads are free; the loader's
         # processes have one each.
         threads = min(torch.get_num_threads(), len(draws))
         if threads <= 1:
-            return list(map(self._crop_of, draws))
+            return list(map(self._show, draws))
         with ThreadPoolExecutor(threads) as pool:
-            return list(pool.map(self._crop_of, draws))
+            return list(pool.map(self._show, draws))
 
-    def _toned(self, crops: NDArray[np.uint8], draws: Sequence[Draw]) -> NDArray[np.uint8]:
+    def _toned(self, shown: list[Shown], draws: Sequence[Draw]) -> list[Shown]:
         if not self._augmentation.color_transfer:
-            return crops
-        toned = crops.copy()
+            return shown
+        toned = list(shown)
         for number, draw in enumerate(draws):
             if draw.key is not None:
                 rng = np.random.default_rng((*draw.key, _TONES))
                 if rng.random() < self._augmentation.color_transfer:
-                    toned[number] = transfer_color(crops[number], crops[int(rng.integers(len(crops)))])
+                    other = shown[int(rng.integers(len(shown)))]
+                    toned[number] = replace(
+                        shown[number], crop=transfer_color(shown[number].crop, other.crop)
+                    )
         return toned
 
-    def _crop_of(self, draw: Draw) -> NDArray[np.uint8]:
-        square = self._store.read(self.frames[draw.position])
+    def _show(self, draw: Draw) -> Shown:
+        square, spec, size = self._store.read(self.frames[draw.position]), self._crop, self._size
         if draw.key is None:
-            return cut(square, self._crop, self._size)
+            return Shown(*self._about(draw), cut(square, spec, size), crop_landmarks(square, spec, size))
         rng, how = np.random.default_rng(draw.key), self._augmentation
-        crop = how.crops[int(rng.integers(len(how.crops)))] if how.crops else self._crop
+        if how.crops:
+            spec = how.crops[int(rng.integers(len(how.crops)))]
         if draw.simulated:
             # Before the crop is cut: a print's edge and the room behind it belong into a wide crop.
             square = as_attack(square, rng)
         brightness, contrast, saturation, hue = how.jitter
-        return flip_and_jitter(
-            cut(square, crop, self._size),
+        crop, flipped = flip_and_jitter(
+            cut(square, spec, size),
             rng,
             flip=how.flip,
             brightness=brightness,
@@ -137,6 +159,15 @@ class CropBatches(Dataset[Batch]):
             saturation=saturation,
             hue=hue,
         )
+        points = crop_landmarks(square, spec, size)
+        return Shown(*self._about(draw), crop, flip_landmarks(points, size) if flipped else points)
+
+
+def _column(values: Sequence[Target]) -> torch.Tensor:
+    """Return one target of a batch: (B, ...) int64 of whole numbers, else float32."""
+    stacked = np.stack([np.asarray(value) for value in values])
+    kind = np.int64 if np.issubdtype(stacked.dtype, np.integer) else np.float32
+    return torch.from_numpy(stacked.astype(kind))
 
 
 def epoch_order(

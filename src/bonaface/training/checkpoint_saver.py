@@ -89,7 +89,7 @@ class CheckpointSaver(Callback):
             self.best = this
             if trainer.is_global_zero and isinstance(pl_module, PadModule):
                 with whole_file(self._run / BEST) as part:
-                    save_file(plain_state(pl_module.network), part)
+                    save_file(plain_state(pl_module.judged), part)
         if trainer.is_global_zero:
             write_history(self._run, self.rows)
         self._save(trainer)

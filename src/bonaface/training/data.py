@@ -7,6 +7,7 @@ from bonaface.core.errors import InputError
 from bonaface.datasets.protocols import Split, find_protocol, split_rows
 from bonaface.datasets.registry import open_dataset
 from bonaface.face.crop import CropSpec
+from bonaface.models.registry import describe
 from bonaface.store.crop_store import CropStore
 from bonaface.training.batches import (
     Augmentation,
@@ -46,8 +47,9 @@ class PadData(lightning.LightningDataModule):
         crops = tuple(CropSpec.parse(crop) for crop in preset.augment.crops)
         augmentation = Augmentation(preset.flip, preset.jitter, crops, preset.augment.color_transfer)
         crop = CropSpec.parse(preset.crop)
-        self.train = CropBatches(store, self.split.train, crop, preset.size, augmentation)
-        self.dev = CropBatches(store, self.split.dev, crop, preset.size, augmentation)
+        targets = describe(preset.model).targets
+        self.train = CropBatches(store, self.split.train, crop, preset.size, augmentation, targets)
+        self.dev = CropBatches(store, self.split.dev, crop, preset.size, augmentation, targets)
         for name, data in (("train", self.train), ("dev", self.dev)):
             present = set(data.labels.tolist())
             if present != {0, 1}:
@@ -88,6 +90,10 @@ class PadData(lightning.LightningDataModule):
         """Dev frames in order, this device's share."""
         batch = 2 * self._settings.micro_batch  # no activations are kept, so twice as many fit
         return in_order(self.dev, batch, self._settings.workers, self._rank, self._world)
+
+    def steps_per_epoch(self) -> int:
+        """Return how many optimiser steps an epoch takes."""
+        return -(-len(self.train_loader()) // self._settings.accumulate)
 
     def shown_per_epoch(self) -> int:
         """How many frames an epoch shows, those included that it shows as simulated attacks too."""

@@ -181,6 +181,7 @@ def run_trainer(
             precision=settings.precision,  # type: ignore[arg-type]
             max_epochs=settings.preset.epochs,
             accumulate_grad_batches=settings.accumulate,
+            gradient_clip_val=settings.preset.clip or None,
             callbacks=list(callbacks),
             logger=logger,
             default_root_dir=run,

@@ -6,6 +6,7 @@ from typing import Any, Self
 import lightning
 import numpy as np
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -14,6 +15,7 @@ from bonaface.models.base import GradientModel
 from bonaface.training.batches import Batch, ResumableLoader
 from bonaface.training.dev import judge_dev
 from bonaface.training.normalise import Normalise
+from bonaface.training.optimisation import WeightAverage, create_optimizer, has_constant_rate, rate_factor
 from bonaface.training.settings import RunSettings
 
 
@@ -24,16 +26,27 @@ class PadModule(lightning.LightningModule):
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
         self._settings = settings
-        self._frozen = settings.preset.backbone_rate == 0
+        preset = settings.preset
+        self._frozen = preset.backbone_rate == 0
         for part in network.backbones:
             part.requires_grad_(not self._frozen)
+        self._average = WeightAverage(network, preset.ema) if preset.ema else None
         self.images = Normalise(network.mean, network.std)
         self._dev: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+
+    @property
+    def judged(self) -> GradientModel:
+        """The network that dev judges and that is kept: the average of the weights where there is one."""
+        return self._average.network if self._average else self.network
+
+    def on_train_start(self) -> None:
+        """Put the layers into their modes, which Lightning leaves as it finds them and restores after dev."""
+        self.train()
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """One micro-batch: the network's total loss, every term of it logged."""
         images = self.images(batch.crops)
-        losses = self.network.loss(self.network(images), batch.labels, images)
+        losses = self.network.loss(self.network(images), batch.targets, images)
         self.log_dict(
             {f"train/{name}": value.detach() for name, value in losses.items()}, batch_size=len(images)
         )
@@ -46,9 +59,9 @@ class PadModule(lightning.LightningModule):
     def validation_step(self, batch: Batch, _: int) -> None:
         """Keep the default output's score and the loss of every dev frame."""
         images = self.images(batch.crops)
-        output = self.network(images)
-        total = self.network.loss(output, batch.labels, images)["total"]
-        scores = output.scores[self.network.score_names[0]].float()
+        output = self.judged(images)
+        total = self.judged.loss(output, batch.targets, images)["total"]
+        scores = output.scores[self.judged.score_names[0]].float()
         self._dev.append((batch.presentations, batch.labels, scores, total.expand(len(images)).float()))
 
     def on_validation_epoch_end(self) -> None:
@@ -68,22 +81,35 @@ class PadModule(lightning.LightningModule):
         self.log_dict(judge_dev(rows, labels, scores, losses), rank_zero_only=True)
 
     def train(self, mode: bool = True) -> Self:
-        """As in torch; but a backbone that does not learn keeps its statistics too."""
+        """As in torch; but a backbone that does not learn keeps its statistics too, as do those of `bn` "fixed"."""
         super().train(mode)
-        if self._frozen:
-            for part in self.network.backbones:
-                part.eval()
+        for layer in self._still_layers(self.network):
+            layer.eval()
         return self
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam, as both papers train; the backbone at its own share of the rate."""
+    def _still_layers(self, network: GradientModel) -> list[nn.Module]:
+        """Return the backbone's layers that stay in eval mode: all of one that is frozen, or those with statistics."""
+        if not self._frozen and self._settings.preset.bn == "train":
+            return []
+        layers = [layer for part in network.backbones for layer in part.modules()]
+        return layers if self._frozen else [layer for layer in layers if isinstance(layer, _BatchNorm)]
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Return the preset's optimiser, and its schedule where the rate changes."""
         preset = self._settings.preset
-        backbone = [p for part in self.network.backbones for p in part.parameters()]
-        inside = {id(parameter) for parameter in backbone}
-        groups = [{"params": [p for p in self.network.parameters() if id(p) not in inside]}]
-        if backbone and not self._frozen:
-            groups.append({"params": backbone, "lr": preset.lr * preset.backbone_rate})  # type: ignore[dict-item]
-        return torch.optim.Adam(groups, lr=preset.lr, weight_decay=preset.weight_decay)
+        optimizer = create_optimizer(self.network, preset)
+        if has_constant_rate(preset):
+            return optimizer
+        steps: int = self.trainer.datamodule.steps_per_epoch()  # type: ignore[attr-defined]
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(preset, step, steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Take an optimiser step, then the new weights into their average."""
+        step = self.trainer.global_step
+        super().optimizer_step(*args, **kwargs)
+        if self._average:
+            self._average.update(self.network, step)
 
     @torch.no_grad()
     def estimate_statistics(self) -> None:
@@ -94,12 +120,13 @@ class PadModule(lightning.LightningModule):
         the averages alone.
         Parts that only the loss needs keep theirs: out of training they do not run, so nothing would refill them.
         """
-        batches = self._settings.preset.bn_batches
-        parts = [getattr(self.network, name) for name in self.network.training_parts]
-        kept = {m for part in [*parts, *self.network.backbones * self._frozen] for m in part.modules()}
+        batches, network = self._settings.preset.bn_batches, self.judged
+        kept = set(self._still_layers(network))
+        for name in network.training_parts:
+            kept.update(getattr(network, name).modules())
         layers = [
             m
-            for m in self.network.modules()
+            for m in network.modules()
             if isinstance(m, _BatchNorm) and m.track_running_stats and m not in kept
         ]
         if not batches or not layers:
@@ -111,7 +138,7 @@ class PadModule(lightning.LightningModule):
             layer.train()
         loader: ResumableLoader = self.trainer.datamodule.train_loader(self.current_epoch)  # type: ignore[attr-defined]
         for batch in itertools.islice(loader, max(batches // self.trainer.world_size, 1)):
-            self.network(self.images(batch.crops.to(self.device)))
+            network(self.images(batch.crops.to(self.device)))
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
             layer.eval()

@@ -19,6 +19,9 @@ _PRESET_KEYS = {field.name for field in fields(Preset)} - {"name", "model", "opt
 _AUGMENT = "augment."
 
 BALANCES = ("undersample", "none")
+OPTIMIZERS = ("adam", "adamw", "sgd")
+SCHEDULES = ("constant", "cosine", "step")
+BATCH_NORMS = ("train", "fixed")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")  # weights in float32: what a bundle holds
 
 
@@ -102,13 +105,22 @@ class RunSettings:
 def _wrong(settings: RunSettings) -> Iterator[tuple[str, str, Any]]:
     """(name, what was expected, what came) of every setting that a run would stumble over, or take for another."""
     preset, numbers = settings.preset, {**vars(settings.preset), **vars(settings)}
-    for name in ("micro_batch", "devices", "nodes", "checkpoint_every", "batch", "epochs", "size"):
+    for name in (
+        "micro_batch",
+        "devices",
+        "nodes",
+        "checkpoint_every",
+        "batch",
+        "epochs",
+        "size",
+        "step_epochs",
+    ):
         if numbers[name] < 1:
             yield name, "a whole number of at least 1", numbers[name]
     for name in ("bn_batches", "workers", "seed"):
         if numbers[name] < 0:
             yield name, "a whole number of at least 0", numbers[name]
-    for name in ("lr", "weight_decay", "backbone_rate"):
+    for name in ("lr", "weight_decay", "backbone_rate", "clip"):
         if not 0 <= numbers[name] < inf:
             yield name, "a number of 0 or more", numbers[name]
     shares = {
@@ -118,9 +130,21 @@ def _wrong(settings: RunSettings) -> Iterator[tuple[str, str, Any]]:
     for name, share in {"flip": preset.flip, **shares}.items():
         if not 0 <= share <= 1:
             yield name, "a share between 0 and 1", share
+    for name in ("momentum", "warmup", "ema"):
+        if not 0 <= numbers[name] < 1:
+            yield name, "a number of 0 or more and below 1", numbers[name]
+    if not 0 < preset.step_factor <= 1:
+        yield "step_factor", "a factor above 0 and at most 1", preset.step_factor
     if not _is_jitter(preset.jitter):
         yield "jitter", "brightness, contrast, saturation of 0 or more and hue in [0, 0.5]", preset.jitter
-    for name, known in (("balance", BALANCES), ("precision", PRECISIONS)):
+    choices = {
+        "balance": BALANCES,
+        "precision": PRECISIONS,
+        "optimizer": OPTIMIZERS,
+        "schedule": SCHEDULES,
+        "bn": BATCH_NORMS,
+    }
+    for name, known in choices.items():
         if numbers[name] not in known:
             yield name, " or ".join(known), numbers[name]
 
