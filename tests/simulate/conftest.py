@@ -1,7 +1,10 @@
 """A few synthetic persons, made once: half a second each."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from bonaface.simulate.camera import PHONES, Shot
 from bonaface.simulate.figure import person_portrait
@@ -10,6 +13,7 @@ from bonaface.simulate.portrait import Portrait
 from bonaface.simulate.scene import lighting
 from bonaface.simulate.seeds import stream
 from bonaface.simulate.studio import Photo, Stage, Turn, bona_fide, shoot
+from bonaface.testing.portrait import drawn_portrait
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +33,15 @@ def photo(persons: list[Portrait]) -> Photo:
     stage = Stage(np.full((3, 256, 256), 0.5, np.float32), lighting(6500, 0, 0, 0.5, 1.0, 0.0))
     framed = bona_fide(persons[0], Position(128, 105, 52), stage, Turn())
     return shoot(framed, PHONES[0], Shot(), stream(0, "photo"))
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    """A folder with four drawn portraits, a picture of nobody and a file that is none."""
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for number in range(4):
+        Image.fromarray(drawn_portrait(256, number)).save(folder / f"{number}.png")
+    Image.new("RGB", (256, 256), (90, 120, 90)).save(folder / "nobody.png")
+    (folder / "broken.jpg").write_text("no picture")
+    return folder

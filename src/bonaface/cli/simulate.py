@@ -1,5 +1,6 @@
 """`bonaface simulate`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -50,14 +51,15 @@ def simulate(
     from bonaface.core.machine import usable_cores
     from bonaface.jobs.local import run_jobs
     from bonaface.simulate import sets
+    from bonaface.simulate.faces import SEEN, find_faces
 
     plan = sets.Plan(layout, persons, phones, sessions, _size(size), frames, seed)
-    if faces:
-        with bar("faces") as show:
-            found = sets.find_faces(faces, len(sets.people(plan)), seed, workers, show)
-        plan = sets.Plan(layout, persons, phones, sessions, _size(size), frames, seed, found)
-    total = sets.total_files(plan)
     with alone(out, "set"):
+        if faces:
+            with bar("faces") as show:
+                found = find_faces(faces, len(sets.people(plan)), seed, workers, show, out / SEEN)
+            plan = replace(plan, faces=found)
+        total = sets.total_files(plan)
         sets.begin(out, plan)
         with bar("presentations") as show:
             run_jobs(

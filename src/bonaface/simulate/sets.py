@@ -10,8 +10,7 @@ Every file follows from the plan and its own name alone, so any number of proces
 
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,18 +18,18 @@ from typing import Any
 
 from PIL import Image
 
-from bonaface.core.errors import BonafaceError, InputError, UnknownNameError
+from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.core.files import write_bytes, write_json, write_text
-from bonaface.core.machine import usable_cores
 from bonaface.face.detect import Detector
 from bonaface.simulate import MARK, layouts
 from bonaface.simulate.camera import Camera
 from bonaface.simulate.clips import encode
+from bonaface.simulate.faces import SEEN
 from bonaface.simulate.figure import person_portrait
 from bonaface.simulate.film import FPS, Film
 from bonaface.simulate.layouts import Clip, Person
 from bonaface.simulate.pictures import MASKS, SPECIES, simulate_attack, simulate_bona_fide, simulate_photo
-from bonaface.simulate.portrait import Portrait, list_portraits, read_portrait
+from bonaface.simulate.portrait import Portrait, read_portrait
 from bonaface.simulate.seeds import stream
 
 LAYOUTS = ("oulu-npu", "replay-mobile", "folder")
@@ -138,7 +137,7 @@ def begin(root: Path, plan: Plan) -> None:
             raise InputError(
                 f"{root} was begun with other settings (see {known.name}); use those, or another folder"
             )
-    elif root.exists() and any(root.iterdir()):
+    elif root.exists() and any(path.name != SEEN for path in root.iterdir()):
         raise InputError(f"{root} is not empty and holds no simulated set; give a new folder")
     for part in root.rglob(".*.part"):
         part.unlink()  # what a killed process had not finished
@@ -147,48 +146,6 @@ def begin(root: Path, plan: Plan) -> None:
         # The lists are the complete set's; of a smaller one, readers know the protocols by the videos' names.
         for path, text in layouts.oulu_lists():
             write_text(root / path, text)
-
-
-def find_faces(
-    folders: Iterable[Path],
-    count: int,
-    seed: int,
-    workers: int | None = None,
-    progress: Callable[[int, int], None] = lambda *_: None,
-) -> tuple[Path, ...]:
-    """The first `count` pictures below `folders` that are portraits (`read_portrait`), in an order drawn from `seed`.
-
-    Args:
-        workers: threads; None is one for each core.
-        progress: called with (portraits found, `count`).
-
-    Raises:
-        InputError: there are fewer.
-    """
-    paths = [path for folder in folders for path in list_portraits(folder)]
-    order = [paths[number] for number in stream(seed, "faces").permutation(len(paths))]
-    detector, found = Detector(threads=1), list[Path]()
-
-    def is_portrait(path: Path) -> bool:
-        try:
-            read_portrait(path, detector)
-        except BonafaceError:
-            return False  # no face, several, or unreadable: the next picture takes its place
-        return True
-
-    with ThreadPoolExecutor(workers or usable_cores()) as pool:
-        # No more than are still wanted are looked at together.
-        while order and len(found) < count:
-            some, order = order[: count - len(found)], order[count - len(found) :]
-            for path, fits in zip(some, pool.map(is_portrait, some), strict=True):
-                found += [path] * fits
-                progress(len(found), count)
-    if len(found) < count:
-        raise InputError(
-            f"{count} persons need as many pictures of one upright face seen from in front; of {len(paths)} pictures "
-            f"only {len(found)} are that: give more pictures, or ask for fewer persons (--persons)"
-        )
-    return tuple(found)
 
 
 class SetWriter:
