@@ -49,16 +49,27 @@ def test_the_complete_set(table: PresentationTable) -> None:
 @pytest.mark.parametrize(
     ("name", "species", "device"),
     [
-        ("1", "", "low"), ("2", "", "normal"), ("HR_1", "", "high"),
-        ("3", "print-warped", "low"), ("4", "print-warped", "normal"), ("HR_2", "print-warped", "high"),
-        ("5", "print-cut", "low"), ("6", "print-cut", "normal"), ("HR_3", "print-cut", "high"),
-        ("7", "display-video", "low"), ("8", "display-video", "normal"), ("HR_4", "display-video", "high"),
+        ("1", "", "normal"), ("2", "", "low"), ("HR_1", "", "high"),
+        ("3", "print-warped", "normal"), ("4", "print-warped", "low"), ("HR_2", "print-warped", "high"),
+        ("5", "print-cut", "normal"), ("6", "print-cut", "low"), ("HR_3", "print-cut", "high"),
+        ("7", "display-video", "normal"), ("8", "display-video", "low"), ("HR_4", "display-video", "high"),
     ],
 )  # fmt: skip
 def test_what_a_name_means(name: str, species: str, device: str) -> None:
     row = casia_fasd.parse(f"test_release/7/{name}.avi")
     assert row is not None
     assert (row.species, row.device, row.subject, row.split) == (species, device, "test-7", "test")
+
+
+def test_low_and_normal_quality_as_bob_has_them() -> None:
+    """bob.db.casia_fasd 2.0.10, models.py: the files 1, 3, 5 and 7 are normal, 2, 4, 6 and 8 low."""
+    for folder in ("train_release", "test_release"):
+        for number in range(1, 9):
+            row = casia_fasd.parse(f"{folder}/1/{number}.avi")
+            assert row is not None
+            assert (row.device, casia_fasd.size(row)) == (
+                ("normal", (640, 480)) if number % 2 else ("low", (480, 640))
+            )
 
 
 def test_what_is_missing_or_strange_is_named(tmp_path: Path) -> None:

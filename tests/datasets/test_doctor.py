@@ -113,6 +113,21 @@ def test_broken_and_short_videos_are_named(casia: Path, tmp_path: Path) -> None:
     assert {files.device for files in report.files} == {"low", "normal", "high"}
 
 
+def test_files_of_another_cameras_proportion_are_named(casia: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(casia, tmp_path / "set")
+    assert "proportion" not in texts(examine(open_dataset("casia-fasd"), root, workers=1))
+    one, two = root / "train_release/1/1.avi", root / "train_release/1/2.avi"
+    one.rename(root / "other.avi")
+    two.rename(one)
+    (root / "other.avi").rename(two)
+    text = texts(examine(open_dataset("casia-fasd"), root, workers=1))
+    assert (
+        "not in the proportion of the camera that the name says (low: 480 x 640): train_release/1/2.avi (256 x 192)"
+        in text
+    )
+    assert "(normal: 640 x 480): train_release/1/1.avi (192 x 256)" in text
+
+
 def test_subjects_in_two_splits_are_named() -> None:
     rows = [
         make_row(f"{s}/{i}", species, subject=f"{i}", split=s)

@@ -95,3 +95,19 @@ def test_names_are_taken_apart(kind: str, sensor: int, attack: int, medium: int,
 def test_other_names_fit_no_pattern(name: str) -> None:
     assert siw.parse(name) is None
     assert siw.parse(f"Train/live/001/{name}.mov") is None
+
+
+@pytest.mark.parametrize("face", ["153-2-1-1-1.m.face", "153-2-1-1-1.face"])
+def test_names_with_an_m_in_them_are_read_with_their_boxes(face: str, tmp_path: Path) -> None:
+    """Sixteen live videos of the test part are called so."""
+    folder = tmp_path / "Test" / "live" / "153"
+    folder.mkdir(parents=True)
+    (folder / "153-2-1-1-1.m.mov").touch()
+    (folder / face).write_text("1 2 30 40\n")
+    table = siw.read(tmp_path)
+    (row,) = table.rows
+    assert (row.species, row.subject, row.device, row.session, row.split) == ("", "153", "2", "1", "test")
+    assert siw.boxes(tmp_path, row) == {0: (1, 2, 30, 40)}
+    assert not any("no part of the set" in note for note in table.notes)
+    for other in ("Test/live/153/153-2-1-1-1.n.mov", "Test/live/153/153-2-1-1-1.m.m.mov"):
+        assert siw.parse(other) is None

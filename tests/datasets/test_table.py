@@ -129,8 +129,10 @@ def test_csv_that_is_wrong_says_where(tmp_path: Path, text: str, sentence: str) 
 
 def test_csv_that_is_no_text(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
-    path.write_bytes(b"path,label\n\xff\xfe,1\n")
-    with pytest.raises(InputError, match=r"rows\.csv: expected a CSV file in UTF-8"):
+    path.write_bytes(b"path,label\n\0\0\1\xff\xfe,1\n")
+    with pytest.raises(
+        InputError, match=r"rows\.csv: expected a CSV file, but it holds bytes that no text has"
+    ):
         PresentationTable.from_csv(path)
     with pytest.raises(InputError, match=r"none\.csv: expected a CSV file"):
         PresentationTable.from_csv(tmp_path / "none.csv")

@@ -1,4 +1,16 @@
-"""CASIA-FASD (Zhang et al., ICB 2012): three cameras; warped photographs, photographs with cut eyes, a tablet."""
+"""CASIA-FASD (Zhang et al., ICB 2012): three cameras; warped photographs, photographs with cut eyes, a tablet.
+
+Which of files 1 to 8 are of the camera of low and which of normal quality is not said by their names:
+
+- The paper gives the size 640 x 480 to low, 480 x 640 to normal and 1280 x 720 to high quality.
+- Face boxes of all 600 videos come with bob.db.casia_fasd 2.0.10. In the files 1, 3, 5 and 7 of all persons they reach
+  to 623 pixels from the left and 468 from above, in 2, 4, 6 and 8 to 410 and 633, in HR_1 to HR_4 to 686 and 1,239: the
+  frames are 640, 480 and 720 pixels wide and 480, 640 and 1,280 high.
+- So the paper's 1280 x 720 is height x width, and by the same order its low quality, 640 x 480, is 480 pixels wide: the
+  even files; normal quality is the odd ones. bob.db.casia_fasd has said the same since its first commit (2012).
+
+Version 0.1 had the two the other way round.
+"""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +23,8 @@ from bonaface.datasets.registry import Dataset
 from bonaface.datasets.table import PresentationTable
 
 _FOLDERS = {"train_release": ("train", 20), "test_release": ("test", 30)}  # split, subjects
-_DEVICES = ("low", "normal", "high")  # the three cameras' quality
+# the three cameras' quality, with the width and height of their frames
+_SIZES = {"normal": (640, 480), "low": (480, 640), "high": (720, 1280)}
 # species: its videos by the three cameras
 _VIDEOS = {
     "": ("1", "2", "HR_1"),
@@ -19,7 +32,11 @@ _VIDEOS = {
     "print-cut": ("5", "6", "HR_3"),
     "display-video": ("7", "8", "HR_4"),
 }
-_KINDS = {name: (species, _DEVICES[i]) for species, names in _VIDEOS.items() for i, name in enumerate(names)}
+_KINDS = {
+    name: (species, device)
+    for species, names in _VIDEOS.items()
+    for name, device in zip(names, _SIZES, strict=True)
+}
 _PATH = re.compile(
     r"(?P<folder>train_release|test_release)/(?P<subject>[1-9][0-9]?)/(?P<name>[1-8]|HR_[1-4])\.avi"
 )
@@ -61,6 +78,11 @@ def parse(path: str) -> Presentation | None:
     )
 
 
+def size(row: Presentation) -> tuple[int, int]:
+    """Return the width and height of the frames of a video, in pixels."""
+    return _SIZES[row.device]
+
+
 def _expected(_root: Path) -> Iterator[str]:
     for folder, (_, subjects) in _FOLDERS.items():
         for subject in range(1, subjects + 1):
@@ -85,13 +107,14 @@ DATASET = Dataset(
     layout="{train,test}_release/ID/{1..8,HR_1..HR_4}.avi",
     read=read,
     expected=_expected,
+    size=size,
     protocols=(
         _protocol("overall", "every camera and attack; dev is a fifth of the train subjects", (90, 270)),
         *(
             _protocol(
                 f"{device}-quality", f"the camera of {device} quality alone", (30, 90), device=(device,)
             )
-            for device in _DEVICES
+            for device in ("low", "normal", "high")
         ),
         _protocol("warped-photo", "warped photographs alone", (90, 90), species=("", "print-warped")),
         _protocol("cut-photo", "photographs with cut eyes alone", (90, 90), species=("", "print-cut")),

@@ -15,6 +15,7 @@ from bonaface.datasets.protocols import Protocol, PublishedSplits, Rows
 from bonaface.datasets.reader import files_below, make_row, numbers_in
 from bonaface.datasets.registry import Box, Dataset
 from bonaface.datasets.table import PresentationTable, name_some
+from bonaface.datasets.text import read_text
 
 _LISTS = {"train": "metas/intra_test/train_label.json", "test": "metas/intra_test/test_label.json"}
 _SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -86,7 +87,7 @@ def _listed(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{path}: expected CelebA-Spoof's list, and it is not there; copy it there")
     try:
-        listed = json.loads(path.read_bytes())
+        listed = json.loads(read_text(path))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: expected CelebA-Spoof's list, but it cannot be read: {error}") from error
     if not isinstance(listed, dict):

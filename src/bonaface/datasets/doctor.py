@@ -28,6 +28,7 @@ Progress = Callable[[int, int], None]
 
 _SAME_FACE = 0.3  # intersection over union below which two boxes are of two faces
 _LOT = 1000  # files
+_PROPORTION = 0.05  # by how much width over height may differ from the published
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,7 @@ def examine(
     if open_files:
         looks = _look_at(base, table.rows, workers, progress)
         findings += _broken(looks)
+        findings += _of_another_shape(looks, dataset)
     if open_files and dataset.boxes:
         boxes = _boxes(dataset, base, table.rows, findings)
         with_boxes = sum(map(bool, boxes))
@@ -236,6 +238,22 @@ def _broken(looks: Iterable[_FileCheck]) -> Iterator[Problem]:
             by_problem[look.problem].append(look.row.path)
     for problem, paths in sorted(by_problem.items()):
         yield Problem(problem, tuple(paths))
+
+
+def _of_another_shape(looks: Iterable[_FileCheck], dataset: Dataset) -> Iterator[Problem]:
+    """Files whose sides are in another proportion than those of the camera which their name says.
+
+    The proportion and not the size: what was scaled down whole is still of that camera.
+    """
+    others: dict[str, list[str]] = defaultdict(list)
+    for look in looks:
+        if not (look.frames and dataset.size):
+            continue
+        (width, height), (across, down) = look.size, dataset.size(look.row)
+        if abs(width * down / (height * across) - 1) > _PROPORTION:
+            others[f"{look.row.device}: {across} x {down}"].append(f"{look.row.path} ({width} x {height})")
+    for camera, files in sorted(others.items()):
+        yield Problem(f"not in the proportion of the camera that the name says ({camera})", tuple(files))
 
 
 def _boxes(

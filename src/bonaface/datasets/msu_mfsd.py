@@ -8,7 +8,7 @@ from pathlib import Path
 from bonaface.core.errors import InputError
 from bonaface.core.records import Presentation
 from bonaface.datasets.protocols import Counts, Protocol, PublishedSplits, Rows
-from bonaface.datasets.reader import make_row, read_boxes, read_layout
+from bonaface.datasets.reader import lines_of, make_row, read_boxes, read_layout
 from bonaface.datasets.registry import Box, Dataset
 from bonaface.datasets.table import PresentationTable, name_some
 
@@ -71,7 +71,7 @@ def _splits(root: Path) -> dict[str, str]:
             raise InputError(
                 f"{path}: expected MSU-MFSD's list of {split} clients, and it is not there; copy it there"
             )
-        words = path.read_text(encoding="latin-1").split()
+        words = " ".join(lines_of(path)).split()
         wrong = [word for word in words if not re.fullmatch(r"[0-9]{1,3}", word)]
         if wrong or not words:
             raise InputError(

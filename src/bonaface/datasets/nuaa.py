@@ -13,6 +13,7 @@ from pathlib import Path
 from bonaface.core.errors import InputError
 from bonaface.core.records import ATTACK, BONA_FIDE, Presentation
 from bonaface.datasets.protocols import BySubject, Counts, Protocol, PublishedSplits, Rows
+from bonaface.datasets.reader import lines_of
 from bonaface.datasets.registry import Dataset
 from bonaface.datasets.table import PresentationTable, name_some
 
@@ -64,14 +65,14 @@ def _check_layout(root: Path) -> None:
 
 
 def _listed(path: Path) -> list[str]:
-    """The pictures in a list file as ``NNNN/name.jpg``; lines end with CR, LF or both."""
+    """The pictures in a list file as ``NNNN/name.jpg``."""
     names = []
-    for number, line in enumerate(path.read_text(encoding="latin-1").splitlines(), start=1):
-        match = _LINE.fullmatch(line.strip())
+    for number, line in enumerate(lines_of(path), start=1):
+        match = _LINE.fullmatch(line)
         if match:
             names.append(f"{match['subject']}/{match['file']}")
-        elif line.strip():
-            raise InputError(f"{path}, line {number}: expected NNNN/name.jpg, got {line.strip()!r}")
+        elif line:
+            raise InputError(f"{path}, line {number}: expected NNNN/name.jpg, got {line!r}")
     return names
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from bonaface.core.errors import InputError
 from bonaface.core.records import Presentation
 from bonaface.datasets.protocols import Counts, Protocol, PublishedSplits, Rows
-from bonaface.datasets.reader import make_row, numbers_in, read_layout
+from bonaface.datasets.reader import lines_of, make_row, numbers_in, read_layout
 from bonaface.datasets.registry import Box, Dataset
 from bonaface.datasets.table import PresentationTable, name_some
 
@@ -156,12 +156,12 @@ def _compare(path: Path, rows: Iterable[Presentation]) -> None:
 
 def _listed(path: Path) -> Iterator[tuple[str, str]]:
     """(name, label as written) of each line of a list."""
-    for number, text in enumerate(path.read_text(encoding="latin-1").splitlines(), start=1):
-        match = _LINE.fullmatch(text.strip())
+    for number, text in enumerate(lines_of(path), start=1):
+        match = _LINE.fullmatch(text)
         if match:
             yield match["name"], match["kind"]
-        elif text.strip():
-            raise InputError(f"{path}, line {number}: expected a line like +1,1_1_01_1, got {text.strip()!r}")
+        elif text:
+            raise InputError(f"{path}, line {number}: expected a line like +1,1_1_01_1, got {text!r}")
 
 
 _Columns = dict[str, tuple[str, ...]]

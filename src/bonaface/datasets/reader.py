@@ -13,6 +13,7 @@ from bonaface.core.records import ATTACK, BONA_FIDE, Presentation
 from bonaface.datasets.protocols import Counts, Protocol, PublishedSplits, Rows
 from bonaface.datasets.registry import Box
 from bonaface.datasets.table import PresentationTable, name_some
+from bonaface.datasets.text import read_lines
 
 _NUMBER = re.compile(r"[^\s,]+")
 
@@ -155,7 +156,7 @@ def numbers_in(path: Path, least: int) -> Iterator[tuple[int, list[float]]]:
     """
     if not path.is_file():
         return
-    for line, text in enumerate(path.read_text(encoding="latin-1").splitlines(), start=1):
+    for line, text in enumerate(lines_of(path), start=1):
         words = _NUMBER.findall(text)
         if not words:
             continue
@@ -164,8 +165,20 @@ def numbers_in(path: Path, least: int) -> Iterator[tuple[int, list[float]]]:
         except ValueError:
             numbers = []
         if len(numbers) < least or not all(abs(number) < 1e9 for number in numbers):
-            raise InputError(f"{path}, line {line}: expected at least {least} numbers, got {text.strip()!r}")
+            raise InputError(f"{path}, line {line}: expected at least {least} numbers, got {text!r}")
         yield line, numbers
+
+
+def lines_of(path: Path) -> list[str]:
+    """Return the lines of one of a set's text files, as `bonaface.datasets.text.read_lines`.
+
+    Raises:
+        InputError: it is no text.
+    """
+    try:
+        return read_lines(path)
+    except ValueError as error:
+        raise InputError(f"{path}: expected a text file, but {error}") from error
 
 
 def _note(n: int, one: str, many: str, names: Iterable[str], what: str = "") -> Iterator[str]:

@@ -41,7 +41,8 @@ class Dataset:
     `read(root)` lists the presentations without opening a picture or video; it raises `InputError` naming
     what is missing. `boxes(root, row)`, where the set comes with face boxes, gives them by frame index as
     (x0, y0, x1, y1) in the upright frame's pixels; frames without one are left out. `expected(root)`, where it
-    is known, gives the paths that the complete set has. `find_turn` says that some of its videos lie on their
+    is known, gives the paths that the complete set has. `size(row)`, where it tells cameras apart, gives the width and
+    height of the published file. `find_turn` says that some of its videos lie on their
     side or head without saying so.
     """
 
@@ -53,6 +54,7 @@ class Dataset:
     protocols: tuple[Protocol, ...]
     boxes: Callable[[Path, Presentation], Mapping[int, Box]] | None = None
     expected: Callable[[Path], Iterable[str]] | None = None
+    size: Callable[[Presentation], tuple[int, int]] | None = None
     find_turn: bool = False
 
 

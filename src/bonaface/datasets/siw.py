@@ -1,4 +1,7 @@
-"""SiW, Spoof in the Wild (Liu et al., CVPR 2018): 165 subjects, two cameras, prints and four displays."""
+"""SiW, Spoof in the Wild (Liu et al., CVPR 2018): 165 subjects, two cameras, prints and four displays.
+
+Sixteen live videos of the test part have ``.m`` in their names, as ``153-2-1-1-1.m.mov``.
+"""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +18,7 @@ _SPECIES = {"2": "print", "3": "display"}
 _MEDIUMS = ("1", "2", "3", "4")
 _PATH = re.compile(
     r"(?P<folder>Train|Test)/(?P<kind>live|spoof)/(?P<subject>[0-9]{3})/(?P=subject)-(?P<sensor>[12])-(?P<type>[123])-"
-    r"(?P<medium>[1-4])-(?P<session>[1-4])\.(?:mov|mp4)"
+    r"(?P<medium>[1-4])-(?P<session>[1-4])(?:\.m)?\.(?:mov|mp4)"
 )
 
 
@@ -59,7 +62,10 @@ def parse(path: str) -> Presentation | None:
 
 def boxes(root: Path, row: Presentation) -> Mapping[int, Box]:
     """The set's own boxes, beside each video: ``x0 y0 x1 y1`` of each frame in turn, in a file ending in ``.face``."""
-    return read_boxes((root / row.path).with_suffix(".face"), corners=True, numbered=False)
+    beside = (root / row.path).with_suffix(".face")
+    if not beside.is_file():
+        beside = beside.with_name(beside.name.replace(".m.face", ".face"))
+    return read_boxes(beside, corners=True, numbered=False)
 
 
 def _published(train: tuple[str, ...], test: tuple[str, ...]) -> PublishedSplits:

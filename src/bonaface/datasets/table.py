@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from bonaface.core.errors import InputError
 from bonaface.core.files import whole_file
 from bonaface.core.records import ATTACK, BONA_FIDE, Presentation
+from bonaface.datasets.text import read_text
 
 COLUMNS = tuple(field.name for field in fields(Presentation))
 _NEEDED_IN_CSV = ("path", "label")
@@ -108,7 +110,7 @@ class PresentationTable:
 
     @classmethod
     def from_csv(cls, path: Path, dataset: str = "folder") -> "PresentationTable":
-        """Read a CSV file (UTF-8, commas, a header) whose columns are the fields of `Presentation`.
+        """Read a CSV file (commas, a header) whose columns are the fields of `Presentation`; the encoding is found.
 
         `path` and `label` are needed; `sample_id` is the path where its column is left out, the others are
         empty.
@@ -117,10 +119,10 @@ class PresentationTable:
             InputError: naming the file, and the line and column where they apply.
         """
         try:
-            with path.open(newline="", encoding="utf-8-sig") as file:
-                return cls(dataset, tuple(_csv_rows(path, file)))
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: expected a CSV file in UTF-8, but {error}") from error
+            text = read_text(path)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: expected a CSV file, but {error}") from error
+        return cls(dataset, tuple(_csv_rows(path, io.StringIO(text, newline=""))))
 
 
 def read_parquet(

@@ -86,7 +86,8 @@ def _casia_fasd(full: bool, _: int) -> _Files:
                 ("1", "2", "HR_1", "3", "4", "HR_2", "5", "6", "HR_3", "7", "8", "HR_4")
             ):
                 person = subject + (50 if folder == "test_release" else 0)
-                yield _Media(f"{folder}/{subject}/{name}.avi", person, attack=i >= 3)
+                size = ((256, 192), (192, 256), (144, 256))[i % 3]
+                yield _Media(f"{folder}/{subject}/{name}.avi", person, attack=i >= 3, size=size)
 
 
 def _celeba_spoof(_full: bool, _: int) -> _Files:
