@@ -11,7 +11,7 @@ from bonaface.core.errors import InputError
 from bonaface.inference.bundle import Bundle
 
 
-def evaluate(run: Path, store: Path, protocol: str, *more: object) -> Any:
+def evaluate(run: Path, store: Path | str, protocol: str, *more: object) -> Any:
     arguments = ["evaluate", run, "--data", store, "--protocol", protocol, "--rounds", 5, *more]
     return CliRunner().invoke(app, list(map(str, arguments)))
 

@@ -13,6 +13,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from bonaface.inference.bundle import (
+    CARD,
+    ONNX,
+    OperatingPoint,
+    ThresholdSource,
+    UnitThresholds,
+    read_card,
+    write_card,
+)
 from bonaface.models import (
     FeatureSet,
     GradientModel,
@@ -25,6 +34,7 @@ from bonaface.models import (
     model_names,
     presets,
 )
+from bonaface.testing.networks import card
 
 SIZE = 64
 TINY_BACKBONE = "random:test_efficientnet"  # timm's smallest with every stride, 0.08 M parameters
@@ -178,6 +188,17 @@ def test_loss_is_a_mean_over_the_batch_with_its_terms(
     assert torch.equal(
         model.loss(predict(model, pictures), {"label": labels.float()}, pictures)["total"], terms["total"]
     )
+
+
+def test_a_bundle_takes_the_names_of_its_scores_and_maps(case: Case, tmp_path: Path) -> None:
+    model = case.build()
+    source = ThresholdSource("folder", "split", "", 4, 4, 2)
+    point = OperatingPoint(dict.fromkeys(model.score_names, UnitThresholds(0.5, 0.5)), source)
+    wanted = card(outputs=model.score_names, maps=model.map_names, operating_points={"eer": point})
+    (tmp_path / ONNX).write_bytes(b"")
+    write_card(tmp_path, wanted)
+    found = read_card(tmp_path / CARD)
+    assert (found.outputs, found.maps) == (tuple(model.score_names), tuple(model.map_names))
 
 
 def test_every_parameter_gets_a_finite_gradient(

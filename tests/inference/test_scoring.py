@@ -19,7 +19,9 @@ class Brightness:
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def run(self, images: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
+    def run(
+        self, images: NDArray[np.float32], shares: NDArray[np.float32] | None = None
+    ) -> Mapping[str, NDArray[np.float32]]:
         self.batches.append(len(images))
         means = images.mean((1, 2, 3))
         return {"feature_map": means, "binary": -means}

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def test_operating_points_are_set_on_frames_and_on_videos() -> None:
     by_video: dict[str, list[Score]] = {}
     for row in rows[:-1]:
         by_video.setdefault(row.video_id, []).append(row)
-    units = {
+    units: dict[str, list[Any]] = {
         "frame": [(row.label, row.outputs["score"]) for row in rows[:-1]],
         "video": [(v[0].label, np.mean([r.outputs["score"] for r in v])) for v in by_video.values()],
     }

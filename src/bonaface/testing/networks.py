@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,8 @@ def card(views: Sequence[str] = ("tight",), **changes: Any) -> BundleCard:
 def graph(
     nodes: Sequence[onnx.NodeProto],
     *,
-    inputs: dict[str, Sequence[Any]] | None = None,
-    outputs: dict[str, Sequence[Any]] | None = None,
+    inputs: Mapping[str, Sequence[Any]] | None = None,
+    outputs: Mapping[str, Sequence[Any]] | None = None,
     constants: dict[str, Any] | None = None,
     kind: int = TensorProto.FLOAT,
 ) -> onnx.ModelProto:
