@@ -45,7 +45,7 @@ def cropped(
     store: CropStore, rows: Sequence[int], crop: str, size: int
 ) -> tuple[CropBatches, NDArray[np.uint8]]:
     """The frames of `rows` that have a face, and their crops (N, H, W, 3) as evaluation cuts them."""
-    data = CropBatches(store, rows, CropSpec.parse(crop), size, Augmentation(0.0, (0.0, 0.0, 0.0, 0.0)))
+    data = CropBatches(store, rows, [CropSpec.parse(crop)], size, Augmentation(0.0, (0.0, 0.0, 0.0, 0.0)))
     return data, data[[Draw(position, None) for position in range(len(data))]].crops.numpy()
 
 

@@ -131,7 +131,13 @@ def fit(model: SolverModel, pictures: torch.Tensor, labels: torch.Tensor) -> Non
     with torch.no_grad():
         features = model.features(pictures).numpy()
     names = np.array([str(number) for number in range(len(labels))])
-    shown = FeatureSet(features, labels.numpy(), names, np.where(labels == 1, "", "print"))
+    shown = FeatureSet(
+        features,
+        labels.numpy(),
+        names,
+        np.where(labels == 1, "", "print"),
+        np.zeros((len(names), 1), np.float32),
+    )
     model.fit(shown, shown)
 
 

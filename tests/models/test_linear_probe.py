@@ -36,7 +36,8 @@ def probe(**options: Any) -> LinearProbe:
 def shown(model: LinearProbe, pictures: torch.Tensor, labels: np.ndarray) -> FeatureSet:
     with torch.no_grad():
         features = model.features(pictures).numpy()
-    return FeatureSet(features, labels, np.array([""] * len(labels)), np.array([""] * len(labels)))
+    nobody, shares = np.array([""] * len(labels)), np.zeros((len(labels), 1), np.float32)
+    return FeatureSet(features, labels, nobody, nobody, shares)
 
 
 @pytest.fixture(scope="module")

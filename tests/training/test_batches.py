@@ -134,7 +134,7 @@ def crops(store: Path) -> CropBatches:
     opened = CropStore.open(store)
     rows = range(len(opened.presentations))
     return CropBatches(
-        opened, rows, CropSpec.parse("square-1.3"), 32, Augmentation(0.5, (0.2, 0.2, 0.2, 0.02))
+        opened, rows, [CropSpec.parse("square-1.3")], 32, Augmentation(0.5, (0.2, 0.2, 0.2, 0.02))
     )
 
 
@@ -216,7 +216,7 @@ def test_a_share_of_a_batch_takes_tones_of_the_batch(store: Path) -> None:
 
     def batch(color_transfer: float) -> np.ndarray:
         how = Augmentation(0.0, (0.0, 0.0, 0.0, 0.0), color_transfer=color_transfer)
-        return CropBatches(opened, range(len(opened.table)), CropSpec.parse("tight"), 32, how)[
+        return CropBatches(opened, range(len(opened.table)), [CropSpec.parse("tight")], 32, how)[
             draws
         ].crops.numpy()
 
@@ -231,7 +231,7 @@ def test_a_share_of_a_batch_takes_tones_of_the_batch(store: Path) -> None:
     assert some.sum() <= changed.sum()
     # dev has no key: it is shown as it is
     how = Augmentation(0.0, (0.0, 0.0, 0.0, 0.0), color_transfer=1.0)
-    data = CropBatches(opened, range(len(opened.table)), CropSpec.parse("tight"), 32, how)
+    data = CropBatches(opened, range(len(opened.table)), [CropSpec.parse("tight")], 32, how)
     assert (data[[Draw(place, None) for place in range(6)]].crops.numpy() == plain).all()
 
 
@@ -239,7 +239,7 @@ def test_every_picture_takes_one_of_the_crops_at_random(store: Path) -> None:
     opened = CropStore.open(store)
     specs = (CropSpec.parse("tight"), CropSpec.parse("square-1.3"))
     data = CropBatches(
-        opened, range(4), CropSpec.parse("square-1.0"), 32, Augmentation(0.0, (0.0,) * 4, specs)
+        opened, range(4), [CropSpec.parse("square-1.0")], 32, Augmentation(0.0, (0.0,) * 4, specs)
     )
     square = opened.read(data.frames[1])
     possible = [cut(square, spec, 32) for spec in specs]
@@ -284,7 +284,7 @@ def test_a_batch_carries_the_targets_that_are_asked_for(store: Path) -> None:
     opened = CropStore.open(store)
     rows = range(len(opened.presentations))
     plain = Augmentation(1.0, (0.0, 0.0, 0.0, 0.0))
-    data = CropBatches(opened, rows, CropSpec.parse("square-1.3"), 48, plain, ["species", "label"])
+    data = CropBatches(opened, rows, [CropSpec.parse("square-1.3")], 48, plain, ["species", "label"])
     attack = int(np.flatnonzero(data.labels == 0)[0])
     real = int(np.flatnonzero(data.labels)[0])
     batch = data[[Draw(attack, None), Draw(real, (0, 0, 0)), Draw(real, (0, 0, 1), simulated=True)]]
@@ -301,7 +301,7 @@ def test_landmarks_are_those_of_the_crop_also_where_it_is_flipped(store: Path) -
     spec, size = CropSpec.parse("square-1.3"), 64
     register_target("points", lambda table: lambda shown: shown.landmarks)
     try:
-        data = CropBatches(opened, range(4), spec, size, Augmentation(1.0, (0.0,) * 4), ["points"])
+        data = CropBatches(opened, range(4), [spec], size, Augmentation(1.0, (0.0,) * 4), ["points"])
     finally:
         _makers.pop("points")
     square = opened.read(data.frames[0])

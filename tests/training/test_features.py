@@ -19,7 +19,7 @@ from bonaface.training.features import keep_features
 def data(store: Path) -> CropBatches:
     opened = CropStore.open(store)
     rows = range(len(opened.presentations))
-    return CropBatches(opened, rows, CropSpec.parse("tight"), 32, Augmentation(0.5, (0.2, 0.2, 0.2, 0.02)))
+    return CropBatches(opened, rows, [CropSpec.parse("tight")], 32, Augmentation(0.5, (0.2, 0.2, 0.2, 0.02)))
 
 
 @pytest.fixture

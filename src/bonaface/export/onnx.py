@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from bonaface.core.errors import ModelFileError
 from bonaface.core.files import whole_file
 from bonaface.inference.bundle import ONNX, WEIGHTS
-from bonaface.inference.runtime import MAP_PREFIX
+from bonaface.inference.runtime import IMAGES, MAP_PREFIX, SHARES
 from bonaface.models.base import PadModel
 
 PARITY = 1e-4
@@ -24,7 +24,8 @@ def export_network(network: PadModel, folder: Path) -> float:
     """Write the network's files into `folder` and compare onnxruntime with torch on random pictures.
 
     The ONNX graph takes ``images`` (B, 3, H, W), normalised, with free B, and gives every score output (B,) and every
-    map ``map_NAME`` (B, h, w). Generators, margins and labels are not in it.
+    map ``map_NAME`` (B, h, w). That of a network with V views takes ``images`` (B, V, 3, H, W) and ``shares`` (B, V).
+    Generators, margins and labels are not in it.
 
     Returns:
         The largest absolute difference between the two, over all outputs.
@@ -38,23 +39,22 @@ def export_network(network: PadModel, folder: Path) -> float:
         save_file({name: value.detach().cpu().contiguous() for name, value in state.items()}, part)
     module = network.inference_module().cpu()
     names = [*network.score_names, *(f"{MAP_PREFIX}{name}" for name in network.map_names)]
-    # Two pictures: torch.export would take a batch of one for a constant.
-    example = torch.randn(
-        2, 3, network.input_size, network.input_size, generator=torch.Generator().manual_seed(0)
-    )
+    examples = _examples(network)
+    batch = torch.export.Dim("batch", min=1)
     with whole_file(folder / ONNX) as part, _quiet():
         torch.onnx.export(
             module,
-            (example,),
+            tuple(examples.values()),
             str(part),
-            input_names=["images"],
+            input_names=list(examples),
             output_names=names,
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+            dynamic_shapes=tuple({0: batch} for _ in examples),
             dynamo=True,
             external_data=False,
             verbose=False,
         )
-    difference = _difference(module, folder / ONNX, torch.cat([example, example[:1]]))
+    three = {name: torch.cat([example, example[:1]]) for name, example in examples.items()}
+    difference = _difference(module, folder / ONNX, three)
     if not difference <= PARITY:
         raise ModelFileError(
             f"{folder / ONNX}: onnxruntime and torch differ by {difference:.2g}, more than {PARITY:.0e}, on random "
@@ -63,11 +63,21 @@ def export_network(network: PadModel, folder: Path) -> float:
     return difference
 
 
-def _difference(module: torch.nn.Module, path: Path, images: torch.Tensor) -> float:
+def _examples(network: PadModel) -> dict[str, torch.Tensor]:
+    """Return inputs of the network by name, for two pictures: torch.export would take a batch of one for a constant."""
+    random, size, views = torch.Generator().manual_seed(0), network.input_size, len(network.views)
+    if views <= 1:
+        return {IMAGES: torch.randn(2, 3, size, size, generator=random)}
+    shares = torch.rand(2, views, generator=random)
+    shares[:, 0] = 0.0  # a face with nothing but mirrored crops is not meant
+    return {IMAGES: torch.randn(2, views, 3, size, size, generator=random), SHARES: shares}
+
+
+def _difference(module: torch.nn.Module, path: Path, inputs: Mapping[str, torch.Tensor]) -> float:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    exported = session.run(None, {"images": images.numpy()})
+    exported = session.run(None, {name: value.numpy() for name, value in inputs.items()})
     with torch.no_grad():
-        expected = [value.numpy() for value in module(images)]
+        expected = [value.numpy() for value in module(*inputs.values())]
     # np.max, for max() passes over a NaN.
     return float(np.max([np.abs(a - b).max() for a, b in zip(exported, expected, strict=True)]))
 

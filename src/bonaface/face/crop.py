@@ -156,10 +156,21 @@ def face_views(
     Raises:
         InputError: as `face_crop`.
     """
-    region = _Region.around(face.box, picture.shape[1], picture.shape[0], context, LONGEST)
-    square = region.square(face, picture.shape, np.zeros((region.size, region.size, 3), np.uint8))
     crops = [face_crop(picture, face, spec, size, context) for spec in specs]
-    return Views(np.stack(crops), _shares(square, specs))
+    return Views(np.stack(crops), view_shares(face, picture.shape[1], picture.shape[0], specs, context))
+
+
+def view_shares(
+    face: Face, width: int, height: int, specs: Sequence[CropSpec], context: float = CONTEXT
+) -> NDArray[np.float32]:
+    """Return the mirrored shares (V,) of the crops `specs` of `face` in a picture of `width` x `height` pixels.
+
+    Raises:
+        InputError: as `face_crop`.
+    """
+    region = _Region.around(face.box, width, height, context, LONGEST)
+    nothing = np.broadcast_to(np.uint8(0), (region.size, region.size, 3))  # takes no memory
+    return _shares(region.square(face, (height, width), nothing), specs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ class PadModel(nn.Module, ABC):
         score_names: names of the scores, the default one first.
         map_names: names of the per-pixel maps, finest first.
         training_parts: modules that only the loss needs; `inference_state_dict` leaves them out.
+        views: crops of a face that it reads together, which a model with an option of that name sets; empty: one,
+            whichever the preset says.
     """
 
     name: ClassVar[str]
@@ -44,6 +46,7 @@ class PadModel(nn.Module, ABC):
     score_names: ClassVar[tuple[str, ...]]
     training_parts: ClassVar[tuple[str, ...]] = ()
     map_names: tuple[str, ...]
+    views: tuple[str, ...] = ()
     backbone: Backbone
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
@@ -70,21 +73,40 @@ class PadModel(nn.Module, ABC):
 
     @abstractmethod
     def forward_features(self, images: Tensor) -> Features:
-        """Features by name, each (B, C, h, w), of normalised images (B, 3, input_size, input_size)."""
+        """Features by name, each (B, C, h, w), of normalised images (B, 3, input_size, input_size).
+
+        Of a model with V views: of images (B, V, 3, input_size, input_size).
+        """
 
     @abstractmethod
     def forward_head(self, features: Features) -> Output:
-        """Scores, maps and what the loss needs, from the features."""
+        """Scores, maps and what the loss needs, from the features.
 
-    def forward(self, images: Tensor) -> Output:
-        """The network's output for normalised RGB `images` (B, 3, input_size, input_size)."""
-        expected = (3, self.input_size, self.input_size)
-        if images.ndim != 4 or tuple(images.shape[1:]) != expected:
+        A model with V views finds "shares" (B, V) among them, the mirrored share of each view in [0, 1].
+        """
+
+    def forward(self, images: Tensor, shares: Tensor | None = None) -> Output:
+        """The network's output for normalised RGB `images` (B, 3, input_size, input_size).
+
+        Args:
+            images: (B, V, 3, input_size, input_size) for a model with V views, V > 1.
+            shares: (B, V) float32, the mirrored share of each view; a model with one view does not look at it.
+        """
+        several = (len(self.views),) if len(self.views) > 1 else ()
+        expected = (*several, 3, self.input_size, self.input_size)
+        if tuple(images.shape[1:]) != expected:
             raise InputError(
                 f"{self.name} was built for images (B, {', '.join(map(str, expected))}), "
                 f"got {tuple(images.shape)}; resize them or build the model with another size"
             )
-        return self.forward_head(self.forward_features(images))
+        features = self.forward_features(images)
+        if several:
+            if shares is None:
+                raise InputError(
+                    f"{self.name} reads several crops of a face and needs the mirrored share of each"
+                )
+            features = {**features, "shares": shares}
+        return self.forward_head(features)
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -168,12 +190,14 @@ class FeatureSet:
         labels: (N,) int64 of {0, 1}; 1 is bona fide.
         subjects: (N,) str, who is shown, or "" where that is not known.
         species: (N,) str, the attack's species; "" for bona fide.
+        shares: (N, V) float32, the mirrored share of each view.
     """
 
     features: NDArray[np.float32]
     labels: NDArray[np.int64]
     subjects: NDArray[np.str_]
     species: NDArray[np.str_]
+    shares: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -200,8 +224,11 @@ class SolverModel(PadModel):
         """
 
     @abstractmethod
-    def predict(self, features: Tensor) -> Tensor:
-        """Return the default score, (B,) float32 in [0, 1], of kept features (B, ...)."""
+    def predict(self, features: Tensor, shares: Tensor | None = None) -> Tensor:
+        """Return the default score, (B,) float32 in [0, 1], of kept features (B, ...).
+
+        A model with V views gets the mirrored `shares` (B, V) as well.
+        """
 
 
 class InferenceModule(nn.Module):
@@ -212,7 +239,7 @@ class InferenceModule(nn.Module):
         self.model = model
         self.output_names = model.output_names
 
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Scores and maps of normalised RGB `images` (B, 3, H, W)."""
-        output = self.model(images)
+    def forward(self, images: Tensor, shares: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Scores and maps of normalised RGB `images` (B, 3, H, W), or (B, V, 3, H, W) with `shares` (B, V)."""
+        output = self.model(images, shares)
         return (*output.scores.values(), *output.maps.values())

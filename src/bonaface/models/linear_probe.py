@@ -111,7 +111,7 @@ class LinearProbe(SolverModel):
         for name, value in solved.items():
             getattr(self, name).data.copy_(torch.as_tensor(value))
 
-    def predict(self, features: Tensor) -> Tensor:
+    def predict(self, features: Tensor, shares: Tensor | None = None) -> Tensor:  # noqa: ARG002 - it has one view
         """Return the score (B,) of kept features (B, F)."""
         return torch.sigmoid(self._logit(features))
 

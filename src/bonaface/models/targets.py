@@ -6,7 +6,7 @@ A model names the targets that its loss reads (`GradientModel.targets`). A model
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +26,10 @@ class Shown:
         presentation: the row of the data set's table that it comes from.
         label: 1 for bona fide, 0 for an attack; 0 too where a bona fide picture is shown as a simulated attack.
         species: of the attack, "simulated" for such a picture, "" for bona fide.
-        crop: (H, W, 3) uint8 RGB, augmented.
-        landmarks: (5, 2) float32, x and y in pixels of `crop`: the eye on the picture's left, the one on its right,
-            nose, the left and the right corner of the mouth. They may lie outside.
+        crop: (H, W, 3) uint8 RGB, augmented; (V, H, W, 3) of a network that reads V crops of a face, V > 1.
+        landmarks: (5, 2) float32, x and y in pixels of `crop`, of the first of several: the eye on the picture's left,
+            the one on its right, nose, the left and the right corner of the mouth. They may lie outside.
+        shares: (V,) float32, the share of each crop that is mirrored.
     """
 
     presentation: Presentation
@@ -36,6 +37,7 @@ class Shown:
     species: str
     crop: NDArray[np.uint8]
     landmarks: NDArray[np.float32]
+    shares: NDArray[np.float32] = field(default_factory=lambda: np.zeros(1, np.float32))
 
 
 Target = float | NDArray[np.float32]  # whole numbers become int64, all others float32

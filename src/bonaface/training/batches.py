@@ -15,21 +15,25 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from bonaface.core.records import Presentation
-from bonaface.face.crop import CropSpec, crop_landmarks, cut
+from bonaface.face.crop import CropSpec, crop_landmarks, cut_views, view_shares
+from bonaface.face.detect import Face
 from bonaface.models.targets import SIMULATED_ATTACK, Shown, Target, target_builders
 from bonaface.store.crop_store import CropStore
 from bonaface.training.augment import as_attack, flip_and_jitter, flip_landmarks, transfer_color
 
+_NO_LANDMARKS = ((0.0, 0.0),) * 5
 _TONES = 1  # beside a picture's key: a stream of its own, so that what else is drawn stays what it was
 
 
 class Batch(NamedTuple):
-    """Crops (B, H, W, 3) uint8 RGB, targets by name (`bonaface.models.targets`), and presentations (B,), row numbers of
-    the table. The target "label" is always there: (B,) float32 of {0, 1}."""
+    """Crops (B, H, W, 3) uint8 RGB, targets by name (`bonaface.models.targets`), presentations (B,), row numbers of
+    the table, and the mirrored share of each crop, (B, 1) float32. The target "label" is always there: (B,) float32 of
+    {0, 1}. For a network that reads V crops of a face, V > 1, crops are (B, V, H, W, 3) and shares (B, V)."""
 
     crops: torch.Tensor
     targets: dict[str, torch.Tensor]
     presentations: torch.Tensor
+    shares: torch.Tensor
 
     @property
     def labels(self) -> torch.Tensor:
@@ -66,7 +70,7 @@ class CropBatches(Dataset[Batch]):
     Args:
         store: the crop store.
         rows: row numbers of the presentations.
-        crop, size: what the network reads.
+        views, size: the crops of a face that the network reads together, and the side of each in pixels.
         augmentation: applied to draws that carry a key.
         targets: names of the targets that a batch carries beside "label".
 
@@ -78,13 +82,13 @@ class CropBatches(Dataset[Batch]):
         self,
         store: CropStore,
         rows: Sequence[int],
-        crop: CropSpec,
+        views: Sequence[CropSpec],
         size: int,
         augmentation: Augmentation,
         targets: Sequence[str] = (),
     ) -> None:
         wanted = set(rows)
-        self._store, self._crop, self._size, self._augmentation = store, crop, size, augmentation
+        self._store, self._views, self._size, self._augmentation = store, tuple(views), size, augmentation
         self._builders = target_builders([*dict.fromkeys(["label", *targets])], store.table)
         self.frames = [
             number
@@ -101,7 +105,24 @@ class CropBatches(Dataset[Batch]):
         shown = self._toned(self._shown(draws), draws)
         rows = torch.from_numpy(self.presentations[[draw.position for draw in draws]])
         targets = {name: _column([build(each) for each in shown]) for name, build in self._builders.items()}
-        return Batch(torch.from_numpy(np.stack([each.crop for each in shown])), targets, rows)
+        shares = torch.from_numpy(np.stack([each.shares for each in shown]))
+        return Batch(torch.from_numpy(np.stack([each.crop for each in shown])), targets, rows, shares)
+
+    def shares(self, draws: Sequence[Draw]) -> NDArray[np.float32]:
+        """Return the mirrored shares (N, V) of the crops of each draw, without reading a picture."""
+        frames = self._store.frames
+        return np.stack(
+            [
+                view_shares(
+                    Face(frame.face, _NO_LANDMARKS, frame.confidence),
+                    frame.width,
+                    frame.height,
+                    self._views,
+                    self._store.settings.context,
+                )
+                for frame in (frames[self.frames[draw.position]] for draw in draws)
+            ]
+        )
 
     def about(self, draws: Sequence[Draw]) -> tuple[NDArray[np.int64], NDArray[np.str_], NDArray[np.str_]]:
         """Return label, subject and species of each draw, (N,) each; a simulated attack's species is "simulated"."""
@@ -134,24 +155,27 @@ class CropBatches(Dataset[Batch]):
                 rng = np.random.default_rng((*draw.key, _TONES))
                 if rng.random() < self._augmentation.color_transfer:
                     other = shown[int(rng.integers(len(shown)))]
-                    toned[number] = replace(
-                        shown[number], crop=transfer_color(shown[number].crop, other.crop)
-                    )
+                    crop = shown[number].crop
+                    changed = transfer_color(_one_picture(crop), _one_picture(other.crop))
+                    toned[number] = replace(shown[number], crop=changed.reshape(crop.shape))
         return toned
 
     def _show(self, draw: Draw) -> Shown:
-        square, spec, size = self._store.read(self.frames[draw.position]), self._crop, self._size
+        square, specs, size = self._store.read(self.frames[draw.position]), self._views, self._size
         if draw.key is None:
-            return Shown(*self._about(draw), cut(square, spec, size), crop_landmarks(square, spec, size))
+            crops, shares = cut_views(square, specs, size)
+            points = crop_landmarks(square, specs[0], size)
+            return Shown(*self._about(draw), crops if len(specs) > 1 else crops[0], points, shares)
         rng, how = np.random.default_rng(draw.key), self._augmentation
         if how.crops:
-            spec = how.crops[int(rng.integers(len(how.crops)))]
+            specs = (how.crops[int(rng.integers(len(how.crops)))],)
         if draw.simulated:
             # Before the crop is cut: a print's edge and the room behind it belong into a wide crop.
             square = as_attack(square, rng)
         brightness, contrast, saturation, hue = how.jitter
+        crops, shares = cut_views(square, specs, size)
         crop, flipped = flip_and_jitter(
-            cut(square, spec, size),
+            _one_picture(crops),
             rng,
             flip=how.flip,
             brightness=brightness,
@@ -159,8 +183,15 @@ class CropBatches(Dataset[Batch]):
             saturation=saturation,
             hue=hue,
         )
-        points = crop_landmarks(square, spec, size)
-        return Shown(*self._about(draw), crop, flip_landmarks(points, size) if flipped else points)
+        points = crop_landmarks(square, specs[0], size)
+        points = flip_landmarks(points, size) if flipped else points
+        changed = crop.reshape(crops.shape) if len(specs) > 1 else crop
+        return Shown(*self._about(draw), changed, points, shares)
+
+
+def _one_picture(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return crops (..., H, W, 3) one over the other, (N * H, W, 3): what is done to it is done to all alike."""
+    return crops.reshape(-1, *crops.shape[-2:])
 
 
 def _column(values: Sequence[Target]) -> torch.Tensor:

@@ -87,7 +87,7 @@ def _card(
         input_size=network.input_size,
         mean=network.mean,
         std=network.std,
-        views=(preset.crop,),
+        views=settings.views,
         face=FaceSettings(**asdict(store.settings.policy), **detection),
         outputs=network.score_names,
         maps=tuple(network.map_names),

@@ -46,10 +46,10 @@ class PadData(lightning.LightningDataModule):
         self.split = open_split(store, settings.protocol, settings.fold, settings.seed)
         crops = tuple(CropSpec.parse(crop) for crop in preset.augment.crops)
         augmentation = Augmentation(preset.flip, preset.jitter, crops, preset.augment.color_transfer)
-        crop = CropSpec.parse(preset.crop)
+        views = tuple(map(CropSpec.parse, settings.views))
         targets = describe(preset.model).targets
-        self.train = CropBatches(store, self.split.train, crop, preset.size, augmentation, targets)
-        self.dev = CropBatches(store, self.split.dev, crop, preset.size, augmentation, targets)
+        self.train = CropBatches(store, self.split.train, views, preset.size, augmentation, targets)
+        self.dev = CropBatches(store, self.split.dev, views, preset.size, augmentation, targets)
         for name, data in (("train", self.train), ("dev", self.dev)):
             present = set(data.labels.tolist())
             if present != {0, 1}:

@@ -46,7 +46,7 @@ class PadModule(lightning.LightningModule):
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """One micro-batch: the network's total loss, every term of it logged."""
         images = self.images(batch.crops)
-        losses = self.network.loss(self.network(images), batch.targets, images)
+        losses = self.network.loss(self.network(images, batch.shares), batch.targets, images)
         self.log_dict(
             {f"train/{name}": value.detach() for name, value in losses.items()}, batch_size=len(images)
         )
@@ -59,7 +59,7 @@ class PadModule(lightning.LightningModule):
     def validation_step(self, batch: Batch, _: int) -> None:
         """Keep the default output's score and the loss of every dev frame."""
         images = self.images(batch.crops)
-        output = self.judged(images)
+        output = self.judged(images, batch.shares)
         total = self.judged.loss(output, batch.targets, images)["total"]
         scores = output.scores[self.judged.score_names[0]].float()
         self._dev.append((batch.presentations, batch.labels, scores, total.expand(len(images)).float()))
@@ -138,7 +138,7 @@ class PadModule(lightning.LightningModule):
             layer.train()
         loader: ResumableLoader = self.trainer.datamodule.train_loader(self.current_epoch)  # type: ignore[attr-defined]
         for batch in itertools.islice(loader, max(batches // self.trainer.world_size, 1)):
-            network(self.images(batch.crops.to(self.device)))
+            network(self.images(batch.crops.to(self.device)), batch.shares.to(self.device))
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
             layer.eval()

@@ -51,8 +51,13 @@ class RunSettings:
     checkpoint_every: int = 50
 
     def __post_init__(self) -> None:
-        for crop in (self.preset.crop, *self.preset.augment.crops):
+        for crop in (*self.views, *self.preset.augment.crops):
             CropSpec.parse(str(crop))
+        if len(self.views) > 1 and self.preset.augment.crops:
+            raise InputError(
+                f"augment.crops draws one crop for each picture, and {self.preset.model} reads {len(self.views)} "
+                "together; leave it empty"
+            )
         wrong = [f"{name}: expected {expected}, got {value!r}" for name, expected, value in _wrong(self)]
         if wrong:
             raise InputError("; ".join(wrong))
@@ -69,6 +74,12 @@ class RunSettings:
                 f"{self.devices} x {self.nodes} devices: batch must be a multiple of {together}; "
                 "change --micro-batch or --set batch=..."
             )
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Return the crops that the network reads together: its own option `views`, or else the preset's `crop`."""
+        options = {**describe(self.preset.model).options, **self.preset.options}
+        return tuple(options.get("views", ())) or (self.preset.crop,)
 
     @property
     def accumulate(self) -> int:

@@ -64,7 +64,7 @@ def solve(
             progress=Progress(say, f"features of {name}"),
         )
         labels, subjects, species = part.about(draws)
-        return FeatureSet(values, labels, subjects, species), seconds
+        return FeatureSet(values, labels, subjects, species, part.shares(draws)), seconds
 
     say(
         f"computing the features of {len(data.train)} train and {len(data.dev)} dev pictures once; they are kept"
@@ -108,7 +108,7 @@ def _judged(network: SolverModel, part: CropBatches, dev: FeatureSet) -> dict[st
 @torch.inference_mode()
 def _losses(network: SolverModel, shown: FeatureSet) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the scores (N,) and their binary cross-entropy (N,)."""
-    scores = network.predict(torch.from_numpy(shown.features)).float()
+    scores = network.predict(torch.from_numpy(shown.features), torch.from_numpy(shown.shares)).float()
     labels = torch.from_numpy(shown.labels).float()
     losses = torch.nn.functional.binary_cross_entropy(scores, labels, reduction="none")
     return scores.numpy(), losses.numpy()
