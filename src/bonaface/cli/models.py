@@ -43,24 +43,26 @@ def models(
 
 
 def _one(console: "Console", about: "Description") -> None:
+    from msgspec.structs import asdict
+
+    from bonaface.core.fields import descriptions
     from bonaface.models.preset import GRADIENT_FIELDS, Augment, Preset
-    from bonaface.models.registry import explained
 
     console.print(f"[bold]{about.name}[/bold]: {about.summary}\n{about.paper} {about.link}\n")
     left_out = {"name", "model", *(GRADIENT_FIELDS if about.fitted_by_solver else ())}
     for preset in about.presets:
         console.print(f"[bold]preset {preset.name}[/bold]")
-        for key, value in vars(preset).items():
+        for key, value in asdict(preset).items():
             if key not in left_out:
-                console.print(f"  {key} = {dict(value) if key == 'options' else value}")
+                console.print(f"  {key} = {value}")
     console.print("\n[bold]options[/bold] of this network (train --set NAME=VALUE)")
     for option, default in about.options.items():
         _explain(console, f"{option} = {default}", about.meanings.get(option, ""))
     console.print("\n[bold]fields of a preset[/bold], which can be set in the same way")
-    for name, meaning in explained(Preset).items():
+    for name, meaning in descriptions(Preset).items():
         if name not in left_out | {"options", "augment"}:
             _explain(console, name, meaning)
-    for name, meaning in explained(Augment).items():
+    for name, meaning in descriptions(Augment).items():
         _explain(console, f"augment.{name}", meaning)
 
 

@@ -1,12 +1,15 @@
 """`bonaface train`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from bonaface.core.errors import InputError, MissingExtraError
 from bonaface.core.paths import is_remote, to_path
+
+if TYPE_CHECKING:
+    from bonaface.training.settings import Precision
 
 
 def train(
@@ -90,7 +93,7 @@ def train(
             fold=fold,
             seed=seed,
             micro_batch=micro_batch,
-            precision=precision,
+            precision=cast("Precision", precision),  # which the settings check
             devices=devices,
             nodes=nodes,
             accelerator=accelerator,

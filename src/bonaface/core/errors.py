@@ -2,7 +2,6 @@
 
 import errno
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)  # of an OSError
 
@@ -25,6 +24,8 @@ class UnknownNameError(InputError):
     """A name that no registry knows; the message lists the names that are known."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        from difflib import get_close_matches  # not before a name is wrong: commands start sooner
+
         names = sorted(known)
         close = get_close_matches(name, names, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""

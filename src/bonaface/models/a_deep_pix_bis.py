@@ -12,7 +12,10 @@ leaves it out). Unlike that code, both weights really are normalised, the embedd
 the pixel term is a mean over the batch, and no label is needed to predict.
 """
 
+from typing import Annotated
+
 import torch
+from msgspec import Meta
 from torch import Tensor, nn
 
 from bonaface.core.errors import InputError
@@ -42,11 +45,20 @@ class ADeepPixBiS(GradientModel):
         size: int,
         pretrained: bool = True,
         *,
-        pixel_weight: float = 0.7,
-        embedding: int = 512,
-        scale: float = 1.0,
-        margin: float = 0.5,
-        literal: bool = False,
+        pixel_weight: Annotated[
+            float, Meta(description="lambda of eq. 15, in [0, 1]: the share of the pixel term.")
+        ] = 0.7,
+        embedding: Annotated[
+            int, Meta(description="values of the image head's embedding; 0 takes the map's own values.")
+        ] = 512,
+        scale: Annotated[
+            float,
+            Meta(description="s, multiplies the cosine before the sigmoid (eq. 6; eq. 11 to 13 have 1)."),
+        ] = 1.0,
+        margin: Annotated[float, Meta(description="m of eq. 13 in radians, in training only.")] = 0.5,
+        literal: Annotated[
+            bool, Meta(description="evaluate eq. 13 as printed also where theta + m passes pi.")
+        ] = False,
     ) -> None:
         """Build the network.
 
@@ -54,11 +66,6 @@ class ADeepPixBiS(GradientModel):
             backbone: name of a backbone with a level of stride 16.
             size: side of the input, a multiple of 16.
             pretrained: load the backbone's ImageNet weights.
-            pixel_weight: lambda of eq. 15, in [0, 1]: the share of the pixel term.
-            embedding: values of the image head's embedding; 0 takes the map's own values.
-            scale: s, multiplies the cosine before the sigmoid (eq. 6; eq. 11 to 13 have 1).
-            margin: m of eq. 13 in radians, in training only.
-            literal: evaluate eq. 13 as printed also where theta + m passes pi.
         """
         check_pixel_weight(pixel_weight)
         check_angular(margin, scale)

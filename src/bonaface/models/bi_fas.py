@@ -15,9 +15,10 @@ paper's future work: the angular margin of A-DeepPixBiS on every pyramid pixel.
 from collections.abc import Sequence
 from dataclasses import replace
 from math import log
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from msgspec import Meta
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -120,11 +121,25 @@ class BiFas(GradientModel):
         size: int,
         pretrained: bool = True,
         *,
-        levels: Sequence[int] = (3, 4, 5),
-        pixel_loss: str = "bce",
-        scale: float = 1.0,
-        margin: float = 0.5,
-        literal: bool = False,
+        levels: Annotated[
+            tuple[int, ...],
+            Meta(
+                description="pyramid levels that are supervised and scored, of 1 (stride 8) to 5 (stride 128)."
+            ),
+        ] = (3, 4, 5),
+        pixel_loss: Annotated[
+            str,
+            Meta(
+                description='"bce" on the mean of the pixels (eq. 11), or "a-bce", A-DeepPixBiS\'s A-BCE, on each.'
+            ),
+        ] = "bce",
+        scale: Annotated[
+            float, Meta(description="s of A-BCE, multiplies the cosine before the sigmoid.")
+        ] = 1.0,
+        margin: Annotated[float, Meta(description="m of A-BCE in radians, in training only.")] = 0.5,
+        literal: Annotated[
+            bool, Meta(description="evaluate A-BCE as printed also where theta + m passes pi.")
+        ] = False,
     ) -> None:
         """Build the network.
 
@@ -132,12 +147,6 @@ class BiFas(GradientModel):
             backbone: name of a backbone with levels of stride 8, 16 and 32.
             size: side of the input, a multiple of 32.
             pretrained: load the backbone's ImageNet weights.
-            levels: pyramid levels that are supervised and scored, of 1 (stride 8) to 5 (stride 128).
-            pixel_loss: "bce" on the mean of the pixels (eq. 11), or "a-bce" on every pixel: A-BCE of
-                A-DeepPixBiS.
-            scale: s of A-BCE, multiplies the cosine before the sigmoid.
-            margin: m of A-BCE in radians, in training only.
-            literal: evaluate A-BCE as printed also where theta + m passes pi.
         """
         if pixel_loss not in PIXEL_LOSSES:
             raise UnknownNameError("pixel_loss", pixel_loss, PIXEL_LOSSES)
@@ -199,18 +208,21 @@ class BiFasS(BiFas):
         size: int,
         pretrained: bool = True,
         *,
-        spectrum_size: int = 80,
-        raw: bool = False,
-        spectrum_weight: float = 1.0,
+        spectrum_size: Annotated[
+            int, Meta(description="side of the spectra that the generators draw (fig. 9 shows 80).")
+        ] = 80,
+        raw: Annotated[
+            bool, Meta(description="take the spectrum of eq. 14 as printed; else divided by log(1 + H * W).")
+        ] = False,
+        spectrum_weight: Annotated[
+            float, Meta(description="w, the weight of the reconstruction loss beside the BCE (eq. 17 has 1).")
+        ] = 1.0,
         **options: Any,
     ) -> None:
         """Build the network.
 
         Args:
             backbone: as for `BiFas`, like size, pretrained and the other options.
-            spectrum_size: side of the spectra that the generators draw (fig. 9 shows 80).
-            raw: take the spectrum of eq. 14 as printed; else divided by log(1 + H * W).
-            spectrum_weight: w, the weight of the reconstruction loss beside the BCE (eq. 17 has 1).
         """
         if spectrum_size < 1:
             raise InputError(f"spectrum_size must be at least 1 pixel, got {spectrum_size}")

@@ -9,9 +9,10 @@ Differs from the paper: the weight of the pixel term is 0.7, as A-DeepPixBiS has
 used 0.5); any backbone with a level of stride 16 can take DenseNet-161's place.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from msgspec import Meta
 from torch import Tensor, nn
 
 from bonaface.core.errors import InputError
@@ -34,7 +35,15 @@ class DeepPixBiS(GradientModel):
     map_names = ("map",)
 
     def __init__(
-        self, backbone: str, size: int, pretrained: bool = True, *, pixel_weight: float = 0.7
+        self,
+        backbone: str,
+        size: int,
+        pretrained: bool = True,
+        *,
+        pixel_weight: Annotated[
+            float,
+            Meta(description="lambda of eq. 15 (A-DeepPixBiS), in [0, 1]: the share of the pixel term."),
+        ] = 0.7,
     ) -> None:
         """Build the network.
 
@@ -42,7 +51,6 @@ class DeepPixBiS(GradientModel):
             backbone: name of a backbone with a level of stride 16.
             size: side of the input, a multiple of 16.
             pretrained: load the backbone's ImageNet weights.
-            pixel_weight: lambda of eq. 15 (A-DeepPixBiS), in [0, 1]: the share of the pixel term.
         """
         check_pixel_weight(pixel_weight)
         super().__init__(backbone, size, pretrained)

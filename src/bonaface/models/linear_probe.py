@@ -12,9 +12,11 @@ regularised and its classes are balanced.
 
 import warnings
 from itertools import pairwise
+from typing import Annotated
 
 import numpy as np
 import torch
+from msgspec import Meta
 from torch import Tensor, nn
 
 from bonaface.core.errors import BonafaceError, InputError
@@ -38,14 +40,25 @@ class LinearProbe(SolverModel):
     strides = (8, 16, 32)
     score_names = ("linear",)
 
-    def __init__(self, backbone: str, size: int, pretrained: bool = True, *, strength: float = 1e-3) -> None:
+    def __init__(
+        self,
+        backbone: str,
+        size: int,
+        pretrained: bool = True,
+        *,
+        strength: Annotated[
+            float,
+            Meta(
+                description="C of the logistic regression, above 0: the smaller, the stronger is the regularisation."
+            ),
+        ] = 1e-3,
+    ) -> None:
         """Build the network.
 
         Args:
             backbone: name of a backbone with levels of stride 8, 16 and 32.
             size: side of the input, a multiple of 32.
             pretrained: load the backbone's ImageNet weights.
-            strength: C of the logistic regression, above 0: the smaller, the stronger is the regularisation.
         """
         if not strength > 0:
             raise InputError(f"strength must be above 0, got {strength}; 0.001 is the default")

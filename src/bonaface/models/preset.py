@@ -1,26 +1,40 @@
 """Presets: one named, complete way to build and train a model."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+_Count = Annotated[int, Meta(ge=1)]
+_Positive = Annotated[float, Meta(ge=0)]
+_Share = Annotated[float, Meta(ge=0, le=1, extra={"expected": "a share between 0 and 1"})]
+_Below1 = Annotated[float, Meta(ge=0, lt=1)]
+_Hue = Annotated[float, Meta(ge=0, le=0.5)]
 
 
-@dataclass(frozen=True)
-class Augment:
-    """What is made of training pictures beside flip and jitter; nothing by default. ``--set augment.NAME=VALUE``.
+class Augment(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is made of training pictures beside flip and jitter; nothing by default. ``--set augment.NAME=VALUE``."""
 
-    Attributes:
-        simulate: share, in [0, 1], of the bona fide pictures of an epoch that are shown once more as simulated
-            attacks (`bonaface.training.batches.epoch_order` says what becomes of the balance).
-        crops: crops of which every picture shown takes one at random; empty: always the preset's `crop`.
-        color_transfer: share, in [0, 1], of the training pictures that take the brightness, contrast and cast of
-            colour of another picture of their micro-batch, of either class
-            (`bonaface.training.augment.transfer_color`).
-    """
-
-    simulate: float = 0.0
-    crops: tuple[str, ...] = ()
-    color_transfer: float = 0.0
+    simulate: Annotated[
+        _Share,
+        Meta(
+            description="share, in [0, 1], of the bona fide pictures of an epoch that are shown once more as simulated "
+            "attacks (`bonaface.training.batches.epoch_order` says what becomes of the balance)."
+        ),
+    ] = 0.0
+    crops: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="crops of which every picture shown takes one at random; empty: always the preset's `crop`."
+        ),
+    ] = ()
+    color_transfer: Annotated[
+        _Share,
+        Meta(
+            description="share, in [0, 1], of the training pictures that take the brightness, contrast and cast of "
+            "colour of another picture of their micro-batch, of either class "
+            "(`bonaface.training.augment.transfer_color`)."
+        ),
+    ] = 0.0
 
 
 # Fields without a meaning for a model that is fitted by a solver.
@@ -42,64 +56,97 @@ GRADIENT_FIELDS = (
 )
 
 
-@dataclass(frozen=True)
-class Preset:
-    """One named way to build and train a model, complete: what a run folder prints.
+class Preset(Struct, frozen=True, forbid_unknown_fields=True):
+    """One named way to build and train a model, complete: what a run folder prints."""
 
-    Attributes:
-        name: the preset's name, unique within its model.
-        model: the model's name.
-        backbone: the backbone's name (train --backbone).
-        size: side of the input in pixels (train --size).
-        crop: the face crop, "tight" or "square-SCALE".
-        lr: learning rate.
-        weight_decay: of the optimiser; "adam" and "sgd" add it to the gradient, "adamw" takes it off the weights.
-        epochs: passes over the balanced training set. A model that is fitted by a solver sees the pictures as they
-            are in the first pass, and augmented in those that follow.
-        batch: pictures behind each optimiser step.
-        options: keyword arguments of the network and its loss.
-        flip: probability of a horizontal flip.
-        jitter: strength of the colour jitter: brightness, contrast, saturation, hue.
-        balance: "undersample" (the majority class, anew each epoch) or "none".
-        bn_batches: training batches over which the running statistics of batch normalisation are estimated
-            again before each validation and before the bundle is written; 0 leaves them as training left them.
-        backbone_rate: the backbone's learning rate as a share of `lr`; 0 freezes it.
-        optimizer: "adam", "adamw" or "sgd".
-        momentum: of "sgd", in [0, 1).
-        schedule: how the learning rate goes on: "constant"; "cosine", half a cosine down to 0 at the end; "step",
-            times `step_factor` after every `step_epochs` epochs.
-        warmup: share of all optimiser steps, in [0, 1), over which the rate first rises in even steps.
-        step_epochs: epochs between two steps of the schedule "step".
-        step_factor: factor of each of them, in (0, 1].
-        clip: largest L2 norm of the gradient of all parameters together; 0: no limit.
-        ema: decay, in [0, 1), of an exponential moving average of the weights, which is what dev judges and the bundle
-            holds; 0: no average. At step t it is at most (1 + t) / (10 + t), so that the first weights are forgotten.
-        bn: "train" or "fixed": batch normalisation of the backbone keeps the statistics that its weights came with.
-        augment: further augmentation, off by default.
-    """
-
-    name: str
-    model: str
-    backbone: str
-    size: int
-    crop: str
-    lr: float = 1e-4
-    weight_decay: float = 0.0
-    epochs: int = 1
-    batch: int = 64
-    options: Mapping[str, Any] = field(default_factory=dict)
-    flip: float = 0.5
-    jitter: tuple[float, float, float, float] = (0.2, 0.2, 0.2, 0.02)
-    balance: str = "undersample"
-    bn_batches: int = 200
-    backbone_rate: float = 1.0
-    optimizer: str = "adam"
-    momentum: float = 0.9
-    schedule: str = "constant"
-    warmup: float = 0.0
-    step_epochs: int = 10
-    step_factor: float = 0.1
-    clip: float = 0.0
-    ema: float = 0.0
-    bn: str = "train"
-    augment: Augment = Augment()
+    name: Annotated[str, Meta(description="the preset's name, unique within its model.")]
+    model: Annotated[str, Meta(description="the model's name.")]
+    backbone: Annotated[str, Meta(description="the backbone's name (train --backbone).")]
+    size: Annotated[_Count, Meta(description="side of the input in pixels (train --size).")]
+    crop: Annotated[
+        str,
+        Meta(
+            description='the face crop, "tight", "square-SCALE" or "box-SCALE"; without a meaning for a network with '
+            "an option `views`."
+        ),
+    ]
+    lr: Annotated[_Positive, Meta(description="learning rate.")] = 1e-4
+    weight_decay: Annotated[
+        _Positive,
+        Meta(
+            description='of the optimiser; "adam" and "sgd" add it to the gradient, "adamw" takes it off the weights.'
+        ),
+    ] = 0.0
+    epochs: Annotated[
+        _Count,
+        Meta(
+            description="passes over the balanced training set. A model that is fitted by a solver sees the pictures "
+            "as they are in the first pass, and augmented in those that follow."
+        ),
+    ] = 1
+    batch: Annotated[_Count, Meta(description="pictures behind each optimiser step.")] = 64
+    options: Annotated[
+        dict[str, Any], Meta(description="keyword arguments of the network and its loss.")
+    ] = {}
+    flip: Annotated[_Share, Meta(description="probability of a horizontal flip.")] = 0.5
+    jitter: Annotated[
+        tuple[_Positive, _Positive, _Positive, _Hue],
+        Meta(
+            description="strength of the colour jitter: brightness, contrast, saturation, hue.",
+            extra={"expected": "brightness, contrast, saturation of 0 or more and hue in [0, 0.5]"},
+        ),
+    ] = (0.2, 0.2, 0.2, 0.02)
+    balance: Annotated[
+        Literal["undersample", "none"],
+        Meta(description='"undersample" (the majority class, anew each epoch) or "none".'),
+    ] = "undersample"
+    bn_batches: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="training batches over which the running statistics of batch normalisation are estimated again "
+            "before each validation and before the bundle is written; 0 leaves them as training left them.",
+        ),
+    ] = 200
+    backbone_rate: Annotated[
+        _Positive, Meta(description="the backbone's learning rate as a share of `lr`; 0 freezes it.")
+    ] = 1.0
+    optimizer: Annotated[Literal["adam", "adamw", "sgd"], Meta(description='"adam", "adamw" or "sgd".')] = (
+        "adam"
+    )
+    momentum: Annotated[_Below1, Meta(description='of "sgd", in [0, 1).')] = 0.9
+    schedule: Annotated[
+        Literal["constant", "cosine", "step"],
+        Meta(
+            description='how the learning rate goes on: "constant"; "cosine", half a cosine down to 0 at the end; '
+            '"step", times `step_factor` after every `step_epochs` epochs.'
+        ),
+    ] = "constant"
+    warmup: Annotated[
+        _Below1,
+        Meta(
+            description="share of all optimiser steps, in [0, 1), over which the rate first rises in even steps."
+        ),
+    ] = 0.0
+    step_epochs: Annotated[_Count, Meta(description='epochs between two steps of the schedule "step".')] = 10
+    step_factor: Annotated[float, Meta(gt=0, le=1, description="factor of each of them, in (0, 1].")] = 0.1
+    clip: Annotated[
+        _Positive,
+        Meta(description="largest L2 norm of the gradient of all parameters together; 0: no limit."),
+    ] = 0.0
+    ema: Annotated[
+        _Below1,
+        Meta(
+            description="decay, in [0, 1), of an exponential moving average of the weights, which is what dev judges "
+            "and the bundle holds; 0: no average. At step t it is at most (1 + t) / (10 + t), so that the first "
+            "weights are forgotten."
+        ),
+    ] = 0.0
+    bn: Annotated[
+        Literal["train", "fixed"],
+        Meta(
+            description='"train" or "fixed": batch normalisation of the backbone keeps the statistics that its weights '
+            "came with."
+        ),
+    ] = "train"
+    augment: Annotated[Augment, Meta(description="further augmentation, off by default.")] = Augment()

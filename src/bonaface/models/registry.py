@@ -3,9 +3,10 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_type_hints
 
 from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.core.fields import descriptions, fitted
 from bonaface.models.base import GradientModel, PadModel, SolverModel
 from bonaface.models.preset import Preset
 
@@ -14,7 +15,7 @@ from bonaface.models.preset import Preset
 class Description:
     """What `bonaface models` shows of a model.
 
-    `options` maps each network or loss option to its default, `meanings` to what the network's docstring says of it.
+    `options` maps each network or loss option to its default, `types` to its type and `meanings` to what it is.
     `fitted_by_solver` says that it takes no gradient steps, so that `GRADIENT_FIELDS` of a preset mean nothing;
     `targets` names what its loss reads.
     """
@@ -26,6 +27,7 @@ class Description:
     scores: tuple[str, ...]
     options: Mapping[str, Any]
     presets: tuple[Preset, ...]
+    types: Mapping[str, Any]
     meanings: Mapping[str, str]
     fitted_by_solver: bool
     targets: tuple[str, ...]
@@ -38,9 +40,6 @@ class _Entry:
     paper: str
     link: str
 
-
-# What may stand for a default of each kind; any other kind stands for itself.
-_KINDS: dict[type, type | tuple[type, ...]] = {float: (int, float), tuple: (tuple, list)}
 
 _entries: dict[str, _Entry] = {}
 
@@ -96,11 +95,14 @@ def create_model(
         BonafaceError: the backbone's weights cannot be fetched.
     """
     entry = _entry(name)
-    known = _options(entry.model)
+    types = _option_types(entry.model)
     for option, value in options.items():
-        if option not in known:
-            raise UnknownNameError(f"option of {name}", option, known)
-        _check_kind(option, value, known[option])
+        if option not in types:
+            raise UnknownNameError(f"option of {name}", option, types)
+        try:
+            options[option] = fitted(value, types[option])
+        except InputError as error:
+            raise InputError(f"{option}: {error}") from error
     preset = default_preset(name)
     build: Callable[..., PadModel] = entry.model  # every model takes these; PadModel itself takes a backbone
     return build(
@@ -127,24 +129,11 @@ def describe(name: str) -> Description:
         entry.model.score_names,
         _options(entry.model),
         tuple(entry.presets.values()),
-        {name: text for cls in _classes(entry.model) for name, text in explained(cls.__init__).items()},
+        _option_types(entry.model),
+        {name: text for cls in _classes(entry.model) for name, text in descriptions(cls.__init__).items()},
         issubclass(entry.model, SolverModel),
         entry.model.targets if issubclass(entry.model, GradientModel) else (),
     )
-
-
-def explained(documented: object) -> dict[str, str]:
-    """What the docstring of a function says of its "Args", or of a class of its "Attributes", by name."""
-    found: dict[str, str] = {}
-    name, within = "", False
-    for line in (inspect.getdoc(documented) or "").splitlines():
-        if not line.startswith(" "):
-            within = line in ("Args:", "Attributes:")
-        elif within and line.startswith(" " * 8):
-            found[name] += f" {line.strip()}"
-        elif within:
-            name, _, found[name] = line.strip().partition(": ")
-    return found
 
 
 def _entry(name: str) -> _Entry:
@@ -153,17 +142,17 @@ def _entry(name: str) -> _Entry:
     return _entries[name]
 
 
-def _check_kind(option: str, value: Any, default: Any) -> None:
-    """Refuse a value of another kind than the default: options come from command lines and settings files."""
-    kinds = _KINDS.get(type(default), type(default))
-    if not isinstance(value, kinds) or (isinstance(value, bool) and not isinstance(default, bool)):
-        raise InputError(f"{option} must be of the kind of its default {default!r}, got {value!r}")
-
-
 def _options(model: type[PadModel]) -> dict[str, Any]:
     """Keyword-only arguments of the model and of the models that it builds on, with their defaults."""
     parameters = [p for cls in _classes(model) for p in inspect.signature(cls.__init__).parameters.values()]
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def _option_types(model: type[PadModel]) -> dict[str, Any]:
+    """Return the annotated types of `_options`."""
+    names = _options(model).keys()
+    hints = [get_type_hints(cls.__init__, include_extras=True) for cls in _classes(model)]
+    return {name: hint for found in hints for name, hint in found.items() if name in names}
 
 
 def _classes(model: type[PadModel]) -> list[type[PadModel]]:

@@ -53,7 +53,7 @@ def graph(
     *,
     inputs: Mapping[str, Sequence[Any]] | None = None,
     outputs: Mapping[str, Sequence[Any]] | None = None,
-    constants: dict[str, Any] | None = None,
+    constants: Mapping[str, Any] | None = None,
     kind: int = TensorProto.FLOAT,
 ) -> onnx.ModelProto:
     """A network of `nodes`; dimensions by name or number, ``images`` (B, 3, 32, 32) -> ``score`` (B,) by default."""

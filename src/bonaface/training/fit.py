@@ -178,7 +178,7 @@ def run_trainer(
             devices=settings.devices,
             num_nodes=settings.nodes,
             strategy="ddp" if together else "auto",
-            precision=settings.precision,  # type: ignore[arg-type]
+            precision=settings.precision,
             max_epochs=settings.preset.epochs,
             accumulate_grad_batches=settings.accumulate,
             gradient_clip_val=settings.preset.clip or None,

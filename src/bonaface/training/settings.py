@@ -1,32 +1,35 @@
 """The settings of one run: a model's preset, the data, the machine. Printed in full into the run's folder."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from math import inf
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import msgspec
 import yaml
+from msgspec import Meta, Struct
+from msgspec.structs import replace
 
+from bonaface.core.convert import convert
 from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.core.fields import fitted, wrong_fields
 from bonaface.core.values import as_number
 from bonaface.face.crop import CropSpec
 from bonaface.models.preset import GRADIENT_FIELDS, Augment, Preset
 from bonaface.models.registry import describe, presets
 
-_PRESET_KEYS = {field.name for field in fields(Preset)} - {"name", "model", "options", "augment"}
+_PRESET_TYPES = {field.name: field.type for field in msgspec.structs.fields(Preset)}
+_PRESET_KEYS = _PRESET_TYPES.keys() - {"name", "model", "options", "augment"}
 _AUGMENT = "augment."
+_AUGMENT_TYPES = {_AUGMENT + field.name: field.type for field in msgspec.structs.fields(Augment)}
 
-BALANCES = ("undersample", "none")
-OPTIMIZERS = ("adam", "adamw", "sgd")
-SCHEDULES = ("constant", "cosine", "step")
-BATCH_NORMS = ("train", "fixed")
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")  # weights in float32: what a bundle holds
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]  # weights in float32: what a bundle holds
+
+_Count = Annotated[int, Meta(ge=1)]
+_CountFrom0 = Annotated[int, Meta(ge=0)]
 
 
-@dataclass(frozen=True)
-class RunSettings:
+class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that decides which weights come out of a run, and how it uses the machine.
 
     `preset.batch` pictures make one optimiser step, whatever the machine: they are gathered from micro-batches of
@@ -40,27 +43,27 @@ class RunSettings:
     store: str
     protocol: str
     fold: str = ""
-    seed: int = 0
+    seed: _CountFrom0 = 0
     pretrained: bool = True
-    micro_batch: int = 16
-    precision: str = "32-true"
-    devices: int = 1
-    nodes: int = 1
+    micro_batch: _Count = 16
+    precision: Precision = "32-true"
+    devices: _Count = 1
+    nodes: _Count = 1
     accelerator: str = "auto"
-    workers: int = 0
-    checkpoint_every: int = 50
+    workers: _CountFrom0 = 0
+    checkpoint_every: _Count = 50
 
     def __post_init__(self) -> None:
+        wrong = [text.removeprefix("preset.") for text in wrong_fields(self)]
+        if wrong:
+            raise InputError("; ".join(wrong))
         for crop in (*self.views, *self.preset.augment.crops):
-            CropSpec.parse(str(crop))
+            CropSpec.parse(crop)
         if len(self.views) > 1 and self.preset.augment.crops:
             raise InputError(
                 f"augment.crops draws one crop for each picture, and {self.preset.model} reads {len(self.views)} "
                 "together; leave it empty"
             )
-        wrong = [f"{name}: expected {expected}, got {value!r}" for name, expected, value in _wrong(self)]
-        if wrong:
-            raise InputError("; ".join(wrong))
         if describe(self.preset.model).fitted_by_solver:
             if self.devices * self.nodes > 1:
                 raise InputError(
@@ -88,19 +91,18 @@ class RunSettings:
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as plain JSON values."""
-        return dict(json.loads(json.dumps(asdict(self))))
+        return dict(json.loads(msgspec.json.encode(self)))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "RunSettings":
-        """The settings that `as_dict` gave. Raises InputError for a missing or unknown one."""
+        """Return the settings that `as_dict` gave, of this version or of 0.1.
+
+        Raises:
+            InputError: one is missing, unknown, or none that a run can have.
+        """
         try:
-            given = {key: _frozen(value) for key, value in values["preset"].items()}
-            augment = {key: _frozen(value) for key, value in given.pop("augment", {}).items()}
-            if "tones" in augment:  # its name in version 0.1
-                augment["color_transfer"] = augment.pop("tones")
-            preset = Preset(**given, augment=Augment(**augment))
-            return cls(**{**values, "preset": preset})
-        except (KeyError, TypeError, AttributeError) as error:
+            return convert(_of_this_version(values), cls)
+        except InputError as error:
             raise InputError(f"these are not the settings of a run of this version ({error})") from error
 
     def differences(self, other: "RunSettings") -> list[str]:
@@ -113,57 +115,14 @@ class RunSettings:
         ]
 
 
-def _wrong(settings: RunSettings) -> Iterator[tuple[str, str, Any]]:
-    """(name, what was expected, what came) of every setting that a run would stumble over, or take for another."""
-    preset, numbers = settings.preset, {**vars(settings.preset), **vars(settings)}
-    for name in (
-        "micro_batch",
-        "devices",
-        "nodes",
-        "checkpoint_every",
-        "batch",
-        "epochs",
-        "size",
-        "step_epochs",
-    ):
-        if numbers[name] < 1:
-            yield name, "a whole number of at least 1", numbers[name]
-    for name in ("bn_batches", "workers", "seed"):
-        if numbers[name] < 0:
-            yield name, "a whole number of at least 0", numbers[name]
-    for name in ("lr", "weight_decay", "backbone_rate", "clip"):
-        if not 0 <= numbers[name] < inf:
-            yield name, "a number of 0 or more", numbers[name]
-    shares = {
-        "augment.simulate": preset.augment.simulate,
-        "augment.color_transfer": preset.augment.color_transfer,
-    }
-    for name, share in {"flip": preset.flip, **shares}.items():
-        if not 0 <= share <= 1:
-            yield name, "a share between 0 and 1", share
-    for name in ("momentum", "warmup", "ema"):
-        if not 0 <= numbers[name] < 1:
-            yield name, "a number of 0 or more and below 1", numbers[name]
-    if not 0 < preset.step_factor <= 1:
-        yield "step_factor", "a factor above 0 and at most 1", preset.step_factor
-    if not _is_jitter(preset.jitter):
-        yield "jitter", "brightness, contrast, saturation of 0 or more and hue in [0, 0.5]", preset.jitter
-    choices = {
-        "balance": BALANCES,
-        "precision": PRECISIONS,
-        "optimizer": OPTIMIZERS,
-        "schedule": SCHEDULES,
-        "bn": BATCH_NORMS,
-    }
-    for name, known in choices.items():
-        if numbers[name] not in known:
-            yield name, " or ".join(known), numbers[name]
-
-
-def _is_jitter(strengths: Sequence[Any]) -> bool:
-    # Text is what YAML makes of 1e-1 inside a list (bonaface.core.values).
-    plain = len(strengths) == 4 and all(isinstance(strength, float | int) for strength in strengths)
-    return plain and all(0 <= strength < inf for strength in strengths) and strengths[3] <= 0.5
+def _of_this_version(values: Any) -> Any:
+    """Return the settings of a run of version 0.1 under the names of this one; others are left as they are."""
+    preset = values.get("preset") if isinstance(values, Mapping) else None
+    augment = preset.get("augment") if isinstance(preset, Mapping) else None
+    if not (isinstance(preset, Mapping) and isinstance(augment, Mapping) and "tones" in augment):
+        return values
+    renamed = {{"tones": "color_transfer"}.get(key, key): value for key, value in augment.items()}
+    return {**values, "preset": {**preset, "augment": renamed}}
 
 
 def choose_preset(model: str, name: str | None, changes: Mapping[str, Any]) -> Preset:
@@ -181,31 +140,26 @@ def choose_preset(model: str, name: str | None, changes: Mapping[str, Any]) -> P
     if chosen not in known:
         raise UnknownNameError(f"preset of {model}", chosen, known)
     preset, about = known[chosen], describe(model)
-    network = about.options
-    fields_of_preset = _PRESET_KEYS - set(GRADIENT_FIELDS if about.fitted_by_solver else ())
-    own: dict[str, Any] = {}
-    augment: dict[str, Any] = {}
-    options: dict[str, Any] = {}
+    fields = {key: _PRESET_TYPES[key] for key in _PRESET_KEYS}
+    if about.fitted_by_solver:
+        fields = {key: kind for key, kind in fields.items() if key not in GRADIENT_FIELDS}
+    types = {**about.types, **fields, **_AUGMENT_TYPES}
+    for key in changes:
+        if key not in types:
+            raise UnknownNameError(f"setting of {model}", key, types)
+    given, wrong = {}, []
     for key, value in changes.items():
-        if key.startswith(_AUGMENT):
-            augment[key.removeprefix(_AUGMENT)] = _as_type(key, value, _augmentation(preset, key))
-        elif key in fields_of_preset:
-            own[key] = _as_type(key, value, getattr(preset, key))
-        elif key in network:
-            options[key] = value
-        else:
-            known_keys = {*fields_of_preset, *network, *(_AUGMENT + field.name for field in fields(Augment))}
-            raise UnknownNameError(f"setting of {model}", key, known_keys)
+        try:
+            given[key] = fitted(value, types[key])
+        except InputError as error:
+            wrong.append(f"{key}: {error}")
+    if wrong:
+        raise InputError("; ".join(wrong))
+    augment = {key.removeprefix(_AUGMENT): value for key, value in given.items() if key in _AUGMENT_TYPES}
+    own = {key: value for key, value in given.items() if key in fields}
+    options = {key: value for key, value in given.items() if key not in fields and key not in _AUGMENT_TYPES}
     changed = replace(preset.augment, **augment)
     return replace(preset, **own, options={**preset.options, **options}, augment=changed)
-
-
-def _augmentation(preset: Preset, key: str) -> Any:
-    known = asdict(preset.augment)
-    name = key.removeprefix(_AUGMENT)
-    if name not in known:
-        raise UnknownNameError("augmentation", name, known)
-    return known[name]
 
 
 def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
@@ -233,22 +187,6 @@ def read_settings(path: Path) -> RunSettings:
         return RunSettings.from_dict(values["settings"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: expected the settings of a run, but {error}") from error
-
-
-def _as_type(key: str, value: Any, present: Any) -> Any:
-    if isinstance(present, float) and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    value = _frozen(value)
-    if type(value) is not type(present):
-        raise InputError(
-            f"--set {key}={value}: expected a value of type {type(present).__name__}, as {present!r}, "
-            f"got {type(value).__name__}"
-        )
-    return value
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
