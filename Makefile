@@ -3,19 +3,21 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install demo test test-slow lint format benchmarks clean
+.PHONY: help install demo test test-slow coverage docs lint format benchmarks clean
 
 help:
 	@echo "make demo        set up, then simulate, train and evaluate, without any data: leaves a report in demo/"
 	@echo "make test        set up, then run every test but the slow ones"
 	@echo "make test-slow   the tests that take longer"
-	@echo "make lint        ruff, mypy, import-linter"
+	@echo "make coverage    make test, and which share of the source it runs, against a floor"
+	@echo "make docs        build the documentation site in site/, strictly"
+	@echo "make lint        ruff, mypy (tests too), import-linter"
 	@echo "make format      put the code into the house's shape"
 	@echo "make benchmarks  the speed ratios of benchmarks/"
 
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable ".[train,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[train,dev,docs]"
 	touch $@
 
 install: $(INSTALLED)
@@ -32,6 +34,14 @@ test: $(INSTALLED)
 test-slow: $(INSTALLED)
 	$(PYTEST) -m slow
 
+# Apart from `make test`, so that a run of the tests stays quick where nobody asks for the share.
+coverage: $(INSTALLED)
+	$(PYTEST) -m "not slow" --cov --cov-report=term:skip-covered
+
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	$(BIN)/python tools/check_site.py site
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -46,4 +56,4 @@ benchmarks: $(INSTALLED)
 	for script in benchmarks/*_speed.py; do $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv site .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis

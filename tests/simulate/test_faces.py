@@ -8,6 +8,7 @@ from PIL import Image
 from bonaface.core.errors import InputError
 from bonaface.simulate import faces as module
 from bonaface.simulate.faces import find_faces
+from bonaface.simulate.portrait import read_portrait
 from bonaface.testing.portrait import drawn_portrait
 
 
@@ -24,11 +25,10 @@ def test_faces_are_chosen_by_the_seed_and_those_without_one_left_out(faces: Path
 def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the pictures that are opened."""
     names: list[str] = []
-    read = module.read_portrait
 
     def reading(path: Path, detector: object) -> object:
         names.append(path.name)
-        return read(path, detector)  # type: ignore[arg-type]
+        return read_portrait(path, detector)  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "read_portrait", reading)
     return names

@@ -21,8 +21,7 @@ def read(root: Path) -> PresentationTable:
 
     Raises:
         InputError: `root` has neither ``bonafide`` nor ``attack``, a file or folder stands where none is
-        expected, or
-            the CSV file is wrong (see `PresentationTable.from_csv`).
+            expected, or the CSV file is wrong (see `PresentationTable.from_csv`).
     """
     if root.suffix.lower() == ".csv":
         return PresentationTable.from_csv(root)

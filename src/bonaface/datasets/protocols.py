@@ -165,9 +165,9 @@ def split_rows(table: PresentationTable, protocol: Protocol, fold: str = "", see
     `fold` may be left empty where the protocol has one fold only. `seed` matters where subjects are drawn.
 
     Raises:
-        UnknownNameError: the protocol has no such fold. InputError: a split that the protocol defines has no
-        row, a row or subject lies in two splits, or there are too
-            few subjects to draw from.
+        UnknownNameError: the protocol has no such fold.
+        InputError: a split that the protocol defines has no row, a row or subject lies in two splits, or there
+            are too few subjects to draw from.
     """
     chosen = protocol.folds[0] if not fold and len(protocol.folds) == 1 else fold
     if chosen not in protocol.folds:

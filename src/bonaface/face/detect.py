@@ -58,8 +58,9 @@ class Detector:
     """Finds faces. It can be sent to other processes; each makes its own session when it first detects.
 
     Args:
-        longer_side: a picture whose longer side has more pixels is scaled down to it, antialiased; never
-        enlarged. threads: of the network; None leaves it to onnxruntime, which takes every core.
+        longer_side: a picture whose longer side has more pixels is scaled down to it, antialiased; a smaller
+            one is never enlarged.
+        threads: of the network; None leaves it to onnxruntime, which takes every core.
         min_score: faces of a lower confidence are left out, in [0, 1].
 
     Raises:

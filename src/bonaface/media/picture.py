@@ -73,7 +73,7 @@ def read_picture(source: Path | bytes, max_pixels: int = 100_000_000) -> NDArray
 
     Raises:
         PictureError: there is no such file, it is no picture, damaged, too large, or of a kind that is
-        refused.
+            refused.
     """
     name = "the picture's bytes" if isinstance(source, bytes) else str(source)
     with _opened(source, name) as file:

@@ -77,7 +77,8 @@ def comb(
 
     Args:
         outline: (H, W) signed distance to the outline of head and hair, frame pixels, positive inside.
-        face, neck: (H, W) in [0, 1], where face (to the hairline) and neck are.
+        face: (H, W) in [0, 1], where the face is, to the hairline.
+        neck: (H, W) in [0, 1], where the neck is.
         colour: (3,) linear colour of the hair.
     """
     scale = outline.shape[1] / FRAME.width

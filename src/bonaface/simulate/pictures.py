@@ -82,7 +82,8 @@ def simulate_attack(
         position: where the face comes to lie; drawn as for bona fide where it is left out.
 
     Raises:
-        UnknownNameError: there is no such species. InputError: a mask without a wearer.
+        UnknownNameError: there is no such species.
+        InputError: a mask without a wearer.
     """
     name = species or _draw_species(rng, wearer is not None)
     if name not in SPECIES:
@@ -119,7 +120,8 @@ def simulate_attack_crop(
         species: as for `simulate_attack`; masks are not drawn.
 
     Raises:
-        UnknownNameError: there is no such species. InputError: it is a mask's, or the eyes are at one position.
+        UnknownNameError: there is no such species.
+        InputError: it is a mask's, or the eyes are at one position.
     """
     photo = Photo(picture, np.asarray(landmarks, np.float64))
     if photo.eyes < 2.0:

@@ -46,14 +46,16 @@ class Plan:
     Args:
         layout: one of `LAYOUTS`.
         persons: how many; None for all that the layout has (55, 40; 20 for ``folder``).
-        phones, sessions: of OULU-NPU, the first so many of 6 and 3; other layouts have their own.
+        phones: of OULU-NPU, the first so many of six; other layouts have their own.
+        sessions: of OULU-NPU, the first so many of three; other layouts have their own.
         size: width and height of the frames, even.
         frames: of each video; in ``folder`` the pictures of each person and class.
         seed: everything follows from it.
         faces: pictures of people, one each; synthetic persons where there are none.
 
     Raises:
-        UnknownNameError: there is no such layout. InputError: a number is out of range.
+        UnknownNameError: there is no such layout.
+        InputError: a number is out of range.
     """
 
     layout: str

@@ -70,7 +70,8 @@ class CropBatches(Dataset[Batch]):
     Args:
         store: the crop store.
         rows: row numbers of the presentations.
-        views, size: the crops of a face that the network reads together, and the side of each in pixels.
+        views: the crops of a face that the network reads together.
+        size: side of each crop in pixels.
         augmentation: applied to draws that carry a key.
         targets: names of the targets that a batch carries beside "label".
 
