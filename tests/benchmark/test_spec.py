@@ -69,14 +69,20 @@ def test_a_models_own_changes_come_before_those_of_all(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"models": ""}, "needs 'models'"),
-        ({"modles": "[bi-fas]"}, "unknown key of the file 'modles'. Did you mean 'models'?"),
-        ({"models": "bi-fas"}, "models must be a list of at least one, got 'bi-fas'"),
+        ({"models": ""}, "lacks models"),
+        ({"modles": "[bi-fas]"}, "unknown key 'modles'. Did you mean 'models'?"),
+        ({"models": "bi-fas"}, "models: expected array, got str"),
         ({"models": "[bi-fas, bi-fas]"}, "every model needs a name of its own, got bi-fas, bi-fas"),
-        ({"models": "[{preset: paper}]"}, "a model needs 'model'"),
-        ({"seeds": "[a]"}, "seeds must be whole numbers, got ['a']"),
-        ({"units": "[clip]"}, "unknown unit 'clip'"),
-        ({"train": "{epochs: 3}"}, "unknown key of train 'epochs'"),
+        ({"models": "[]"}, "models: expected array of length >= 1, got []"),
+        ({"models": "[{preset: paper}]"}, "models[0]: lacks model"),
+        ({"models": "[{model: bi-fas, sett: {}}]"}, "models[0]: unknown key 'sett'. Did you mean 'set'?"),
+        ({"set": "[lr]"}, "set: expected object, got array"),
+        ({"train": "{workers: -1}"}, "train.workers: expected int >= 0, got -1"),
+        ({"train": "{devices: true}"}, "train.devices: expected int | null, got bool"),
+        ({"seeds": "[-1]"}, "seeds[0]: expected int >= 0, got -1"),
+        ({"seeds": "[a]"}, "seeds[0]: expected int, got str"),
+        ({"units": "[clip]"}, "units[0]: expected frame or video, got 'clip'"),
+        ({"train": "{epochs: 3}"}, "train: unknown key 'epochs'"),
         ({"protocols": "[oulu-npu]"}, "expected a protocol as DATASET/PROTOCOL"),
         ({"protocols": "[oulu-npu/7]"}, "unknown protocol '7'. Known: 1, 2, 3, 4."),
         ({"protocols": "[oulu/1]"}, "unknown data set 'oulu'. Did you mean 'oulu-npu'?"),
@@ -98,6 +104,18 @@ def test_what_is_no_benchmark_is_refused_with_the_files_name(
         read_spec(path)
     assert sentence in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n"])
+def test_an_empty_file_says_what_a_benchmark_has(text: str, tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"with stores, models, protocols, .*, got nothing"):
+        read_spec(tmp_path / "spec.yaml")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere\.yaml: expected .*, and there is no such file"):
+        read_spec(tmp_path / "nowhere.yaml")
 
 
 def test_models_are_looked_at_before_any_is_trained(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_values_become_records() -> None:
         ({"inner": {"share": True}}, "inner.share: expected float, got bool"),
         ({"inner": {"share": "0.5"}}, "inner.share: expected float, got str"),
         ({"inner": {"names": ["a", 1]}}, "inner.names[1]: expected str, got int"),
-        ({"inner": {"more": 1}}, "inner: has the unknown key more"),
+        ({"inner": {"more": 1}}, "inner: unknown key 'more'. Known: names, share"),
         ({}, "lacks inner"),
         ([], "expected object, got array"),
         ({"inner": {}, "counts": {"x": ["1"]}}, "counts[...][0]: expected int, got str"),

@@ -69,7 +69,7 @@ def test_tones_of_a_run_of_version_0_1_are_colour_transfer() -> None:
         ({"seed": "7"}, "seed: expected int, got str"),
         ({"seed": True}, "seed: expected int, got bool"),
         ({"devices": 0}, "devices: expected int >= 1, got 0"),
-        ({"later": 1}, "has the unknown key later"),
+        ({"later": 1}, "unknown key 'later'"),
     ],
 )
 def test_settings_of_another_type_or_version_are_refused(change: dict[str, object], sentence: str) -> None:

@@ -19,32 +19,64 @@
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, Literal
 
 import yaml
+from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
+from bonaface.core.convert import convert
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.core.values import as_number
 from bonaface.datasets.protocols import Experiment, Protocol, PublishedSplits, find_protocol
 from bonaface.datasets.registry import open_dataset
 from bonaface.evaluation.aggregate import UNITS, Unit
 
-_KEYS = ("stores", "models", "protocols", "seeds", "units", "set", "train")
-_NEEDED = _KEYS[:3]
-_MODEL_KEYS = ("name", "model", "preset", "set")
-_TRAIN_KEYS = (
-    "micro_batch",
-    "precision",
-    "devices",
-    "nodes",
-    "accelerator",
-    "workers",
-    "checkpoint_every",
-)
+_Count = Annotated[int, Meta(ge=1)]
+
+
+class ModelEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """One of the file's `models`: what `bonaface train` is told, and a name for the tables."""
+
+    model: str
+    preset: str | None = None
+    name: str | None = None
+    set: dict[str, Any] = {}
+
+
+class ProtocolEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """One of the file's `protocols`, with those of its folds that are meant; None are all."""
+
+    protocol: str
+    folds: Annotated[tuple[str | int, ...], Meta(min_length=1)] | None = None
+
+
+class TrainOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """How training uses the machine: options of `bonaface train`, which says what is the default."""
+
+    micro_batch: _Count | None = None
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] | None = None
+    devices: _Count | None = None
+    nodes: _Count | None = None
+    accelerator: str | None = None
+    workers: Annotated[int, Meta(ge=0)] | None = None
+    checkpoint_every: _Count | None = None
+
+
+class SpecFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """A benchmark's file, as it is written."""
+
+    stores: Annotated[dict[str, str], Meta(min_length=1)]
+    models: Annotated[tuple[str | ModelEntry, ...], Meta(min_length=1)]
+    protocols: Annotated[tuple[str | ProtocolEntry, ...], Meta(min_length=1)]
+    seeds: Annotated[tuple[Annotated[int, Meta(ge=0)], ...], Meta(min_length=1)] = (0,)
+    units: Annotated[tuple[Unit, ...], Meta(min_length=1)] = UNITS
+    set: dict[str, Any] = {}
+    train: TrainOptions = TrainOptions()
 
 
 @dataclass(frozen=True)
@@ -92,6 +124,8 @@ def read_spec(path: Path) -> Spec:
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: expected a benchmark in YAML, and there is no such file") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{path}: expected a benchmark in YAML, but {error}") from error
     try:
@@ -113,56 +147,47 @@ def check_models(spec: Spec) -> None:
 
 
 def _spec(values: Any, folder: Path) -> Spec:
-    values = _mapping("the file", values, _KEYS)
-    for name in _NEEDED:
-        if not values.get(name):
-            raise InputError(f"needs {name!r}; a benchmark has {', '.join(_KEYS)}")
-    shared = _mapping("set", values.get("set", {}))
-    models = [_model(entry, shared) for entry in _list("models", values["models"])]
+    if values is None:
+        raise InputError(
+            f"expected a benchmark in YAML, with {', '.join(SpecFile.__struct_fields__)}, got nothing"
+        )
+    file = convert(values, SpecFile)
+    models = [_model(entry, file.set) for entry in file.models]
     names = [model.name for model in models]
     if len(set(names)) < len(names):
         raise InputError(f"every model needs a name of its own, got {', '.join(names)}")
-    seeds = _list("seeds", values.get("seeds", [0]))
-    if not all(type(seed) is int for seed in seeds):
-        raise InputError(f"seeds must be whole numbers, got {seeds}")
-    tests = [test for entry in _list("protocols", values["protocols"]) for test in _tests(entry)]
-    stores = _mapping("stores", values["stores"])
+    tests = [test for entry in file.protocols for test in _tests(entry)]
     for experiment in dict.fromkeys(experiment for experiment, *_ in tests):
         for end in (experiment.trained_on, experiment.tested_on):
-            if end.partition("/")[0] not in stores:
+            if end.partition("/")[0] not in file.stores:
                 raise InputError(f"{experiment} needs a store of {end.partition('/')[0]} among the stores")
     # What belongs to one row of a table is done together, and the tables of the first protocols are there first.
     experiments = dict.fromkeys(experiment for experiment, *_ in tests)
     cells = [
         Cell(model, experiment, train_fold, test_fold, seed)
         for experiment, model in product(experiments, models)
-        for (of, train_fold, test_fold), seed in product(dict.fromkeys(tests), seeds)
+        for (of, train_fold, test_fold), seed in product(dict.fromkeys(tests), file.seeds)
         if of == experiment
     ]
     return Spec(
-        stores={name: _path(str(store), folder) for name, store in stores.items()},
+        stores={name: _path(store, folder) for name, store in file.stores.items()},
         cells=tuple(cells),
-        units=tuple(_unit(unit) for unit in _list("units", values.get("units", list(UNITS)))),
-        train=_mapping("train", values.get("train", {}), _TRAIN_KEYS),
+        units=file.units,
+        train={key: value for key, value in asdict(file.train).items() if value is not None},
     )
 
 
-def _model(entry: Any, shared: Mapping[str, Any]) -> Model:
-    given = _mapping("a model", {"model": entry} if isinstance(entry, str) else entry, _MODEL_KEYS)
-    if "model" not in given:
-        raise InputError(f"a model needs 'model', its name by `bonaface models`, got {given}")
-    model, preset = str(given["model"]), given.get("preset")
-    name = given.get("name") or (f"{model} ({preset})" if preset else model)
-    changes = {**shared, **_mapping(f"set of {name}", given.get("set", {}))}
-    return Model(str(name), model, preset, {key: as_number(value) for key, value in changes.items()})
+def _model(entry: str | ModelEntry, shared: Mapping[str, Any]) -> Model:
+    given = ModelEntry(entry) if isinstance(entry, str) else entry
+    name = given.name or (f"{given.model} ({given.preset})" if given.preset else given.model)
+    changes = {key: as_number(value) for key, value in {**shared, **given.set}.items()}
+    return Model(name, given.model, given.preset, changes)
 
 
-def _tests(entry: Any) -> list[tuple[Experiment, str, str]]:
-    """(experiment, training fold, test fold) of one line of `protocols`."""
-    given = _mapping(
-        "a protocol", {"protocol": entry} if isinstance(entry, str) else entry, ("protocol", "folds")
-    )
-    experiment = Experiment.parse(str(given.get("protocol", "")))
+def _tests(entry: str | ProtocolEntry) -> list[tuple[Experiment, str, str]]:
+    """Return (experiment, training fold, test fold) of one line of `protocols`."""
+    given = ProtocolEntry(entry) if isinstance(entry, str) else entry
+    experiment = Experiment.parse(given.protocol)
     train, test = _protocol(experiment.trained_on), _protocol(experiment.tested_on)
     if isinstance(train.splits, PublishedSplits) and train.splits.train is None:
         raise InputError(
@@ -170,12 +195,12 @@ def _tests(entry: Any) -> list[tuple[Experiment, str, str]]:
             f"as in 'oulu-npu/1 -> {experiment.trained_on}'"
         )
     if train != test or experiment.trained_on != experiment.tested_on:
-        if "folds" in given:
+        if given.folds is not None:
             raise InputError(
                 f"{experiment}: folds can be chosen only where training and test are of one protocol"
             )
         return [(experiment, *folds) for folds in product(train.folds, test.folds)]
-    folds = [str(fold) for fold in _list("folds", given.get("folds", list(train.folds)))]
+    folds = train.folds if given.folds is None else tuple(map(str, given.folds))
     for fold in folds:
         if fold not in train.folds:
             raise UnknownNameError(f"fold of {experiment}", fold, train.folds)
@@ -187,28 +212,7 @@ def _protocol(name: str) -> Protocol:
     return find_protocol(open_dataset(dataset).protocols, protocol)
 
 
-def _unit(name: Any) -> Unit:
-    if name not in UNITS:
-        raise UnknownNameError("unit", str(name), UNITS)
-    return cast(Unit, name)
-
-
 def _path(text: str, folder: Path) -> str:
     """`text` with variables filled in, against the spec's folder; URLs and variables that are not set stay."""
     filled = os.path.expanduser(os.path.expandvars(text))  # noqa: PTH111 - a URL is no path
     return filled if "://" in filled or "$" in filled else str((folder / filled).resolve())
-
-
-def _mapping(what: str, value: Any, known: Sequence[str] | None = None) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise InputError(f"{what} must be names with values, got {value!r}")
-    unknown = [str(key) for key in value if known is not None and key not in known]
-    if unknown:
-        raise UnknownNameError(f"key of {what}", unknown[0], known or ())
-    return {str(key): item for key, item in value.items()}
-
-
-def _list(what: str, value: Any) -> list[Any]:
-    if not isinstance(value, list) or not value:
-        raise InputError(f"{what} must be a list of at least one, got {value!r}")
-    return value

@@ -5,12 +5,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from bonaface.core.errors import InputError
+from bonaface.core.errors import InputError, UnknownNameError
 
 T = TypeVar("T")
 
 _MESSAGE = re.compile(r"(?P<said>.*?)(?: - at `\$\.?(?P<where>.*)`)?", re.DOTALL)
-_STEP = re.compile(r"[^.\[\]]+")
+_STEP = re.compile(r"[^.\[\]]+|(?<=\[)\.\.\.(?=\])")
+_UNKNOWN = "Object contains unknown field "
+_CHOICE = "Invalid enum value "
 _SHOWN = 60  # characters of a wrong value
 
 
@@ -23,22 +25,25 @@ def convert(values: object, kind: type[T]) -> T:
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
-        raise InputError(_sentence(str(error), values)) from error
+        raise InputError(_sentence(str(error), values, kind)) from error
 
 
-def _sentence(message: str, values: object) -> str:
-    """Return msgspec's `message` as the project says such things, with the value that came."""
+def _sentence(message: str, values: object, kind: Any) -> str:
+    """Return msgspec's `message` as the project says such things, with what came or what is known."""
     found = _MESSAGE.fullmatch(message)
     assert found is not None, "the pattern takes any text"
     said = found["said"].replace("`", "")
     where = found["where"] or ""
     for theirs, ours in (
         ("Object missing required field ", "lacks "),
-        ("Object contains unknown field ", "has the unknown key "),
         ("Expected ", "expected "),
     ):
         said = said.replace(theirs, ours)
-    if said.startswith("expected") and ", got" not in said:
+    if said.startswith(_UNKNOWN):
+        said = str(UnknownNameError("key", said.removeprefix(_UNKNOWN), _known(kind, where))).rstrip(".")
+    elif said.startswith(_CHOICE):
+        said = f"expected {' or '.join(_known(kind, where))}, got {said.removeprefix(_CHOICE)}"
+    elif said.startswith("expected") and ", got" not in said:
         said += _got(values, where)
     return f"{where}: {said}" if where else said
 
@@ -54,3 +59,28 @@ def _got(values: Any, where: str) -> str:
             return ""
     text = repr(values)
     return f", got {text if len(text) <= _SHOWN else f'{text[:_SHOWN]}...'}"
+
+
+def _known(kind: Any, where: str) -> list[str]:
+    """Return the keys of the record, or the values of the choice, that stands at `where` in a `kind`."""
+    from msgspec import inspect  # after a fault alone: it takes a while to import
+
+    def plain(info: inspect.Type) -> inspect.Type:
+        if isinstance(info, inspect.Metadata):
+            return plain(info.type)
+        if isinstance(info, inspect.UnionType):  # at most one of its types has anything inside
+            inner = (inspect.StructType, inspect.LiteralType)
+            return next((each for each in map(plain, info.types) if isinstance(each, inner)), info)
+        return info
+
+    found = plain(inspect.type_info(kind))
+    for step in _STEP.findall(where):
+        if isinstance(found, inspect.StructType):
+            found = plain(next(field.type for field in found.fields if field.encode_name == step))
+        elif isinstance(found, inspect.DictType):
+            found = plain(found.value_type)
+        elif isinstance(found, inspect.ListType | inspect.VarTupleType):
+            found = plain(found.item_type)
+    if isinstance(found, inspect.StructType):
+        return [field.encode_name for field in found.fields]
+    return [str(value) for value in found.values] if isinstance(found, inspect.LiteralType) else []
