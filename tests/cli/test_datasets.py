@@ -46,6 +46,17 @@ def test_one_set_in_full() -> None:
     assert "bonafide/[SUBJECT/]file" in run("folder")
 
 
-def test_an_unknown_set() -> None:
-    with pytest.raises(UnknownNameError, match="unknown data set 'nua'"):
-        run("nua")
+@pytest.mark.parametrize("name", ["nua", "NUAA", "Nuaa"])
+def test_an_unknown_set(name: str) -> None:
+    with pytest.raises(UnknownNameError, match=f"unknown data set '{name}'. Did you mean 'nuaa'?"):
+        run(name)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_no_name_is_lost_on_a_narrow_terminal(width: int) -> None:
+    text = run(width=width)
+    assert "…" not in text
+    words = text.split()
+    for name in dataset_names():
+        assert name in words
+        assert {protocol.name for protocol in open_dataset(name).protocols} <= set(words)

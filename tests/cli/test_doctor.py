@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from bonaface.cli.doctor import doctor
 from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.datasets.registry import dataset_names
 from bonaface.testing import make_layout
 
 app = typer.Typer()
@@ -68,6 +69,14 @@ def test_misuse(tmp_path: Path) -> None:
         run("oulu", tmp_path)
     with pytest.raises(InputError, match="expected the folders"):
         run("oulu-npu", tmp_path)
+
+
+@pytest.mark.parametrize("dataset", dataset_names())
+def test_a_folder_that_is_not_there_is_said_to_be_not_there(dataset: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere: there is no such folder or file"):
+        run(dataset, tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"nowhere\.csv: there is no such folder or file"):
+        run("folder", tmp_path / "nowhere.csv")
 
 
 def test_a_folder_that_names_nobody_is_a_finding_and_the_pattern_mends_it(tmp_path: Path) -> None:

@@ -4,11 +4,14 @@ from typing import Any
 
 import pytest
 import typer
+from rich.console import Console
 from typer.testing import CliRunner
 
-from bonaface.cli.prepare import prepare
+from bonaface.cli.prepare import _show, prepare
 from bonaface.core.errors import InputError
+from bonaface.core.records import Response
 from bonaface.store.crop_store import CropStore
+from bonaface.store.prepare import Summary
 
 app = typer.Typer()
 app.command()(prepare)
@@ -34,17 +37,11 @@ def test_prepare_says_what_it_found(root: Path, tmp_path: Path) -> None:
     result = run("folder", root, tmp_path / "s", "--workers", 1, "--frames", 3, "--longer-side", 256)
     assert result.exit_code == 0
     header, *lines = result.stdout.splitlines()
-    assert header.split() == ["bona", "fide", "print-1"]
-    counts = [" ".join(line.split()) for line in lines[:6]]
-    assert counts == [
-        "presentations 3 3",
-        "frames 3 3",
-        "with a face 2 2",
-        "unreadable 0 1",
-        "no face 1 0",
-        "presentations without any face 1 1",
-    ]
-    rest = lines[6:]
+    assert " ".join(header.split()) == (
+        "species presentations without any face frames with a face unreadable no face"
+    )
+    assert [" ".join(line.split()) for line in lines[:2]] == ["bona fide 3 1 3 2 0 1", "print-1 3 1 3 2 1 0"]
+    rest = lines[2:]
     assert rest[0].startswith("unreadable: attack/print-1/broken.png: expected a picture")
     assert rest[1].startswith("note: 1 files are neither picture nor video and were left out")
     assert rest[2].startswith(
@@ -85,3 +82,29 @@ def test_persons_are_found_in_names(root: Path, tmp_path: Path) -> None:
         assert ("name no subject" in result.stdout) == (not arguments)
         subjects = {row.subject for row in CropStore.open(store).presentations}
         assert subjects == {"person-0", "person-1", "broken" if arguments else ""}
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_no_species_is_lost_on_a_narrow_terminal(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    names = (
+        "",
+        "display-highdef-photo",
+        "display-highdef-video",
+        "display-mobile-photo",
+        "display-mobile-video",
+    )
+    summary = Summary(
+        store=Path("store"),
+        presentations=dict.fromkeys(names, 400),
+        non_response=dict.fromkeys(names, 12),
+        frames={(name, response): 8000 for name in names for response in Response},
+        unreadable=(),
+        notes=(),
+        bytes=1,
+    )
+    _show(Console(width=width), summary)
+    text = capsys.readouterr().out
+    assert "…" not in text
+    for name in names[1:]:
+        (line,) = (line for line in text.splitlines() if line.startswith(name))
+        assert line.split()[1:] == ["400", "12", str(8000 * len(Response)), *["8000"] * len(Response)]

@@ -208,7 +208,7 @@ def test_unknown_names_list_the_known_ones() -> None:
     protocol = Protocol("own", "", BySubject(1, 1), folds=("1", "2"))
     with pytest.raises(UnknownNameError, match=r"unknown fold of drawn/own '3'.*Known: 1, 2"):
         split_rows(table_of(row(0)), protocol, "3")
-    with pytest.raises(UnknownNameError, match=r"unknown fold of drawn/own ''.*Known: 1, 2"):
+    with pytest.raises(InputError, match=r"drawn/own has several folds; name one of 1, 2 \(--fold\)"):
         split_rows(table_of(row(0)), protocol)
     assert find_protocol([protocol, DRAWN], "drawn") is DRAWN
     with pytest.raises(UnknownNameError, match=r"unknown protocol 'grandtets'.*Known: drawn, own"):

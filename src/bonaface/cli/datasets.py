@@ -43,11 +43,10 @@ def datasets(
 
 
 def _list(console: "Console", every: "list[Dataset]") -> None:
-    from rich.table import Table
+    from bonaface.cli.tables import names_table
 
     title = "bona fide/attack presentations as published (?: not published); drawn: subjects, by seed"
-    table = Table("data set", "protocol", "folds", "train", "dev", "test", box=None, caption=title)
-    table.caption_justify = "left"
+    table = names_table("data set", "protocol", "folds", "train", "dev", "test", names=2, caption=title)
     for dataset in every:
         for number, protocol in enumerate(dataset.protocols):
             name = dataset.name if number == 0 else ""

@@ -77,18 +77,18 @@ def _show(console: "Console", report: "DoctorReport") -> None:
 
 
 def _show_parts(console: "Console", report: "DoctorReport") -> None:
-    from rich.table import Table
+    from bonaface.cli.tables import names_table
 
-    table = Table("split", "bona fide", "attacks", "subjects", box=None)
+    table = names_table("split", "bona fide", "attacks", "subjects", numbers=3)
     for part in report.parts:
         table.add_row(part.split or "all", *map(str, (part.bona_fide, part.attacks, part.subjects)))
     console.print(table)
 
 
 def _show_files(console: "Console", report: "DoctorReport") -> None:
-    from rich.table import Table
+    from bonaface.cli.tables import names_table
 
-    table = Table("device", "readable", "frames: fewest, median, most", "what they are", box=None)
+    table = names_table("device", "readable", "frames: fewest, median, most", "what they are")
     for files in report.files:
         shapes = "\n".join(f"{count} {shape}" for shape, count in files.shapes.items())
         table.add_row(files.device or "any", str(files.readable), ", ".join(map(str, files.frames)), shapes)

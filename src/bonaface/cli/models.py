@@ -1,15 +1,20 @@
 """`bonaface models`."""
 
-from typing import TYPE_CHECKING, Annotated
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bonaface.core.errors import MissingExtraError
+from bonaface.core.errors import MissingExtraError, UnknownNameError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from bonaface.models.registry import Description
+
+LISTED = Path(__file__).with_name("models.json")
 
 
 def models(
@@ -19,27 +24,38 @@ def models(
 ) -> None:
     """List the models that can be trained, with their presets; or one of them in full."""
     from rich.console import Console
-    from rich.table import Table
 
-    try:
-        from bonaface.models.registry import describe, model_names
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("listing the models", "train", str(error.name)) from error
     console = Console()
+    known = listed()
     if name is None:
-        table = Table("model", "what it is", "scores (first: default)", "presets (first: default)", box=None)
-        for known in model_names():
-            about = describe(known)
-            table.add_row(
-                known,
-                about.summary,
-                ", ".join(about.scores),
-                ", ".join(preset.name for preset in about.presets),
-            )
-        console.print(table)
-        console.print("\nbonaface models NAME shows one in full; bonaface train NAME --data STORE trains it.")
+        _list(console, known)
         return
+    if name not in known:
+        raise UnknownNameError("model", name, known)
+    try:
+        from bonaface.models.registry import describe
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("showing a model in full", "train", str(error.name)) from error
     _one(console, describe(name))
+
+
+def listed() -> dict[str, dict[str, Any]]:
+    """Return `summary`, `scores` and `presets` of every model by name, as ``tools/list_models.py`` wrote them down.
+
+    The registry knows them too, but takes torch and two seconds; a test holds the two to each other.
+    """
+    found: dict[str, dict[str, Any]] = json.loads(LISTED.read_text(encoding="utf-8"))
+    return found
+
+
+def _list(console: "Console", known: Mapping[str, Mapping[str, Any]]) -> None:
+    from bonaface.cli.tables import names_table
+
+    table = names_table("model", "what it is", "scores (first: default)", "presets (first: default)")
+    for name, about in known.items():
+        table.add_row(name, about["summary"], ", ".join(about["scores"]), ", ".join(about["presets"]))
+    console.print(table)
+    console.print("\nbonaface models NAME shows one in full; bonaface train NAME --data STORE trains it.")
 
 
 def _one(console: "Console", about: "Description") -> None:

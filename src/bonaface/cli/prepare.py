@@ -1,6 +1,5 @@
 """`bonaface prepare`."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -96,27 +95,22 @@ def prepare(
 
 
 def _show(console: "Console", summary: "Summary") -> None:
-    from rich.table import Column, Table
-
+    from bonaface.cli.tables import names_table
     from bonaface.core.records import Response
 
-    names = sorted(summary.presentations)  # bona fide, whose species is empty, comes first
-
-    def row(what: str, counts: Mapping[str, int]) -> None:
-        table.add_row(what, *(str(counts.get(name, 0)) for name in names))
-
-    def frames(response: str) -> dict[str, int]:
-        return {name: n for (name, given), n in summary.frames.items() if given == response}
-
-    # A species a column: they are few, and the reasons' names are long.
-    table = Table("", *(Column(name or "bona fide", justify="right") for name in names), box=None)
-    row("presentations", summary.presentations)
-    row("frames", {name: sum(n for (of, _), n in summary.frames.items() if of == name) for name in names})
-    row("with a face", frames(Response.SCORED))
-    for reason in Response:
-        if reason and frames(reason):
-            row(reason, frames(reason))
-    row("presentations without any face", summary.non_response)
+    given = {response for _, response in summary.frames}
+    reasons = [reason for reason in Response if reason and reason in given]
+    columns = ("presentations", "without any face", "frames", "with a face", *reasons)
+    table = names_table("species", *columns, numbers=len(columns))
+    for name in sorted(summary.presentations):  # bona fide, whose species is empty, comes first
+        frames = {response: n for (species, response), n in summary.frames.items() if species == name}
+        counts = (
+            summary.presentations[name],
+            summary.non_response.get(name, 0),
+            sum(frames.values()),
+            *(frames.get(response, 0) for response in (Response.SCORED, *reasons)),
+        )
+        table.add_row(name or "bona fide", *map(str, counts))
     console.print(table)
     for path, detail in summary.unreadable:
         console.print(f"unreadable: {path}: {detail}", markup=False, highlight=False, soft_wrap=True)

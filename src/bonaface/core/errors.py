@@ -27,8 +27,9 @@ class UnknownNameError(InputError):
         from difflib import get_close_matches  # not before a name is wrong: commands start sooner
 
         names = sorted(known)
-        close = get_close_matches(name, names, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        by_small_letters = {known_name.lower(): known_name for known_name in names}
+        close = get_close_matches(name.lower(), by_small_letters, n=1)
+        hint = f" Did you mean {by_small_letters[close[0]]!r}?" if close else ""
         super().__init__(f"unknown {kind} {name!r}.{hint} Known: {', '.join(names) or 'none'}.")
 
 

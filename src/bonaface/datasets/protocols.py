@@ -170,6 +170,10 @@ def split_rows(table: PresentationTable, protocol: Protocol, fold: str = "", see
             are too few subjects to draw from.
     """
     chosen = protocol.folds[0] if not fold and len(protocol.folds) == 1 else fold
+    if not chosen and "" not in protocol.folds:
+        raise InputError(
+            f"{table.dataset}/{protocol.name} has several folds; name one of {', '.join(protocol.folds)} (--fold)"
+        )
     if chosen not in protocol.folds:
         raise UnknownNameError(f"fold of {table.dataset}/{protocol.name}", chosen, protocol.folds)
     where = f"{table.dataset}/{protocol.name}" + (f", fold {chosen}" if chosen else "")

@@ -10,7 +10,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from bonaface.core.errors import UnknownNameError
+from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.core.records import SIMULATED, Presentation
 from bonaface.datasets.protocols import Protocol
 from bonaface.datasets.subjects import name_subjects, note_unnamed
@@ -98,6 +98,8 @@ def planned_presentations(root: Path) -> int | None:
 def _read(
     read: Callable[[Path], PresentationTable], subject_pattern: str | None, root: Path
 ) -> PresentationTable:
+    if not root.exists():
+        raise InputError(f"{root}: there is no such folder or file; give the one that holds the data set")
     table = read(root)
     planned = planned_presentations(root)
     if planned is not None:

@@ -1,0 +1,20 @@
+"""Tables on the terminal that lose no name, however narrow it is."""
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def names_table(*columns: str, names: int = 1, numbers: int = 0, caption: str | None = None) -> "Table":
+    """Return an empty table of `columns`, of which the first `names` hold names and the last `numbers` numbers.
+
+    A name stays in one piece. What else does not fit goes on in the next line of its cell.
+    """
+    from rich.table import Table
+
+    table = Table(box=None, caption=caption, caption_justify="left", pad_edge=False)
+    for place, name in enumerate(columns):
+        justify: Literal["left", "right"] = "left" if place < len(columns) - numbers else "right"
+        table.add_column(name, justify=justify, no_wrap=place < names, overflow="fold")
+    return table

@@ -1,0 +1,54 @@
+import json
+import subprocess
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bonaface.cli.models import LISTED
+
+ROOT = Path(__file__).parents[2]
+
+
+def bonaface(*arguments: str, before: str = "", width: int = 80) -> "subprocess.CompletedProcess[str]":
+    code = f"import sys; {before}; sys.argv[0] = 'bonaface'; from bonaface.cli.main import main; main()"
+    command = [sys.executable, "-c", code, *arguments]
+    environment = {"COLUMNS": str(width), "PATH": "", "PYTHONPATH": ":".join(sys.path)}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_what_is_listed_is_what_the_registry_has() -> None:
+    """If this fails: python tools/list_models.py"""
+    spec = spec_from_file_location("list_models", ROOT / "tools" / "list_models.py")
+    assert spec is not None
+    assert spec.loader is not None
+    tool: Any = module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    import bonaface.models  # noqa: F401 - which registers them
+
+    assert json.loads(LISTED.read_text()) == tool.listing()
+
+
+NO_TORCH = "sys.modules.update(torch=None, lightning=None)"
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_the_models_are_listed_without_torch_and_whole(width: int) -> None:
+    done = bonaface("models", before=NO_TORCH, width=width)
+    assert done.returncode == 0, done.stderr
+    assert "…" not in done.stdout
+    for name, about in json.loads(LISTED.read_text()).items():
+        assert name in done.stdout.split()
+        words = done.stdout.replace(",", " ").split()
+        assert {*about["scores"], *about["presets"]} <= set(words)
+
+
+def test_a_wrong_name_is_said_without_torch_and_a_right_one_asks_for_it() -> None:
+    done = bonaface("models", "BiFas", before=NO_TORCH)
+    assert (done.returncode, done.stderr) == (2, done.stderr)
+    assert "unknown model 'BiFas'. Did you mean 'bi-fas'?" in done.stderr
+    done = bonaface("models", "bi-fas", before=NO_TORCH)
+    assert done.returncode == 2
+    assert 'install it with: pip install "bonaface[train]"' in done.stderr
