@@ -62,7 +62,8 @@ done
 say "6 of 6: check two pictures of a test person, the first bona fide, the second a print"
 python "$(dirname "$0")/demo_page.py" pictures "$out"
 # By the network that learns more in so short a time (dev ACER 11 % against 25 %). Exit code 1: an attack was seen.
-run check "$out/pictures/bona-fide.png" "$out/pictures/attack.png" --model "$out/runs/a-deep-pix-bis-1" || [ $? -eq 1 ]
+run check "$out/pictures/bona-fide.png" "$out/pictures/attack.png" --model "$out/runs/a-deep-pix-bis-1" |
+    tee "$out/pictures/verdicts.txt" || [ $? -eq 1 ]
 
 python "$(dirname "$0")/demo_page.py" page "$out"
-say "done. Open $out/index.html: all reports, their tables and pictures"
+say "done. Open $out/index.html: all reports, their tables and pictures, and what to do next"

@@ -12,11 +12,16 @@ from typing import Any
 import typer
 from PIL import Image
 
+from bonaface.datasets.protocols import find_protocol
+from bonaface.datasets.registry import open_dataset
 from bonaface.media.video import read_frames
 
 _PERSON = 36  # the first of the test part
 _KINDS = ("bona fide", "printer 1", "printer 2", "display 1", "display 2")
-_FIGURES = {"acer_pooled": "ACER", "apcer_pooled": "APCER", "bpcer": "BPCER", "eer": "EER", "auc": "AUC"}
+# What the reports call by these names: APCER and ACER are those of the worst species.
+_FIGURES = {"acer_species": "ACER", "apcer_species": "APCER", "bpcer": "BPCER", "eer": "EER", "auc": "AUC"}
+_CHECKED = {"bona-fide.png": "a bona fide presentation", "attack.png": "a print, held before the camera"}
+VERDICTS = "verdicts.txt"  # what `bonaface check` said of the two
 
 app = typer.Typer(help=__doc__)
 
@@ -48,26 +53,47 @@ def pictures(demo: Path) -> None:
 def page(demo: Path) -> None:
     """Write index.html."""
     reports = {
-        path.parent.name: json.loads(path.read_text()) for path in sorted(demo.glob("reports/*/report.json"))
+        path.parent.name: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(demo.glob("reports/*/report.json"))
     }
     warning = " ".join(sorted({report.get("warning", "") for report in reports.values()}))
     rows = "".join(_row(name, report) for name, report in reports.items())
     heads = "".join(f"<th>{name}</th>" for name in _FIGURES.values())
     kinds = ", ".join(_KINDS)
+    protocols = sorted({report["protocol"] for report in reports.values()})
+    meanings = "".join(f"<li>{escape(_meaning(name))}</li>" for name in protocols)
     (demo / "index.html").write_text(
         f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Bonaface demo</title><style>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
 th, td {{ padding: .2rem .8rem; text-align: right; border-bottom: 1px solid #ddd }}
 th:first-child, td:first-child {{ text-align: left }} img {{ max-width: 100% }}
 .warning {{ background: #b00020; color: #fff; padding: .6rem 1rem; font-weight: bold }}
+.checked {{ display: flex; gap: 2rem }} figure {{ margin: 0 }} .checked img {{ height: 20rem }}
+pre {{ background: #f4f4f4; padding: .6rem 1rem; overflow-x: auto }}
 </style></head><body><p class="warning">{escape(warning)}</p>
 <h1>Bonaface demo</h1>
 <p>Figures in per cent, on the test persons of each protocol; a click leads to the report with counts, intervals,
 curves and the errors' pictures. Its tables are beside it as Markdown, LaTeX, CSV and JSON.</p>
 <table><tr><th>report</th>{heads}</tr>{rows}</table>
+<p>APCER: attacks that were accepted, of the worst species. BPCER: bona fide presentations that were rejected. ACER: the
+mean of the two. EER: where both rates are equal. AUC: how well the scores rank, whatever the threshold.</p>
+<ul>{meanings}</ul>
+<h2>Two pictures checked</h2>
+<p>By <code>bonaface check</code>, with the network that learned more in so short a time.</p>
+<div class="checked">{_checked(demo)}</div>
 <h2>The simulated set</h2>
 <p>One test person, sessions 1 to 3 from above; from the left: {kinds}.</p>
 <img src="pictures/set.jpg" alt="frames of the simulated set: {kinds}">
+<h2>What next</h2>
+<p>With pictures or videos of your own, in <code>MINE/bonafide/PERSON/</code> and
+<code>MINE/attack/SPECIES/PERSON/</code>:</p>
+<pre>bonaface doctor folder MINE
+bonaface prepare folder MINE store
+bonaface train bi-fas --data store --protocol split --out run
+bonaface evaluate run --data store --protocol split
+bonaface check PICTURE --model run</pre>
+<p><code>bonaface datasets</code> lists the public sets that can take the place of <code>folder</code>,
+<code>bonaface models</code> the networks, and <code>bonaface COMMAND --help</code> says what a command can do.</p>
 </body></html>
 """,
         encoding="utf-8",
@@ -76,7 +102,29 @@ curves and the errors' pictures. Its tables are beside it as Markdown, LaTeX, CS
 
 def _row(name: str, report: dict[str, Any]) -> str:
     cells = "".join(f"<td>{100 * report['summary'][figure]['mean']:.1f}</td>" for figure in _FIGURES)
-    return f'<tr><td><a href="reports/{escape(name)}/report.html">{escape(name)}</a></td>{cells}</tr>'
+    title = f"{report['system']}, protocol {report['protocol']}"
+    return f'<tr><td><a href="reports/{escape(name)}/report.html">{escape(title)}</a></td>{cells}</tr>'
+
+
+def _meaning(protocol: str) -> str:
+    """What a protocol of OULU-NPU is, in a sentence."""
+    return f"Protocol {protocol}: {find_protocol(open_dataset('oulu-npu').protocols, protocol).description}"
+
+
+def _checked(demo: Path) -> str:
+    """The checked pictures, each with what it is and what `check` said of it."""
+    path = demo / "pictures" / VERDICTS
+    said = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    figures = []
+    for name, what in _CHECKED.items():
+        verdict = next(
+            (line.partition(f"{name}: ")[2] for line in said if f"{name}: " in line), "not checked"
+        )
+        figures.append(
+            f'<figure><img src="pictures/{name}" alt="{escape(what)}"><figcaption>{escape(what.capitalize())}.<br>'
+            f"Verdict: <strong>{escape(verdict)}</strong></figcaption></figure>"
+        )
+    return "".join(figures)
 
 
 if __name__ == "__main__":
