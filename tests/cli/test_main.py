@@ -1,5 +1,7 @@
 import errno
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -210,3 +212,18 @@ def test_nothing_is_cut_off_in_the_help_of_a_narrow_terminal(command: str) -> No
     assert shown.exit_code == 0
     assert "--help" in shown.output
     assert "…" not in shown.output
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "passive"), ("active", "active")])
+def test_openmp_waits_without_spinning_unless_asked_to(
+    given: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Set before any command loads torch, which reads it then; a value of the user's own is kept."""
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if given:
+        monkeypatch.setenv("OMP_WAIT_POLICY", given)
+    seen: list[str | None] = []
+    monkeypatch.setattr(program, "_run", lambda: seen.append(os.environ.get("OMP_WAIT_POLICY")))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    program.main()
+    assert seen == [expected]

@@ -1,11 +1,14 @@
 import json
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from bonaface.core.files import sha256, whole_file, write_json, write_text
+from bonaface.core.errors import BonafaceError
+from bonaface.core.files import alone, holds_files, is_leftover, sha256, whole_file, write_json, write_text
 
 
 def test_a_file_appears_whole_when_the_block_ends(tmp_path: Path) -> None:
@@ -53,3 +56,52 @@ def test_json_refuses_what_json_has_not(tmp_path: Path) -> None:
 def test_the_checksum_is_sha256s(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")  # FIPS 180-2, appendix B.1
     assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_two_cannot_make_one_folder_and_nothing_is_left_of_the_lock(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    with alone(folder, "set"):
+        (folder / "made.txt").touch()
+        said = "set: another process is making this set; wait for its end"
+        with pytest.raises(BonafaceError, match=said), alone(folder, "set"):
+            pass
+    assert [path.name for path in folder.iterdir()] == ["made.txt"]
+    with alone(folder, "set"):
+        pass
+
+
+def test_a_new_folder_in_which_nothing_was_made_is_removed(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="stopped"), alone(tmp_path / "set", "set"):
+        raise ValueError("stopped")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_process_leaves_no_lock_behind(tmp_path: Path) -> None:
+    """Its file stays, and belongs to nobody."""
+    program = (
+        "import sys, pathlib\n"
+        "from bonaface.core.files import alone\n"
+        "with alone(pathlib.Path(sys.argv[1]), 'set'):\n"
+        "    print('held', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    folder = tmp_path / "set"
+    command = [sys.executable, "-c", program, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(BonafaceError, match="another process is making this set"), alone(folder, "set"):
+            pass
+        holder.kill()
+    assert not holds_files(folder)
+    with alone(folder, "set"):
+        assert not holds_files(folder)
+
+
+def test_leftovers_of_a_killed_process_are_no_files(tmp_path: Path) -> None:
+    for name, left in ((".lock", True), (".run.json.ab.part", True), ("x.part", False), (".bashrc", False)):
+        (tmp_path / name).touch()
+        assert is_leftover(name) is left
+        assert holds_files(tmp_path) is not left
+        (tmp_path / name).unlink()
+    assert not holds_files(tmp_path / "nowhere")

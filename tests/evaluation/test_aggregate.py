@@ -8,8 +8,9 @@ import pytest
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.core.records import Response, Score
-from bonaface.evaluation.aggregate import Aggregation, to_unit
+from bonaface.evaluation.aggregate import to_unit
 from bonaface.evaluation.score_table import ScoreTable
+from bonaface.metrics.videos import Aggregation
 
 
 def _frames(row: Callable[..., Any], video: str, scores: list[float]) -> list[Score]:

@@ -1,3 +1,5 @@
+import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,20 +9,36 @@ import pytest
 from sklearn.metrics import roc_curve
 
 from bonaface.core.records import Score
+from bonaface.export.torch_runner import TorchRunner
 from bonaface.inference.bundle import Bundle
 from bonaface.inference.runtime import OnnxRunner
 from bonaface.inference.scoring import ScoredSplit, score_part
 from bonaface.store.crop_store import CropStore
 from bonaface.testing.networks import card
 from bonaface.training.bundling import operating_points
+from bonaface.training.checkpoint_saver import HISTORY
 from bonaface.training.data import open_split
 
 
-def test_a_bundle_agrees_with_torch_and_says_how_it_came_about(run: Path) -> None:
+def test_a_bundle_scores_in_onnxruntime_as_in_torch(run: Path) -> None:
+    bundle = Bundle.open(run)
+    images = np.random.default_rng(7).normal(size=(3, 3, 64, 64)).astype(np.float32)
+    exported, expected = OnnxRunner(bundle).run(images), TorchRunner(bundle, "cpu").run(images)
+    differences = [np.abs(exported[name] - expected[name]).max() for name in expected]
+    assert max(differences) <= 1e-4
+    assert np.ptp(expected["binary"]) > 0  # the pictures are told apart at all
+    assert bundle.card.provenance["parity_to_torch"] == pytest.approx(max(differences), abs=1e-5)
+
+
+def test_a_bundle_says_what_the_history_says_of_its_epoch(run: Path) -> None:
     provenance = Bundle.open(run).card.provenance
-    assert provenance["parity_to_torch"] <= 1e-4
-    assert provenance["best_epoch"] == 1
-    assert provenance["training_seconds"] > 0
+    with (run / HISTORY).open() as file:
+        (row,) = csv.DictReader(file)
+    assert provenance["best_epoch"] == int(row["epoch"]) + 1
+    assert provenance["dev_acer"] == pytest.approx(float(row["dev/acer"]))
+    assert provenance["dev_loss"] == pytest.approx(float(row["dev/loss"]))
+    assert provenance["training_seconds"] >= float(row["seconds"]) > 0
+    assert provenance["settings"] == json.loads((run / "run.json").read_text())["settings"]
 
 
 def test_operating_points_are_set_on_frames_and_on_videos() -> None:

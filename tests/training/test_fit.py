@@ -243,12 +243,69 @@ def test_a_folder_in_use_is_not_overwritten(whole: Path, settings: RunSettings, 
         train(settings, whole)
     with pytest.raises(InputError, match=r"keeps its settings, but these differ: seed \(0, not 1\)"):
         train(replace(settings, seed=1), whole, resume=True)
-    with pytest.raises(InputError, match="no run to go on with"):
-        train(settings, tmp_path / "new", resume=True)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.tex").touch()
     with pytest.raises(InputError, match="expected a new or empty folder"):
         train(settings, tmp_path / "other")
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_run_killed_before_its_first_file_is_begun_by_the_same_command(
+    resume: bool, whole: Path, settings: RunSettings, tmp_path: Path
+) -> None:
+    """A kill leaves the lock and a part of run.json at most."""
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / ".lock").touch()
+    (run / ".run.json.x1.part").write_text("{")
+    train(settings, run, resume=resume)
+    expected, found = tensors(whole), tensors(run)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_a_run_that_version_0_1_began_goes_on(
+    whole: Path, settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its checkpoint has the callback that keeps the best epoch under another name."""
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        stop_after(4, patch)
+        with pytest.raises(StoppedError):
+            train(settings, run)
+    checkpoint = torch.load(run / checkpoint_saver.LAST, weights_only=True)
+    checkpoint["callbacks"]["Keeper"] = checkpoint["callbacks"].pop("CheckpointSaver")
+    torch.save(checkpoint, run / checkpoint_saver.LAST)
+    train(settings, run, resume=True)
+    expected, found = tensors(whole), tensors(run)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    with (run / checkpoint_saver.HISTORY).open() as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]
+
+
+def test_rejects_micro_batches_of_one_picture_where_batch_normalisation_gets_one_value(
+    store: Path, tmp_path: Path
+) -> None:
+    """At 64 px the pyramid's coarsest level has one position; DeepPixBiS's has sixteen."""
+    chosen = choose_preset("bi-fas", None, CHANGES)
+    with pytest.raises(InputError, match="bi-fas at 64 px can't learn from micro-batches of one picture"):
+        train(RunSettings(chosen, str(store), "split", micro_batch=1), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    other = choose_preset("deep-pix-bis", None, {**CHANGES, "epochs": 1, "batch": 1})
+    train(RunSettings(other, str(store), "split"), tmp_path / "other")
+    assert (tmp_path / "other" / checkpoint_saver.BEST).is_file()
+
+
+def test_progress_says_the_time_left(
+    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(checkpoint_saver.ProgressCallback.__init__, "__defaults__", (0.0,))
+    train(settings, tmp_path / "run", say=said.append)
+    lines = [line for line in said if ", loss " in line]
+    assert len(lines) == 12
+    assert lines[0].startswith("epoch 1/2, batch 1/6, loss ")
+    assert all(line.endswith(" left") for line in lines)
+    assert lines[-1].endswith(", 1 s left")
 
 
 def test_two_cannot_go_on_with_one_run(whole: Path, settings: RunSettings) -> None:

@@ -184,8 +184,8 @@ def test_micro_batches_must_make_a_whole_batch() -> None:
     assert settings(micro_batch=8, devices=2, nodes=2).accumulate == 2
     with pytest.raises(InputError, match="multiple of 48"):
         settings(micro_batch=24, devices=2)
-    with pytest.raises(InputError, match="micro_batch: expected a whole number of at least 1"):
-        settings(micro_batch=0)
+    with pytest.raises(InputError, match="micro_batch: expected a whole number of at least 0"):
+        settings(micro_batch=-1)
 
 
 @given(
@@ -203,3 +203,22 @@ def test_settings_come_back_from_json_as_they_were(model: str, seed: int, fold: 
 def test_differences_name_both_values() -> None:
     changed = RunSettings(choose_preset("bi-fas", None, {"lr": 1e-3}), "store", "official", seed=1)
     assert changed.differences(settings()) == ["preset.lr (0.0001, not 0.001)", "seed (0, not 1)"]
+
+
+@pytest.mark.parametrize(
+    ("batch", "devices", "expected"),
+    [(64, 1, 16), (4, 1, 4), (24, 1, 12), (17, 1, 1), (64, 8, 8), (12, 2, 6), (1, 1, 1)],
+)
+def test_by_default_the_largest_micro_batch_of_at_most_16_is_taken(
+    batch: int, devices: int, expected: int
+) -> None:
+    preset = choose_preset("bi-fas", None, {"batch": batch})
+    made = RunSettings(preset, "store", "official", devices=devices)
+    assert made.micro_batch == expected
+    assert made.accumulate * expected * devices == batch
+    assert RunSettings.from_dict(made.as_dict()) == made
+
+
+def test_a_batch_that_the_devices_cannot_share_is_refused() -> None:
+    with pytest.raises(InputError, match="a batch of 9 can't be gathered"):
+        RunSettings(choose_preset("bi-fas", None, {"batch": 9}), "store", "official", devices=2)

@@ -54,9 +54,10 @@ def evaluation_settings(
     from typing import cast
 
     from bonaface.core.errors import UnknownNameError
-    from bonaface.evaluation.aggregate import AGGREGATIONS, UNITS, Aggregation, Unit
+    from bonaface.evaluation.aggregate import UNITS, Unit
     from bonaface.evaluation.folds import EvaluationSettings, ThresholdFrom
     from bonaface.evaluation.operating_point import Rule, Threshold
+    from bonaface.metrics.videos import AGGREGATIONS, Aggregation
 
     for name, value, known in (
         ("unit", unit, UNITS),

@@ -41,7 +41,13 @@ def train(
         typer.Option("--set", help="Change a setting of the preset or of the network: key=value."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
-    micro_batch: Annotated[int, typer.Option(help="Pictures in the network at once on one device.")] = 16,
+    micro_batch: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Pictures in the network at once on one device; by default the largest part of the batch, up to 16.",
+        ),
+    ] = None,
     precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed.")] = "32-true",
     devices: Annotated[int, typer.Option(help="Devices (GPUs, or processes on the CPU) a machine.")] = 1,
     nodes: Annotated[int, typer.Option(help="Machines.")] = 1,
@@ -64,7 +70,8 @@ def train(
 ) -> None:
     """Train a model on a protocol of a data set; the run ends in a bundle that check and evaluate use.
 
-    A run that was stopped, even by kill -9, goes on with: bonaface train --resume --out RUN
+    A run that was stopped, even by kill -9, goes on with: bonaface train --resume --out RUN. The same command as before
+    with --resume does as well, and starts the run where it was stopped before it had begun.
     """
     try:
         from bonaface.training import fit
@@ -78,10 +85,6 @@ def train(
         settings = read_settings(out / fit.RUN)
         _refuse_other_folder(settings.store)
     elif data is None or protocol is None:
-        if resume:
-            raise InputError(
-                f"a resumed run knows its model and data; say: bonaface train --resume --out {out}"
-            )
         raise InputError("expected --data STORE and --protocol NAME; bonaface datasets lists the protocols")
     else:
         named = {"backbone": backbone, "size": size, "epochs": epochs}
@@ -92,7 +95,7 @@ def train(
             protocol=protocol,
             fold=fold,
             seed=seed,
-            micro_batch=micro_batch,
+            micro_batch=micro_batch or 0,
             precision=cast("Precision", precision),  # which the settings check
             devices=devices,
             nodes=nodes,

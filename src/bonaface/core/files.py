@@ -1,6 +1,5 @@
 """Files that are written whole or not at all."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -12,6 +11,8 @@ from typing import Any
 
 from bonaface.core.errors import BonafaceError
 from bonaface.core.paths import is_remote, upload
+
+LOCK = ".lock"
 
 
 @contextmanager
@@ -54,21 +55,35 @@ def alone(folder: Path, what: str) -> Iterator[None]:
     if is_remote(folder):
         yield
         return
+    # Only here: it would cost every command its start.
+    from filelock import FileLock, Timeout
+
     new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
+    lock = FileLock(folder / LOCK, blocking=False)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BonafaceError(
-                f"{folder}: another process is making this {what}; wait for its end"
-            ) from error
+        lock.acquire()
+    except Timeout as error:
+        raise BonafaceError(f"{folder}: another process is making this {what}; wait for its end") from error
+    try:
         yield
     finally:
+        if os.name == "nt":  # where an open file can't be removed
+            lock.release()
+        (folder / LOCK).unlink(missing_ok=True)
+        lock.release()
         if new and not any(folder.iterdir()):
             folder.rmdir()
-        os.close(handle)
+
+
+def is_leftover(name: str) -> bool:
+    """Return whether a file of that name is a lock, or what a killed process had not finished: nothing of anybody's."""
+    return name == LOCK or (name.startswith(".") and name.endswith(".part"))
+
+
+def holds_files(folder: Path) -> bool:
+    """Return whether `folder` is there and holds something, leftovers of killed processes left out."""
+    return folder.exists() and any(not is_leftover(path.name) for path in folder.iterdir())
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.evaluation.score_table import ScoreTable
 from bonaface.metrics.checks import Groups
+from bonaface.metrics.videos import AGGREGATIONS, Aggregation, video_scores
 
 Unit = Literal["video", "frame"]
-Aggregation = Literal["mean", "median", "min"]
 UNITS: tuple[Unit, ...] = ("video", "frame")
-AGGREGATIONS: tuple[Aggregation, ...] = ("mean", "median", "min")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +116,9 @@ def _videos(table: ScoreTable, frames: Samples, aggregation: Aggregation) -> Sam
     order = np.lexsort((table.numbers("frame"), non_response, video))
     counts = np.bincount(video)
     starts = np.cumsum(counts) - counts
-    answered = np.bincount(video[~non_response], minlength=counts.size)
     first = order[starts]
     by_appearance = np.argsort(np.unique(video, return_index=True)[1])
     shown = frames.take(first)
-    sums = _summed(frames.scores[order], starts, answered, aggregation)
     return Samples(
         "video",
         table.text("video_id")[first],
@@ -130,30 +127,6 @@ def _videos(table: ScoreTable, frames: Samples, aggregation: Aggregation) -> Sam
         shown.species,
         shown.subjects,
         shown.named_subjects,
-        sums,
+        video_scores(video, frames.scores, aggregation),
         shown.responses,
     ).take(by_appearance)
-
-
-def _summed(
-    scores: NDArray[np.float64],
-    starts: NDArray[np.intp],
-    answered: NDArray[np.intp],
-    aggregation: Aggregation,
-) -> NDArray[np.float64]:
-    """(V,) one score a video from `scores` (F,), the videos one after another; NaN for none."""
-    result = np.full(starts.size, np.nan)
-    scored = answered > 0
-    if not scored.any():
-        return result
-    known = scores[~np.isnan(scores)]
-    begins = (np.cumsum(answered) - answered)[scored]
-    many = answered[scored]
-    if aggregation == "mean":
-        result[scored] = np.add.reduceat(known, begins) / many
-    elif aggregation == "min":
-        result[scored] = np.minimum.reduceat(known, begins)
-    else:
-        ranked = known[np.lexsort((known, np.repeat(np.arange(many.size), many)))]
-        result[scored] = (ranked[begins + (many - 1) // 2] + ranked[begins + many // 2]) / 2
-    return result

@@ -6,9 +6,10 @@ from typing import Literal
 import numpy as np
 
 from bonaface.core.errors import InputError, UnknownNameError
-from bonaface.evaluation.aggregate import Aggregation, Samples, Unit, to_unit
+from bonaface.evaluation.aggregate import Samples, Unit, to_unit
 from bonaface.evaluation.operating_point import Rule, Threshold
 from bonaface.evaluation.score_table import ScoreTable
+from bonaface.metrics.videos import Aggregation
 
 # A threshold that was set elsewhere, or the set to take it from.
 ThresholdFrom = Threshold | Literal["dev", "test"]

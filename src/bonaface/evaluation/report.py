@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from bonaface.core.errors import InputError
-from bonaface.evaluation.aggregate import Aggregation, Samples, Unit
+from bonaface.evaluation.aggregate import Samples, Unit
 from bonaface.evaluation.curves import Det, Histogram, det_of, histogram_of
 from bonaface.evaluation.error_rates import GROUPINGS, Figure, SetFigures, figures_of
 from bonaface.evaluation.folds import EvaluationSettings, FoldData
 from bonaface.evaluation.operating_point import Threshold, caution
 from bonaface.evaluation.score_table import ScoreTable
+from bonaface.metrics.videos import Aggregation
 
 FORMAT = 1
 LEVEL = 0.95

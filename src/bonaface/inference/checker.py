@@ -17,6 +17,7 @@ from bonaface.inference.preprocess import run_on_views
 from bonaface.inference.runtime import OnnxRunner, Runner
 from bonaface.media.kinds import is_video
 from bonaface.media.picture import PictureError, read_picture
+from bonaface.metrics.videos import video_scores
 
 
 class Checker:
@@ -123,7 +124,10 @@ class Checker:
         unit: str,
         detail: str = "",
     ) -> Verdict:
-        means = {name: float(np.mean([row[name] for row in scores])) for name in self.bundle.card.outputs}
+        means = {
+            name: float(video_scores([0] * len(scores), [row[name] for row in scores])[0])
+            for name in self.bundle.card.outputs
+        }
         score, threshold = means[self._output], self._thresholds[unit]
         return Verdict(
             path,

@@ -19,7 +19,7 @@ from typing import Any
 from PIL import Image
 
 from bonaface.core.errors import InputError, UnknownNameError
-from bonaface.core.files import write_bytes, write_json, write_text
+from bonaface.core.files import is_leftover, write_bytes, write_json, write_text
 from bonaface.face.detect import Detector
 from bonaface.simulate import MARK, layouts
 from bonaface.simulate.camera import Camera
@@ -139,7 +139,7 @@ def begin(root: Path, plan: Plan) -> None:
             raise InputError(
                 f"{root} was begun with other settings (see {known.name}); use those, or another folder"
             )
-    elif root.exists() and any(path.name != SEEN for path in root.iterdir()):
+    elif root.exists() and any(path.name != SEEN and not is_leftover(path.name) for path in root.iterdir()):
         raise InputError(f"{root} is not empty and holds no simulated set; give a new folder")
     for part in root.rglob(".*.part"):
         part.unlink()  # what a killed process had not finished

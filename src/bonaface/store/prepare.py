@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bonaface.core.errors import DISK_FULL, BonafaceError, InputError
-from bonaface.core.files import alone
+from bonaface.core.files import alone, is_leftover
 from bonaface.core.machine import Engine
 from bonaface.core.paths import entries, files_below, is_remote
 from bonaface.core.records import Presentation, Response
@@ -142,7 +142,9 @@ def _settle(store: Path, table: PresentationTable, settings: PrepareSettings) ->
     wanted = layout.describe(table, settings)
     found = layout.read_description(store)
     if found is None:
-        strange = [name for name, _ in entries(store) if name != layout.PRESENTATIONS and not _is_part(name)]
+        strange = [
+            name for name, _ in entries(store) if name != layout.PRESENTATIONS and not is_leftover(name)
+        ]
         if strange:
             raise InputError(
                 f"{store}: expected a crop store, an empty folder or none, but it has {name_some(strange)}"

@@ -26,9 +26,11 @@ from bonaface.inference.bundle import (
 from bonaface.inference.runtime import OnnxRunner
 from bonaface.inference.scoring import ScoredSplit, score_part
 from bonaface.metrics.thresholds import bpcer_threshold, eer_threshold
+from bonaface.metrics.videos import video_scores
 from bonaface.models.base import PadModel
 from bonaface.store.crop_store import CropStore
 from bonaface.training.checkpoint_saver import BEST
+from bonaface.training.progress import Progress
 from bonaface.training.settings import RunSettings
 
 RULES: dict[str, Callable[[ArrayLike, ArrayLike], float]] = {
@@ -44,6 +46,7 @@ def write_bundle(
     store: CropStore,
     dev: Sequence[int],
     provenance: Mapping[str, Any],
+    say: Callable[[str], None] = lambda _: None,
 ) -> Bundle:
     """Export the best weights of `run`, set thresholds on the dev rows, and put ``run/bundle`` in place as a whole.
 
@@ -53,15 +56,18 @@ def write_bundle(
     network.load_state_dict(load_file(run / BEST))
     making, done = run / "bundle.part", run / "bundle"
     shutil.rmtree(making, ignore_errors=True)
+    say("writing the bundle: exporting the network to ONNX")
     difference = export_network(network.cpu().eval(), making)
     card = _card(network, settings, store, {**provenance, "parity_to_torch": difference})
     write_card(making, card)
+    say("writing the bundle: scoring dev for the thresholds")
     scores = list(
         score_part(
             store,
             ScoredSplit(dev, "dev", settings.protocol, settings.fold),
             card,
             OnnxRunner(Bundle(making, card)),
+            progress=Progress(say, "scoring dev: frame"),
         )
     )
     write_card(making, msgspec.structs.replace(card, operating_points=operating_points(scores, card)))
@@ -101,12 +107,12 @@ def operating_points(scores: Sequence[Score], card: BundleCard) -> dict[str, Ope
     """Return the thresholds of each rule on dev `scores`, of every output, over frames and over videos."""
     scored = [row for row in scores if not row.response]
     labels = np.array([row.label for row in scored])
-    videos, first, index = np.unique([row.video_id for row in scored], return_index=True, return_inverse=True)
+    _, first, index = np.unique([row.video_id for row in scored], return_index=True, return_inverse=True)
     source = _source(scored, card.source)
     points: dict[str, dict[str, UnitThresholds]] = {rule: {} for rule in RULES}
     for output in card.outputs:
         values = np.array([row.outputs[output] for row in scored])
-        means = np.bincount(index, values) / np.bincount(index, minlength=len(videos))
+        means = video_scores(index, values)
         for rule, set_threshold in RULES.items():
             frame, video = set_threshold(labels, values), set_threshold(labels[first], means)
             # A threshold just below all scores, or just above, is 0 or 1: no score lies beyond.

@@ -15,6 +15,7 @@ from bonaface.core.files import whole_file
 from bonaface.training.batches import Batch
 from bonaface.training.dev import Outcome
 from bonaface.training.module import PadModule, plain_state
+from bonaface.training.progress import EVERY, duration
 
 LAST = "checkpoints/last.ckpt"
 BEST = "checkpoints/best.safetensors"
@@ -134,11 +135,19 @@ class RandomState(Callback):
 
 
 class ProgressCallback(Callback):
-    """Says how far the run is: a line every `every` seconds and one after each epoch, through `say`."""
+    """Say how far the run is: a line every `every` seconds with the time left, and one after each epoch."""
 
-    def __init__(self, say: Callable[[str], None], every: float = 15.0) -> None:
+    def __init__(self, say: Callable[[str], None], every: float = EVERY) -> None:
         self._say, self._every = say, every
         self._next = 0.0
+        self._began, self._first = 0.0, 0
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        """Start the clock with the first batch of this start of the run."""
+        if not self._began:
+            self._began, self._first = time.monotonic(), _batches_done(trainer, batch_idx)
 
     def on_train_batch_end(
         self,
@@ -148,14 +157,17 @@ class ProgressCallback(Callback):
         batch: Batch,
         batch_idx: int,
     ) -> None:
-        """A line now and then: epoch, batch, loss."""
+        """Say epoch, batch, loss and the time left, dev included as far as it has been seen."""
         now = time.monotonic()
         if now >= self._next:
             self._next = now + self._every
             loss = float(trainer.callback_metrics["train/total"])
+            done = _batches_done(trainer, batch_idx + 1)
+            total = int(trainer.num_training_batches) * int(trainer.max_epochs or 0)
+            left = (now - self._began) / (done - self._first) * (total - done)
             self._say(
                 f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}, batch {batch_idx + 1}/"
-                f"{trainer.num_training_batches}, loss {loss:.4f}"
+                f"{trainer.num_training_batches}, loss {loss:.4f}, {duration(left)} left"
             )
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -165,3 +177,8 @@ class ProgressCallback(Callback):
             f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} done: dev ACER {100 * values['dev/acer']:.2f} %, "
             f"dev loss {values['dev/loss']:.4f}, dev EER threshold {values['dev/threshold']:.4f}"
         )
+
+
+def _batches_done(trainer: lightning.Trainer, batches: int) -> int:
+    """Return how many batches of the whole run are done, with `batches` of this epoch."""
+    return trainer.current_epoch * int(trainer.num_training_batches) + batches

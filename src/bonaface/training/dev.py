@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from bonaface.metrics.rates import acer_at
 from bonaface.metrics.thresholds import eer_threshold
+from bonaface.metrics.videos import video_scores
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ def judge_dev(
         scores: (N,), finite, higher for bona fide.
         losses: (N,) the loss of each frame.
     """
-    videos, first, index = np.unique(presentations, return_index=True, return_inverse=True)
-    means = np.bincount(index, scores) / np.bincount(index, minlength=len(videos))
+    _, first, index = np.unique(presentations, return_index=True, return_inverse=True)
+    means = video_scores(index, scores)
     truth = labels[first].astype(np.int64)
     threshold = eer_threshold(truth, means)
     return {

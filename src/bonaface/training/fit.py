@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from copy import deepcopy
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from bonaface.core.errors import InputError
-from bonaface.core.files import alone, write_json
+from bonaface.core.files import alone, holds_files, write_json
 from bonaface.models.base import GradientModel, SolverModel
 from bonaface.models.registry import create_model
 from bonaface.store.crop_store import CropStore
@@ -70,7 +71,8 @@ def train(
         tensorboard: log for TensorBoard rather than as CSV.
 
     Raises:
-        InputError: the folder has a run already and `resume` is not asked for, or its settings or data differ.
+        InputError: the folder has a run already and `resume` is not asked for, or its settings or data differ; or a
+            micro-batch is too small for batch normalisation.
         BonafaceError: the data can't be split, the backbone's weights can't be fetched, or another process is at
             this run.
     """
@@ -112,21 +114,46 @@ def _train(
     logger = (TensorBoardLogger if tensorboard else CSVLogger)(run, "logs", version="")
     with _quiet():
         trainer = run_trainer(settings, run, [saver, RandomState(), ProgressCallback(say)], logger)
+        module = PadModule(network, settings) if isinstance(network, GradientModel) else None
+        if module:
+            _check_micro_batch(module, settings)
         # Only now is it sure that there will be a run; the processes of the other devices start below.
         if is_primary():
             write_json(run / RUN, _description(settings, store, data))
         if isinstance(network, SolverModel):
             outcome = solve(network, settings, run, data, trainer, say)
-        elif isinstance(network, GradientModel):
-            _fit(trainer, PadModule(network, settings), data, last)
+        elif module:
+            _fit(trainer, module, data, last)
             outcome = saver.outcome
         else:
             raise TypeError(f"{type(network)} is neither a GradientModel nor a SolverModel")
     if is_primary():
-        say("writing the bundle: thresholds from dev, ONNX, checksums")
-        write_bundle(run, network, settings, store, data.split.dev, _provenance(settings, store, outcome))
+        write_bundle(
+            run, network, settings, store, data.split.dev, _provenance(settings, store, outcome), say
+        )
     trainer.strategy.barrier("bundle")
     return run / "bundle"
+
+
+def _check_micro_batch(module: PadModule, settings: RunSettings) -> None:
+    """Refuse micro-batches of one picture where batch normalisation would get one value for each channel.
+
+    Raises:
+        InputError: so it is.
+    """
+    if settings.micro_batch > 1:
+        return
+    size, trial = settings.preset.size, deepcopy(module).train()
+    views = (len(settings.views),) if len(settings.views) > 1 else ()
+    try:
+        with torch.no_grad(), torch.random.fork_rng():
+            trial.network.forward_features(torch.zeros(1, *views, 3, size, size))
+    except ValueError as error:
+        raise InputError(
+            f"{settings.preset.model} at {size} px can't learn from micro-batches of one picture: its coarsest level "
+            "has one position, and batch normalisation needs several values; take --micro-batch 2 or more, and a "
+            "batch that it divides"
+        ) from error
 
 
 def is_primary() -> bool:
@@ -207,9 +234,7 @@ def run_trainer(
 def _claim(run: Path, settings: RunSettings, store: CropStore, resume: bool) -> None:
     description = run / RUN
     if not description.is_file():
-        if resume:
-            raise InputError(f"{run}: there is no run to go on with; leave out --resume to start one")
-        if run.exists() and any(run.iterdir()):
+        if holds_files(run):
             raise InputError(
                 f"{run}: expected a new or empty folder for the run, but it has other files in it"
             )

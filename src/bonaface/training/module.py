@@ -39,6 +39,12 @@ class PadModule(lightning.LightningModule):
         """The network that dev judges and that is kept: the average of the weights where there is one."""
         return self._average.network if self._average else self.network
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Read the checkpoint of a run that version 0.1 began: a callback has another name today."""
+        callbacks = checkpoint.get("callbacks", {})
+        if "Keeper" in callbacks:
+            callbacks["CheckpointSaver"] = callbacks.pop("Keeper")
+
     def on_train_start(self) -> None:
         """Put the layers into their modes, which Lightning leaves as it finds them and restores after dev."""
         self.train()

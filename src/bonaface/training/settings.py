@@ -23,6 +23,7 @@ _PRESET_KEYS = _PRESET_TYPES.keys() - {"name", "model", "options", "augment"}
 _AUGMENT = "augment."
 _AUGMENT_TYPES = {_AUGMENT + field.name: field.type for field in msgspec.structs.fields(Augment)}
 
+LARGEST_MICRO_BATCH = 16  # where none is asked for
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]  # weights in float32: what a bundle holds
 
 _Count = Annotated[int, Meta(ge=1)]
@@ -33,10 +34,10 @@ class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that decides which weights come out of a run, and how it uses the machine.
 
     `preset.batch` pictures make one optimiser step, whatever the machine: they are gathered from micro-batches of
-    `micro_batch` on each of `devices` x `nodes`. Batch normalisation sees the micro-batch. Whole micro-batches that an
-    epoch has left over make a last step, whose gradient is smaller by as much. `checkpoint_every` counts
-    optimiser steps. `fold` is empty where the protocol has one only. `pretrained` False starts the backbone from
-    random weights.
+    `micro_batch` on each of `devices` x `nodes`; 0 takes the largest of at most 16 that can be gathered. Batch
+    normalisation sees the micro-batch. Whole micro-batches that an epoch has left over make a last step, whose gradient
+    is smaller by as much. `checkpoint_every` counts optimiser steps. `fold` is empty where the protocol has one only.
+    `pretrained` False starts the backbone from random weights.
     """
 
     preset: Preset
@@ -45,7 +46,7 @@ class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
     fold: str = ""
     seed: _CountFrom0 = 0
     pretrained: bool = True
-    micro_batch: _Count = 16
+    micro_batch: _CountFrom0 = 0
     precision: Precision = "32-true"
     devices: _Count = 1
     nodes: _Count = 1
@@ -57,6 +58,8 @@ class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
         wrong = [text.removeprefix("preset.") for text in wrong_fields(self)]
         if wrong:
             raise InputError("; ".join(wrong))
+        if self.micro_batch == 0:
+            msgspec.structs.force_setattr(self, "micro_batch", self._largest_micro_batch())
         for crop in (*self.views, *self.preset.augment.crops):
             CropSpec.parse(crop)
         if len(self.views) > 1 and self.preset.augment.crops:
@@ -77,6 +80,11 @@ class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
                 f"{self.devices} x {self.nodes} devices: batch must be a multiple of {together}; "
                 "change --micro-batch or --set batch=..."
             )
+
+    def _largest_micro_batch(self) -> int:
+        """Return the largest number of at most 16 of which the devices gather a batch; 1 where there is none."""
+        share = max(self.preset.batch // (self.devices * self.nodes), 1)
+        return max(n for n in range(1, min(share, LARGEST_MICRO_BATCH) + 1) if share % n == 0)
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -181,7 +189,9 @@ def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
 def read_settings(path: Path) -> RunSettings:
     """The settings in a run's ``run.json``."""
     if not path.is_file():
-        raise InputError(f"{path.parent}: there is no run to go on with; leave out --resume to start one")
+        raise InputError(
+            f"{path.parent}: there is no run to go on with; name its model, --data and --protocol"
+        )
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         return RunSettings.from_dict(values["settings"])
