@@ -1,6 +1,7 @@
 import io
 import os
 from contextlib import suppress
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from av.stream import Disposition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 
 from bonaface.core.errors import InputError
 from bonaface.media import video
@@ -109,7 +111,7 @@ def test_only_groups_with_a_wanted_frame_are_decoded() -> None:
 def test_frames_shown_before_a_keyframe_but_stored_behind_it_need_the_group_before() -> None:
     # packets 0 to 5, shown 0 2 1 | 5 3 4: the keyframe 3 is stored before two frames that are shown before it
     scan = video._Scan(
-        codec="hevc", fps=25, times=[0, 2, 1, 5, 3, 4], shown=[0, 2, 1, 4, 5, 3], keyframes=[0, 3],
+        codec="hevc", fps=25, times=[(0, t) for t in (0, 2, 1, 5, 3, 4)], shown=[0, 2, 1, 4, 5, 3], keyframes=[0, 3],
         delay=2, timed=True, damage="",
     )  # fmt: skip
     assert video._plan(scan, (4,)) == [video._Run(0, 5)]
@@ -125,7 +127,7 @@ def test_the_planned_packets_are_enough(kind: tuple[str, bytes]) -> None:
     for wanted in (evenly_spaced(FRAMES, 4), evenly_spaced(FRAMES, 20)):
         packets = [scan.shown[number] for number in wanted]
         decoded = video._decode(kind[1], scan, video._plan(scan, wanted), 1, set(packets))
-        assert [packet for packet, _ in decoded] == packets
+        assert [packet for packet, *_ in decoded] == packets
 
 
 def without_reordering_told(file: bytes) -> bytes:
@@ -406,6 +408,199 @@ def test_damage_anywhere_ends_in_frames_or_a_sentence(data: st.DataObject) -> No
     for attempt in (lambda: probe(bytes(file)), lambda: list(read_frames(bytes(file), 4))):
         with suppress(VideoError):
             attempt()
+
+
+def recorded(
+    form: str, numbers: range, *, start: int = 0, muxer: dict[str, str] | None = None, **stream: object
+) -> bytes:
+    """A video of `numbers` in the container `form`, from frame time `start` on, with attributes of the stream."""
+    file = io.BytesIO()
+    codec = str(stream.pop("codec", "libx264"))
+    encoder = stream.pop("encoder", B_FRAMES if codec == "libx264" else {})
+    with av.open(file, "w", format=form, options=muxer or {}) as container:
+        added = container.add_stream(codec, rate=25, options=encoder)
+        added.width, added.height, added.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for name, value in stream.items():
+            setattr(added.codec_context, name, value)
+        for time, number in enumerate(numbers, start=start):
+            frame = av.VideoFrame.from_ndarray(numbered(number), format="rgb24")
+            frame.pts = time
+            container.mux(added.encode(frame))
+        container.mux(added.encode(None))
+    return file.getvalue()
+
+
+class TestClock:
+    """What a file says of the time of its frames. A decoder that is told to hold back more than 16 frames ends the
+    whole program, so these tests end with it where that is allowed."""
+
+    @pytest.mark.parametrize("b_frames", ["0", "3"])
+    @pytest.mark.parametrize("lengths", [(20, 20), (20, 5), (5, 20, 15), (17, 18)])
+    def test_recordings_that_were_appended_follow_each_other(self, lengths: tuple[int, ...], b_frames: str):
+        starts = np.cumsum([0, *lengths])
+        parts = [range(a, b) for a, b in pairwise(starts.tolist())]
+        file = b"".join(recorded("mpegts", part, encoder={**B_FRAMES, "bf": b_frames}) for part in parts)
+        shown = [number_of(picture) for _, picture in read_frames(file, 100)]
+        # the packet at a seam counts as damaged: its sequence number is not the next
+        assert shown == sorted(shown)
+        assert len(parts) - 1 >= sum(lengths) - len(shown) >= 0
+        assert probe(file).frames == len(shown)
+        some = [number_of(picture) for _, picture in read_frames(file, 7)]
+        assert some == [shown[number] for number in evenly_spaced(len(shown), 7)]
+
+    @pytest.mark.parametrize(
+        "clock",
+        [
+            (0, 6144, 0),
+            (10**5, 0, 6144),
+            (0, 2**62, 5),
+            (0, 2**63, 2**63 + 9),
+            (0, 0, 0),
+            (0, 10**7, 2 * 10**7),
+        ],
+    )
+    def test_fragments_whose_clock_jumps_stay_in_their_order(self, clock: tuple[int, ...]):
+        options = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+        file = bytearray(recorded("mp4", range(36), muxer=options, encoder={**B_FRAMES, "sc_threshold": "0"}))
+        boxes = [i for i in range(len(file)) if file.startswith(b"tfdt", i)]
+        assert len(boxes) == 3
+        for box, time in zip(boxes, clock, strict=True):
+            file[box + 8 : box + 16] = time.to_bytes(8, "big")
+        shown = [number_of(picture) for _, picture in read_frames(bytes(file), 100)]
+        assert shown == sorted(shown)
+        # FFmpeg takes a fragment that is shown before the last for one that is not to be shown
+        assert shown[:12] == list(range(12))
+        assert len(shown) >= 12
+
+    def test_times_without_any_order_are_left_to_the_decoder(self, monkeypatch: pytest.MonkeyPatch):
+        """As if each frame were shown before all that come before it in the file, at rising times of decoding."""
+        monkeypatch.setattr(video._Clock, "time", lambda self, packet, number: (0, -number))
+        file = recorded("mp4", range(FRAMES))
+        assert video._scan(file).delay == FRAMES - 1
+        assert [number_of(picture) for _, picture in read_frames(file, 100)] == list(range(FRAMES))
+
+    @pytest.mark.parametrize(
+        ("form", "codec"), [("webm", "libvpx-vp9"), ("matroska", "libx264"), ("mp4", "libx264")]
+    )
+    @pytest.mark.parametrize("start", [75, 25 * 3600])
+    def test_a_file_may_begin_later_than_0(self, form: str, codec: str, start: int):
+        file = recorded(form, range(FRAMES), start=start, codec=codec)
+        assert read(file, 100) == (list(range(FRAMES)), "")
+        assert probe(file).damage == ""
+
+    def test_a_cut_file_that_begins_late_is_still_said_to_be_cut(self):
+        file = recorded("matroska", range(FRAMES), start=75, encoder={"bf": "0"})
+        assert "it says that it lasts 4.8 s and ends after" in read(file[: len(file) // 2], 100)[1]
+
+    def test_what_an_edit_list_leaves_out_is_not_shown(self):
+        file = bytearray(recorded("mp4", range(FRAMES), encoder={"g": "5", "bf": "0"}))
+        at = file.index(b"elst")
+        count, length, start = (int.from_bytes(file[at + i : at + i + 4], "big") for i in (8, 12, 16))
+        assert (count, start) == (1, 0)
+        file[at + 12 : at + 20] = (length // 3).to_bytes(4, "big") + (512 * 10).to_bytes(
+            4, "big"
+        )  # from frame 10
+        shown = [number_of(picture) for _, picture in read_frames(bytes(file), 100)]
+        assert shown == list(range(10, 25))
+
+
+class TestPixels:
+    """What a file says of the shape and colour of its pixels."""
+
+    @pytest.mark.parametrize("form", ["mp4", "matroska", "avi"])
+    @pytest.mark.parametrize(
+        ("ratio", "size"), [((2, 1), (192, 64)), ((1, 2), (96, 128)), ((16, 15), (102, 64))]
+    )
+    def test_pixels_that_are_not_square_are_stretched(
+        self, form: str, ratio: tuple[int, int], size: tuple[int, int]
+    ):
+        file = recorded(form, range(5), encoder={"bf": "0"}, sample_aspect_ratio=Fraction(*ratio))
+        info = probe(file)
+        assert (info.width, info.height) == size
+        for number, picture in read_frames(file, 5):
+            assert picture.shape == (size[1], size[0], 3)
+            assert number_of(np.asarray(Image.fromarray(picture).resize((WIDTH, HEIGHT)))) == number
+
+    def test_stretched_before_they_are_turned(self):
+        file = io.BytesIO()
+        with av.open(file, "w", format="mp4") as container:
+            stream = container.add_stream("libx264", rate=25)
+            stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+            stream.codec_context.sample_aspect_ratio = Fraction(2)
+            stream.set_display_rotation(90)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(numbered(5), format="rgb24")))
+            container.mux(stream.encode(None))
+        info = probe(file.getvalue())
+        assert (info.width, info.height) == (64, 192)
+        assert next(read_frames(file.getvalue(), 1))[1].shape == (192, 64, 3)
+
+    @pytest.mark.parametrize("ratio", [Fraction(5), Fraction(1, 20)])
+    def test_pixels_of_a_strange_shape_are_refused(self, ratio: Fraction):
+        file = recorded("mp4", range(3), sample_aspect_ratio=ratio)
+        for attempt in (lambda: probe(file), lambda: list(read_frames(file, 2))):
+            with pytest.raises(VideoError, match=rf"its pixels are {float(ratio):g} times as wide as high"):
+                attempt()
+
+    @pytest.mark.parametrize("matrix", [1, 5, 9])  # BT.709, BT.601, BT.2020 (ITU-T H.273, table 4)
+    @pytest.mark.parametrize("full", [False, True])
+    def test_the_matrix_and_range_of_the_colours_are_those_that_the_file_names(self, matrix: int, full: bool):
+        red, green, blue = 200, 60, 30
+        kr, kb = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 9: (0.2627, 0.0593)}[matrix]
+        luma = kr * red + (1 - kr - kb) * green + kb * blue
+        chroma = (blue - luma) / (2 - 2 * kb), (red - luma) / (2 - 2 * kr)
+        scale, base = ((1, 1), 0) if full else ((219 / 255, 224 / 255), 16)
+        planes = [luma * scale[0] + base, *(part * scale[1] + 128 for part in chroma)]
+        frame = av.VideoFrame(WIDTH, HEIGHT, "yuv420p")
+        for plane, value in zip(frame.planes, planes, strict=True):
+            plane.update(bytes([round(value)]) * plane.buffer_size)
+        file = io.BytesIO()
+        with av.open(file, "w", format="mp4") as container:
+            stream = container.add_stream("libx264", rate=25, options={"crf": "1"})
+            stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+            stream.codec_context.colorspace, stream.codec_context.color_range = matrix, 2 if full else 1
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        ((_, picture),) = read_frames(file.getvalue(), 1)
+        np.testing.assert_allclose(picture[HEIGHT // 2, WIDTH // 2], (red, green, blue), atol=3)
+
+    def test_10_bits_are_scaled_to_8(self):
+        file = io.BytesIO()
+        with av.open(file, "w", format="mp4") as container:
+            stream = container.add_stream("libx265", rate=25, options={"x265-params": "log-level=none:crf=1"})
+            stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p10le"
+            for number in range(3):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(numbered(number), format="rgb24")))
+            container.mux(stream.encode(None))
+        for number, picture in read_frames(file.getvalue(), 3):
+            assert np.abs(picture.astype(int) - numbered(number)).max() < 12
+
+    def test_high_dynamic_range_is_refused(self):
+        file = recorded("mp4", range(3), color_trc=16)
+        for attempt in (lambda: probe(file), lambda: list(read_frames(file, 2))):
+            with pytest.raises(VideoError, match=r"high dynamic range \(PQ\).*; record or convert it to SDR"):
+                attempt()
+
+    def test_a_frame_larger_than_the_head_says_is_refused(self, monkeypatch: pytest.MonkeyPatch):
+        small, large = (
+            recorded("mpegts", range(2)),
+            encode_large_ts(),
+        )
+        monkeypatch.setattr(video, "MAX_PIXELS", WIDTH * HEIGHT)
+        with pytest.raises(VideoError, match="a frame has 192 x 128 pixels, more than"):
+            list(read_frames(small + large, 100))
+
+
+def encode_large_ts() -> bytes:
+    file = io.BytesIO()
+    with av.open(file, "w", format="mpegts") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 2 * WIDTH, 2 * HEIGHT, "yuv420p"
+        for number in range(3):
+            container.mux(
+                stream.encode(av.VideoFrame.from_ndarray(numbered(number, 192, 128), format="rgb24"))
+            )
+        container.mux(stream.encode(None))
+    return file.getvalue()
 
 
 def resident() -> float:

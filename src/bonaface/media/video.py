@@ -12,6 +12,7 @@ of what is passed over, and every container lands somewhere else.)
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from av.packet import Packet
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
+from av.video.reformatter import ColorTrc
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -37,6 +39,13 @@ _NO_GUESSING = {"codec_whitelist": "none"}
 # The codecs whose standards promise that no frame at all refers to one marked as unreferenced (HEVC's mark
 # holds for one temporal layer alone).
 _MARKS_UNREFERENCED = frozenset({"h264", "mpeg4", "mpeg2video", "mpeg1video"})
+
+# The most frames that a decoder may hold back (ITU-T H.264, A.3.1). FFmpeg's H.264 decoder takes a larger number, and
+# then ends the whole program.
+_MAX_DELAY = 16
+
+# How many times as wide as high a pixel may be, or as high as wide: recordings go up to 2.
+_MAX_STRETCH = 4
 
 # By how much a file may be shorter than it says: recorders miscount a little, and sound outlasts the picture.
 _SLACK_FRAMES, _SLACK_SHARE, _SLACK_SECONDS = 2, 0.02, 0.5
@@ -95,9 +104,10 @@ def probe(source: Path | bytes) -> VideoInfo:
         raise VideoError(
             f"{_name(source)}: none of its {len(scan.shown)} frames can be decoded; copy it again"
         )
-    frame = first[1]
-    height, width = _upright(np.empty((frame.height, frame.width, 1), np.uint8), frame).shape[:2]
+    frame, (width, height) = first[1], _size(source, *first[1:])
     a, b, c, d = _matrix(frame)
+    if abs(b) > abs(a):
+        width, height = height, width
     number = {packet: i for i, packet in enumerate(scan.shown)}
     return VideoInfo(
         codec=scan.codec,
@@ -115,9 +125,9 @@ def probe(source: Path | bytes) -> VideoInfo:
 def read_frames(source: Path | bytes, n: int, threads: int = 1) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """`n` evenly spaced frames of the video `source` (see `evenly_spaced`), each with its number, in order.
 
-    A frame is (H, W, 3) uint8 RGB, turned upright as the file asks; one is held at a time. If the file is cut
-    off, the frames that it has are spaced evenly; a frame that cannot be decoded is left out and none takes
-    its place. Either is said by an error after the last frame.
+    A frame is (H, W, 3) uint8 RGB, turned upright and stretched to square pixels as the file asks (docs/media.md); one
+    is held at a time. If the file is cut off, the frames that it has are spaced evenly; a frame that cannot be decoded
+    is left out and none takes its place. Either is said by an error after the last frame.
 
     Args:
         source: the file, or its bytes.
@@ -132,10 +142,11 @@ def read_frames(source: Path | bytes, n: int, threads: int = 1) -> Iterator[tupl
     scan = _scan(source)
     wanted = evenly_spaced(len(scan.shown), n)
     count = 0
-    for number, frame in _frames(source, scan, wanted, threads):
+    for number, frame, stretch in _frames(source, scan, wanted, threads):
         count += 1
+        width, height = _size(source, frame, stretch)
         # one thread converts a frame in a third of the processor time that several need
-        picture: NDArray[Any] = frame.to_ndarray(format="rgb24", threads=1)
+        picture: NDArray[Any] = frame.to_ndarray(format="rgb24", width=width, height=height, threads=1)
         yield number, np.ascontiguousarray(_upright(picture, frame))
     if count < len(wanted):
         raise VideoError(f"{_name(source)}: {len(wanted) - count} of {len(wanted)} frames cannot be decoded")
@@ -147,15 +158,16 @@ def read_frames(source: Path | bytes, n: int, threads: int = 1) -> Iterator[tupl
 class _Scan:
     """A file's packets, numbered from 0 as they lie in the file.
 
-    `times` are the packets' times of showing; `shown` the packets whose frames are shown, in that order;
-    `keyframes` the packets at which a decoder can start, ascending. `delay` is how many frames a decoder must
-    hold back to put them out in that order. `timed` is False where the file does not tell the order: then
-    only the length of `shown` is right, and frames are counted as the decoder puts them out.
+    `times` are the packets' times of showing, with how often the file's clock has stepped back before; `shown` the
+    packets whose frames are shown, in that order; `keyframes` the packets at which a decoder can start, ascending.
+    `delay` is how many frames a decoder must hold back to put them out in that order. `timed` is False where the file
+    does not tell the order: then only the length of `shown` is right, and frames are counted as the decoder puts them
+    out.
     """
 
     codec: str
     fps: float
-    times: Sequence[int]
+    times: Sequence[tuple[int, int]]
     shown: Sequence[int]
     keyframes: Sequence[int]
     delay: int
@@ -172,15 +184,16 @@ class _Run:
 
 
 def _scan(source: Path | bytes) -> _Scan:
-    times: list[int] = []
+    times: list[tuple[int, int]] = []
     keyframes: list[int] = []
     whole: set[int] = set()
     damage = ""
     with _open(source) as container:
         stream = _video_stream(container, source)
+        clock = _Clock(container)
         try:
             for number, packet in enumerate(_packets(container, stream)):
-                times.append(_time(packet, number))
+                times.append(clock.time(packet, number))
                 if packet.is_keyframe:
                     keyframes.append(number)
                 if not packet.is_discard and not packet.is_corrupt:
@@ -190,39 +203,62 @@ def _scan(source: Path | bytes) -> _Scan:
         if not whole:
             raise VideoError(f"{_name(source)}: expected a video, but there is no frame in it; copy it again")
         order = sorted(range(len(times)), key=times.__getitem__)
+        delay = max(number - i for i, number in enumerate(order))
         return _Scan(
             codec=stream.codec_context.name,
             fps=float(stream.average_rate or 0),
             times=times,
             shown=[number for number in order if number in whole],
             keyframes=keyframes,
-            delay=max(number - i for i, number in enumerate(order)),
-            timed=not _hides_order(container, stream),
+            delay=delay,
+            timed=delay <= _MAX_DELAY and not _hides_order(container, stream),
             damage=damage or _shortfall(container, stream, times),
         )
 
 
+class _Clock:
+    """Tells when the frames of a file's packets, given in order, are shown.
+
+    Where the times at which packets are decoded step back, two recordings were appended, or the recorder's clock was
+    set: what follows is shown behind what came before. Matroska has no such times; there keyframes tell.
+    """
+
+    def __init__(self, container: InputContainer) -> None:
+        self._by_keyframes = "matroska" in container.format.name
+        self._steps = 0
+        self._last: int | None = None
+
+    def time(self, packet: "Packet[VideoStream]", number: int) -> tuple[int, int]:
+        """How often the clock has stepped back, and the time in the stream's time base as far as the file tells."""
+        tells = packet.pts if self._by_keyframes else packet.dts
+        if tells is not None and (packet.is_keyframe or not self._by_keyframes):
+            self._steps += self._last is not None and tells < self._last
+            self._last = tells
+        times = (time for time in (packet.pts, packet.dts, number) if time is not None)
+        return self._steps, next(times)
+
+
 def _frames(
     source: Path | bytes, scan: _Scan, wanted: Sequence[int], threads: int
-) -> Iterator[tuple[int, VideoFrame]]:
-    """The frames with the numbers `wanted` (ascending) that can be decoded, in order."""
+) -> Iterator[tuple[int, VideoFrame, Fraction]]:
+    """The frames with the numbers `wanted` (ascending) that can be decoded, in order, with their stretch."""
     every = [_Run(0, len(scan.times) - 1)]
     if not scan.timed:
         numbers = set(wanted)
-        for number, (_, frame) in enumerate(
+        for number, (_, frame, stretch) in enumerate(
             _decode(source, scan, every, threads, set(range(len(scan.times))))
         ):
             if number in numbers:
-                yield number, frame
+                yield number, frame, stretch
         return
     left = list(wanted)
     for runs in (_plan(scan, left), every):
         # A keyframe that is none, or a damaged stream, loses frames: then the rest is decoded from the start.
         packets = {scan.shown[number]: number for number in left}
-        for packet, frame in _decode(source, scan, runs, threads, set(packets)):
+        for packet, frame, stretch in _decode(source, scan, runs, threads, set(packets)):
             if runs is not every and packets[packet] != left[0]:
                 break
-            yield packets[packet], frame
+            yield packets[packet], frame, stretch
             left = [number for number in left if number > packets[packet]]
         if not left:
             return
@@ -247,8 +283,9 @@ def _plan(scan: _Scan, wanted: Sequence[int]) -> list[_Run]:
 
 def _decode(
     source: Path | bytes, scan: _Scan, runs: Sequence[_Run], threads: int, wanted: set[int]
-) -> Iterator[tuple[int, VideoFrame]]:
-    """The frames of the packets `wanted` that come out of decoding `runs`, as the decoder puts them out."""
+) -> Iterator[tuple[int, VideoFrame, Fraction]]:
+    """The frames of the packets `wanted` that come out of decoding `runs`, as the decoder puts them out, each with how
+    many times as wide as high its pixels are."""
     with _open(source) as container:
         stream = _video_stream(container, source)
         decoder = _decoder(stream, scan, threads)
@@ -268,7 +305,11 @@ def _decode(
             for frame in frames:
                 origin = _origin(frame)
                 if origin in wanted and not frame.is_corrupt:
-                    yield origin, frame
+                    yield (
+                        origin,
+                        frame,
+                        stream.sample_aspect_ratio or decoder.sample_aspect_ratio or Fraction(1),
+                    )
             if number == run.last:
                 if (following := next(ahead, None)) is None:
                     return
@@ -341,12 +382,6 @@ def _packets(container: InputContainer, stream: VideoStream) -> "Iterator[Packet
     return (packet for packet in container.demux(stream) if packet.size)
 
 
-def _time(packet: "Packet[VideoStream]", number: int) -> int:
-    """When the packet's frame is shown, in the stream's time base, as far as the file tells."""
-    times = (time for time in (packet.pts, packet.dts, number) if time is not None)
-    return next(times)
-
-
 def _hides_order(container: InputContainer, stream: VideoStream) -> bool:
     """Whether the file does not tell in which order its frames are shown: AVI has no times for that, and what
     FFmpeg puts in their place is wrong for H.264 with B-frames."""
@@ -354,19 +389,53 @@ def _hides_order(container: InputContainer, stream: VideoStream) -> bool:
     return container.format.name == "avi" and decoder.name == "h264" and decoder.has_b_frames
 
 
-def _shortfall(container: InputContainer, stream: VideoStream, times: Sequence[int]) -> str:
+def _shortfall(container: InputContainer, stream: VideoStream, times: Sequence[tuple[int, int]]) -> str:
     """A sentence where the file says that it holds more than it does."""
     if stream.frames:
-        missing = stream.frames - len(times)
-        allowed = max(_SLACK_FRAMES, stream.frames * _SLACK_SHARE)
-        return f"it says that it has {stream.frames} frames and has {len(times)}" if missing > allowed else ""
+        # The index of an MP4 file holds what its edit list leaves in; its head counts all.
+        said = (
+            min(stream.frames, len(stream.index_entries)) if "mp4" in container.format.name else stream.frames
+        )
+        allowed = max(_SLACK_FRAMES, said * _SLACK_SHARE)
+        missing = said - len(times)
+        return f"it says that it has {said} frames and has {len(times)}" if missing > allowed else ""
     if not container.duration or not stream.time_base:
         return ""
-    said = container.duration / av.time_base
-    held = float((max(times) - min(times)) * stream.time_base)
-    if held >= said - _SLACK_SECONDS:
+    length = container.duration / av.time_base
+    shown = [time for _, time in times]
+    # Matroska counts its length from 0, wherever its first frame is; the others count from there.
+    first = 0 if "matroska" in container.format.name else min(shown)
+    held = float((max(shown) - first) * stream.time_base)
+    if held >= length - _SLACK_SECONDS:
         return ""
-    return f"it says that it lasts {said:.1f} s and ends after {held:.1f} s"
+    return f"it says that it lasts {length:.1f} s and ends after {held:.1f} s"
+
+
+def _size(source: Path | bytes, frame: VideoFrame, stretch: Fraction) -> tuple[int, int]:
+    """The frame's width and height in square pixels, before it is turned.
+
+    Raises:
+        VideoError: the frame, unlike the file's head, has too many pixels, or pixels of a strange shape; or its light
+            is coded for high dynamic range (PQ, SMPTE ST 2084), for which 8 bits have no agreed picture.
+    """
+    if frame.color_trc == ColorTrc.SMPTE2084:
+        raise VideoError(
+            f"{_name(source)}: its frames are of high dynamic range (PQ), which has no agreed 8-bit RGB; record or "
+            "convert it to SDR (BT.709)"
+        )
+    if not 1 / _MAX_STRETCH <= stretch <= _MAX_STRETCH:
+        raise VideoError(
+            f"{_name(source)}: it says that its pixels are {float(stretch):g} times as wide as high, and at most "
+            f"{_MAX_STRETCH} times is believed; convert it to square pixels"
+        )
+    # stretched and never squeezed, so that no pixel is lost
+    width = round(frame.width * max(stretch, Fraction(1)))
+    height = round(frame.height / min(stretch, Fraction(1)))
+    if width * height > MAX_PIXELS:
+        raise VideoError(
+            f"{_name(source)}: a frame has {width} x {height} pixels, more than {MAX_PIXELS} in all; scale it down"
+        )
+    return width, height
 
 
 def _matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
