@@ -36,11 +36,12 @@ from bonaface.face.crop import context_crop
 from bonaface.face.detect import Detector
 from bonaface.face.track import Tracker
 from bonaface.jobs.local import run_jobs
+from bonaface.media.frames import open_media
 from bonaface.media.kinds import is_media
 from bonaface.store.crop_store import PrepareSettings
 from bonaface.store.png import write_png
 from bonaface.store.prepare import prepare
-from bonaface.store.shard_writer import Shard, frames_of, shards
+from bonaface.store.shard_writer import Shard, shards
 from bonaface.testing.portrait import drawn_portrait
 from video_speed import make_clip, moving
 
@@ -56,7 +57,7 @@ class Reference:
     def __call__(self, shard: Shard, tick: Callable[[int], None]) -> None:
         """Look at every frame of `shard`."""
         for i, row in enumerate(shard.rows):
-            for _, picture in frames_of(self.root / row.path, self.frames):
+            for _, picture in open_media(self.root / row.path, self.frames).frames:
                 self.detector.detect(picture)
             tick(i + 1)
 
@@ -235,7 +236,7 @@ def stages(root: Path, table: PresentationTable, clips: int = 4) -> None:
     size = squares = 0
     tracker_of().detect(np.zeros((32, 32, 3), np.uint8))
     for row in table.rows[:clips]:
-        tracker, frames = tracker_of(), frames_of(root / row.path, 20)
+        tracker, frames = tracker_of(), open_media(root / row.path, 20).frames
         while (decoded := clocked(spent, "decode", partial(next, frames, None))) is not None:
             faces = clocked(spent, "detect", partial(tracker.detect, decoded[1]))
             square = clocked(spent, "cut", partial(context_crop, decoded[1], faces[0]))
@@ -246,7 +247,7 @@ def stages(root: Path, table: PresentationTable, clips: int = 4) -> None:
     print(", ".join(f"{name} {1000 * seconds / clips:.0f} ms" for name, seconds in spent.items()))
     others = dict.fromkeys(("detect in whole frames", "every frame decoded, PyAV", "OpenCV"), 0.0)
     for row in table.rows[:clips]:
-        for _, picture in frames_of(root / row.path, 20):
+        for _, picture in open_media(root / row.path, 20).frames:
             clocked(others, "detect in whole frames", partial(detector.detect, picture))
         clocked(others, "every frame decoded, PyAV", partial(by_pyav, root / row.path))
         clocked(others, "OpenCV", partial(by_opencv, root / row.path))

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from bonaface.datasets.protocols import find_protocol, split_rows
 from bonaface.datasets.registry import open_dataset
-from bonaface.media.video import evenly_spaced, probe, read_frames
+from bonaface.media.info import evenly_spaced
+from bonaface.media.video import probe, read_frames
 from bonaface.testing import make_layout
 
 WANTED = 20

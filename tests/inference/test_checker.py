@@ -1,21 +1,31 @@
+import io
+from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
+import fsspec
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
+import bonaface
 from bonaface import Checker
 from bonaface.core.errors import BonafaceError, InputError, UnknownNameError
 from bonaface.core.records import Decision, Response, Verdict
-from bonaface.datasets.registry import open_dataset
+from bonaface.datasets.registry import dataset_names, open_dataset
+from bonaface.datasets.table import PresentationTable
 from bonaface.inference import checker as checking
 from bonaface.inference.bundle import Bundle
 from bonaface.inference.checker import exit_code
 from bonaface.inference.runtime import OnnxRunner
 from bonaface.inference.scoring import ScoredSplit, score_part
+from bonaface.media import decoder as decoding
+from bonaface.media.info import evenly_spaced
 from bonaface.media.video import read_frames
 from bonaface.store.crop_store import CropStore
 from bonaface.store.prepare import prepare
+from bonaface.testing import make_layout
 from bonaface.testing.clips import encode_clip
 from bonaface.testing.portrait import drawn_portrait
 
@@ -83,7 +93,7 @@ def test_a_clip_is_scored_by_the_mean_of_its_frames(checker: Checker, run: Path,
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(encode_clip(pictures, ".mp4"))
     found = checker.check(clip)
-    frames = [checker.check_picture(picture).score for _, picture in read_frames(clip, 20)]
+    frames = [checker.check(picture).score for _, picture in read_frames(clip, 20)]
     scores = [score for score in frames if score is not None]
     assert (found.frames, found.frames_scored) == (20, len(scores)) == (20, 15)
     assert found.score == pytest.approx(np.mean(scores))
@@ -108,6 +118,176 @@ def test_check_and_evaluate_give_a_clip_the_same_score(checker: Checker, run: Pa
     found = checker.check(clip)
     assert found.frames_scored == 8
     assert found.score == pytest.approx(np.mean([row.score for row in rows]), abs=1e-6)
+
+
+def lying(root: Path, lies: int) -> None:
+    """Files whose pictures lie on their side or head, in every container that says so and in those that cannot."""
+    folder = root / "bonafide" / f"person-{lies}"
+    folder.mkdir(parents=True)
+    wall = np.full((320, 256, 3), 150, np.uint8)
+    wall[20:276] = drawn_portrait(256, 3)
+    stored = np.ascontiguousarray(np.rot90(wall, lies // 90))
+    image = Image.fromarray(stored)
+    image.save(folder / "untold.png")
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = {0: 1, 90: 6, 180: 3, 270: 8}[lies]
+    for suffix in (".jpg", ".png", ".webp", ".tiff", ".avif"):
+        image.save(folder / f"told{suffix}", exif=exif)
+    image.save(
+        folder / "moving.gif", save_all=True, append_images=[image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
+    )
+    for suffix in (".avi", ".mkv", ".mov", ".mp4", ".webm"):
+        (folder / f"untold{suffix}").write_bytes(encode_clip([stored] * 2, suffix))
+    for suffix in (".mov", ".mp4"):
+        (folder / f"told{suffix}").write_bytes(encode_clip([wall] * 2, suffix, rotation=lies))
+
+
+@pytest.mark.parametrize("lies", [0, 90, 180, 270])
+def test_check_and_evaluate_see_the_same_pixels(
+    lies: int, checker: Checker, run: Path, tmp_path: Path
+) -> None:
+    lying(tmp_path / "set", lies)
+    compare(
+        open_dataset("folder").read(tmp_path / "set"), tmp_path / "set", tmp_path / "store", checker, run, 14
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in dataset_names() if name != "folder"])
+def test_check_and_evaluate_see_the_same_pixels_of_every_set(
+    name: str, checker: Checker, run: Path, tmp_path: Path
+) -> None:
+    root = make_layout(name, tmp_path / name)
+    table = open_dataset(name).read(root)
+    rows = tuple(table.rows[i] for i in evenly_spaced(len(table), 42))
+    compare(PresentationTable(name, rows), root, tmp_path / "store", checker, run, len(rows))
+
+
+def compare(
+    table: PresentationTable, root: Path, path: Path, checker: Checker, run: Path, expected: int
+) -> None:
+    """Every file gets the mean of its rows' scores from `check`, or the same response."""
+    prepare(table, root, path, workers=1)
+    store, bundle = CropStore.open(path), Bundle.open(run)
+    split = ScoredSplit(range(len(table)), "test", "test")
+    by_file = defaultdict(list)
+    for row in score_part(store, split, bundle.card, OnnxRunner(bundle)):
+        by_file[row.video_id].append(row)
+    assert len(by_file) == expected
+    for presentation in table.rows:
+        rows = by_file[presentation.sample_id]
+        found = checker.check(root / presentation.path)
+        scores = [row.score for row in rows if not row.response]
+        assert found.frames == len(rows), presentation.path
+        assert found.frames_scored == len(scores), presentation.path
+        if scores:
+            assert found.score == pytest.approx(np.mean(scores), abs=1e-6), presentation.path
+        else:
+            assert found.response in {row.response for row in rows}
+    assert any(not frame.response for frame in store.frames)
+
+
+class TestSources:
+    """What `check` takes in Python."""
+
+    def test_a_path_bytes_a_file_a_picture_and_an_array_are_the_same(
+        self, checker: Checker, faces_root: Path
+    ) -> None:
+        path = faces_root / "bonafide/person-1/0.png"
+        wanted = checker.check(path)
+        assert wanted.path == str(path)
+        data = path.read_bytes()
+        with Image.open(path) as image, path.open("rb") as file:
+            cases: dict[str, Any] = {
+                str(path): str(path),
+                "bytes": data,
+                "array": np.asarray(image),
+                "picture": image.copy(),
+            }
+            for name, source in cases.items():
+                assert checker.check(source) == replace(wanted, path=name)
+            for source in (bytearray(data), memoryview(data), io.BytesIO(data)):
+                assert checker.check(source, "mine") == replace(wanted, path="mine")
+            assert checker.check(file) == wanted
+            assert checker.check(image) == replace(wanted, path="picture")
+
+    def test_a_picture_of_pillows_is_turned_as_its_file_would_be(
+        self, checker: Checker, faces_root: Path
+    ) -> None:
+        upright = Image.open(faces_root / "bonafide/person-1/0.png")
+        file = io.BytesIO()
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = 3
+        upright.transpose(Image.Transpose.ROTATE_180).save(file, "PNG", exif=exif)
+        assert checker.check(Image.open(file)).score == checker.check(upright).score
+
+    @pytest.mark.parametrize(
+        ("source", "says"),
+        [
+            (np.zeros((9, 9, 3)), r"got \(9, 9, 3\) float64; scale it to 0 \.\.\. 255"),
+            (np.zeros((9, 9), np.uint8), r"got \(9, 9\) uint8; repeat a grey picture"),
+            (np.zeros((2, 9, 9, 3), np.uint8), "of several pictures, check one after the other"),
+            (np.zeros((9, 9, 4), np.uint8), r"expected an array \(H, W, 3\) uint8 RGB"),
+            (np.zeros((0, 9, 3), np.uint8), r"expected an array \(H, W, 3\) uint8 RGB"),
+            (["a.jpg"], "got a list; of several, check one after the other"),
+            (None, "expected one picture or video, as a path, bytes, .*, got a NoneType"),
+            (3, "got a int"),
+            (io.StringIO("text"), "open it with mode 'rb'"),
+            ("nowhere/face.jpg", "^nowhere/face.jpg: no such file$"),
+            (Path("nowhere.mp4"), "^nowhere.mp4: no such file$"),
+            (Path("/"), "expected a picture or a video, got a folder"),
+            ("gopher://host/face.jpg", "gopher://host/face.jpg: expected a path or a URL"),
+        ],
+    )
+    def test_anything_else_is_refused_in_a_sentence(
+        self, source: object, says: str, checker: Checker
+    ) -> None:
+        with pytest.raises(InputError, match=says):
+            checker.check(cast(Any, source))
+
+    def test_a_url_is_fetched_and_called_as_it_was_given(self, checker: Checker, faces_root: Path) -> None:
+        path = faces_root / "bonafide/person-1/0.png"
+        memory = fsspec.filesystem("memory")
+        memory.pipe("/faces/a.png", path.read_bytes())
+        memory.pipe("/faces/b.png", b"nothing")
+        assert checker.check("memory://faces/a.png") == replace(
+            checker.check(path), path="memory://faces/a.png"
+        )
+        assert checker.check("memory://faces/b.png").detail.startswith(
+            "memory://faces/b.png: expected a picture"
+        )
+        with pytest.raises(InputError, match=r"^memory://faces/c\.png: no such file$"):
+            checker.check("memory://faces/c.png")
+        memory.rm("/faces", recursive=True)
+
+    def test_a_verdict_is_no_truth_value(self, checker: Checker, faces_root: Path) -> None:
+        found = checker.check(faces_root / "bonafide/person-1/0.png")
+        with pytest.raises(TypeError, match=r"ask for verdict\.is_bona_fide"):
+            bool(found)
+        assert found.is_bona_fide is (found.decision is Decision.BONA_FIDE)
+        assert not verdict(Decision.ATTACK).is_bona_fide
+        assert not verdict(Decision.NO_RESPONSE).is_bona_fide
+
+    def test_the_package_lists_it(self) -> None:
+        assert "Checker" in dir(bonaface)
+
+
+def test_a_clip_that_crashes_the_decoder_gets_no_response_and_ends_nothing(
+    run: Path, faces_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = (
+        "import os, sys; sys.path[:] = {path!r}\n"
+        "from bonaface.media import decoder, frames\n"
+        "decoder.open_media = lambda p, n: os.abort() if p.name == 'bomb.mp4' else frames.open_media(p, n)\n"
+        "decoder.serve()\n"
+    )
+    monkeypatch.setattr(decoding, "_START", script)
+    fresh, bomb = Checker(run), tmp_path / "bomb.mp4"
+    bomb.write_bytes(encode_clip([np.zeros((64, 64, 3), np.uint8)] * 3, ".mp4"))
+    found = fresh.check(bomb)
+    assert (found.decision, found.response) == (Decision.NO_RESPONSE, "unreadable")
+    assert found.detail == f"{bomb}: the decoder crashed over it (SIGABRT); it is damaged, or made to do so"
+    assert fresh.check(faces_root / "bonafide/person-1/0.png").score is not None
 
 
 def test_a_clip_without_a_face_or_without_frames_is_a_non_response(checker: Checker, tmp_path: Path) -> None:
@@ -136,7 +316,7 @@ def test_of_equally_frequent_reasons_a_clip_gets_the_first(
 def test_the_box_is_where_the_face_is(checker: Checker, faces_root: Path) -> None:
     picture = np.asarray(Image.open(faces_root / "bonafide/person-1/0.png"))
     beside = np.pad(picture, ((0, 0), (256, 0), (0, 0)), mode="edge")
-    alone, moved = checker.check_picture(picture), checker.check_picture(beside)
+    alone, moved = checker.check(picture), checker.check(beside)
     assert alone.box is not None
     assert moved.box is not None
     np.testing.assert_allclose(np.subtract(moved.box, alone.box), (256, 0, 256, 0), atol=8)

@@ -17,7 +17,8 @@ from PIL import Image
 
 from bonaface.core.errors import InputError
 from bonaface.media import video
-from bonaface.media.video import VideoError, evenly_spaced, probe, read_frames
+from bonaface.media.info import evenly_spaced
+from bonaface.media.video import VideoError, probe, read_frames
 from bonaface.testing.clips import encode_clip
 
 WIDTH, HEIGHT, BITS = 96, 64, 6
@@ -416,9 +417,9 @@ def recorded(
     """A video of `numbers` in the container `form`, from frame time `start` on, with attributes of the stream."""
     file = io.BytesIO()
     codec = str(stream.pop("codec", "libx264"))
-    encoder = stream.pop("encoder", B_FRAMES if codec == "libx264" else {})
+    encoder: Any = stream.pop("encoder", B_FRAMES if codec == "libx264" else {})
     with av.open(file, "w", format=form, options=muxer or {}) as container:
-        added = container.add_stream(codec, rate=25, options=encoder)
+        added: Any = container.add_stream(codec, rate=25, options=encoder)
         added.width, added.height, added.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         for name, value in stream.items():
             setattr(added.codec_context, name, value)
@@ -436,7 +437,9 @@ class TestClock:
 
     @pytest.mark.parametrize("b_frames", ["0", "3"])
     @pytest.mark.parametrize("lengths", [(20, 20), (20, 5), (5, 20, 15), (17, 18)])
-    def test_recordings_that_were_appended_follow_each_other(self, lengths: tuple[int, ...], b_frames: str):
+    def test_recordings_that_were_appended_follow_each_other(
+        self, lengths: tuple[int, ...], b_frames: str
+    ) -> None:
         starts = np.cumsum([0, *lengths])
         parts = [range(a, b) for a, b in pairwise(starts.tolist())]
         file = b"".join(recorded("mpegts", part, encoder={**B_FRAMES, "bf": b_frames}) for part in parts)
@@ -459,7 +462,7 @@ class TestClock:
             (0, 10**7, 2 * 10**7),
         ],
     )
-    def test_fragments_whose_clock_jumps_stay_in_their_order(self, clock: tuple[int, ...]):
+    def test_fragments_whose_clock_jumps_stay_in_their_order(self, clock: tuple[int, ...]) -> None:
         options = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
         file = bytearray(recorded("mp4", range(36), muxer=options, encoder={**B_FRAMES, "sc_threshold": "0"}))
         boxes = [i for i in range(len(file)) if file.startswith(b"tfdt", i)]
@@ -472,7 +475,7 @@ class TestClock:
         assert shown[:12] == list(range(12))
         assert len(shown) >= 12
 
-    def test_times_without_any_order_are_left_to_the_decoder(self, monkeypatch: pytest.MonkeyPatch):
+    def test_times_without_any_order_are_left_to_the_decoder(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """As if each frame were shown before all that come before it in the file, at rising times of decoding."""
         monkeypatch.setattr(video._Clock, "time", lambda self, packet, number: (0, -number))
         file = recorded("mp4", range(FRAMES))
@@ -483,16 +486,16 @@ class TestClock:
         ("form", "codec"), [("webm", "libvpx-vp9"), ("matroska", "libx264"), ("mp4", "libx264")]
     )
     @pytest.mark.parametrize("start", [75, 25 * 3600])
-    def test_a_file_may_begin_later_than_0(self, form: str, codec: str, start: int):
+    def test_a_file_may_begin_later_than_0(self, form: str, codec: str, start: int) -> None:
         file = recorded(form, range(FRAMES), start=start, codec=codec)
         assert read(file, 100) == (list(range(FRAMES)), "")
         assert probe(file).damage == ""
 
-    def test_a_cut_file_that_begins_late_is_still_said_to_be_cut(self):
+    def test_a_cut_file_that_begins_late_is_still_said_to_be_cut(self) -> None:
         file = recorded("matroska", range(FRAMES), start=75, encoder={"bf": "0"})
         assert "it says that it lasts 4.8 s and ends after" in read(file[: len(file) // 2], 100)[1]
 
-    def test_what_an_edit_list_leaves_out_is_not_shown(self):
+    def test_what_an_edit_list_leaves_out_is_not_shown(self) -> None:
         file = bytearray(recorded("mp4", range(FRAMES), encoder={"g": "5", "bf": "0"}))
         at = file.index(b"elst")
         count, length, start = (int.from_bytes(file[at + i : at + i + 4], "big") for i in (8, 12, 16))
@@ -513,7 +516,7 @@ class TestPixels:
     )
     def test_pixels_that_are_not_square_are_stretched(
         self, form: str, ratio: tuple[int, int], size: tuple[int, int]
-    ):
+    ) -> None:
         file = recorded(form, range(5), encoder={"bf": "0"}, sample_aspect_ratio=Fraction(*ratio))
         info = probe(file)
         assert (info.width, info.height) == size
@@ -521,7 +524,7 @@ class TestPixels:
             assert picture.shape == (size[1], size[0], 3)
             assert number_of(np.asarray(Image.fromarray(picture).resize((WIDTH, HEIGHT)))) == number
 
-    def test_stretched_before_they_are_turned(self):
+    def test_stretched_before_they_are_turned(self) -> None:
         file = io.BytesIO()
         with av.open(file, "w", format="mp4") as container:
             stream = container.add_stream("libx264", rate=25)
@@ -535,7 +538,7 @@ class TestPixels:
         assert next(read_frames(file.getvalue(), 1))[1].shape == (192, 64, 3)
 
     @pytest.mark.parametrize("ratio", [Fraction(5), Fraction(1, 20)])
-    def test_pixels_of_a_strange_shape_are_refused(self, ratio: Fraction):
+    def test_pixels_of_a_strange_shape_are_refused(self, ratio: Fraction) -> None:
         file = recorded("mp4", range(3), sample_aspect_ratio=ratio)
         for attempt in (lambda: probe(file), lambda: list(read_frames(file, 2))):
             with pytest.raises(VideoError, match=rf"its pixels are {float(ratio):g} times as wide as high"):
@@ -543,7 +546,9 @@ class TestPixels:
 
     @pytest.mark.parametrize("matrix", [1, 5, 9])  # BT.709, BT.601, BT.2020 (ITU-T H.273, table 4)
     @pytest.mark.parametrize("full", [False, True])
-    def test_the_matrix_and_range_of_the_colours_are_those_that_the_file_names(self, matrix: int, full: bool):
+    def test_the_matrix_and_range_of_the_colours_are_those_that_the_file_names(
+        self, matrix: int, full: bool
+    ) -> None:
         red, green, blue = 200, 60, 30
         kr, kb = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 9: (0.2627, 0.0593)}[matrix]
         luma = kr * red + (1 - kr - kb) * green + kb * blue
@@ -563,7 +568,7 @@ class TestPixels:
         ((_, picture),) = read_frames(file.getvalue(), 1)
         np.testing.assert_allclose(picture[HEIGHT // 2, WIDTH // 2], (red, green, blue), atol=3)
 
-    def test_10_bits_are_scaled_to_8(self):
+    def test_10_bits_are_scaled_to_8(self) -> None:
         file = io.BytesIO()
         with av.open(file, "w", format="mp4") as container:
             stream = container.add_stream("libx265", rate=25, options={"x265-params": "log-level=none:crf=1"})
@@ -574,13 +579,13 @@ class TestPixels:
         for number, picture in read_frames(file.getvalue(), 3):
             assert np.abs(picture.astype(int) - numbered(number)).max() < 12
 
-    def test_high_dynamic_range_is_refused(self):
+    def test_high_dynamic_range_is_refused(self) -> None:
         file = recorded("mp4", range(3), color_trc=16)
         for attempt in (lambda: probe(file), lambda: list(read_frames(file, 2))):
             with pytest.raises(VideoError, match=r"high dynamic range \(PQ\).*; record or convert it to SDR"):
                 attempt()
 
-    def test_a_frame_larger_than_the_head_says_is_refused(self, monkeypatch: pytest.MonkeyPatch):
+    def test_a_frame_larger_than_the_head_says_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         small, large = (
             recorded("mpegts", range(2)),
             encode_large_ts(),

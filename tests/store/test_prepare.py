@@ -17,7 +17,6 @@ import fsspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 
 from bonaface.core.errors import BonafaceError, InputError, ModelFileError
 from bonaface.core.paths import files_below, to_path
@@ -27,12 +26,14 @@ from bonaface.datasets.table import PresentationTable
 from bonaface.face.crop import context_crop
 from bonaface.face.detect import Detector
 from bonaface.face.find import FacePolicy
+from bonaface.media.frames import Media
 from bonaface.media.picture import read_picture
+from bonaface.media.source import MediaError
 from bonaface.store import crop_store as layout
 from bonaface.store import shard_writer
 from bonaface.store.crop_store import CropStore, PrepareSettings
 from bonaface.store.prepare import prepare
-from bonaface.store.shard_writer import frames_of, shards
+from bonaface.store.shard_writer import shards
 
 SETTINGS = PrepareSettings(frames_per_shard=4)
 
@@ -176,13 +177,16 @@ def test_a_video_that_breaks_off_keeps_its_frames(
 ) -> None:
     picture = read_picture(faces_root / table.rows[0].path)
 
-    def broken(path: Path, n: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        assert n == 3
+    def broken(path: Path) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         yield 0, picture
         yield 10, picture
-        raise InputError(f"{path}: ends early")
+        raise MediaError(f"{path}: ends early")
 
-    monkeypatch.setattr(shard_writer, "frames_of", broken)
+    def opened(path: Path, n: int) -> Media:
+        assert n == 3
+        return Media(True, broken(path))
+
+    monkeypatch.setattr(shard_writer._decoder, "open", opened)
     one = PresentationTable("folder", table.rows[:1])
     summary = prepare(one, faces_root, tmp_path / "s", settings=PrepareSettings(frames=3), workers=1)
     frames = CropStore.open(tmp_path / "s").frames
@@ -383,14 +387,6 @@ def test_shards_are_runs_of_the_table() -> None:
         (3, 11, 1),
     ]
     assert [row for shard in cut for row in shard.rows] == rows
-
-
-def test_a_picture_is_its_only_frame(tmp_path: Path) -> None:
-    Image.new("RGB", (4, 3), (9, 8, 7)).save(tmp_path / "a.png")
-    ((index, picture),) = frames_of(tmp_path / "a.png", 20)
-    assert index == 0
-    assert picture.shape == (3, 4, 3)
-    assert (picture == (9, 8, 7)).all()
 
 
 def test_reads_a_store_of_version_01(

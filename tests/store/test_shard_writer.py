@@ -14,8 +14,10 @@ from bonaface.datasets.registry import open_dataset
 from bonaface.datasets.table import PresentationTable
 from bonaface.face.detect import Detector
 from bonaface.face.upright import turned
+from bonaface.media import decoder as decoding
 from bonaface.media.video import read_frames
 from bonaface.store import crop_store as layout
+from bonaface.store import shard_writer
 from bonaface.store.crop_store import CropStore, PrepareSettings
 from bonaface.store.prepare import prepare
 from bonaface.store.shard_writer import Shard, ShardWriter
@@ -58,12 +60,30 @@ def test_videos_that_lie_are_turned_and_it_is_recorded(
         assert eyes[1] < mouth[1]
 
 
-def test_a_set_whose_videos_stand_is_left_as_it_is(
+def test_what_lies_is_turned_whatever_set_it_is_of(
     root: Path, two: PresentationTable, tmp_path: Path
 ) -> None:
+    """`check` knows of no set, and must see the same pixels."""
     prepare(PresentationTable("mine", two.rows), root, tmp_path / "s", workers=1)
-    assert [row["turn"] for row in rows_of(tmp_path / "s")] == [0] * 6
-    assert CropStore.open(tmp_path / "s").frames[0].width == 256
+    assert [row["turn"] for row in rows_of(tmp_path / "s")] == [90, 90, 90, 0, 0, 0]
+
+
+def test_a_file_that_crashes_the_decoder_is_a_row_and_the_set_goes_on(
+    root: Path, two: PresentationTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = (
+        "import os, sys; sys.path[:] = {path!r}\n"
+        "from bonaface.media import decoder, frames\n"
+        f"decoder.open_media = lambda p, n: os.abort() if p.name == {Path(LYING).name!r} else frames.open_media(p, n)\n"
+        "decoder.serve()\n"
+    )
+    monkeypatch.setattr(decoding, "_START", script)
+    monkeypatch.setattr(shard_writer, "_decoder", decoding.Decoder())
+    summary = prepare(two, root, tmp_path / "s", workers=1)
+    ((path, detail),) = summary.unreadable
+    assert path == LYING
+    assert detail == "the decoder crashed over it (SIGABRT); it is damaged, or made to do so"
+    assert [frame.response for frame in CropStore.open(tmp_path / "s").frames] == ["unreadable", "", "", ""]
 
 
 def test_the_sets_boxes_in_place_of_the_detector(

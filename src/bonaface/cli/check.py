@@ -1,5 +1,7 @@
 """`bonaface check`."""
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,10 +12,17 @@ from bonaface.core.errors import InputError
 if TYPE_CHECKING:
     from bonaface.core.records import Verdict
     from bonaface.inference.checker import Checker
+    from bonaface.media.decoder import Decoder
+    from bonaface.media.search import Search
 
 
 def check(
-    paths: Annotated[list[Path], typer.Argument(help="Pictures, videos, or folders of them.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            help="Pictures, videos, folders of them, URLs, patterns in quotes ('*.jpg'), or - for standard input."
+        ),
+    ],
     model: Annotated[Path, typer.Option(help="A bundle, or a run's folder.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line instead of text.")] = False,
     output: Annotated[
@@ -30,50 +39,59 @@ def check(
 ) -> None:
     """Say of each picture or video whether it is bona fide or an attack.
 
-    Exit code: 0 all are bona fide; 1 an attack is among them; 3 something got no response (no face, unreadable) and
-    no attack was seen; 2 misuse; 4 an internal error.
+    Exit code: 0 all are bona fide; 1 an attack is among them; 3 something got no response (no face, unreadable, not
+    there, left out) and no attack was seen; 2 misuse, and nothing was checked; 4 an internal error.
     """
     import json
 
-    from bonaface.inference.checker import exit_code
+    from bonaface.media.decoder import Decoder
+    from bonaface.media.search import search
 
-    files = _files(paths)
-    checker = _checker(model, output, threshold, backend, threads)
+    found = search(paths)
+    if not found.files:
+        raise InputError("; ".join([*found.sentences(), "nothing was checked"]))
+    decoder = Decoder()
+    decoder.start()  # it gets ready while the network is loaded
+    checker = _checker(model, output, threshold, backend, threads, decoder)
     verdicts = []
-    for file in files:
-        verdict = checker.check(file)
+    for verdict in _verdicts(checker, found):
         verdicts.append(verdict)
         typer.echo(json.dumps(verdict.as_dict(), allow_nan=False) if as_json else _line(verdict))
-    raise typer.Exit(exit_code(verdicts))
+    raise typer.Exit(_exit_code(verdicts, found))
+
+
+def _verdicts(checker: "Checker", found: "Search") -> "Iterator[Verdict]":
+    """The verdicts on the files that were found; on standard error what was not checked, and why."""
+    for sentence in found.sentences():
+        typer.echo(f"bonaface: {sentence}", err=True)
+    for file in found.files:
+        try:
+            yield checker.check(sys.stdin.buffer.read(), "-") if file == "-" else checker.check(file)
+        except InputError as error:  # it has gone since it was found, or a URL has nothing there
+            found.missing.append(file)
+            typer.echo(f"bonaface: {error}", err=True)
+
+
+def _exit_code(verdicts: "list[Verdict]", found: "Search") -> int:
+    from bonaface.inference.checker import exit_code
+
+    code = exit_code(verdicts)
+    return 3 if code == 0 and not found.complete else code
 
 
 def _checker(
-    model: Path, output: str | None, threshold: float | None, backend: str, threads: int | None
+    model: Path,
+    output: str | None,
+    threshold: float | None,
+    backend: str,
+    threads: int | None,
+    decoder: "Decoder",
 ) -> "Checker":
     from bonaface.cli.backends import torch_runner
     from bonaface.inference.checker import Checker
 
     runner = torch_runner(model, backend)
-    return Checker(model, output=output, threshold=threshold, runner=runner, threads=threads)
-
-
-def _files(paths: list[Path]) -> list[Path]:
-    from bonaface.media.kinds import is_media
-
-    missing = [str(path) for path in paths if not path.exists()]
-    if missing:
-        raise InputError(f"{', '.join(missing)}: no such file or folder; nothing was checked")
-    files: list[Path] = []
-    for path in paths:
-        inside = (
-            sorted(f for f in path.rglob("*") if f.is_file() and is_media(f)) if path.is_dir() else [path]
-        )
-        if not inside:
-            raise InputError(
-                f"{path}: expected pictures or videos in this folder, found none; nothing was checked"
-            )
-        files += inside
-    return files
+    return Checker(model, output=output, threshold=threshold, runner=runner, threads=threads, decoder=decoder)
 
 
 def _line(verdict: "Verdict") -> str:

@@ -116,6 +116,17 @@ class Verdict:
     frames_scored: int = 0
     outputs: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def is_bona_fide(self) -> bool:
+        """Whether the decision is bona fide; no response is not."""
+        return self.decision is Decision.BONA_FIDE
+
+    def __bool__(self) -> bool:
+        """Raise TypeError: a verdict is no yes or no, and `if verdict` would hold for attacks too."""
+        raise TypeError(
+            "a verdict is neither true nor false: ask for verdict.is_bona_fide, or verdict.decision"
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """The verdict as plain JSON values."""
         return {**asdict(self), "decision": str(self.decision), "response": str(self.response)}

@@ -20,15 +20,15 @@ from bonaface.datasets.registry import Box, Dataset, planned_presentations
 from bonaface.datasets.table import PresentationTable, name_some
 from bonaface.face.detect import Detector
 from bonaface.face.upright import find_turn, turned
-from bonaface.media.kinds import is_video
-from bonaface.media.picture import read_picture
-from bonaface.media.video import evenly_spaced, probe, read_frames
+from bonaface.media.decoder import Decoder
+from bonaface.media.info import evenly_spaced
 
 Progress = Callable[[int, int], None]
 
 _SAME_FACE = 0.3  # intersection over union below which two boxes are of two faces
 _LOT = 1000  # files
 _PROPORTION = 0.05  # by how much width over height may differ from the published
+_decoder = Decoder()
 
 
 @dataclass(frozen=True)
@@ -220,10 +220,7 @@ def _look_at(
 def _look(base: Path, row: Presentation) -> _FileCheck:
     path = base / row.path
     try:
-        if not is_video(path):
-            height, width = read_picture(path).shape[:2]
-            return _FileCheck(row, "", 1, (width, height), f"picture {width} x {height}")
-        info = probe(path)
+        info = _decoder.probe(path)
     except (BonafaceError, OSError) as error:
         return _FileCheck(row, str(error).removeprefix(f"{path}: "))
     turn = f", turned {info.rotation}" if info.rotation else ""
@@ -355,7 +352,7 @@ def _detect(
 
 def _frame(path: Path) -> tuple[int, NDArray[np.uint8]]:
     """The frame in the middle of a video, with its number, or the picture."""
-    return next(read_frames(path, 1)) if is_video(path) else (0, read_picture(path))
+    return next(_decoder.open(path, 1).frames)
 
 
 def _disagreements(
@@ -364,8 +361,11 @@ def _disagreements(
     if nobody:
         yield Problem("no face was found", tuple(nobody))
     lying = Counter({turn: sum(count[turn] for count in turns.values()) for turn in (90, 180, 270)})
-    if lying.total() and not dataset.find_turn:
-        yield Problem(f"the face lies in {lying.total()} of the files looked at, and nothing turns it")
+    if lying.total() and dataset.boxes and not dataset.find_turn:
+        yield Problem(
+            f"the face lies in {lying.total()} of the files looked at, and the set's face boxes are taken as of files "
+            "that stand"
+        )
     elsewhere = tuple(path for path, overlap in overlaps.items() if overlap < _SAME_FACE)
     if elsewhere:
         yield Problem("the set's face box is not where the detector finds the face", elsewhere)

@@ -16,8 +16,8 @@ def read(root: Path) -> PresentationTable:
     """List the presentations below `root`, sorted by path, or those in the CSV file `root`.
 
     `sample_id` is the path. The same SUBJECT below ``bonafide`` and below ``attack`` is the same person.
-    Files that are neither picture nor video by their name's end are left out and counted in the notes;
-    hidden files are left out.
+    Files that are neither picture nor video, by name or content, are left out and counted in the notes; hidden files
+    are left out.
 
     Raises:
         InputError: `root` has neither ``bonafide`` nor ``attack``, a file or folder stands where none is
@@ -50,7 +50,7 @@ def _subjects(
     """The rows of ``folder/[SUBJECT/]file``."""
     for name, is_folder in _entries(root, folder):
         if not is_folder:
-            yield from _row(f"{folder}/{name}", label, species, "", left_out)
+            yield from _row(root, f"{folder}/{name}", label, species, "", left_out)
             continue
         for file, is_deeper in _entries(root, f"{folder}/{name}"):
             path = f"{folder}/{name}/{file}"
@@ -58,12 +58,14 @@ def _subjects(
                 raise InputError(
                     f"{root / path}: expected a file; below a subject there may be no more folders"
                 )
-            yield from _row(path, label, species, name, left_out)
+            yield from _row(root, path, label, species, name, left_out)
 
 
-def _row(path: str, label: int, species: str, subject: str, left_out: list[str]) -> Iterator[Presentation]:
+def _row(
+    root: Path, path: str, label: int, species: str, subject: str, left_out: list[str]
+) -> Iterator[Presentation]:
     # a name that is not UTF-8 comes with surrogates, which no table or JSON can hold
-    if is_media(path) and path.isprintable():
+    if path.isprintable() and is_media(root / path):
         yield Presentation(path, path, label, species, subject)
     else:
         left_out.append(ascii(path))

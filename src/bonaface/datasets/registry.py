@@ -42,8 +42,8 @@ class Dataset:
     what is missing. `boxes(root, row)`, where the set comes with face boxes, gives them by frame index as
     (x0, y0, x1, y1) in the upright frame's pixels; frames without one are left out. `expected(root)`, where it
     is known, gives the paths that the complete set has. `size(row)`, where it tells cameras apart, gives the width and
-    height of the published file. `find_turn` says that some of its videos lie on their
-    side or head without saying so.
+    height of the published file. `find_turn` says that some of its videos lie on their side or head without saying so,
+    and its boxes are of the frames as they stand.
     """
 
     name: str

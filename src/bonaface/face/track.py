@@ -34,9 +34,13 @@ class Tracker:
     def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
         """The faces in the next frame, (H, W, 3) uint8 RGB, in its pixels, the largest box first."""
         faces = self._near(picture) or self._detector.detect(picture)
+        self.follow(faces, picture)
+        return faces
+
+    def follow(self, faces: list[Face], picture: NDArray[np.uint8]) -> None:
+        """Take `faces` for what was found in the last frame, which was `picture`."""
         self._last = faces[0] if len(faces) == 1 else None
         self._shape = picture.shape
-        return faces
 
     def _near(self, picture: NDArray[np.uint8]) -> list[Face]:
         """The face near the last one's position; empty where there is not one alone, or it is not certain."""

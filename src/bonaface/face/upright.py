@@ -1,7 +1,7 @@
 """How a picture must be turned so that the face in it stands upright, found by detecting it.
 
-Some recordings lie on their side or on their head and do not say so (Replay-Mobile, MSU-MFSD). RetinaFace finds
-most of those faces all the same, and its landmarks tell: the eyes of a face that stands are above its mouth.
+Some recordings lie on their side or on their head and do not say so (Replay-Mobile, MSU-MFSD). RetinaFace finds most
+of those faces all the same, and its landmarks tell: the eyes of a face that stands are above its mouth.
 """
 
 import math
@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from bonaface.face.detect import Detector, Face
+from bonaface.face.detect import Box, Detector, Face
 
 _LEANING = 45.0  # degrees that a head may lean aside and still stand
 
@@ -33,11 +33,30 @@ def find_turn(detector: Detector, picture: NDArray[np.uint8]) -> int | None:
 
     Where it stands as it is, that is the answer; else the turn in which it is found with the highest score.
     """
-    scores: dict[int, float] = {}
-    for turn in (0, 90, 180, 270):
-        faces = detector.detect(turned(picture, turn))
-        if faces and stands(faces[0]):
-            if turn == 0:
-                return 0
-            scores[turn] = faces[0].score
-    return max(scores, key=scores.__getitem__, default=None)
+    faces = detector.detect(picture)
+    if faces and stands(faces[0]):
+        return 0
+    return max(turned_faces(detector, picture).items(), key=lambda found: found[1][0].score, default=(None,))[
+        0
+    ]
+
+
+def turned_faces(detector: Detector, picture: NDArray[np.uint8]) -> dict[int, list[Face]]:
+    """The faces in `picture` turned by 90, 180 and 270 degrees counter-clockwise, for each turn in which the largest
+    stands, in the turned picture's pixels."""
+    found = {turn: detector.detect(turned(picture, turn)) for turn in (90, 180, 270)}
+    return {turn: faces for turn, faces in found.items() if faces and stands(faces[0])}
+
+
+def turned_back(box: Box, turn: int, size: tuple[int, int]) -> Box:
+    """`box` (x0, y0, x1, y1) of a picture that was turned by `turn` degrees, in the pixels that it had before, when it
+    was `size`, (width, height)."""
+    x0, y0, x1, y1 = box
+    width, height = size
+    if turn == 90:
+        return width - y1, x0, width - y0, x1
+    if turn == 180:
+        return width - x1, height - y1, width - x0, height - y0
+    if turn == 270:
+        return y0, height - x1, y1, height - x0
+    return box

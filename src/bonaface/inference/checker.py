@@ -1,23 +1,32 @@
 """`check`: is this picture or clip a bona fide presentation or an attack? From a bundle, without torch."""
 
 from collections.abc import Iterable, Mapping
+from os import PathLike
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from bonaface.core.errors import BonafaceError, InputError
+from bonaface.core.paths import local_copy, to_path
 from bonaface.core.records import Decision, Response, Verdict
 from bonaface.face.crop import face_views
-from bonaface.face.detect import Detector, Face
+from bonaface.face.detect import Box, Detector, Face
 from bonaface.face.find import FacePolicy, find_face
-from bonaface.face.track import Tracker
+from bonaface.face.finder import FaceFinder
 from bonaface.inference.bundle import DEFAULT_POINT, UNITS, Bundle
 from bonaface.inference.preprocess import run_on_views
 from bonaface.inference.runtime import OnnxRunner, Runner
-from bonaface.media.kinds import is_video
-from bonaface.media.picture import PictureError, read_picture
+from bonaface.media.decoder import Decoder
+from bonaface.media.frames import Media
+from bonaface.media.picture import PictureError, picture_array
+from bonaface.media.source import MediaError
 from bonaface.metrics.videos import video_scores
+
+# What can be checked: a path or URL, a file's bytes, an open binary file, a picture.
+Source = str | PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | NDArray[Any]
 
 
 class Checker:
@@ -30,6 +39,7 @@ class Checker:
         operating_point: which of the bundle's thresholds decide, ``"eer"`` or as ``"bpcer=0.01"``.
         runner: runs the network; None means onnxruntime on the CPU.
         threads: threads of detector and network; None means one for each core.
+        decoder: reads files; None means one of its own.
 
     Raises:
         ModelFileError: there is no bundle, or it was altered.
@@ -46,7 +56,9 @@ class Checker:
         operating_point: str = DEFAULT_POINT,
         runner: Runner | None = None,
         threads: int | None = None,
+        decoder: Decoder | None = None,
     ) -> None:
+        self._decoder = decoder or Decoder()
         self.bundle = Bundle.open(model)
         card = self.bundle.card
         if threshold is not None and not 0 <= threshold <= 1:
@@ -60,53 +72,86 @@ class Checker:
         self._detector = Detector(card.face.longer_side, threads, card.face.min_score)
         self._policy = FacePolicy(card.face.min_side, card.face.similar)
 
-    def check(self, path: str | Path) -> Verdict:
-        """The verdict on the picture or video at `path`.
+    def check(self, source: Source, name: str = "") -> Verdict:
+        """The verdict on a picture or a video.
 
-        What can't be read is no error: the verdict has no score then, and says why.
+        What can't be read is no error: the verdict has no score then, and says why. Files are read in another process,
+        which may crash of them.
+
+        Args:
+            source: a path or a URL, a file's bytes, an open binary file, a picture of Pillow's, or an array
+                (H, W, 3) uint8 RGB.
+            name: what the verdict calls it; left out, the path, or the kind of thing that it is.
+
+        Raises:
+            InputError: there is no such file, it is a folder, or `source` is something else.
         """
-        path = Path(path)
-        return self._check_video(path) if is_video(path) else self._check_file(path)
+        if isinstance(source, np.ndarray):
+            return self._check_media(_one(_checked(source)), name or "array")
+        if isinstance(source, Image.Image):
+            name = name or "picture"
+            try:
+                return self._check_media(_one(picture_array(source, name)), name)
+            except PictureError as error:
+                return self._unreadable(name, str(error))
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            return self._check_source(bytes(source), name or "bytes")
+        if isinstance(source, (str, PathLike)):
+            return self._check_path(source, name or str(source))
+        if callable(read := getattr(source, "read", None)):
+            data = read()
+            if not isinstance(data, bytes):
+                raise InputError("expected a file that is open in binary mode: open it with mode 'rb'")
+            return self._check_source(data, name or str(getattr(source, "name", "file")))
+        raise InputError(
+            "expected one picture or video, as a path, bytes, an open binary file, a Pillow picture or an array "
+            f"(H, W, 3) uint8 RGB, got a {type(source).__name__}; of several, check one after the other"
+        )
 
-    def check_picture(self, picture: NDArray[np.uint8], name: str = "picture") -> Verdict:
-        """The verdict on a picture (H, W, 3) uint8 RGB; `name` is its `Verdict.path`."""
-        face = find_face(self._detector.detect(picture), self._policy)
-        if isinstance(face, Response):
-            return self._no_response(name, face, "frame")
-        scores = self._scores(picture, face)
-        return self._verdict(name, [scores], face, frames=1, unit="frame")
+    def _check_path(self, source: "str | PathLike[str]", name: str) -> Verdict:
+        path = to_path(source if isinstance(source, str) else Path(source))
+        with local_copy(path) as here:
+            if here.is_dir():
+                raise InputError(
+                    f"{name}: expected a picture or a video, got a folder; check the files in it one after the other, "
+                    f"or run: bonaface check {name}"
+                )
+            if not here.exists():
+                raise InputError(f"{name}: no such file")
+            return self._check_source(here, name)
 
-    def _check_file(self, path: Path) -> Verdict:
+    def _check_source(self, source: Path | bytes, name: str) -> Verdict:
+        called = str(source) if isinstance(source, Path) else ""
         try:
-            picture = read_picture(path)
-        except PictureError as error:
-            return self._no_response(str(path), Response.UNREADABLE, "frame", str(error))
-        return self.check_picture(picture, str(path))
+            media = self._decoder.open(source, self.bundle.card.face.frames)
+        except MediaError as error:
+            return self._unreadable(name, _renamed(error, called, name))
+        return self._check_media(media, name, called)
 
-    def _check_video(self, path: Path) -> Verdict:
-        # PyAV takes a tenth of a second to import, which a picture does not need.
-        from bonaface.media.video import VideoError, read_frames
-
+    def _check_media(self, media: Media, name: str, called: str = "") -> Verdict:
         scores: list[Mapping[str, float]] = []
-        found: Face | None = None
+        box: Box | None = None
         missed: list[Response] = []
         detail = ""
-        tracker = Tracker(self._detector)  # as in the crop store
+        unit = "video" if media.moving else "frame"
+        finder = FaceFinder(self._detector)  # as in the crop store
         try:
-            for _, picture in read_frames(path, self.bundle.card.face.frames):
-                face = find_face(tracker.detect(picture), self._policy)
+            for _, picture in media.frames:
+                found = finder.find(picture)
+                face = find_face(found.faces, self._policy)
                 if isinstance(face, Response):
                     missed.append(face)
                 else:
-                    found = face
-                    scores.append(self._scores(picture, face))
-        except VideoError as error:
-            detail = str(error)
+                    box = found.box_before(face)
+                    scores.append(self._scores(found.picture, face))
+        except MediaError as error:
+            detail = _renamed(error, called, name)
         frames = len(scores) + len(missed)
-        if found is None:
-            reason = max(missed, key=missed.count) if missed else Response.UNREADABLE
-            return self._no_response(str(path), reason, "video", detail, frames)
-        return self._verdict(str(path), scores, found, frames=frames, unit="video", detail=detail)
+        if box is None:
+            if not missed:
+                return self._unreadable(name, detail, unit, frames if media.moving else 1)
+            return self._no_response(name, max(missed, key=missed.count), unit, detail, frames)
+        return self._verdict(name, scores, box, frames=frames, unit=unit, detail=detail)
 
     def _scores(self, picture: NDArray[np.uint8], face: Face) -> Mapping[str, float]:
         card = self.bundle.card
@@ -118,7 +163,7 @@ class Checker:
         self,
         path: str,
         scores: list[Mapping[str, float]],
-        face: Face,
+        box: Box,
         *,
         frames: int,
         unit: str,
@@ -135,11 +180,14 @@ class Checker:
             score,
             threshold,
             detail=detail,
-            box=face.box,
+            box=box,
             frames=frames,
             frames_scored=len(scores),
             outputs=means,
         )
+
+    def _unreadable(self, name: str, detail: str, unit: str = "frame", frames: int = 1) -> Verdict:
+        return self._no_response(name, Response.UNREADABLE, unit, detail, frames)
 
     def _no_response(
         self, path: str, reason: Response, unit: str, detail: str = "", frames: int = 1
@@ -153,6 +201,28 @@ class Checker:
             detail or str(reason),
             frames=frames,
         )
+
+
+def _one(picture: NDArray[np.uint8]) -> Media:
+    return Media(False, iter([(0, picture)]))
+
+
+def _checked(picture: NDArray[Any]) -> NDArray[np.uint8]:
+    if picture.ndim == 3 and picture.shape[2] == 3 and picture.dtype == np.uint8 and picture.size:
+        return np.ascontiguousarray(picture)
+    hint = ""
+    if picture.ndim == 4:
+        hint = "; of several pictures, check one after the other"
+    elif picture.ndim == 2:
+        hint = "; repeat a grey picture for the three colours"
+    elif picture.dtype.kind == "f":
+        hint = "; scale it to 0 ... 255 and round it"
+    raise InputError(f"expected an array (H, W, 3) uint8 RGB, got {picture.shape} {picture.dtype}{hint}")
+
+
+def _renamed(error: MediaError, called: str, name: str) -> str:
+    """The error's words, which name the file as the caller has."""
+    return str(error).replace(called, name) if called else str(error)
 
 
 def exit_code(verdicts: Iterable[Verdict]) -> int:

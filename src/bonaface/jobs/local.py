@@ -11,7 +11,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from ctypes import c_bool, c_int64
 from dataclasses import dataclass
-from typing import Any, Protocol
+from itertools import count
+from typing import Any, Protocol, runtime_checkable
 
 from bonaface.core.errors import BonafaceError
 
@@ -24,6 +25,19 @@ class Worker(Protocol):
 
     def __call__(self, job: Any, tick: Callable[[int], None], /) -> None:
         """Do `job` and call `tick` with what is done of it. Done twice, a job must leave the same result."""
+
+
+@runtime_checkable
+class NamesItsJobs(Protocol):
+    """A worker that can say what it was doing."""
+
+    def at(self, job: Any, done: int | None, /) -> str:
+        """Name what comes after `done` ticks of `job`; None where nobody knows how many there were."""
+
+
+def where(worker: Worker, job: Any, done: int | None) -> str:
+    """Name where `worker` was in `job`, as ``, at ...``; empty if it does not say."""
+    return f", at {worker.at(job, done)}" if isinstance(worker, NamesItsJobs) else ""
 
 
 class _StopError(Exception):
@@ -103,6 +117,8 @@ class _Pool:
         self._worker, self._jobs, self._shared = worker, jobs, shared
         self._waiting = deque(range(len(jobs)))
         self._deaths = 0
+        self._turns = count()
+        self._handed_out: dict[int, int] = {}  # when each job was given to a process the last time
         self._executors = [self._spawn() for _ in range(min(workers, len(jobs)))]
         for executor in 2 * self._executors:
             self._hand_out(executor)
@@ -120,7 +136,7 @@ class _Pool:
                 future.result()
             except BrokenProcessPool as error:
                 self._waiting.appendleft(number)
-                self._replace(executor, error)
+                self._replace(executor, number, error)
             else:
                 self._deaths = 0
                 self._hand_out(executor)
@@ -145,23 +161,31 @@ class _Pool:
                 future = executor.submit(_work, number, self._jobs[number])
         except BrokenProcessPool as error:
             self._waiting.appendleft(number)
-            self._replace(executor, error)
+            self._replace(executor, number, error)
         else:
+            self._handed_out[number] = next(self._turns)
             self.running[future] = executor, number
 
-    def _replace(self, executor: ProcessPoolExecutor, error: BrokenProcessPool) -> None:
+    def _replace(self, executor: ProcessPoolExecutor, number: int, error: BrokenProcessPool) -> None:
         if executor in self._executors:  # of its two jobs this is the first to say so
             self._deaths += 1
             if self._deaths == _MAX_DEATHS:
                 raise BonafaceError(
-                    f"worker processes were killed {_MAX_DEATHS} times without getting any further, most likely "
-                    "for lack of memory; run the same again with fewer workers: what is done stays done. "
+                    f"worker processes were killed {_MAX_DEATHS} times without getting any further"
+                    f"{self._place(executor, number)}, most likely for lack of memory; run the same again with fewer "
+                    "workers: what is done stays done. "
                     '(A script must call this below `if __name__ == "__main__":`.)'
                 ) from error
             executor.shutdown(wait=True)
             fresh = self._executors[self._executors.index(executor)] = self._spawn()
             for _ in range(2):
                 self._hand_out(fresh)
+
+    def _place(self, executor: ProcessPoolExecutor, number: int) -> str:
+        """Where the process that has died was, in the first given of its jobs, one of which is `number`."""
+        other = [waiting for of, waiting in self.running.values() if of is executor]
+        in_hand = min([number, *other], key=lambda job: self._handed_out.get(job, -1))
+        return where(self._worker, self._jobs[in_hand], self._shared.done[in_hand])
 
 
 @contextmanager
@@ -197,6 +221,7 @@ def _die_with_parent() -> None:
 def _work(number: int, job: Any) -> None:
     assert _here is not None
     worker, shared = _here
+    shared.done[number] = 0  # it may be done again, after a process that died of it
 
     def tick(n: int) -> None:
         shared.done[number] = n

@@ -12,7 +12,7 @@ from typing import Any
 
 from bonaface.core.errors import BonafaceError, InputError, MissingExtraError
 from bonaface.core.machine import usable_cores
-from bonaface.jobs.local import Worker
+from bonaface.jobs.local import Worker, where
 
 _RETRIES = 5  # of a job whose process or machine dies
 _STORE_BYTES = 100 << 20  # Ray's shared memory on this machine, which keeps nothing but the worker
@@ -43,15 +43,16 @@ def run_on_ray(
     with _connected(workers, address) as ray:
         task = ray.remote(num_cpus=1, max_retries=_RETRIES)(_do)
         shared = ray.put(worker)
-        waiting, running, done = deque(jobs), set[Any](), 0
+        waiting, running, done = deque(jobs), dict[Any, Any](), 0
         while waiting or running:
             # two for each core, so that none waits for work and a cluster sees that it may grow
             limit = (address and workers) or 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
             while waiting and len(running) < limit:
-                running.add(task.remote(shared, waiting.popleft()))
+                job = waiting.popleft()
+                running[task.remote(shared, job)] = job
             finished, _ = ray.wait(list(running), timeout=1.0)
-            running.difference_update(finished)
-            done += sum(_result(ray, reference) for reference in finished)
+            for reference in finished:
+                done += _result(ray, reference, where(worker, running.pop(reference), None))
             report(done)
 
 
@@ -67,15 +68,16 @@ def _do(worker: Worker, job: Any) -> int:
     return last
 
 
-def _result(ray: Any, reference: Any) -> int:
+def _result(ray: Any, reference: Any, place: str) -> int:
+    """What the task has ticked last; `place` names its job."""
     try:
         ticked: int = ray.get(reference)
     except ray.exceptions.RayTaskError as error:
         raise error.cause from None  # what the worker has raised, without Ray's lines around it
     except ray.exceptions.RayError as error:
         raise BonafaceError(
-            f"a worker process died {_RETRIES + 1} times over the same job, most likely for lack of memory; run the "
-            f"same again with fewer workers: what is done stays done. Ray says: {str(error).splitlines()[0]}"
+            f"a worker process died {_RETRIES + 1} times over the same job{place}, most likely for lack of memory; run "
+            f"the same again with fewer workers: what is done stays done. Ray says: {str(error).splitlines()[0]}"
         ) from error
     return ticked
 

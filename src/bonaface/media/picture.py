@@ -1,15 +1,6 @@
 """A picture file, or its bytes, as the RGB array that every later step works on.
 
-What becomes of the kinds of picture that are not plain 8-bit RGB:
-
-- EXIF orientation is applied, whatever the format.
-- Transparency (alpha, palette or colour key) is laid over white, as a viewer shows it: the colours under
-  transparent pixels are leftovers of the editor and say nothing.
-- 16-bit samples are scaled to 8 bits (65535 becomes 255), never clipped.
-- CMYK is converted with its embedded ICC profile, or by the plain formula where it has none. RGB profiles
-  are left alone: data sets and video frames carry none, so networks learn from the numbers as stored.
-- Of an animation the first frame is read.
-- 32-bit and floating-point samples and CIE Lab have no agreed way to 8-bit RGB and are refused.
+docs/media.md says what becomes of orientation, transparency, colour spaces and whatever else is not plain 8-bit RGB.
 """
 
 import io
@@ -20,18 +11,25 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms
 
-from bonaface.core.errors import BonafaceError
+from bonaface.media.info import evenly_spaced
+from bonaface.media.source import MediaError, name_of, settled
 
 # The formats that cameras, phones, browsers and the data sets write. Pillow knows forty more, some of which
 # start other programs (EPS) or were never meant for strangers' files; the common ones come first, as they
 # are tried in order.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "PPM", "TIFF", "JPEG2000", "AVIF")
+_ANIMATED = ("AVIF", "GIF", "PNG", "WEBP")  # a TIFF's pages and an MPO's pictures are no frames of one scene
+MAX_PIXELS = 65_000_000  # a camera of 64 megapixels; 7 bytes for each are needed while it is read
+
+# OpenJPEG keeps 4 bytes a sample: of what is left of half a gigabyte.
+_MAX_PIXELS_OF = {"JPEG2000": 25_000_000}
+_STRIP = 4_000_000  # pixels that are converted at once
 
 # Pillow's readers raise whatever damaged bytes lead them into (fuzzing met half of these), and one picture
 # must not end a run over ten thousand.
@@ -40,6 +38,7 @@ _BROKEN = (
     AttributeError,
     LookupError,
     OSError,
+    MemoryError,
     RuntimeError,
     SyntaxError,
     TypeError,
@@ -48,59 +47,87 @@ _BROKEN = (
     zlib.error,
 )
 
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _REFUSED = ("I", "F", "LAB", "HSV")
 _WARNINGS = threading.Lock()
 
 
-class PictureError(BonafaceError):
+class PictureError(MediaError):
     """A picture that cannot be read: missing, damaged, too large, or of a kind that has no RGB."""
 
 
-def read_picture(source: Path | bytes, max_pixels: int = 100_000_000) -> NDArray[np.uint8]:
+def read_picture(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Read `source`, a file's path or its bytes, as upright RGB: (H, W, 3) uint8, read-only.
 
-    A picture of more than `max_pixels` pixels is refused by its header, before a pixel is decoded. Pillow's
-    own limit, `PIL.Image.MAX_IMAGE_PIXELS`, refuses pictures over twice its value whatever `max_pixels` is.
+    Of an animation it is the first frame. A picture of more than `max_pixels` pixels is refused by its header, before
+    a pixel is decoded.
 
     Raises:
         PictureError: there is no such file, it is no picture, damaged, too large, or of a kind that is
             refused.
     """
-    name = "the picture's bytes" if isinstance(source, bytes) else str(source)
+    name = name_of(source, "picture")
     with _opened(source, name) as file:
         image = _header(file, name, max_pixels)
-        try:
-            # Pillow parses TIFF's tags, and warns of them, as it loads; other formats need no lock to decode.
-            with _quiet() if image.format == "TIFF" else nullcontext():
-                image.load()
-            upright = _turned(image)
-            return np.asarray(_rgb(upright, name))
-        except _BROKEN as error:
-            raise PictureError(
-                f"{name}: a {image.format} picture that is damaged or incomplete ({error})"
-            ) from error
+        return _array(image, name)
+
+
+def picture_array(image: Image.Image, name: str) -> NDArray[np.uint8]:
+    """The pixels of a picture of Pillow's, upright, as of a file: (H, W, 3) uint8 RGB, read-only.
+
+    Raises:
+        PictureError: its file is damaged, or its pixels are of a kind that is refused.
+    """
+    return _array(image, name)
+
+
+def is_animated(source: Path | bytes) -> bool:
+    """Whether `source` is a picture that moves: a GIF, WebP, PNG or AVIF file of several frames."""
+    name = name_of(source, "picture")
+    try:
+        with _opened(source, name) as file, _quiet():
+            image = Image.open(file, formats=_ANIMATED)
+            return bool(getattr(image, "is_animated", False))
+    except (MediaError, Image.DecompressionBombError, *_BROKEN):
+        return False  # whoever reads it says what is wrong
+
+
+def count_frames(source: Path | bytes) -> int:
+    """How many frames an animation has.
+
+    Raises:
+        PictureError: it cannot be read.
+    """
+    name = name_of(source, "picture")
+    with _opened(source, name) as file:
+        return _frame_count(_header(file, name, MAX_PIXELS), name)
+
+
+def read_animation(
+    source: Path | bytes, n: int, max_pixels: int = MAX_PIXELS
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """`n` evenly spaced frames of an animation, as `bonaface.media.video.read_frames` has those of a video.
+
+    Raises:
+        PictureError: as `read_picture`, after the frames that could be read.
+    """
+    name = name_of(source, "picture")
+    with _opened(source, name) as file:
+        image: Any = _header(file, name, max_pixels)
+        for number in evenly_spaced(_frame_count(image, name), n):
+            try:
+                image.seek(number)
+            except (EOFError, *_BROKEN) as error:
+                raise _damaged(image, name, error) from error
+            yield number, _array(image, name)
 
 
 @contextmanager
 def _opened(source: Path | bytes, name: str) -> Iterator[IO[bytes]]:
-    if isinstance(source, bytes):
-        yield io.BytesIO(source)
-        return
     try:
-        file = source.open("rb")
-    except FileNotFoundError as error:
-        raise PictureError(f"{name}: there is no such file") from error
-    except IsADirectoryError as error:
-        raise PictureError(f"{name}: expected a picture file, got a folder") from error
+        source = settled(source)
+        file = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+    except MediaError as error:
+        raise PictureError(str(error)) from error
     except (OSError, ValueError) as error:
         raise PictureError(f"{name}: cannot be opened ({error})") from error
     with file:
@@ -121,34 +148,100 @@ def _quiet() -> Iterator[None]:
 
 def _header(file: IO[bytes], name: str, max_pixels: int) -> Image.Image:
     """Open the picture without decoding it."""
+    head = file.read(16)
+    file.seek(0)
+    formats = _formats(head, name)
     try:
         with _quiet():
-            image = Image.open(file, formats=FORMATS)
+            image = Image.open(file, formats=formats)
     except Image.DecompressionBombError as error:
         raise PictureError(f"{name}: refused before decoding: {error}; scale it down") from error
     except _BROKEN as error:
-        if file.seekable() and not file.seek(0, io.SEEK_END):
+        if not head:
             raise PictureError(
                 f"{name}: expected a picture, but the file is empty (0 bytes); copy it again"
             ) from error
-        known = ", ".join(FORMATS)
+        known = ", ".join(formats)
         raise PictureError(
             f"{name}: expected a picture ({known}), got something else or a damaged file"
         ) from error
     width, height = image.size
-    if width * height > max_pixels:
+    limit = min(max_pixels, _MAX_PIXELS_OF.get(image.format or "", max_pixels))
+    if width * height > limit:
         raise PictureError(
-            f"{name}: {width} x {height} pixels are more than the limit of {max_pixels:,}; scale it down"
+            f"{name}: {width} x {height} pixels are more than the limit of {limit:,}; scale it down"
         )
     return image
 
 
-def _turned(image: Image.Image) -> Image.Image:
-    """The loaded picture upright. Pillow turns TIFF as it loads: no orientation is left then."""
+def _formats(head: bytes, name: str) -> tuple[str, ...]:
+    """The formats that a file which begins with `head` may be of: those of Pillow, or HEIF, which an extra reads.
+
+    Raises:
+        PictureError: it is HEIF, and the extra is missing.
+    """
+    if head[4:8] != b"ftyp" or head[8:12] in (b"avif", b"avis") or not head[8:12].startswith((b"he", b"m")):
+        return FORMATS
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise PictureError(
+            f"{name}: a HEIC picture, which needs the package 'pillow-heif'; install it with: pip install "
+            '"bonaface[heif]", or save the picture as JPEG or PNG'
+        ) from error
+    pillow_heif.register_heif_opener()
+    return ("HEIF", "AVIF")
+
+
+def _frame_count(image: Any, name: str) -> int:
+    try:
+        frames: int = image.n_frames
+    except (EOFError, *_BROKEN) as error:
+        raise _damaged(image, name, error) from error
+    return frames
+
+
+def _damaged(image: Image.Image, name: str, error: Exception) -> PictureError:
+    return PictureError(
+        f"{name}: a {image.format or 'Pillow'} picture that is damaged or incomplete ({error})"
+    )
+
+
+def _array(image: Image.Image, name: str) -> NDArray[np.uint8]:
+    """Decode the picture: (H, W, 3) upright RGB, read-only. A strip at a time, as colours need room of their own."""
+    try:
+        # Pillow parses TIFF's tags, and warns of them, as it loads; other formats need no lock to decode.
+        with _quiet() if image.format == "TIFF" else nullcontext():
+            image.load()
+        orientation = _orientation(image)
+        width, height = image.size
+        pixels = np.empty((height, width, 3), np.uint8)
+        rows = max(1, _STRIP // width)
+        for top in range(0, height, rows):
+            part = image if rows >= height else image.crop((0, top, width, min(top + rows, height)))
+            part.format = image.format
+            pixels[top : top + rows] = np.asarray(_rgb(part, name))
+    except _BROKEN as error:
+        raise _damaged(image, name, error) from error
+    upright = np.ascontiguousarray(_upright(pixels, orientation))
+    upright.flags.writeable = False
+    return upright
+
+
+def _orientation(image: Image.Image) -> int:
+    """The loaded picture's EXIF orientation. Pillow turns TIFF as it loads: none is left then."""
     with _quiet():
         orientation = image.getexif().get(ExifTags.Base.Orientation)
-    turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
-    return image if turn is None else image.transpose(turn)
+    return orientation if isinstance(orientation, int) else 1
+
+
+def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """`pixels` (H, W, 3) as they are to be seen (EXIF 2.32, 4.6.4; a number without a meaning is 1, upright)."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    down = -1 if orientation in (3, 4, 7, 8) else 1
+    across = -1 if orientation in (2, 3, 6, 7) else 1
+    return pixels[::down, ::across]
 
 
 def _rgb(image: Image.Image, name: str) -> Image.Image:

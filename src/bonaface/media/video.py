@@ -28,7 +28,8 @@ from av.video.reformatter import ColorTrc
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from bonaface.core.errors import BonafaceError, InputError
+from bonaface.media.info import MediaInfo, evenly_spaced
+from bonaface.media.source import MediaError
 
 MAX_PIXELS = 8192 * 4608  # a little over 8K; larger frames are refused before anything is decoded
 
@@ -51,47 +52,11 @@ _MAX_STRETCH = 4
 _SLACK_FRAMES, _SLACK_SHARE, _SLACK_SECONDS = 2, 0.02, 0.5
 
 
-class VideoError(BonafaceError):
+class VideoError(MediaError):
     """A file that is no video, or of which no frame can be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class VideoInfo:
-    """What is in a video file.
-
-    `frames` counts the frames that are shown; they are numbered from 0 in the order of showing, whatever the
-    time between them. `width` and `height` are the upright frame's, in pixels. `rotation` is the turn in
-    degrees counter-clockwise (0, 90, 180, 270) that the file asks a player to make, and `mirrored` says
-    whether it asks for a mirror image; `read_frames` does both. `fps` is the mean rate, 0 if unknown.
-    `keyframes` are the numbers of the frames at which a decoder can start. `damage` says how the file is cut
-    off or shorter than it says, and is empty where all is well.
-    """
-
-    codec: str
-    frames: int
-    width: int
-    height: int
-    rotation: int
-    mirrored: bool
-    fps: float
-    keyframes: tuple[int, ...]
-    damage: str = ""
-
-
-def evenly_spaced(total: int, n: int) -> tuple[int, ...]:
-    """`n` of the numbers from 0 to `total` - 1, in the middle of `n` equal parts; all if there are no more.
-
-    Raises:
-        InputError: `n` is below 1.
-    """
-    if n < 1:
-        raise InputError(f"the number of frames must be at least 1, got {n}")
-    if total <= n:
-        return tuple(range(total))
-    return tuple((2 * i + 1) * total // (2 * n) for i in range(n))
-
-
-def probe(source: Path | bytes) -> VideoInfo:
+def probe(source: Path | bytes) -> MediaInfo:
     """What is in the video `source`, a file or its bytes: all packets are read, the first frame is decoded.
 
     Raises:
@@ -109,7 +74,7 @@ def probe(source: Path | bytes) -> VideoInfo:
     if abs(b) > abs(a):
         width, height = height, width
     number = {packet: i for i, packet in enumerate(scan.shown)}
-    return VideoInfo(
+    return MediaInfo(
         codec=scan.codec,
         frames=len(scan.shown),
         width=width,
@@ -345,7 +310,11 @@ def _open(source: Path | bytes) -> InputContainer:
     name = _name(source)
     if isinstance(source, Path) and not source.is_file():
         raise VideoError(f"{name}: expected a video file, but there is none")
-    if not (len(source) if isinstance(source, bytes) else source.stat().st_size):
+    try:
+        size = len(source) if isinstance(source, bytes) else source.stat().st_size
+    except OSError as error:
+        raise VideoError(f"{name}: cannot be opened ({error})") from error
+    if not size:
         raise VideoError(f"{name}: expected a video, but the file is empty (0 bytes); copy it again")
     try:
         file = io.BytesIO(source) if isinstance(source, bytes) else str(source)

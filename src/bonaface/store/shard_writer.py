@@ -14,10 +14,10 @@ from bonaface.datasets.registry import Box, Dataset, open_dataset
 from bonaface.face.crop import context_crop
 from bonaface.face.detect import Detector, Face
 from bonaface.face.find import find_face
-from bonaface.face.track import Tracker
+from bonaface.face.finder import FaceFinder, Found
 from bonaface.face.upright import find_turn, turned
+from bonaface.media.decoder import Decoder
 from bonaface.media.kinds import is_video
-from bonaface.media.picture import read_picture
 from bonaface.store import crop_store as layout
 from bonaface.store.crop_store import FrameResult, PrepareSettings
 
@@ -54,21 +54,6 @@ def source_of(dataset: str) -> Dataset | None:
         return None
 
 
-def frames_of(path: Path, n: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """The frames of a file that are looked at, as (index, (H, W, 3) uint8 RGB): `n` of a video, a picture's
-    only one.
-
-    Raises:
-        BonafaceError: the file cannot be read.
-    """
-    if is_video(path):
-        from bonaface.media.video import read_frames  # PyAV, for those who need it
-
-        yield from read_frames(path, n)
-    else:
-        yield 0, read_picture(path)
-
-
 @dataclass(frozen=True)
 class ShardWriter:
     """Makes shards of the set `dataset` below `root`, in whichever process and on whichever machine it is sent to."""
@@ -87,6 +72,12 @@ class ShardWriter:
         """
         self._check_here()
         layout.write_shard(self.store, shard.number, self._results(shard, tick))
+
+    def at(self, shard: Shard, done: int | None) -> str:
+        """Name the presentation that comes after `done` of the shard's, or all of them."""
+        if done is None:
+            return f"one of the presentations {shard.rows[0].path} to {shard.rows[-1].path}"
+        return f"the presentation {shard.rows[min(done, len(shard.rows) - 1)].path}"
 
     def _check_here(self) -> None:
         if not self.root.is_dir():
@@ -112,8 +103,8 @@ class ShardWriter:
                     shard.first + i, row.sample_id, 0, response=Response.UNREADABLE, detail=problem
                 )
             else:
-                turns = source is not None and source.find_turn and is_video(row.path)
-                yield from self._look(shard.first + i, row, _FaceFinder(detector, turns, boxes))
+                finder = FaceFinder(detector) if boxes is None else _BoxReader(detector, source, boxes)
+                yield from self._look(shard.first + i, row, finder)
             tick(i + 1)
 
     def _boxes(self, source: Dataset | None, row: Presentation) -> tuple[Mapping[int, Box] | None, str]:
@@ -125,7 +116,9 @@ class ShardWriter:
         except BonafaceError as error:
             return {}, str(error).replace(f"{self.root}/", "")
 
-    def _look(self, number: int, row: Presentation, finder: "_FaceFinder") -> Iterator[FrameResult]:
+    def _look(
+        self, number: int, row: Presentation, finder: "FaceFinder | _BoxReader"
+    ) -> Iterator[FrameResult]:
         with local_copy(self.root / row.path) as path:
             for index, picture in _read(path, self.settings.frames):
                 if isinstance(picture, str):
@@ -134,19 +127,22 @@ class ShardWriter:
                     yield FrameResult(
                         number, row.sample_id, index, response=Response.UNREADABLE, detail=detail
                     )
+                elif isinstance(finder, FaceFinder):
+                    yield self._judged(number, row, index, finder.find(picture))
                 else:
-                    yield self._find(number, row, index, finder.upright(picture), finder)
+                    found, detail = finder.find(index, picture)
+                    yield self._judged(number, row, index, found, detail)
 
-    def _find(
-        self, number: int, row: Presentation, index: int, picture: NDArray[np.uint8], finder: "_FaceFinder"
+    def _judged(
+        self, number: int, row: Presentation, index: int, found: Found, detail: str = ""
     ) -> FrameResult:
-        size, turn = (picture.shape[1], picture.shape[0]), finder.turn or 0
-        faces, detail = finder.faces(index, picture)
-        face = find_face(faces, self.settings.policy)
+        """The face of a frame and its square, or why there is none, of which `detail` says more."""
+        size, turn = (found.picture.shape[1], found.picture.shape[0]), found.turn
+        face = find_face(found.faces, self.settings.policy)
         if isinstance(face, Response):
             return FrameResult(number, row.sample_id, index, size, turn, response=face, detail=detail)
         try:
-            square = context_crop(picture, face, self.settings.context)
+            square = context_crop(found.picture, face, self.settings.context)
         except InputError:  # a box of the set's own; the detector's are in the picture
             detail = "the set's face box lies outside the picture"
             return FrameResult(
@@ -155,34 +151,30 @@ class ShardWriter:
         return FrameResult(number, row.sample_id, index, size, turn, face=face, square=square)
 
 
-class _FaceFinder:
-    """Finds the faces in the frames of one presentation, given in order.
+class _BoxReader:
+    """Gives the set's own boxes of one presentation, whose frames come in order.
 
-    `turn` is by how many degrees counter-clockwise frames are turned for the face to stand, None as long as that is
-    looked for: of a set whose videos may lie on their side, the first frame with a face that stands some way tells.
+    They are of upright frames: of a set whose videos may lie on their side, the first frame with a face that stands
+    some way tells how they are turned.
     """
 
-    def __init__(self, detector: Detector, turns: bool, boxes: Mapping[int, Box] | None) -> None:
-        self.turn: int | None = None if turns else 0
+    def __init__(self, detector: Detector, source: Dataset | None, boxes: Mapping[int, Box]) -> None:
+        self._turn: int | None = None if source is not None and source.find_turn else 0
         self._detector = detector
-        self._tracker = Tracker(detector)
         self._boxes = boxes
 
-    def upright(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        if self.turn is None:
-            self.turn = find_turn(self._detector, picture)
-        return turned(picture, self.turn or 0)
-
-    def faces(self, index: int, picture: NDArray[np.uint8]) -> tuple[list[Face], str]:
-        """The faces in the upright frame number `index`, and why there is none where that is known."""
-        if self._boxes is None:
-            return self._tracker.detect(picture), ""
+    def find(self, index: int, picture: NDArray[np.uint8]) -> tuple[Found, str]:
+        """The box in frame number `index`, and why there is none."""
+        if self._turn is None:
+            self._turn = find_turn(self._detector, picture)
+        turn = self._turn or 0
         if index not in self._boxes:
-            return [], "the set has no face box for this frame"
-        return [Face(self._boxes[index], _NO_LANDMARKS, np.nan)], ""
+            return Found(turned(picture, turn), [], turn), "the set has no face box for this frame"
+        return Found(turned(picture, turn), [Face(self._boxes[index], _NO_LANDMARKS, np.nan)], turn), ""
 
 
 _detectors: dict[tuple[int, float], Detector] = {}
+_decoder = Decoder()  # its processes serve shard after shard
 
 
 def _detector(settings: PrepareSettings) -> Detector:
@@ -194,10 +186,11 @@ def _detector(settings: PrepareSettings) -> Detector:
 
 
 def _read(path: Path, n: int) -> Iterator[tuple[int, NDArray[np.uint8] | str]]:
-    """`frames_of`, but where reading fails it ends with the index that follows and what is wrong."""
+    """The frames of a file that are looked at, `n` of what moves, each with its number; where reading fails it ends
+    with the number that follows and what is wrong."""
     following = 0
     try:
-        for index, picture in frames_of(path, n):
+        for index, picture in _decoder.open(path, n).frames:
             following = index + 1
             yield index, picture
     except (BonafaceError, OSError) as error:

@@ -1,0 +1,58 @@
+"""The faces in the frames of one presentation, upright: the same for a crop store and for `check`.
+
+A network is trained on faces that stand. What lies on its side or head without saying so is turned until the face
+stands; the first frame with a face that stands some way tells for the whole presentation, as nobody turns the camera
+over in the middle.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bonaface.face.detect import Box, Detector, Face
+from bonaface.face.track import Tracker
+from bonaface.face.upright import stands, turned, turned_back, turned_faces
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found in a frame: the frame turned upright, (H, W, 3) uint8 RGB, and its faces, the largest first.
+
+    `turn` is by how many degrees counter-clockwise it was turned (0, 90, 180, 270).
+    """
+
+    picture: NDArray[np.uint8]
+    faces: list[Face]
+    turn: int
+
+    def box_before(self, face: Face) -> Box:
+        """The face's box in the frame as it was before it was turned."""
+        height, width = self.picture.shape[:2]
+        size = (width, height) if self.turn in (0, 180) else (height, width)
+        return turned_back(face.box, self.turn, size)
+
+
+class FaceFinder:
+    """Finds the faces in the frames of one presentation, given in order; each presentation has its own.
+
+    `turn` is None as long as no frame had a face that stands.
+    """
+
+    def __init__(self, detector: Detector) -> None:
+        self.turn: int | None = None
+        self._detector = detector
+        self._tracker = Tracker(detector)
+
+    def find(self, picture: NDArray[np.uint8]) -> Found:
+        """The faces in the next frame, (H, W, 3) uint8 RGB."""
+        upright = turned(picture, self.turn or 0)
+        faces = self._tracker.detect(upright)
+        if self.turn is None:
+            if faces and stands(faces[0]):
+                self.turn = 0
+            elif ways := turned_faces(self._detector, picture):
+                self.turn = max(ways, key=lambda turn: ways[turn][0].score)
+                upright, faces = turned(picture, self.turn), ways[self.turn]
+                self._tracker.follow(faces, upright)
+        return Found(upright, faces, self.turn or 0)
