@@ -22,9 +22,8 @@ import numpy as np
 
 from bonaface.core.records import Response, Score
 from bonaface.evaluation.aggregate import Samples
-from bonaface.evaluation.error_rates import error_rounds
+from bonaface.evaluation.error_rates import figures_of
 from bonaface.evaluation.score_table import ScoreTable
-from bonaface.metrics.bootstrap import bootstrap_eer
 from bonaface.metrics.checks import Groups
 from bonaface.metrics.curves import apcer_at_bpcer, auc, bpcer_at_apcer, det_curve, eer
 from bonaface.metrics.rates import acer_at, apcer_per_species, bpcer, by_category, worst
@@ -47,6 +46,7 @@ def drawn(size: int, subjects: int) -> Samples:
         Groups(SPECIES, codes),
         rng.integers(0, subjects, size),
         True,
+        np.arange(subjects).astype(str).astype(object),
         1 / (1 + np.exp(-rng.normal(2.0 * labels - 1, 1))),
         names,
     )
@@ -76,11 +76,9 @@ def scikit_learn(samples: Samples) -> None:
     theirs(samples.labels, samples.scores)
 
 
-def bootstrap(samples: Samples) -> None:
-    """1,000 rounds over subjects of ACER (worst species, category, pooled = HTER) and EER."""
-    wrong = (samples.scores >= 0.5) != (samples.labels == 1)
-    error_rounds(samples, wrong, 1000, 0)
-    bootstrap_eer(samples.labels, samples.scores, samples.subjects, 1000, 0)
+def with_intervals(samples: Samples) -> None:
+    """Everything that a report says of a set: every figure, with its interval over subjects."""
+    figures_of(samples, 0.5)
 
 
 def ours(samples: Samples) -> None:
@@ -92,7 +90,7 @@ PARTS: dict[str, Callable[[Samples], None]] = {
     "all point figures": point_figures,
     "det_curve alone": ours,
     "scikit-learn det_curve": scikit_learn,
-    "1,000 bootstrap rounds": bootstrap,
+    "all figures with intervals": with_intervals,
 }
 
 

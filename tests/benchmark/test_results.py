@@ -40,7 +40,7 @@ def test_reports_are_means_over_what_is_done_at_the_bundles_own_thresholds(
     planned_cells: tuple[Spec, list[PlannedCell]], run: Path
 ) -> None:
     spec, found = planned_cells
-    reports = reports_of(found, spec.units, rounds=5)
+    reports = reports_of(found, spec.units)
     assert [(r.tested_on, r.output, r.unit) for r in reports] == [
         (f"folder/{protocol}", output, unit)
         for protocol in ("split", "test")
@@ -65,7 +65,7 @@ def test_tables_say_what_is_ours_and_what_failed(
     planned_cells: tuple[Spec, list[PlannedCell]], tmp_path: Path
 ) -> None:
     _, found = planned_cells
-    reports = reports_of(found, ("video",), rounds=5)
+    reports = reports_of(found, ("video",))
     grids = tables_of(reports, found)
     assert [grid.title for grid in grids] == [
         "folder/split",

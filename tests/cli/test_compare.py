@@ -16,7 +16,7 @@ def test_two_files_are_compared_at_one_threshold(tmp_path: Path) -> None:
         lines = [f"v{n},{int(n < 2)},{score}" for n, score in enumerate(scores)]
         paths[-1].write_text("\n".join(["sample_id,label,score", *lines]) + "\n")
     out = tmp_path / "out"
-    arguments = [*paths, "--threshold-from", "0.5", "--rounds", 10, "--out", out]
+    arguments = [*paths, "--threshold-from", "0.5", "--out", out]
     result = CliRunner().invoke(
         app, [str(a) for a in arguments], env={"COLUMNS": "80"}, catch_exceptions=False
     )
@@ -37,7 +37,7 @@ def test_each_system_may_have_its_own_dev_file(tmp_path: Path) -> None:
         for split in ("test", "dev"):
             text = f"sample_id,label,score\n{split}1,1,{high}\n{split}2,0,{low}\n"
             (tmp_path / f"{name}-{split}.csv").write_text(text)
-    arguments = [tmp_path / "ours-test.csv", tmp_path / "theirs-test.csv", "--rounds", 5]
+    arguments: list[Path | str] = [tmp_path / "ours-test.csv", tmp_path / "theirs-test.csv"]
     arguments += ["--dev-a", tmp_path / "ours-dev.csv", "--dev-b", tmp_path / "theirs-dev.csv"]
     result = CliRunner().invoke(
         app, [str(a) for a in arguments], env={"COLUMNS": "80"}, catch_exceptions=False

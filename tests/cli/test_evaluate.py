@@ -12,7 +12,7 @@ from bonaface.inference.bundle import Bundle
 
 
 def evaluate(run: Path, store: Path | str, protocol: str, *more: object) -> Any:
-    arguments = ["evaluate", run, "--data", store, "--protocol", protocol, "--rounds", 5, *more]
+    arguments = ["evaluate", run, "--data", store, "--protocol", protocol, *more]
     return CliRunner().invoke(app, list(map(str, arguments)))
 
 

@@ -49,7 +49,7 @@ def test_another_programs_scores_are_judged_with_their_own_dev_set(
     scores: dict[str, Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    result = _run(scores["eval"], "--dev", scores["dev"], *MAP, "--out", out, "--rounds", 20)
+    result = _run(scores["eval"], "--dev", scores["dev"], *MAP, "--out", out)
     assert result.exit_code == 0
     # Bona fide -0.5 -0.4 ...; attacks 0/16, 2/16 ... 8/16: the highest, 0.5, ties with the lowest bona fide.
     plain = json.loads((out / "report.json").read_text())
@@ -65,11 +65,11 @@ def test_another_programs_scores_are_judged_with_their_own_dev_set(
 
 
 def test_thresholds_by_number_by_rule_and_from_test(scores: dict[str, Path]) -> None:
-    result = _run(scores["eval"], *MAP, "--threshold-from", "-0.5", "--rounds", 5)
+    result = _run(scores["eval"], *MAP, "--threshold-from", "-0.5")
     assert "Threshold -0.5 (fixed)." in result.stdout
-    result = _run(scores["eval"], "--dev", scores["dev"], *MAP, "--rule", "bpcer=0.2", "--rounds", 5)
+    result = _run(scores["eval"], "--dev", scores["dev"], *MAP, "--rule", "bpcer=0.2")
     assert "(BPCER = 0.2 of dev set, by video)" in result.stdout
-    result = _run(scores["eval"], *MAP, "--threshold-from", "test", "--rounds", 5)
+    result = _run(scores["eval"], *MAP, "--threshold-from", "test")
     assert result.stdout.startswith("THE THRESHOLD WAS TAKEN FROM THE TEST SCORES")
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, t
 
 from bonaface.core.errors import InputError
 from bonaface.core.records import Score
@@ -24,7 +24,6 @@ def test_flips_and_mcnemar_by_hand(row: Callable[..., Any]) -> None:
         ScoreTable.from_scores(second[::-1]),
         settings=HALF,
         names=("x", "y"),
-        rounds=20,
     )
     assert [(flip.id, flip.right, flip.first, flip.second) for flip in found.flips] == [
         ("b", "second", 0.4, 0.8),
@@ -47,9 +46,9 @@ def test_each_figure_is_that_of_the_systems_own_report(
 ) -> None:
     first = drawn()
     second = noisy(first, 1)
-    found = compare_tables(first, second, rounds=50)
+    found = compare_tables(first, second)
     for table, side in ((first, "first"), (second, "second")):
-        fold = evaluate_table(table, rounds=5).folds[0]
+        fold = evaluate_table(table).folds[0]
         for name in COMPARED:
             assert getattr(found.differences[name], side) == headline(fold.test)[name].value
     for difference in found.differences.values():
@@ -58,11 +57,16 @@ def test_each_figure_is_that_of_the_systems_own_report(
 
 
 def test_a_system_does_not_differ_from_itself(drawn: Callable[..., Any]) -> None:
-    found = compare_tables(drawn(), drawn(), rounds=50)
+    found = compare_tables(drawn(), drawn())
     assert found.flips == ()
     assert all(test.p == 1 for test in found.mcnemar.values())
+    samples = to_unit(drawn().where("split", "test")).scored()
+    bona_fide = int(samples.labels.sum())
+    # No disagreement in n presentations: up to -ln(0.025) / n of them may yet be decided differently.
+    assert found.differences["bpcer"].interval.high == pytest.approx(-math.log(0.025) / bona_fide)
     for difference in found.differences.values():
-        assert (difference.difference, *difference.interval) == (0, 0, 0)
+        assert difference.difference == 0
+        assert difference.interval.low == -difference.interval.high < 0
 
 
 def test_pairing_narrows_the_interval_and_does_not_hang_on_the_order_of_rows(
@@ -72,22 +76,22 @@ def test_pairing_narrows_the_interval_and_does_not_hang_on_the_order_of_rows(
     first = drawn(videos=400)
     second = noisy(first, 2, 0.02)
     shuffled = ScoreTable(second.data.take(np.random.default_rng(0).permutation(len(second))))
-    paired = compare_tables(first, second, rounds=300, settings=HALF)
-    again = compare_tables(first, shuffled, rounds=300, settings=HALF)
+    paired = compare_tables(first, second, settings=HALF)
+    again = compare_tables(first, shuffled, settings=HALF)
     assert again.differences == paired.differences
     assert again.mcnemar == paired.mcnemar
     acer = paired.differences["acer_pooled"].interval
-    alone = evaluate_table(first, settings=HALF, rounds=300).folds[0].test.hter.interval
+    alone = evaluate_table(first, settings=HALF).folds[0].test.hter.interval
     assert acer.high - acer.low < 0.7 * (alone.high - alone.low)
 
 
 def test_the_interval_agrees_with_a_plain_bootstrap(
     drawn: Callable[..., Any], noisy: Callable[..., Any]
 ) -> None:
-    """The paired difference of ACER, resampled once more by hand with another generator."""
-    first = drawn(videos=200, frames=1)
+    """The spread of the paired difference of ACER is that of whole subjects drawn again and again."""
+    first = drawn(videos=800, frames=1)
     second = noisy(first, 3)
-    found = compare_tables(first, second, rounds=2000, settings=HALF).differences["acer_pooled"]
+    found = compare_tables(first, second, settings=HALF).differences["acer_pooled"]
     one, two = (to_unit(table.where("split", "test")) for table in (first, second))
     scored = ~np.isnan(one.scores) & ~np.isnan(two.scores)
     rng = np.random.default_rng(99)
@@ -101,16 +105,33 @@ def test_the_interval_agrees_with_a_plain_bootstrap(
         errors = [(s.scores[rows] >= 0.5) != real for s in (one, two)]
         acers = [(wrong[real].mean() + wrong[~real].mean()) / 2 for wrong in errors]
         differences.append(acers[0] - acers[1])
-    expected = np.quantile(differences, [0.025, 0.975])
-    assert list(found.interval) == pytest.approx(expected.tolist(), abs=0.01)
+    half = t.ppf(0.975, people.size - 1) * np.std(differences) * math.sqrt(people.size / (people.size - 1))
+    assert found.interval.high - found.difference == pytest.approx(half, rel=0.08)
+    assert found.difference - found.interval.low == pytest.approx(half, rel=0.08)
+
+
+def test_who_is_in_several_folds_counts_once(drawn: Callable[..., Any], noisy: Callable[..., Any]) -> None:
+    """The same presentations as two folds say no more than once; other people's presentations do."""
+    first, second = drawn(seed=1), noisy(drawn(seed=1), 1)
+
+    def half(*folds: str) -> float:
+        tables = [
+            ScoreTable.from_tables([_renamed(table, str(n), prefix) for n, prefix in enumerate(folds)])
+            for table in (first, second)
+        ]
+        bounds = compare_tables(*tables, settings=HALF).differences["acer_pooled"].interval
+        return float(bounds.high - bounds.low)
+
+    assert half("", "") == pytest.approx(half(""), rel=1e-9)
+    # Twice as many people: the root of 2, and t with 23 degrees of freedom in place of 11.
+    ratio = t.ppf(0.975, 23) / t.ppf(0.975, 11) / math.sqrt(2)
+    assert half("", "other ") == pytest.approx(ratio * half(""), rel=0.05)
 
 
 def test_folds_are_averaged(drawn: Callable[..., Any], noisy: Callable[..., Any]) -> None:
     pairs = [(drawn(seed=n, fold=str(n)), noisy(drawn(seed=n, fold=str(n)), n)) for n in (1, 2)]
-    whole = compare_tables(
-        *(ScoreTable.from_tables([pair[side] for pair in pairs]) for side in (0, 1)), rounds=50
-    )
-    apart = [compare_tables(*pair, rounds=50) for pair in pairs]
+    whole = compare_tables(*(ScoreTable.from_tables([pair[side] for pair in pairs]) for side in (0, 1)))
+    apart = [compare_tables(*pair) for pair in pairs]
     for name in COMPARED:
         expected = np.mean([one.differences[name].difference for one in apart])
         assert whole.differences[name].difference == pytest.approx(expected)
@@ -121,9 +142,7 @@ def test_folds_are_averaged(drawn: Callable[..., Any], noisy: Callable[..., Any]
 def test_what_only_one_system_answered_is_left_out(row: Callable[..., Any]) -> None:
     first = [row("a", 1, 0.9), row("b", 0, 0.4), row("c", 0, 0.6), row("d", 1, 0.2)]
     second = [row("a", 1, 0.9), row("b", 0, math.nan, response="no face"), row("c", 0, 0.2), row("d", 1, 0.2)]
-    found = compare_tables(
-        ScoreTable.from_scores(first), ScoreTable.from_scores(second), settings=HALF, rounds=5
-    )
+    found = compare_tables(ScoreTable.from_scores(first), ScoreTable.from_scores(second), settings=HALF)
     assert (found.presentations, found.left_out) == (3, 1)
 
 
@@ -131,11 +150,17 @@ def test_other_presentations_labels_or_folds_are_refused(row: Callable[..., Any]
     def refused(second: list[Score], message: str) -> None:
         first = [row("a", 1, 0.9), row("b", 0, 0.4)]
         with pytest.raises(InputError, match=message):
-            compare_tables(
-                ScoreTable.from_scores(first), ScoreTable.from_scores(second), settings=HALF, rounds=5
-            )
+            compare_tables(ScoreTable.from_scores(first), ScoreTable.from_scores(second), settings=HALF)
 
     refused([row("a", 1, 0.9), row("c", 0, 0.4)], "2 of them are in one table only, 'b' for one")
     refused([row("a", 0, 0.9), row("b", 0, 0.4)], "give 'a' different labels, 1 and 0")
     refused([row("a", 1, 0.9), row("b", 0, 0.4, "mask-1")], "give 'b' different species, print-1 and mask-1")
     refused([row("a", 1, 0.9, fold="1"), row("b", 0, 0.4, fold="1")], "the same folds, got '' and '1'")
+
+
+def _renamed(table: ScoreTable, fold: str, prefix: str) -> ScoreTable:
+    """`table` as the fold `fold`, its subjects' names with `prefix` before them."""
+    data = table.data
+    names = [prefix + name for name in table.text("subject")]
+    data = data.set_column(data.schema.get_field_index("subject"), "subject", [names])
+    return ScoreTable(data.set_column(data.schema.get_field_index("fold"), "fold", [[fold] * len(table)]))

@@ -86,7 +86,7 @@ def test_the_tables_alone_are_marked_published() -> None:
 @pytest.fixture
 def reports(drawn: Callable[..., Any]) -> list[Report]:
     table = drawn()
-    given: dict[str, Any] = {"rounds": 5, "system": "bi-fas-s", "trained_on": "oulu-npu/1"}
+    given: dict[str, Any] = {"system": "bi-fas-s", "trained_on": "oulu-npu/1"}
     return [evaluate_table(table, settings=EvaluationSettings(unit=unit), **given) for unit in UNITS]
 
 
@@ -111,7 +111,7 @@ def test_ours_stand_below_by_unit_and_grouping(reports: list[Report]) -> None:
 
 def test_folds_are_a_mean_and_a_deviation(drawn: Callable[..., Any]) -> None:
     table = ScoreTable.from_tables([drawn(seed=n, fold=str(n)) for n in (1, 2)])
-    report = evaluate_table(table, rounds=5, system="bi-fas", trained_on="oulu-npu/1")
+    report = evaluate_table(table, system="bi-fas", trained_on="oulu-npu/1")
     grid = paper_grids([report])[0]
     bpcer = report.summary["bpcer"]
     assert grid.rows[-1][3] == f"{100 * bpcer.mean:.2f} ± {100 * bpcer.sd:.2f}"
@@ -119,7 +119,7 @@ def test_folds_are_a_mean_and_a_deviation(drawn: Callable[..., Any]) -> None:
 
 def test_a_report_that_belongs_to_no_table_is_left_out(drawn: Callable[..., Any]) -> None:
     strangers = [
-        evaluate_table(drawn(), rounds=5, system="bi-fas", trained_on=trained_on)
+        evaluate_table(drawn(), system="bi-fas", trained_on=trained_on)
         for trained_on in ("", "nuaa/official", "oulu-npu/2")
     ]
     assert {row[1] for grid in paper_grids(strangers) for row in grid.rows} == {"published"}
@@ -139,7 +139,7 @@ def test_a_simulated_set_takes_a_place_and_says_so(row: Callable[..., Any]) -> N
         for n, split in enumerate(("dev", "test"))
     ]
     table = ScoreTable.from_scores(rows)
-    report = evaluate_table(table, rounds=5, system="bi-fas", trained_on="simulated-replay-mobile/grandtest")
+    report = evaluate_table(table, system="bi-fas", trained_on="simulated-replay-mobile/grandtest")
     grid = paper_grids([report])[4]
     assert grid.rows[-1] == ("bi-fas", "ours, video", "0.00", "0.00")
     said = "simulated-replay-mobile/grandtest stands for replay-mobile/grandtest; the figures cannot be compared."

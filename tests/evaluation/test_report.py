@@ -31,7 +31,7 @@ def _heard(table: ScoreTable, split: str, unit: Unit = "video") -> Samples:
 @pytest.mark.parametrize("unit", ["video", "frame"])
 def test_the_dev_threshold_is_applied_to_test_unchanged(drawn: Callable[..., Any], unit: Unit) -> None:
     table = drawn()
-    report = evaluate_table(table, settings=EvaluationSettings(unit=unit), rounds=50, system="ours")
+    report = evaluate_table(table, settings=EvaluationSettings(unit=unit), system="ours")
     dev, test = (_heard(table, split, unit) for split in ("dev", "test"))
     fold = report.folds[0]
     assert fold.threshold.value == eer_threshold(dev.labels, dev.scores)
@@ -46,9 +46,9 @@ def test_the_dev_threshold_is_applied_to_test_unchanged(drawn: Callable[..., Any
 def test_other_rules_and_a_number(drawn: Callable[..., Any]) -> None:
     table = drawn()
     dev = _heard(table, "dev")
-    report = evaluate_table(table, settings=EvaluationSettings(rule=Rule("bpcer", 0.05)), rounds=20)
+    report = evaluate_table(table, settings=EvaluationSettings(rule=Rule("bpcer", 0.05)))
     assert report.folds[0].threshold.value == bpcer_threshold(dev.labels, dev.scores, 0.05)
-    report = evaluate_table(table, settings=EvaluationSettings(Threshold(0.5)), rounds=20)
+    report = evaluate_table(table, settings=EvaluationSettings(Threshold(0.5)))
     assert report.folds[0].threshold == Threshold(0.5)
 
 
@@ -58,7 +58,7 @@ def test_a_threshold_from_test_is_refused_unless_asked_for_and_then_said_first(
     table = drawn().where("split", "test")
     with pytest.raises(InputError, match=r"no dev scores of oulu-npu/1 .*--threshold-from test"):
         evaluate_table(table)
-    report = evaluate_table(table, settings=EvaluationSettings("test"), rounds=20)
+    report = evaluate_table(table, settings=EvaluationSettings("test"))
     samples = to_unit(table).scored()
     assert report.folds[0].threshold.value == eer_threshold(samples.labels, samples.scores)
     assert report.folds[0].threshold.from_test
@@ -72,11 +72,11 @@ def test_simulated_presentations_are_said_first(drawn: Callable[..., Any]) -> No
     named = data.set_column(
         data.column_names.index("dataset"), "dataset", [["simulated-oulu-npu"] * len(data)]
     )
-    report = evaluate_table(ScoreTable(named), rounds=20)
+    report = evaluate_table(ScoreTable(named))
     assert report.warning.startswith("THE PRESENTATIONS WERE SIMULATED")
     assert next(iter(_check(report))) == "warning"
     assert report.warning in html(report).splitlines()[0]
-    both = evaluate_table(ScoreTable(named), settings=EvaluationSettings("test"), rounds=20).warning
+    both = evaluate_table(ScoreTable(named), settings=EvaluationSettings("test")).warning
     assert both.startswith("THE THRESHOLD WAS TAKEN")
     assert both.endswith(report.warning)
 
@@ -85,12 +85,12 @@ def test_dev_scores_may_come_apart(drawn: Callable[..., Any]) -> None:
     table, other = drawn(), drawn(seed=1)
     test_only = table.where("split", "test")
     dev = _heard(other, "dev")
-    report = evaluate_table(test_only, dev=other, rounds=20)
+    report = evaluate_table(test_only, dev=other)
     assert report.folds[0].threshold.value == eer_threshold(dev.labels, dev.scores)
     # A table that does not name its dev rows is dev as a whole.
     unnamed = other.where("split", "test")
     everything = to_unit(unnamed).scored()
-    report = evaluate_table(test_only, dev=unnamed, rounds=20)
+    report = evaluate_table(test_only, dev=unnamed)
     assert report.folds[0].threshold.value == eer_threshold(everything.labels, everything.scores)
 
 
@@ -100,7 +100,7 @@ def test_test_scores_given_as_dev_are_refused_as_such(drawn: Callable[..., Any])
         InputError, match=r"dev scores of oulu-npu/1 are the test scores themselves.*--threshold-from"
     ):
         evaluate_table(test_only, dev=test_only)
-    named = evaluate_table(test_only, dev=test_only, settings=EvaluationSettings("test"), rounds=5)
+    named = evaluate_table(test_only, dev=test_only, settings=EvaluationSettings("test"))
     assert named.warning.startswith("THE THRESHOLD WAS TAKEN")
 
 
@@ -120,8 +120,8 @@ def _folds(
 
 def test_folds_have_their_own_thresholds_and_a_mean(drawn: Callable[..., Any]) -> None:
     tables, table = _folds(drawn)
-    report = evaluate_table(table, rounds=20)
-    alone = [evaluate_table(one, rounds=20) for one in tables]
+    report = evaluate_table(table)
+    alone = [evaluate_table(one) for one in tables]
     assert [fold.name for fold in report.folds] == ["1", "2", "3"]
     assert [fold.threshold.value for fold in report.folds] == [one.folds[0].threshold.value for one in alone]
     assert report.folds[1].threshold.data == "dev set of oulu-npu/1, fold 2"
@@ -136,11 +136,11 @@ def test_folds_have_their_own_thresholds_and_a_mean(drawn: Callable[..., Any]) -
 
 def test_joining_needs_one_system_and_other_folds(drawn: Callable[..., Any]) -> None:
     tables, _ = _folds(drawn, (1, 2))
-    one, two = (evaluate_table(table, rounds=10, system="ours") for table in tables)
+    one, two = (evaluate_table(table, system="ours") for table in tables)
     with pytest.raises(InputError, match="a fold comes twice"):
         joined([one, one])
     with pytest.raises(InputError, match="only the folds of one system"):
-        joined([one, evaluate_table(tables[1], rounds=10, system="theirs")])
+        joined([one, evaluate_table(tables[1], system="theirs")])
     with pytest.raises(InputError, match="no reports to join"):
         joined([])
     assert len(joined([one, two]).folds) == 2
@@ -148,10 +148,10 @@ def test_joining_needs_one_system_and_other_folds(drawn: Callable[..., Any]) -> 
 
 def test_dev_of_several_folds_may_come_apart(drawn: Callable[..., Any]) -> None:
     _, table = _folds(drawn)
-    apart = evaluate_table(table.where("split", "test"), dev=table, rounds=10)
-    assert apart.folds == evaluate_table(table, rounds=10).folds
+    apart = evaluate_table(table.where("split", "test"), dev=table)
+    assert apart.folds == evaluate_table(table).folds
     one_dev = drawn(seed=8).where("split", "dev")
-    shared = evaluate_table(table.where("split", "test"), dev=one_dev, rounds=10)
+    shared = evaluate_table(table.where("split", "test"), dev=one_dev)
     assert len({fold.threshold.value for fold in shared.folds}) == 1
 
 
@@ -172,7 +172,7 @@ def test_what_dev_does_not_know_and_what_it_shares(row: Callable[..., Any]) -> N
         row("c", 1, 0.8, subject="x"),
         row("d", 0, 0.7, "mask-1", subject="z"),
     ]
-    fold = evaluate_table(ScoreTable.from_scores(rows), rounds=10).folds[0]
+    fold = evaluate_table(ScoreTable.from_scores(rows)).folds[0]
     assert fold.unseen == ("mask-1",)
     assert fold.shared_subjects == 1
     assert fold.test.errors.apcer["species"].value == 1
@@ -181,7 +181,7 @@ def test_what_dev_does_not_know_and_what_it_shares(row: Callable[..., Any]) -> N
 def test_mistakes_are_those_on_the_wrong_side_farthest_first(row: Callable[..., Any]) -> None:
     rows = [row(f"a{n}", 0, n / 10, subject=f"{n}") for n in range(10)] + [row("b", 1, 0.2), row("c", 1, 0.9)]
     mistakes = (
-        evaluate_table(ScoreTable.from_scores(rows), settings=EvaluationSettings(Threshold(0.55)), rounds=5)
+        evaluate_table(ScoreTable.from_scores(rows), settings=EvaluationSettings(Threshold(0.55)))
         .folds[0]
         .mistakes
     )
@@ -196,7 +196,7 @@ def test_mistakes_are_those_on_the_wrong_side_farthest_first(row: Callable[..., 
 
 def test_constant_scores_have_an_answer(row: Callable[..., Any]) -> None:
     rows = [row(f"{split}{n}", n % 2, 0.25, split=split) for split in ("dev", "test") for n in range(6)]
-    report = evaluate_table(ScoreTable.from_scores(rows), rounds=5)
+    report = evaluate_table(ScoreTable.from_scores(rows))
     test = report.folds[0].test
     assert report.folds[0].threshold.value == 0.25
     assert (test.errors.apcer["pooled"].value, test.errors.bpcer.value) == (1, 0)
@@ -206,9 +206,7 @@ def test_constant_scores_have_an_answer(row: Callable[..., Any]) -> None:
 
 def test_one_class_alone_makes_a_report_that_says_so(row: Callable[..., Any]) -> None:
     rows = [row(f"a{n}", 0, n / 10) for n in range(10)]
-    report = evaluate_table(
-        ScoreTable.from_scores(rows), settings=EvaluationSettings(Threshold(0.55)), rounds=5
-    )
+    report = evaluate_table(ScoreTable.from_scores(rows), settings=EvaluationSettings(Threshold(0.55)))
     assert report.folds[0].det is None
     assert "acer_pooled" not in report.summary
     assert report.summary["apcer_pooled"].mean == 0.4
@@ -216,7 +214,7 @@ def test_one_class_alone_makes_a_report_that_says_so(row: Callable[..., Any]) ->
 
 
 def test_the_schema_refuses_what_it_does_not_know(drawn: Callable[..., Any]) -> None:
-    plain = _check(evaluate_table(drawn(), rounds=5))
+    plain = _check(evaluate_table(drawn()))
     for spoil in (
         lambda p: p.pop("folds"),
         lambda p: p.update(extra=1),

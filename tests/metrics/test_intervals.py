@@ -2,10 +2,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from scipy.stats import beta, binomtest
+from scipy.stats import beta, binomtest, t
 
 from bonaface.core.errors import InputError
-from bonaface.metrics.intervals import beta_quantile, clopper_pearson, wilson
+from bonaface.metrics.intervals import beta_quantile, binomial_low, clopper_pearson, t_quantile, wilson
 
 COUNTS = [(e, n) for n in (1, 2, 5, 20, 100, 4950, 10**6) for e in sorted({0, 1, n // 7, n // 2, n - 1, n})]
 
@@ -46,3 +46,21 @@ def test_impossible_counts_and_levels_are_refused(interval: Callable[..., Any]) 
         interval(3, 2)
     with pytest.raises(InputError, match="between 0 and 1, got 1"):
         interval(1, 2, 1.0)
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 9, 19, 49, 999, 10**6])
+@pytest.mark.parametrize("probability", [0.5, 0.6, 0.975, 0.995, 1 - 0.025 / 30])
+def test_quantiles_of_students_t_agree_with_scipy(probability: float, freedom: int) -> None:
+    assert t_quantile(probability, freedom) == pytest.approx(t.ppf(probability, freedom), rel=1e-7, abs=1e-12)
+
+
+@pytest.mark.parametrize(("probability", "freedom"), [(0.4, 5), (1.0, 5), (0.9, 0)])
+def test_impossible_quantiles_of_students_t_are_refused(probability: float, freedom: float) -> None:
+    with pytest.raises(InputError, match="Student's t"):
+        t_quantile(probability, freedom)
+
+
+@pytest.mark.parametrize(("errors", "total"), [(0.04, 3.7), (0.5, 12.2), (3.3, 9.9), (9.9, 9.9)])
+def test_effective_numbers_need_not_be_whole(errors: float, total: float) -> None:
+    expected = beta.ppf(0.025, errors, total - errors + 1)
+    assert binomial_low(errors, total, 0.025) == pytest.approx(expected, rel=1e-7)

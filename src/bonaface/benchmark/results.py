@@ -22,9 +22,7 @@ from bonaface.inference.provenance import own_threshold, trained_on
 _OURS = "ours"
 
 
-def reports_of(
-    planned_cells: Sequence[PlannedCell], units: Sequence[Unit], rounds: int = 1000
-) -> list[Report]:
+def reports_of(planned_cells: Sequence[PlannedCell], units: Sequence[Unit]) -> list[Report]:
     """For every model and experiment a report over the folds and seeds that are done, by unit and score output.
 
     A model of which some are missing says so in its name.
@@ -32,7 +30,7 @@ def reports_of(
     groups: dict[tuple[str, str], list[PlannedCell]] = {}
     for planned in planned_cells:
         groups.setdefault((planned.cell.model.name, str(planned.cell.experiment)), []).append(planned)
-    return [report for group in groups.values() for report in _reports(group, units, rounds)]
+    return [report for group in groups.values() for report in _reports(group, units)]
 
 
 def tables_of(reports: Sequence[Report], planned_cells: Sequence[PlannedCell]) -> list[Grid]:
@@ -59,7 +57,7 @@ def write_results(
     return [out / "cells.csv", *write_grids(grids, out, title, warning)]
 
 
-def _reports(group: Sequence[PlannedCell], units: Sequence[Unit], rounds: int) -> Iterator[Report]:
+def _reports(group: Sequence[PlannedCell], units: Sequence[Unit]) -> Iterator[Report]:
     done = [planned for planned in group if planned.done]
     if not done:
         return
@@ -74,7 +72,6 @@ def _reports(group: Sequence[PlannedCell], units: Sequence[Unit], rounds: int) -
                 report = evaluate_table(
                     table,
                     settings=EvaluationSettings(own_threshold(card, output, unit), unit=unit, output=output),
-                    rounds=rounds,
                     system=cell.model.name + missing,
                     trained_on=trained_on(card),
                     seen_in_training=_seen(planned),

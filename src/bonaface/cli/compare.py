@@ -9,7 +9,6 @@ from bonaface.cli.evaluation_settings import (
     AggregationOption,
     MapOption,
     OutputOption,
-    RoundsOption,
     RuleOption,
     ThresholdOption,
     UnitOption,
@@ -38,8 +37,6 @@ def compare(
     aggregation: AggregationOption = "mean",
     output: OutputOption = None,
     mapping: MapOption = None,
-    rounds: RoundsOption = 1000,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Compare two systems on the same presentations: paired differences, McNemar's test, what flips.
 
@@ -60,8 +57,6 @@ def compare(
         dev_second=devs[1],
         settings=settings,
         names=(first.stem, second.stem),
-        rounds=rounds,
-        seed=seed,
     )
     console = Console()
     print_comparison(found, console)

@@ -8,7 +8,6 @@ import typer
 from bonaface.cli.evaluation_settings import (
     AggregationOption,
     OutputOption,
-    RoundsOption,
     RuleOption,
     UnitOption,
 )
@@ -63,7 +62,6 @@ def evaluate(
         ),
     ] = None,
     backend: Annotated[str, typer.Option(help="onnx (CPU), or torch (a GPU where there is one).")] = "onnx",
-    rounds: RoundsOption = 1000,
 ) -> None:
     """Score a protocol's test presentations and judge the scores by ISO/IEC 30107-3.
 
@@ -95,7 +93,6 @@ def evaluate(
     report = evaluate_table(
         table,
         settings=settings,
-        rounds=rounds,
         system=bundle.card.model,
         trained_on=source,
         seen_in_training=seen_in_training(bundle.card, store, parts[-1].rows),

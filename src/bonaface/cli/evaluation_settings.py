@@ -40,7 +40,6 @@ MapOption = Annotated[
         "round where higher means attack. May be given again.",
     ),
 ]
-RoundsOption = Annotated[int, typer.Option(min=1, help="Rounds of the bootstrap over subjects.")]
 
 
 def evaluation_settings(

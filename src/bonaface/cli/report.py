@@ -9,7 +9,6 @@ from bonaface.cli.evaluation_settings import (
     AggregationOption,
     MapOption,
     OutputOption,
-    RoundsOption,
     RuleOption,
     ThresholdOption,
     UnitOption,
@@ -36,8 +35,6 @@ def report(
     aggregation: AggregationOption = "mean",
     output: OutputOption = None,
     mapping: MapOption = None,
-    rounds: RoundsOption = 1000,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     name: Annotated[
         str | None, typer.Option(help="What to call the system; default: the first file's name.")
     ] = None,
@@ -56,9 +53,7 @@ def report(
     settings = evaluation_settings(threshold_from, rule, unit, aggregation, output)
     table = read_scores(scores, mapping)
     apart = read_scores([dev], mapping) if dev else None
-    found = evaluate_table(
-        table, dev=apart, settings=settings, rounds=rounds, seed=seed, system=name or scores[0].stem
-    )
+    found = evaluate_table(table, dev=apart, settings=settings, system=name or scores[0].stem)
     console = Console()
     print_report(found, console)
     if out:

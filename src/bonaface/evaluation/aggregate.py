@@ -21,7 +21,8 @@ class Samples:
     """N presentations to judge, videos or frames, as arrays of (N,).
 
     `scores` is NaN where nothing responded; `responses` then says why. `subjects` are numbers; where a
-    presentation names no subject it stands alone, and `named_subjects` is false if none is named.
+    presentation names no subject it stands alone, and `named_subjects` is false if none is named. `subject_names`
+    (S,) are the names that the first S numbers stand for; a number beyond has no name.
     `sample_ids` is a frame to show of each: its first that responded.
     """
 
@@ -32,6 +33,7 @@ class Samples:
     species: Groups
     subjects: NDArray[np.int64]
     named_subjects: bool
+    subject_names: NDArray[np.object_]
     scores: NDArray[np.float64]
     responses: NDArray[np.object_]
 
@@ -52,6 +54,7 @@ class Samples:
             Groups(self.species.names, self.species.codes[rows]),
             self.subjects[rows],
             self.named_subjects,
+            self.subject_names,
             self.scores[rows],
             self.responses[rows],
         )
@@ -98,6 +101,7 @@ def _frames(table: ScoreTable, scores: NDArray[np.float64]) -> Samples:
         Groups(kinds, rank[encoded.indices.to_numpy()]),
         subjects,
         not bool(nameless.all()),
+        np.asarray(table.values("subject"), dtype=object),
         scores,
         table.text("response"),
     )
@@ -127,6 +131,7 @@ def _videos(table: ScoreTable, frames: Samples, aggregation: Aggregation) -> Sam
         shown.species,
         shown.subjects,
         shown.named_subjects,
+        shown.subject_names,
         video_scores(video, frames.scores, aggregation),
         shown.responses,
     ).take(by_appearance)

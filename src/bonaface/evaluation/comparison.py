@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -9,12 +10,11 @@ from numpy.typing import NDArray
 
 from bonaface.core.errors import InputError
 from bonaface.evaluation.aggregate import Samples, Unit
-from bonaface.evaluation.error_rates import error_rounds, figures_of
+from bonaface.evaluation.error_rates import estimates_of, wrong_at
 from bonaface.evaluation.folds import EvaluationSettings, FoldData
 from bonaface.evaluation.operating_point import Threshold, caution
-from bonaface.evaluation.report import headline
 from bonaface.evaluation.score_table import ScoreTable
-from bonaface.metrics.bootstrap import bootstrap_eer, percentile_interval
+from bonaface.metrics.clustered import Estimate, Owners, difference_interval, mean_over
 from bonaface.metrics.intervals import Interval
 from bonaface.metrics.paired import mcnemar
 
@@ -24,7 +24,7 @@ COMPARED = ("apcer_species", "apcer_pooled", "bpcer", "acer_species", "acer_pool
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A figure of either system, and first - second with its paired 95 % interval; means over the folds."""
+    """A figure of either system, and first - second with its 95 % interval over subjects; means over the folds."""
 
     first: float
     second: float
@@ -108,8 +108,6 @@ def compare_tables(
     dev_second: ScoreTable | None = None,
     settings: EvaluationSettings | None = None,
     names: tuple[str, str] = ("A", "B"),
-    rounds: int = 1000,
-    seed: int = 0,
 ) -> Comparison:
     """Compare two systems' scores of the same test presentations, fold by fold.
 
@@ -120,8 +118,6 @@ def compare_tables(
         dev_second: the same for the second system.
         settings: where each system's threshold comes from, and the unit; by default its own dev EER, by video.
         names: what to call the two.
-        rounds: of the paired bootstrap over subjects.
-        seed: of the bootstrap.
 
     Raises:
         InputError: what `EvaluationSettings.fold_data` refuses, or presentations, labels or species that differ.
@@ -139,7 +135,7 @@ def compare_tables(
         presentations=sum(len(pair.first) for pair in pairs),
         left_out=sum(pair.left_out for pair in pairs),
         thresholds={pair.fold: pair.thresholds for pair in pairs},
-        differences=_differences(pairs, rounds, seed),
+        differences=_differences(pairs),
         mcnemar=_tests(flips),
         flips=flips,
     )
@@ -169,15 +165,18 @@ def _pair(one: FoldData, two: FoldData) -> _Pair:
         )
     second = second.take(np.array([index[name] for name in first.ids], dtype=np.intp))
     _check_same(first, second)
-    # Each table numbers its subjects for itself; one numbering for both keeps the bootstrap's rounds paired.
+    # Each table numbers its subjects for itself; the difference is one over the same subjects.
     people = first if first.named_subjects else second
-    first, second = (replace(samples, subjects=people.subjects) for samples in (first, second))
+    first, second = (
+        replace(samples, subjects=people.subjects, subject_names=people.subject_names)
+        for samples in (first, second)
+    )
     both = np.flatnonzero(~np.isnan(first.scores) & ~np.isnan(second.scores))
     thresholds = one.threshold, two.threshold
     left_out = len(first) - both.size
     first, second = first.take(both), second.take(both)
     wrong = [
-        (samples.scores >= threshold.value) != (samples.labels == 1)
+        wrong_at(samples, threshold.value)
         for samples, threshold in zip((first, second), thresholds, strict=True)
     ]
     return _Pair(one.fold, first, second, wrong[0], wrong[1], thresholds, left_out)
@@ -200,39 +199,42 @@ def _species(samples: Samples) -> NDArray[np.object_]:
     return np.array([*samples.species.names, ""], dtype=object)[samples.species.codes]
 
 
-def _differences(pairs: list[_Pair], rounds: int, seed: int) -> dict[str, Difference]:
-    """Each figure's mean over the folds; folds draw the same subjects, as far as they have the same."""
-    values: dict[str, list[tuple[float, float]]] = {}
-    spreads: dict[str, list[NDArray[np.float64]]] = {}
-    for pair in pairs:
-        points = [
-            headline(figures_of(samples, threshold.value, rounds=1))
-            for samples, threshold in zip((pair.first, pair.second), pair.thresholds, strict=True)
-        ]
-        drawn = [
-            _rounds(samples, wrong, rounds, seed)
-            for samples, wrong in ((pair.first, pair.wrong_first), (pair.second, pair.wrong_second))
-        ]
+def _differences(pairs: list[_Pair]) -> dict[str, Difference]:
+    """Each figure's mean over the folds, by subjects: who is in several folds counts as one."""
+    firsts: dict[str, list[Estimate]] = {}
+    seconds: dict[str, list[Estimate]] = {}
+    for pair, owners in zip(pairs, _owners(pairs), strict=True):
+        one = estimates_of(pair.first, pair.thresholds[0].value, owners)
+        two = estimates_of(pair.second, pair.thresholds[1].value, owners)
         for name in COMPARED:
-            one, two = points[0][name].value, points[1][name].value
-            if one is not None and two is not None:
-                values.setdefault(name, []).append((one, two))
-                spreads.setdefault(name, []).append(drawn[0][name] - drawn[1][name])
+            if name in one and name in two:
+                firsts.setdefault(name, []).append(one[name])
+                seconds.setdefault(name, []).append(two[name])
     found = {}
-    for name, both in values.items():
-        one, two = np.mean(both, axis=0)
-        interval = percentile_interval(np.mean(spreads[name], axis=0))
-        found[name] = Difference(float(one), float(two), float(one - two), interval)
+    for name in firsts:
+        first, second = mean_over(firsts[name]), mean_over(seconds[name])
+        difference = first.value - second.value
+        found[name] = Difference(first.value, second.value, difference, difference_interval(first, second))
     return found
 
 
-def _rounds(
-    samples: Samples, wrong: NDArray[np.bool_], rounds: int, seed: int
-) -> dict[str, NDArray[np.float64]]:
-    found = error_rounds(samples, wrong, rounds, seed)
-    if 0 < samples.labels.sum() < len(samples):
-        found["eer"] = bootstrap_eer(samples.labels, samples.scores, samples.subjects, rounds, seed)
-    return found
+def _owners(pairs: list[_Pair]) -> list[Owners]:
+    """The subjects of each fold under one numbering for all; who has no name is nobody else."""
+    numbers: dict[tuple[str, str | int], int] = {}
+    codes = []
+    for pair in pairs:
+        names = dict(enumerate(pair.first.subject_names))
+        for_code = {
+            code: numbers.setdefault(
+                ("", names[code]) if names.get(code) else (f"fold {pair.fold}", code), len(numbers)
+            )
+            for code in np.unique(pair.first.subjects).tolist()
+        }
+        codes.append(np.array([for_code[code] for code in pair.first.subjects.tolist()], dtype=np.intp))
+    if len(numbers) > 1:
+        return [Owners(numbered, len(numbers)) for numbered in codes]
+    sizes = np.cumsum([0, *(numbered.size for numbered in codes)])
+    return [Owners(np.arange(start, stop), int(sizes[-1])) for start, stop in pairwise(sizes)]
 
 
 def _flips(pair: _Pair) -> list[Flip]:

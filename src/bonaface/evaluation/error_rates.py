@@ -3,18 +3,24 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bonaface.evaluation.aggregate import Samples
-from bonaface.metrics.bootstrap import bootstrap_counts, bootstrap_eer, percentile_interval
-from bonaface.metrics.checks import Groups
-from bonaface.metrics.curves import apcer_at_bpcer, auc_of, bpcer_at_apcer, eer_of
+from bonaface.metrics.clustered import (
+    Estimate,
+    Owners,
+    equal_error,
+    interval,
+    mean_interval,
+    share,
+    weighted,
+    worst_interval,
+)
+from bonaface.metrics.curves import apcer_threshold, auc, bpcer_limit
 from bonaface.metrics.intervals import Interval
-from bonaface.metrics.rates import Rate, acer, by_category, category, worst
-from bonaface.metrics.thresholds import sweep
+from bonaface.metrics.rates import Rate, category, worst
 
 # What an APCER is taken over; papers differ, so each is printed.
 GROUPINGS = ("species", "category", "pooled")
@@ -30,11 +36,9 @@ class Figure:
     total: int | None = None
 
     @classmethod
-    def of(cls, rate: Rate) -> "Figure":
-        """A single share with Clopper and Pearson's interval."""
-        if not rate.total:
-            return cls(None, None, 0, 0)
-        return cls(rate.value, rate.interval(), rate.errors, rate.total)
+    def of(cls, rate: Rate, bounds: Interval) -> "Figure":
+        """A single share with its interval."""
+        return cls(rate.value, bounds, rate.errors, rate.total) if rate.total else cls(None, None, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +88,22 @@ class SetFigures:
     ranking: Ranking
 
 
-def figures_of(samples: Samples, threshold: float, rounds: int = 1000, seed: int = 0) -> SetFigures:
+def figures_of(samples: Samples, threshold: float) -> SetFigures:
     """Every figure of `samples` at `threshold`; what needs a class that is missing has the value None.
 
     Args:
         samples: N presentations, with those that did not respond.
         threshold: a score >= threshold is accepted.
-        rounds: of the bootstrap over subjects.
-        seed: of the bootstrap.
     """
     non_response = np.isnan(samples.scores)
-    accepted = samples.scores >= threshold  # never true for NaN
-    wrong = accepted != (samples.labels == 1)
-    scored = samples.scored()
-    errors = _errors(scored, wrong[~non_response], rounds, seed)
-    strict = errors if not non_response.any() else _errors(samples, wrong, rounds, seed)
-    apnrr = _per_species(samples.species, non_response)
+    wrong, owners = wrong_at(samples, threshold), Owners.of(samples.subjects)
+    strict = errors = _errors(Counts.of(samples, wrong, owners))
+    scored, of_scored = samples, owners
+    if non_response.any():
+        answered = np.flatnonzero(~non_response)
+        scored, of_scored = samples.take(answered), Owners(owners.codes[answered], owners.count)
+        errors = _errors(Counts.of(scored, wrong[answered], of_scored))
+    silent = Counts.of(samples, non_response, owners)
     bona_fide = samples.labels == 1
     return SetFigures(
         bona_fide=int(bona_fide.sum()),
@@ -107,112 +111,141 @@ def figures_of(samples: Samples, threshold: float, rounds: int = 1000, seed: int
         subjects=int(np.unique(samples.subjects).size) if samples.named_subjects else None,
         errors=errors,
         strict=strict,
-        apnrr_per_species=_figures(apnrr),
-        apnrr=Figure.of(_pooled(apnrr)),
-        bpnrr=Figure.of(Rate(int(non_response[bona_fide].sum()), int(bona_fide.sum()))),
+        apnrr_per_species=silent.figures("species"),
+        apnrr=silent.figures("pooled").get("", Figure(None, None, 0, 0)),
+        bpnrr=silent.bona_fide_figure,
         reasons=dict(sorted(Counter(samples.responses[non_response].tolist()).items())),
         hter=errors.acer["pooled"],
-        ranking=_ranking(scored, rounds, seed),
+        ranking=_ranking(scored, of_scored),
     )
 
 
-def _ranking(scored: Samples, rounds: int, seed: int) -> Ranking:
-    bona_fide = int(scored.labels.sum())
-    if bona_fide in (0, len(scored)):
-        return Ranking(Figure(None), None, dict.fromkeys((10, 20, 100), Figure(None)), Figure(None))
-    curve = sweep(scored.labels, scored.scores)
-    spread = bootstrap_eer(scored.labels, scored.scores, scored.subjects, rounds, seed)
-    point = eer_of(curve)
-    rows = scored.labels, scored.species, scored.scores
-    return Ranking(
-        eer=Figure(point, _interval(point, spread, Rate(0, len(scored) - bona_fide), Rate(0, bona_fide))),
-        auc=auc_of(curve),
-        bpcer_at={n: Figure.of(bpcer_at_apcer(*rows, at=1 / n)) for n in (10, 20, 100)},
-        apcer_at_bpcer1=Figure.of(apcer_at_bpcer(*rows, at=0.01)),
-    )
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What was decided wrongly: a rate and its estimate over subjects for each group of each grouping.
 
-
-def _errors(samples: Samples, wrong: NDArray[np.bool_], rounds: int, seed: int) -> Errors:
-    """The errors of `samples` (N,), each decided wrongly or not (N,)."""
-    per_species = _per_species(samples.species, wrong)
-    per_category = by_category(per_species)
-    bona_fide = samples.labels == 1
-    bpcer = Rate(int(wrong[bona_fide].sum()), int(bona_fide.sum()))
-    worst_species, species_rate = worst(per_species)
-    worst_category, category_rate = worst(per_category)
-    apcer = {"species": species_rate, "category": category_rate, "pooled": _pooled(per_species)}
-    spread = error_rounds(samples, wrong, rounds, seed) if len(samples) else {}
-    return Errors(
-        per_species=_figures(per_species),
-        per_category=_figures(per_category),
-        apcer=_figures(apcer),
-        worst={"species": worst_species, "category": worst_category},
-        bpcer=Figure.of(bpcer),
-        acer={name: _acer(rate, bpcer, spread.get(f"acer_{name}")) for name, rate in apcer.items()},
-    )
-
-
-def _acer(attack: Rate, bona_fide: Rate, spread: NDArray[np.float64] | None) -> Figure:
-    value = acer(attack, bona_fide)
-    if isnan(value) or spread is None:
-        return Figure(None)
-    return Figure(value, _interval(value, spread, attack, bona_fide))
-
-
-def error_rounds(
-    samples: Samples, wrong: NDArray[np.bool_], rounds: int, seed: int
-) -> dict[str, NDArray[np.float64]]:
-    """APCER and ACER by grouping, and BPCER, in each round of the bootstrap over subjects, (rounds,) each.
-
-    Named as by `report.headline` (``apcer_species``, ``bpcer``, ...); NaN where a round drew no such
-    presentation. Two systems' rounds over the same samples are paired.
+    `attacks` has the groups of ``species``, ``category`` and ``pooled`` (one group, named ``""``) by name.
     """
-    names = samples.species.names
-    group = np.where(samples.labels == 1, len(names), samples.species.codes)
-    errors, totals = bootstrap_counts(group, wrong, samples.subjects, rounds, seed, kinds=len(names) + 1)
-    bpcer = _shares(errors[:, len(names) :], totals[:, len(names) :])
-    kinds = sorted({category(name) for name in names})
-    member = np.array([[category(name) == kind for kind in kinds] for name in names], dtype=np.float64)
-    attack_errors, attack_totals = errors[:, : len(names)], totals[:, : len(names)]
-    sums = {"species": np.eye(len(names)), "category": member.reshape(len(names), len(kinds))}
-    sums["pooled"] = np.ones((len(names), 1))
-    found = {"bpcer": bpcer}
-    for name, by in sums.items():
-        apcer = _shares(attack_errors @ by, attack_totals @ by)
-        found |= {f"apcer_{name}": apcer, f"acer_{name}": (apcer + bpcer) / 2}
+
+    attacks: Mapping[str, Mapping[str, tuple[Rate, Estimate]]]
+    bona_fide: tuple[Rate, Estimate]
+
+    @classmethod
+    def of(cls, samples: Samples, wrong: NDArray[np.bool_], owners: Owners) -> "Counts":
+        """The counts of `samples` (N,), each decided wrongly or not (N,), whoever owns them."""
+        codes, names = samples.species.codes, samples.species.names
+
+        def counted(rows: NDArray[np.bool_]) -> tuple[Rate, Estimate]:
+            return _counted(wrong, rows, owners)
+
+        kinds = sorted({category(name) for name in names})
+        kind_of = np.array([*(kinds.index(category(name)) for name in names), -1], dtype=np.intp)[codes]
+        attacks = {
+            "species": {name: counted(codes == code) for code, name in enumerate(names)},
+            "category": {name: counted(kind_of == code) for code, name in enumerate(kinds)},
+            "pooled": {"": counted(codes >= 0)} if names else {},
+        }
+        return cls(attacks, counted(samples.labels == 1))
+
+    @property
+    def bona_fide_figure(self) -> Figure:
+        """BPCER."""
+        rate, estimate = self.bona_fide
+        return Figure.of(rate, interval(estimate))
+
+    def figures(self, grouping: str) -> dict[str, Figure]:
+        """The APCER of each group."""
+        groups = self.attacks[grouping].items()
+        return {name: Figure.of(rate, interval(estimate)) for name, (rate, estimate) in groups}
+
+    def worst(self, grouping: str) -> tuple[str, Rate, Estimate | None]:
+        """Name, rate and estimate of the group with the highest APCER; no estimate without attacks."""
+        groups = self.attacks[grouping]
+        name, rate = worst({name: rate for name, (rate, _) in groups.items()})
+        return name, rate, groups[name][1] if rate.total else None
+
+    def apcer(self, grouping: str) -> Figure:
+        """The APCER of the worst group."""
+        _, rate, _ = self.worst(grouping)
+        return Figure.of(rate, worst_interval(self._estimates(grouping)))
+
+    def acer(self, grouping: str) -> Figure:
+        """ACER with the APCER of the worst group."""
+        _, rate, estimate = self.worst(grouping)
+        bpcer, of_bona_fide = self.bona_fide
+        if estimate is None or not bpcer.total:
+            return Figure(None)
+        groups = self._estimates(grouping)
+        bounds = (
+            mean_interval(groups[0], of_bona_fide)
+            if len(groups) == 1
+            else worst_interval(groups, of_bona_fide)
+        )
+        return Figure((rate.value + bpcer.value) / 2, bounds)
+
+    def estimates(self) -> dict[str, Estimate]:
+        """APCER and ACER by grouping, and BPCER, over subjects; by the names of `report.headline`."""
+        _, bpcer = self.bona_fide
+        found = {"bpcer": bpcer} if bpcer.size else {}
+        for grouping in GROUPINGS:
+            _, _, estimate = self.worst(grouping)
+            if estimate is not None:
+                found[f"apcer_{grouping}"] = estimate
+                if bpcer.size:
+                    found[f"acer_{grouping}"] = weighted(estimate, bpcer)
+        return found
+
+    def _estimates(self, grouping: str) -> list[Estimate]:
+        return [estimate for rate, estimate in self.attacks[grouping].values() if rate.total]
+
+
+def estimates_of(samples: Samples, threshold: float, owners: Owners) -> dict[str, Estimate]:
+    """What two systems are compared by: the rates at `threshold`, and the EER, over the subjects `owners`.
+
+    All of `samples` responded. Figures that need a class that is missing are left out.
+    """
+    found = Counts.of(samples, wrong_at(samples, threshold), owners).estimates()
+    if 0 < samples.labels.sum() < len(samples):
+        found["eer"] = equal_error(samples.labels, samples.scores, owners)
     return found
 
 
-def _shares(errors: NDArray[np.float64], totals: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(R,) the highest share of each row of (R, G); NaN where no group of the row has anything."""
-    shares = np.full(errors.shape, -np.inf)
-    np.divide(errors, totals, out=shares, where=totals > 0)
-    highest = shares.max(axis=1, initial=-np.inf)
-    return np.where(np.isinf(highest), np.nan, highest)
+def _counted(wrong: NDArray[np.bool_], rows: NDArray[np.bool_], owners: Owners) -> tuple[Rate, Estimate]:
+    """The share of `wrong` (N,) among `rows` (N,)."""
+    return Rate(int(np.count_nonzero(wrong & rows)), int(np.count_nonzero(rows))), share(wrong, rows, owners)
 
 
-def _interval(value: float, spread: NDArray[np.float64], attack: Rate, bona_fide: Rate) -> Interval:
-    """The percentile interval of `spread`, never leaving `value` out.
-
-    Without a single error every round says zero, which would be an interval without width: then its upper end
-    is the mean of the two rates' own upper bounds.
-    """
-    if value == 0:
-        return Interval(0.0, (attack.interval().high + bona_fide.interval().high) / 2)
-    low, high = percentile_interval(spread)
-    return Interval(min(low, value), max(high, value))
+def wrong_at(samples: Samples, threshold: float) -> NDArray[np.bool_]:
+    """(N,) whether each was decided wrongly; no response is never accepted."""
+    return np.asarray((samples.scores >= threshold) != (samples.labels == 1))
 
 
-def _per_species(species: Groups, wrong: NDArray[np.bool_]) -> dict[str, Rate]:
-    attack = species.codes >= 0
-    totals = np.bincount(species.codes[attack], minlength=len(species.names))
-    errors = np.bincount(species.codes[attack & wrong], minlength=len(species.names))
-    return {name: Rate(int(e), int(t)) for name, e, t in zip(species.names, errors, totals, strict=True)}
+def _errors(counts: Counts) -> Errors:
+    return Errors(
+        per_species=counts.figures("species"),
+        per_category=counts.figures("category"),
+        apcer={grouping: counts.apcer(grouping) for grouping in GROUPINGS},
+        worst={grouping: counts.worst(grouping)[0] for grouping in ("species", "category")},
+        bpcer=counts.bona_fide_figure,
+        acer={grouping: counts.acer(grouping) for grouping in GROUPINGS},
+    )
 
 
-def _pooled(rates: Mapping[str, Rate]) -> Rate:
-    return Rate(sum(rate.errors for rate in rates.values()), sum(rate.total for rate in rates.values()))
-
-
-def _figures(rates: Mapping[str, Rate]) -> dict[str, Figure]:
-    return {name: Figure.of(rate) for name, rate in rates.items()}
+def _ranking(scored: Samples, owners: Owners) -> Ranking:
+    bona_fide = scored.labels == 1
+    if bona_fide.all() or not bona_fide.any():
+        return Ranking(Figure(None), None, dict.fromkeys((10, 20, 100), Figure(None)), Figure(None))
+    rows = scored.labels, scored.species, scored.scores
+    eer = equal_error(scored.labels, scored.scores, owners)
+    bpcer_at = {}
+    for n in (10, 20, 100):
+        rejected = scored.scores < apcer_threshold(*rows, at=1 / n)
+        rate, estimate = _counted(rejected, bona_fide, owners)
+        bpcer_at[n] = Figure.of(rate, interval(estimate))
+    accepted = scored.scores >= bpcer_limit(scored.labels, scored.scores, 0.01)
+    return Ranking(
+        eer=Figure(eer.value, interval(eer)),
+        auc=auc(scored.labels, scored.scores),
+        bpcer_at=bpcer_at,
+        apcer_at_bpcer1=Counts.of(scored, accepted == ~bona_fide, owners).apcer("species"),
+    )

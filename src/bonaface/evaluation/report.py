@@ -16,7 +16,7 @@ from bonaface.evaluation.operating_point import Threshold, caution
 from bonaface.evaluation.score_table import ScoreTable
 from bonaface.metrics.videos import Aggregation
 
-FORMAT = 1
+FORMAT = 2
 LEVEL = 0.95
 _MISTAKES = 24
 
@@ -76,8 +76,6 @@ class Report:
     unit: Unit
     aggregation: Aggregation
     output: str
-    rounds: int
-    seed: int
     folds: tuple[Fold, ...]
     seen_in_training: int = 0
 
@@ -124,8 +122,6 @@ def evaluate_table(
     *,
     dev: ScoreTable | None = None,
     settings: EvaluationSettings | None = None,
-    rounds: int = 1000,
-    seed: int = 0,
     system: str = "",
     trained_on: str = "",
     seen_in_training: int = 0,
@@ -136,8 +132,6 @@ def evaluate_table(
         table: the scores of one system on one protocol; rows of the split train are left aside.
         dev: scores to set the threshold on, if they are not the dev rows of `table`.
         settings: where the threshold comes from, and the unit; by default the dev EER, by video.
-        rounds: of the bootstrap over subjects.
-        seed: of the bootstrap.
         system: what to call the system in the report.
         trained_on: the protocol that it was trained on, as ``oulu-npu/1``.
         seen_in_training: how many of the test presentations trained or tuned it; the report's first line then says so.
@@ -148,9 +142,9 @@ def evaluate_table(
     """
     chosen = settings or EvaluationSettings()
     dataset, protocol, folds_data = chosen.fold_data(table, dev)
-    folds = tuple(_fold(fold_data, rounds, seed) for fold_data in folds_data)
+    folds = tuple(_fold(fold_data) for fold_data in folds_data)
     judged = (dataset, protocol, chosen.unit, chosen.aggregation, chosen.output or "")
-    return Report(system, trained_on, *judged, rounds, seed, folds, seen_in_training)
+    return Report(system, trained_on, *judged, folds, seen_in_training)
 
 
 def joined(reports: Sequence[Report]) -> Report:
@@ -192,14 +186,14 @@ def headline(figures: SetFigures) -> dict[str, Figure]:
     }
 
 
-def _fold(fold_data: FoldData, rounds: int, seed: int) -> Fold:
+def _fold(fold_data: FoldData) -> Fold:
     test, dev, value = fold_data.test, fold_data.dev, fold_data.threshold.value
     seen = set(dev.species.names) if dev is not None else set(test.species.names)
     return Fold(
         name=fold_data.fold,
         threshold=fold_data.threshold,
-        test=figures_of(test, value, rounds, seed),
-        dev=figures_of(dev, value, rounds, seed) if dev is not None else None,
+        test=figures_of(test, value),
+        dev=figures_of(dev, value) if dev is not None else None,
         det=det_of(test),
         histogram=histogram_of(test),
         mistakes=tuple(_mistakes(test, value)),

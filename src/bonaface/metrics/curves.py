@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 
 from bonaface.core.errors import InputError
 from bonaface.metrics.checks import Groups, Scores, both_classes, checked, grouped
-from bonaface.metrics.rates import Rate, worst_apcer
+from bonaface.metrics.rates import Rate, bpcer, worst_apcer
 from bonaface.metrics.thresholds import Sweep, sweep
 
 
@@ -67,16 +67,24 @@ def bpcer_at_apcer(labels: ArrayLike, species: ArrayLike | Groups, scores: Array
     """
     truth, values = checked(labels, scores)
     both_classes(truth, f"BPCER at APCER {at:g}")
+    return bpcer(truth, values, apcer_threshold(truth, species, values, at))
+
+
+def apcer_threshold(labels: ArrayLike, species: ArrayLike | Groups, scores: ArrayLike, at: float) -> float:
+    """The lowest threshold where every species' APCER is at most `at`, in [0, 1]; -inf where all may pass.
+
+    All arrays are (N,). It lies just above the attack that must no longer be accepted.
+    """
+    truth, values = checked(labels, scores)
     groups = grouped(truth, species)
     # The errors are monotone, so each species sets a floor: its first score that must no longer be accepted.
-    floors = [-np.inf]
+    floor = -np.inf
     for code in range(len(groups.names)):
         attacks = np.sort(values[groups.codes == code])
         allowed = _most(at, attacks.size)
         if allowed < attacks.size:
-            floors.append(attacks[-1 - allowed])
-    bona_fide = values[truth == 1]
-    return Rate(int(np.count_nonzero(bona_fide <= max(floors))), bona_fide.size)
+            floor = max(floor, float(attacks[-1 - allowed]))
+    return float(np.nextafter(floor, np.inf)) if np.isfinite(floor) else floor
 
 
 def apcer_at_bpcer(labels: ArrayLike, species: ArrayLike | Groups, scores: ArrayLike, at: float) -> Rate:
@@ -89,11 +97,24 @@ def apcer_at_bpcer(labels: ArrayLike, species: ArrayLike | Groups, scores: Array
     """
     truth, values = checked(labels, scores)
     both_classes(truth, f"APCER at BPCER {at:g}")
+    return worst_apcer(truth, species, values, bpcer_limit(truth, values, at))
+
+
+def bpcer_limit(labels: ArrayLike, scores: ArrayLike, at: float) -> float:
+    """The highest threshold whose BPCER is at most `at`, in [0, 1): a bona fide presentation's score.
+
+    Raises:
+        InputError: no bona fide presentation, or `at` is out of range.
+    """
+    truth, values = checked(labels, scores)
     bona_fide = np.sort(values[truth == 1])
     allowed = _most(at, bona_fide.size)
     if allowed == bona_fide.size:
-        raise InputError("APCER at BPCER 1 says nothing: everything may be rejected; choose a rate under 1")
-    return worst_apcer(truth, species, values, float(bona_fide[allowed]))
+        raise InputError(
+            f"there is no highest threshold at BPCER {at:g} of {bona_fide.size} bona fide presentations: everything "
+            "may be rejected; choose a rate under 1"
+        )
+    return float(bona_fide[allowed])
 
 
 def _most(at: float, total: int) -> int:

@@ -1,5 +1,6 @@
-"""Confidence intervals of a single error rate: Wilson's and Clopper and Pearson's."""
+"""Confidence intervals of a share of independent presentations, Wilson's and Clopper and Pearson's, and quantiles."""
 
+from functools import lru_cache
 from math import exp, lgamma, log, log1p, sqrt
 from statistics import NormalDist
 from typing import NamedTuple
@@ -35,23 +36,54 @@ def clopper_pearson(errors: int, total: int, level: float = 0.95) -> Interval:
     """
     _check(errors, total, level)
     tail = (1 - level) / 2
-    low = beta_quantile(tail, errors, total - errors + 1) if errors else 0.0
     # The upper tail is asked for from its own side, where 1 - tail would lose digits.
-    high = 1 - beta_quantile(tail, total - errors, errors + 1) if errors < total else 1.0
-    return Interval(low, high)
+    return Interval(binomial_low(errors, total, tail), 1 - binomial_low(total - errors, total, tail))
+
+
+def binomial_low(errors: float, total: float, tail: float) -> float:
+    """The rate under which `errors` or more out of `total` come with the probability `tail`; 0 without errors.
+
+    Clopper and Pearson's lower end, the quantile `tail` of Beta(e, n - e + 1), also for numbers that are not
+    whole, as effective ones. The upper end is 1 less the lower end of what was right.
+    """
+    if errors <= 0:
+        return 0.0
+    return beta_quantile(tail, errors, max(total - errors, 0.0) + 1)
+
+
+@lru_cache(maxsize=4096)
+def t_quantile(probability: float, freedom: float) -> float:
+    """The quantile of Student's t with `freedom` degrees of freedom; `probability` in [0.5, 1).
+
+    T^2 / (freedom + T^2) has the distribution Beta(1/2, freedom / 2).
+
+    Raises:
+        InputError: another probability, or less than one degree of freedom.
+    """
+    if not 0.5 <= probability < 1 or not freedom >= 1:
+        raise InputError(
+            "a quantile of Student's t needs a probability in [0.5, 1) and a degree of freedom, "
+            f"got {probability} and {freedom}"
+        )
+    if probability == 0.5:
+        return 0.0
+    x = beta_quantile(2 * probability - 1, 0.5, freedom / 2)
+    return sqrt(freedom * x / (1 - x))
 
 
 def beta_quantile(probability: float, a: float, b: float) -> float:
-    """The x in (0, 1) with I_x(a, b) = `probability`, to about 1e-9 of itself; a, b >= 1.
+    """The x in (0, 1) with I_x(a, b) = `probability`, to about 1e-9 of itself; a and b positive.
 
     Newton's steps on the regularised incomplete beta function, kept inside a bracket that halves otherwise.
     """
     low, high = 0.0, 1.0
-    x = a / (a + b)
+    # For small x the function is x ** a / (a B(a, b)); a quantile there would take many halvings from the mean.
+    small = (log(probability) + log(a) + _log_beta(a, b)) / a
+    x = min(a / (a + b), exp(max(small, -690.0)))
     for _ in range(200):
         miss = beta_cdf(x, a, b) - probability
         low, high = (low, x) if miss > 0 else (x, high)
-        density = exp((a - 1) * log(x) + (b - 1) * log1p(-x) - _log_beta(a, b))
+        density = exp(min((a - 1) * log(x) + (b - 1) * log1p(-x) - _log_beta(a, b), 690.0))
         step = x - miss / density if density > 0 else low
         following = step if low < step < high else (low + high) / 2
         if abs(following - x) <= 1e-14 * x or following in (0.0, 1.0):

@@ -18,7 +18,7 @@ def test_it_is_printed_and_written(
 ) -> None:
     first = drawn(videos=400)
     found = compare_tables(
-        first, noisy(first, 4), settings=EvaluationSettings("test"), names=("ours", "theirs"), rounds=20
+        first, noisy(first, 4), settings=EvaluationSettings("test"), names=("ours", "theirs")
     )
     file = io.StringIO()
     console = Console(width=80, file=file, color_system=None)

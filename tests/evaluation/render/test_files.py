@@ -10,7 +10,7 @@ from bonaface.evaluation.render.tables import Grid
 
 
 def test_every_file_is_written(drawn: Callable[..., Any], tmp_path: Path) -> None:
-    report = evaluate_table(drawn(), rounds=5)
+    report = evaluate_table(drawn())
     paths = write_report(report, tmp_path / "new" / "folder")
     assert sorted(path.name for path in paths) == [
         f"report.{s}" for s in ("csv", "html", "json", "md", "tex")

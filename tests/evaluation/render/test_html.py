@@ -49,7 +49,7 @@ def _page(text: str) -> "_Page":
 
 
 def test_the_page_needs_nothing_else_and_has_every_table(drawn: Callable[..., Any]) -> None:
-    report = evaluate_table(drawn(), rounds=20, system="<script>alert(1)</script>")
+    report = evaluate_table(drawn(), system="<script>alert(1)</script>")
     page = _page(html(report))
     assert page.fetched == []
     for grid in grids(report):
@@ -60,16 +60,16 @@ def test_the_page_needs_nothing_else_and_has_every_table(drawn: Callable[..., An
 
 
 def test_the_page_opens_with_the_warning(drawn: Callable[..., Any]) -> None:
-    text = html(evaluate_table(drawn(), settings=EvaluationSettings("test"), rounds=20))
+    text = html(evaluate_table(drawn(), settings=EvaluationSettings("test")))
     assert FROM_TEST in text.splitlines()[0]
     title, _style, first = [part for part in _page(text).text if part.strip()][:3]
     assert (title, first) == ("Report: scores", FROM_TEST)
-    assert FROM_TEST not in html(evaluate_table(drawn(), rounds=20))
+    assert FROM_TEST not in html(evaluate_table(drawn()))
 
 
 def test_each_fold_has_its_place(drawn: Callable[..., Any]) -> None:
     table = ScoreTable.from_tables([drawn(seed=n, fold=f"f{n}") for n in (1, 2)])
-    text = html(evaluate_table(table, rounds=20))
+    text = html(evaluate_table(table))
     assert text.count("<svg") == 4
     assert "Fold f1" in text
     assert "Fold f2" in text
@@ -77,9 +77,7 @@ def test_each_fold_has_its_place(drawn: Callable[..., Any]) -> None:
 
 def test_names_from_a_file_are_text_and_not_markup(row: Callable[..., Any]) -> None:
     rows = [row("a", 1, 0.9), row("<img src=x>", 0, 0.8, "<b>mask & co")]
-    report = evaluate_table(
-        ScoreTable.from_scores(rows), settings=EvaluationSettings(Threshold(0.5)), rounds=5
-    )
+    report = evaluate_table(ScoreTable.from_scores(rows), settings=EvaluationSettings(Threshold(0.5)))
     page = _page(html(report, lambda _: b"png"))
     assert "<b>mask & co" in page.cells
     assert any(part.startswith("<img src=x>: <b>mask & co, accepted") for part in page.text)
@@ -87,7 +85,7 @@ def test_names_from_a_file_are_text_and_not_markup(row: Callable[..., Any]) -> N
 
 
 def test_the_gallery_shows_the_errors_that_have_a_picture(drawn: Callable[..., Any]) -> None:
-    report = evaluate_table(drawn(), rounds=20)
+    report = evaluate_table(drawn())
     wanted = []
 
     def gallery(sample_id: str) -> bytes:
@@ -107,6 +105,5 @@ def test_one_class_alone_still_makes_a_page(row: Callable[..., Any]) -> None:
             [row(f"v{n}", 1, n / 10) for n in range(5)]
             + [row("d", 0, 0.1, split="dev"), row("e", 1, 0.9, split="dev")]
         ),
-        rounds=5,
     )
     assert html(report).count("<svg") == 1

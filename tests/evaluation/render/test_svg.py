@@ -16,7 +16,7 @@ def _points(svg: str, title: str) -> list[tuple[float, ...]]:
 
 
 def test_the_det_curve_is_drawn_where_the_errors_are(drawn: Callable[..., Any]) -> None:
-    fold = evaluate_table(drawn(), rounds=5).folds[0]
+    fold = evaluate_table(drawn()).folds[0]
     svg = det_svg(fold.det, (0.05, 0.05))
     points = _points(svg, "APCER worst")
     assert len(points) == len(fold.det.worst)
@@ -33,7 +33,7 @@ def test_the_det_curve_is_drawn_where_the_errors_are(drawn: Callable[..., Any]) 
 
 
 def test_histograms_stand_over_their_scores(drawn: Callable[..., Any]) -> None:
-    fold = evaluate_table(drawn(), rounds=5).folds[0]
+    fold = evaluate_table(drawn()).folds[0]
     svg = histogram_svg(fold.histogram, fold.threshold.value)
     for name, counts in fold.histogram.counts.items():
         heights = [350 - y for _, y in _points(svg, name)]
@@ -45,7 +45,7 @@ def test_histograms_stand_over_their_scores(drawn: Callable[..., Any]) -> None:
 
 
 def test_the_legend_covers_no_curve(drawn: Callable[..., Any]) -> None:
-    fold = evaluate_table(drawn(), rounds=5).folds[0]
+    fold = evaluate_table(drawn()).folds[0]
     for svg, names in (
         (
             det_svg(fold.det, (0.05, 0.05)),

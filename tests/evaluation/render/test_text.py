@@ -23,18 +23,18 @@ def _printed(report: Report, width: int = 80) -> str:
 
 @pytest.fixture
 def report(drawn: Callable[..., Any]) -> Report:
-    return evaluate_table(drawn(), rounds=50, system="bi_fas & co")
+    return evaluate_table(drawn(), system="bi_fas & co")
 
 
 @pytest.fixture
 def from_test(drawn: Callable[..., Any]) -> Report:
-    return evaluate_table(drawn(), settings=EvaluationSettings("test"), rounds=20, system="ours")
+    return evaluate_table(drawn(), settings=EvaluationSettings("test"), system="ours")
 
 
 @pytest.fixture
 def folds(drawn: Callable[..., Any]) -> Report:
     table = ScoreTable.from_tables([drawn(seed=n, fold=str(n)) for n in range(1, 7)])
-    return evaluate_table(table, rounds=20, system="ours")
+    return evaluate_table(table, system="ours")
 
 
 def test_the_terminal_shows_the_figures_in_80_columns(report: Report) -> None:
@@ -123,9 +123,7 @@ def test_csv_has_every_figure_in_full(report: Report, folds: Report) -> None:
 
 def test_a_dash_stands_for_what_is_not_defined(row: Callable[..., Any]) -> None:
     rows = [row("a", 1, 0.7), row("b", 1, math.nan, response="no face")]
-    text = markdown(
-        evaluate_table(ScoreTable.from_scores(rows), settings=EvaluationSettings(Threshold(0.5)), rounds=5)
-    )
+    text = markdown(evaluate_table(ScoreTable.from_scores(rows), settings=EvaluationSettings(Threshold(0.5))))
     assert "| APCER, worst species | - | - | 0/0 |" in text
     assert "| BPCER | 0.00 | 0.00 to 97.50 | 0/1 |" in text
     assert "nan" not in text.lower()

@@ -74,7 +74,7 @@ def _differences(comparison: Comparison) -> Grid:
         for name, found in comparison.differences.items()
     )
     folds = " Means over the folds." if len(comparison.thresholds) > 1 else ""
-    said = f"Paired bootstrap over subjects; an interval that holds 0 shows no difference.{folds}"
+    said = f"Intervals over subjects, paired; one that holds 0 shows no difference.{folds}"
     return Grid("Differences", ("figure", "A %", "B %", "A - B", "95 % interval"), rows, (said, ACADEMIC))
 
 

@@ -226,14 +226,13 @@ def _fold_notes(fold: Fold) -> list[str]:
         found.append(f"{fold.shared_subjects} subjects are in both dev and test{of}.")
     if test.subjects is None:
         found.append(
-            "No subjects are named, so the intervals of ACER, EER and HTER resample single presentations; "
+            "No subjects are named, so the intervals take each presentation for another person's; "
             "they are too narrow if a person appears more than once."
         )
+    elif test.subjects == 1:
+        found.append(f"There is only one subject{of}: the intervals hold for that person, not for others.")
     elif test.subjects < 10:
-        found.append(
-            f"Only {test.subjects} subjects{of}: take the intervals of ACER, EER and HTER, which resample "
-            "subjects, as a hint."
-        )
+        found.append(f"Only {test.subjects} subjects{of}: take the intervals as a hint.")
     if 0 < test.bona_fide < 100:
         found.append(
             f"Only {test.bona_fide} bona fide presentations{of}: one error is {100 / test.bona_fide:.1f} %."
