@@ -1,9 +1,11 @@
 from pathlib import Path
+from typing import Any
 
 import typer
 from typer.testing import CliRunner
 
 from bonaface.cli.compare import compare
+from bonaface.core.errors import InputError
 
 app = typer.Typer()
 app.command()(compare)
@@ -44,3 +46,24 @@ def test_each_system_may_have_its_own_dev_file(tmp_path: Path) -> None:
     )
     flat = " ".join(result.stdout.split())
     assert "A 0.5 (EER of dev set, by video); B 5 (EER of dev set, by video)." in flat
+
+
+def test_another_comparison_is_not_overwritten(tmp_path: Path) -> None:
+    for name, high in (("ours", 0.9), ("theirs", 0.4)):
+        (tmp_path / f"{name}.csv").write_text(f"file,label,score\na,1,{high}\nb,0,0.1\n")
+
+    def run(threshold: str) -> Any:
+        arguments = [
+            tmp_path / "ours.csv",
+            tmp_path / "theirs.csv",
+            "--threshold-from",
+            threshold,
+            "--out",
+            tmp_path,
+        ]
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    assert run("0.5").exit_code == run("0.5").exit_code == 0
+    refused = run("0.6")
+    assert isinstance(refused.exception, InputError)
+    assert "holds another result (compare.json)" in str(refused.exception)

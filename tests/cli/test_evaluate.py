@@ -7,7 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from bonaface.cli.main import app
-from bonaface.core.errors import InputError
+from bonaface.core.errors import BonafaceError, InputError
+from bonaface.core.files import alone
+from bonaface.datasets.protocols import BySubject, Protocol
 from bonaface.inference.bundle import Bundle
 
 
@@ -101,3 +103,75 @@ def test_a_run_or_store_that_does_not_fit_the_name_is_refused(
     assert isinstance(done.exception, InputError)
     assert sentence in str(done.exception)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--threshold-from", "tset"), "takes bundle, dev, test or a number, got 'tset'; did you mean test?"),
+        (("--aggregation", "max"), "unknown aggregation of a video's frames 'max'"),
+        (("--unit", "clip"), "unknown unit 'clip'"),
+    ],
+)
+def test_an_option_that_does_not_exist_is_said_to_be_unknown(
+    options: tuple[str, str], sentence: str, run: Path, store: Path, tmp_path: Path
+) -> None:
+    done = evaluate(run, store, "split", *options, "--out", tmp_path)
+    assert isinstance(done.exception, InputError)
+    assert sentence in str(done.exception)
+
+
+def test_a_forgotten_fold_is_asked_for(
+    run: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Protocol("split", "", splits=BySubject(0.2, 0.2), folds=("1", "2", "3"))
+    monkeypatch.setattr("bonaface.datasets.protocols.find_protocol", lambda *_: found)
+    done = evaluate(run, store, "split", "--out", tmp_path)
+    assert isinstance(done.exception, InputError)
+    assert "has 3 folds" in str(done.exception)
+    assert "say which with --fold: 1, 2, 3" in str(done.exception)
+
+
+def test_two_at_once_are_refused(run: Path, store: Path, tmp_path: Path) -> None:
+    with alone(tmp_path, "evaluation"):
+        done = evaluate(run, store, "split", "--out", tmp_path)
+    assert isinstance(done.exception, BonafaceError)
+    assert "another process is making this evaluation" in str(done.exception)
+
+
+def test_a_store_of_the_same_name_does_not_take_the_place_of_another(
+    run: Path, store: Path, tmp_path: Path
+) -> None:
+    evaluate(run, store, "split", "--out", tmp_path)
+    path = tmp_path / "evaluation.json"
+    note = json.loads(path.read_text())
+    assert note["store"] == str(store)
+    path.write_text(json.dumps({"store": "elsewhere/store", "digest": "0" * 64}))
+    before = (tmp_path / "report.json").read_bytes()
+    done = evaluate(run, store, "split", "--out", tmp_path)
+    assert isinstance(done.exception, InputError)
+    assert "holds the results of another store of folder, elsewhere/store" in str(done.exception)
+    assert (tmp_path / "report.json").read_bytes() == before
+    # The same store at another place, or made again at this one, is no other.
+    for same in ({**note, "store": "moved"}, {**note, "digest": "0" * 64}):
+        path.write_text(json.dumps(same))
+        assert evaluate(run, store, "split", "--out", tmp_path).exit_code == 0
+
+
+@pytest.mark.parametrize("source", ["bundle", "dev", "0.5"])
+def test_its_scores_go_straight_into_report_and_compare(
+    source: str, run: Path, store: Path, tmp_path: Path
+) -> None:
+    done = evaluate(run, store, "split", "--threshold-from", source, "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    scores = str(tmp_path / "scores.csv")
+    again = CliRunner().invoke(app, ["report", scores, "--out", str(tmp_path / "again")])
+    assert again.exit_code == 0, again.output
+    first, second = (
+        json.loads((tmp_path / name).read_text()) for name in ("report.json", "again/report.json")
+    )
+    assert second["folds"][0]["threshold"] == first["folds"][0]["threshold"]
+    assert second["folds"][0]["test"] == first["folds"][0]["test"]
+    compared = CliRunner().invoke(app, ["compare", scores, scores])
+    assert compared.exit_code == 0, compared.output
+    assert "0 presentations are decided differently" in compared.output

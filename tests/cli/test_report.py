@@ -56,8 +56,8 @@ def test_another_programs_scores_are_judged_with_their_own_dev_set(
     assert plain["system"] == "liveness-eval"
     assert plain["folds"][0]["test"]["bona_fide"] == plain["folds"][0]["test"]["attacks"] == 5
     assert plain["folds"][0]["threshold"]["data"] == "dev set"
-    assert "(EER of dev set, by video)" in result.stdout
-    assert "5 bona fide and 5 attack videos" in result.stdout
+    assert "(EER of dev set, by picture)" in result.stdout
+    assert "5 bona fide and 5 attack pictures" in result.stdout
     assert all(len(line) <= 80 for line in result.stdout.splitlines())
     assert sorted(path.name for path in out.iterdir()) == [
         f"report.{s}" for s in ("csv", "html", "json", "md", "tex")
@@ -68,7 +68,7 @@ def test_thresholds_by_number_by_rule_and_from_test(scores: dict[str, Path]) -> 
     result = _run(scores["eval"], *MAP, "--threshold-from", "-0.5")
     assert "Threshold -0.5 (fixed)." in result.stdout
     result = _run(scores["eval"], "--dev", scores["dev"], *MAP, "--rule", "bpcer=0.2")
-    assert "(BPCER = 0.2 of dev set, by video)" in result.stdout
+    assert "(BPCER = 0.2 of dev set, by picture)" in result.stdout
     result = _run(scores["eval"], *MAP, "--threshold-from", "test")
     assert result.stdout.startswith("THE THRESHOLD WAS TAKEN FROM THE TEST SCORES")
 
@@ -97,3 +97,52 @@ def test_options_that_do_not_exist_are_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         _run(scores["eval"], *MAP, *arguments)
+
+
+def test_another_report_is_not_overwritten(scores: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = [scores["eval"], "--dev", scores["dev"], *MAP, "--out", out]
+    _run(*arguments)
+    _run(*arguments)  # the same again
+    before = (out / "report.json").read_bytes()
+    with pytest.raises(InputError, match=r"out holds another result \(report.json\), which would be lost"):
+        _run(*arguments, "--name", "another")
+    assert (out / "report.json").read_bytes() == before
+
+
+def test_pictures_are_called_pictures_and_the_figures_are_explained(
+    scores: dict[str, Path], tmp_path: Path
+) -> None:
+    result = _run(scores["eval"], "--dev", scores["dev"], *MAP, "--out", tmp_path / "out")
+    for text in (
+        result.stdout,
+        (tmp_path / "out/report.md").read_text(),
+        (tmp_path / "out/report.html").read_text(),
+    ):
+        assert "5 bona fide and 5 attack pictures" in text
+        assert "by video" not in text
+        for name in (
+            "APCER: share of",
+            "BPCER: share of",
+            "ACER: mean of",
+            "EER: the error at",
+            "DET curve: ",
+        ):
+            assert name in text
+
+
+def test_a_misspelt_source_of_the_threshold_is_guessed(scores: dict[str, Path]) -> None:
+    with pytest.raises(InputError, match="takes dev, test or a number, got 'tset'; did you mean test"):
+        _run(scores["eval"], *MAP, "--threshold-from", "tset")
+
+
+@pytest.mark.parametrize("score", ["score=-spoof", "score=spoof"])
+def test_turned_labels_and_turned_scores_are_told_apart(scores: dict[str, Path], score: str) -> None:
+    """Labels turned round, or scores: the AUC is low in either case, and the note offers both."""
+    mapping = ["--map", "label=-genuine" if score == "score=-spoof" else "label=genuine", "--map", score]
+    flat = " ".join(_run(scores["eval"], *mapping, "--threshold-from", "test").stdout.split())
+    assert "turn the scores round (--map score=-COLUMN)" in flat
+    assert (
+        "turn the labels round (--map label=-COLUMN). The wrong one of the two exchanges APCER and BPCER"
+        in flat
+    )

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -164,3 +165,21 @@ def _renamed(table: ScoreTable, fold: str, prefix: str) -> ScoreTable:
     names = [prefix + name for name in table.text("subject")]
     data = data.set_column(data.schema.get_field_index("subject"), "subject", [names])
     return ScoreTable(data.set_column(data.schema.get_field_index("fold"), "fold", [[fold] * len(table)]))
+
+
+def test_rows_are_never_paired_by_their_place(tmp_path: Path) -> None:
+    """The same scores in another order: paired by place they would be 42 different decisions."""
+    rows = [(f"p{n}", n % 2, n / 60) for n in range(60)]
+    tables = {}
+    for name in ("filename", "who"):
+        for side, ordered in (("a", rows), ("b", rows[::-1])):
+            path = tmp_path / f"{name}-{side}.csv"
+            path.write_text(f"{name},label,score\n" + "".join(f"{i},{y},{x}\n" for i, y, x in ordered))
+            tables[name, side] = path
+    read = {key: ScoreTable.read(path) for key, path in tables.items()}
+    found = compare_tables(read["filename", "a"], read["filename", "b"], settings=HALF)
+    assert (found.presentations, found.flips) == (60, ())
+    with pytest.raises(InputError, match=r"nothing in the table B names .* --map sample_id=COLUMN"):
+        compare_tables(read["filename", "a"], read["who", "b"], settings=HALF)
+    mapped = [ScoreTable.read(tables["who", side], mapping={"sample_id": "who"}) for side in "ab"]
+    assert compare_tables(*mapped, settings=HALF).flips == ()

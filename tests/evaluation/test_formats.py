@@ -58,7 +58,7 @@ def test_bobs_text_files_are_recognised(tmp_path: Path, model: str) -> None:
 def test_a_broken_line_of_bobs_text_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="row 2: expected bob's four or five columns, got 3"):
         _read(tmp_path, "001 001 a 0.5\n001 001 0.5\n", name="scores-eval")
-    with pytest.raises(InputError, match="row 2: score must be a number, got 'x'"):
+    with pytest.raises(InputError, match=r"row 2: score must be a number such as 0\.5 or -1e-3, got 'x'"):
         _read(tmp_path, "001 001 a 0.5\n001 001 b x\n", name="scores-eval")
 
 

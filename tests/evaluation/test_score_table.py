@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.core.records import Response, Score
-from bonaface.evaluation.score_table import ScoreTable
+from bonaface.evaluation import EvaluationSettings, Rule, ScoreTable, Threshold, evaluate_table
+from bonaface.evaluation.render.html import html
 
 HEADER = "sample_id,video_id,frame,subject,label,species,split,score,response\n"
 
@@ -59,7 +60,7 @@ text = st.text(st.characters(codec="utf-8", exclude_characters="\x00", exclude_c
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.floats(allow_nan=False, allow_infinity=False), st.integers(0, 1), text, text),
+        st.tuples(st.floats(-1e150, 1e150), st.integers(0, 1), text, text),
         min_size=1,
         max_size=6,
     )
@@ -143,10 +144,10 @@ GOOD = "a,a,0,s,1,,test,0.5,\nb,b,0,s,0,print-1,test,0.2,\n"
             GOOD + "c,c,0,s,1,,test,0.5,no face\n",
             r"row 3: both a score \(0.5\) and the reason .* \('no face'\)",
         ),
-        (GOOD + "c,c,0,s,1,,test,half,\n", "row 3: score must be a number, got 'half'"),
+        (GOOD + "c,c,0,s,1,,test,half,\n", "row 3: score must be a number such as 0.5 or -1e-3, got 'half'"),
         (
             GOOD + "c,c,0,s,2,,test,0.5,\n",
-            r"row 3: the label must be 1 \(bona fide\) or 0 \(attack\), got '2'",
+            r"row 3: the label must be 1 \(bona fide\) or 0 \(attack\), or a word such as live or spoof, got '2'",
         ),
         (GOOD + "c,c,0,s,,,test,0.5,\n", "row 3: the label must be"),
         (GOOD + "c,c,0,s,0,,test,0.5,\n", "row 3: an attack without a species"),
@@ -248,3 +249,113 @@ def test_codes_number_the_combinations(row: Callable[..., Any]) -> None:
     assert np.unique(table.codes("subject", "split")).tolist() == [0, 1, 2]
     subject = table.codes("subject")
     assert subject[0] == subject[1] != subject[2]
+
+
+@pytest.mark.parametrize("cell", ["1_000", "1,5", "0x1", "1e", "half", "½", "1 000", "--1"])
+@pytest.mark.parametrize("column", ["score", "frame", "score_map"])
+def test_what_is_no_number_is_refused_by_its_row(tmp_path: Path, cell: str, column: str) -> None:
+    header = "label,score,frame,score_map".replace(",", "\t")
+    cells = {"score": "0.5", "frame": "1", "score_map": "0.5", column: cell}
+    text = f"{header}\n1\t0.5\t0\t0.5\n1\t" + "\t".join(cells.values()) + "\n"
+    with pytest.raises(InputError, match=rf"scores\.csv, row 2: {column} must be a number such as"):
+        _read(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"), [(" 0.5 ", 0.5), ("1e-3", 1e-3), ("-7", -7), ("+0.5", 0.5), ("1E2", 100), (".5", 0.5)]
+)
+def test_numbers_in_any_usual_spelling_are_read(tmp_path: Path, cell: str, value: float) -> None:
+    assert _read(tmp_path, f"label,score\n1,{cell}\n").numbers("score").tolist() == [value]
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("inf", "must be a finite number, got inf"),
+        ("-Infinity", "must be a finite number, got -inf"),
+        ("nan", "must be a finite number, got nan"),
+        ("1e999", "must be a finite number, got inf"),
+        ("1.7e308", "must lie within 1e.150 of 0, got 1.7e.308"),
+        ("-1e200", "must lie within 1e.150 of 0, got -1e.200"),
+    ],
+)
+def test_numbers_that_are_no_scores_are_refused_by_their_row(tmp_path: Path, cell: str, message: str) -> None:
+    with pytest.raises(InputError, match=rf"row 2: score {message}"):
+        _read(tmp_path, f"label,score\n1,0.5\n0,{cell}\n")
+
+
+@pytest.mark.parametrize("largest", [3.4e38, 1e150])
+def test_large_scores_are_judged(tmp_path: Path, largest: float) -> None:
+    rows = [(1, largest), (1, 1.0), (0, -largest), (0, 0.5), (0, largest)]
+    table = _read(tmp_path, "label,score\n" + "".join(f"{label},{score}\n" for label, score in rows))
+    report = evaluate_table(table, settings=EvaluationSettings("test"))
+    assert report.folds[0].test.ranking.auc == pytest.approx((2.5 + 2) / 6)
+    assert "nan" not in html(report).replace("tabular-nums", "")
+    assert "inf" not in html(report)
+
+
+@pytest.mark.parametrize("bona_fide", ["live", "Real", "bonafide", "bona-fide", "Bona Fide", "GENUINE"])
+@pytest.mark.parametrize("attack", ["spoof", "Fake", "attack", "impostor", "presentation attack"])
+def test_labels_in_words_are_understood_and_said(tmp_path: Path, bona_fide: str, attack: str) -> None:
+    table = _read(tmp_path, f"label,score\n{bona_fide},0.9\n{attack},0.1\n")
+    assert table.numbers("label").tolist() == [1, 0]
+    (note,) = table.notes
+    assert f"'label' is read with {bona_fide} as bona fide and {attack} as attack." in note
+
+
+def test_words_can_be_turned_round(tmp_path: Path) -> None:
+    (tmp_path / "scores.csv").write_text("kind,score\nlive,0.9\nspoof,0.1\n")
+    table = ScoreTable.read(tmp_path / "scores.csv", mapping={"label": "-kind"})
+    assert table.numbers("label").tolist() == [0, 1]
+    assert "live as attack and spoof as bona fide" in table.notes[0]
+
+
+def test_columns_whose_names_speak_of_attacks_are_doubted(tmp_path: Path) -> None:
+    """Label and score both turned round leave the AUC high and exchange the two errors."""
+    path = tmp_path / "scores.csv"
+    path.write_text("is_spoof,spoof_prob,live_not_spoof\n0,0.1,0.9\n1,0.9,0.1\n")
+    notes = ScoreTable.read(path, mapping={"label": "is_spoof", "score": "spoof_prob"}).notes
+    assert len(notes) == 2
+    assert "--map label=-is_spoof" in notes[0]
+    assert "--map score=-spoof_prob" in notes[1]
+    assert ScoreTable.read(path, mapping={"label": "-is_spoof", "score": "-spoof_prob"}).notes == ()
+    assert len(ScoreTable.read(path, mapping={"label": "-is_spoof", "score": "live_not_spoof"}).notes) == 0
+
+
+def test_a_turned_column_that_cannot_be_read_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_text("label,spoof\n1,high\n")
+    with pytest.raises(InputError, match=r"scores\.csv, row 1: score must be a number"):
+        ScoreTable.read(path, mapping={"score": "-spoof"})
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["filename", "File Name", "file", "path", "image", "id", "video", "video-id", "Sample", "img_path"],
+)
+def test_presentations_are_named_by_the_columns_that_people_call_so(tmp_path: Path, column: str) -> None:
+    table = _read(tmp_path, f"{column},label,score\nx,1,0.5\ny,0,0.25\n")
+    assert table.named
+    assert table.text("video_id").tolist() == ["x", "y"]
+
+
+def test_our_own_names_go_before_those_of_others(tmp_path: Path) -> None:
+    table = _read(tmp_path, "file,path,video,sample_id,label,score\nf,p,v,s,1,0.5\n")
+    assert (table.text("sample_id")[0], table.text("video_id")[0]) == ("s", "v")
+    assert not _read(tmp_path, "who,label,score\nx,1,0.5\n").named
+
+
+def test_the_threshold_travels_with_the_scores(row: Callable[..., Any], tmp_path: Path) -> None:
+    rows = [row("a", 1, 0.9), row("b", 1, 0.4), row("c", 0, 0.6), row("d", 0, 0.2)]
+    table = ScoreTable.from_scores(rows).with_threshold(
+        0.3, "EER", "dev of nuaa/official, in the bundle", "video"
+    )
+    table.write(tmp_path / "scores.csv")
+    again = ScoreTable.read(tmp_path / "scores.csv")
+    (fold,) = evaluate_table(again).folds
+    assert str(fold.threshold) == "0.3 (EER of dev of nuaa/official, in the bundle, by video)"
+    assert fold.test.errors.bpcer.value == 0
+    for other in (EvaluationSettings(unit="frame"), EvaluationSettings(rule=Rule("bpcer", 0.1))):
+        with pytest.raises(InputError, match="there are no dev scores"):
+            evaluate_table(again, settings=other)
+    assert evaluate_table(again, settings=EvaluationSettings(Threshold(0.5))).folds[0].threshold.value == 0.5

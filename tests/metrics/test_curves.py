@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -109,3 +110,23 @@ def test_what_cannot_be_held_is_refused() -> None:
     for statistic in of_scores:
         with pytest.raises(InputError, match="needs both classes, but there is no bona fide"):
             statistic([0, 0], [0.1, 0.2])
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_the_eer_is_that_of_the_nearest_threshold_or_the_middle_of_two(seed: int) -> None:
+    """bob.measure takes a single threshold where |FAR - FRR| is least, here each such by trying all.
+
+    It differs from ours where two are equally near, for then it takes one of them and we take both.
+    """
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, int(rng.integers(4, 60)))
+    labels[:2] = [0, 1]
+    scores = np.round(rng.normal(labels, 1.0), int(rng.integers(0, 3)))
+    found: dict[Fraction, list[Fraction]] = {}
+    for threshold in [*np.unique(scores), scores.max() + 1]:
+        far = Fraction(int(np.sum(scores[labels == 0] >= threshold)), int(np.sum(labels == 0)))
+        frr = Fraction(int(np.sum(scores[labels == 1] < threshold)), int(np.sum(labels == 1)))
+        found.setdefault(abs(far - frr), []).append((far + frr) / 2)
+    nearest = found[min(found)]
+    assert len(nearest) <= 2
+    assert eer(labels, scores) == pytest.approx(float(sum(nearest) / len(nearest)))

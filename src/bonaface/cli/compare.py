@@ -46,6 +46,7 @@ def compare(
 
     from bonaface.evaluation.comparison import compare_tables
     from bonaface.evaluation.render.comparison import print_comparison, write_comparison
+    from bonaface.evaluation.render.files import check_free
 
     settings = evaluation_settings(threshold_from, rule, unit, aggregation, output)
     tables = [read_scores([path], mapping) for path in (first, second)]
@@ -58,6 +59,8 @@ def compare(
         settings=settings,
         names=(first.stem, second.stem),
     )
+    if out:
+        check_free(out, "compare.json", found.as_dict())
     console = Console()
     print_comparison(found, console)
     if out:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from bonaface.core.records import Score
     from bonaface.evaluation.folds import EvaluationSettings
     from bonaface.evaluation.render.html import Gallery
-    from bonaface.inference.bundle import Bundle
+    from bonaface.evaluation.score_table import ScoreTable
+    from bonaface.inference.bundle import Bundle, BundleCard
     from bonaface.inference.runtime import Runner
     from bonaface.inference.scoring import ScoredSplit
     from bonaface.store.crop_store import CropStore
@@ -70,6 +71,7 @@ def evaluate(
     from rich.console import Console
 
     from bonaface.cli.backends import torch_runner
+    from bonaface.core.files import alone
     from bonaface.evaluation.render.files import write_report
     from bonaface.evaluation.render.text import print_report
     from bonaface.evaluation.report import evaluate_table
@@ -86,23 +88,55 @@ def evaluate(
     protocol = _tested(protocol, source, store)
     parts = _parts(bundle, store, protocol, fold, with_dev=threshold_from == "dev")
     folder = out or model / "evaluation" / "-".join(filter(None, (store.dataset, protocol, fold)))
-    runner = torch_runner(model, backend) or OnnxRunner(bundle)
-    scores = _scores(bundle, store, parts, runner, folder)
-    table = ScoreTable.from_scores(scores)
-    table.write(folder / "scores.csv")
-    report = evaluate_table(
-        table,
-        settings=settings,
-        system=bundle.card.model,
-        trained_on=source,
-        seen_in_training=seen_in_training(bundle.card, store, parts[-1].rows),
-    )
-    console = Console()
-    print_report(report, console)
-    written = [folder / "scores.csv", *write_report(report, folder, _gallery(store, bundle, scores))]
-    for part in parts:
-        (folder / f"scores-{part.split}.part").unlink()  # now that all is there that is made of its rows
+    with alone(folder, "evaluation"):
+        _claim(folder, store)
+        runner = torch_runner(model, backend) or OnnxRunner(bundle)
+        scores = _scores(bundle, store, parts, runner, folder)
+        table = _with_threshold(ScoreTable.from_scores(scores), settings, bundle.card)
+        table.write(folder / "scores.csv")
+        report = evaluate_table(
+            table,
+            settings=settings,
+            system=bundle.card.model,
+            trained_on=source,
+            seen_in_training=seen_in_training(bundle.card, store, parts[-1].rows),
+        )
+        console = Console()
+        print_report(report, console)
+        written = [folder / "scores.csv", *write_report(report, folder, _gallery(store, bundle, scores))]
+        for part in parts:
+            (folder / f"scores-{part.split}.part").unlink()  # now that all is there that is made of its rows
     console.print(f"\nWritten: {', '.join(map(str, written))}", markup=False, highlight=False)
+
+
+def _claim(folder: Path, store: "CropStore") -> None:
+    """Note in `folder` which store is evaluated there, that another of the same name does not take its place.
+
+    Raises:
+        InputError: results of another store are there.
+    """
+    import json
+
+    from bonaface.core.files import write_json
+
+    path, own = folder / "evaluation.json", {"store": str(store.path), "digest": store.digest}
+    if path.exists():
+        other = json.loads(path.read_text(encoding="utf-8"))
+        # A store that was made again at the same place takes the place of its results, too.
+        if other["store"] != own["store"] and other["digest"] != own["digest"]:
+            raise InputError(
+                f"{folder} holds the results of another store of {store.dataset}, {other['store']}; "
+                "give these another folder (--out)"
+            )
+    write_json(path, own)
+
+
+def _with_threshold(table: "ScoreTable", settings: "EvaluationSettings", card: "BundleCard") -> "ScoreTable":
+    """`table` with the threshold that its scores are judged at, for `report` and `compare`; dev scores need none."""
+    threshold = settings.threshold
+    if isinstance(threshold, str) or settings.aggregation != "mean" or settings.output != card.output(None):
+        return table
+    return table.with_threshold(threshold.value, threshold.rule, threshold.data, threshold.unit)
 
 
 def _settings_of(
@@ -115,15 +149,18 @@ def _settings_of(
     from bonaface.evaluation.aggregate import Unit
     from bonaface.inference.provenance import own_threshold
 
+    known = ("bundle", "dev", "test")
+    settings = evaluation_settings(
+        "dev" if threshold_from == "bundle" else threshold_from, rule, unit, aggregation, output, known
+    )
     if threshold_from != "bundle":
-        return evaluation_settings(threshold_from, rule, unit, aggregation, output)
+        return settings
     points = bundle.card.operating_points
     if rule not in points or aggregation != "mean":
         raise InputError(
             f"the model's own thresholds are those of {' and '.join(points)}, on the mean of a video's frames; another "
             "--rule or --aggregation needs --threshold-from dev (or test, or a number), as its scores have another"
         )
-    settings = evaluation_settings("dev", rule, unit, aggregation, output)
     return replace(settings, threshold=own_threshold(bundle.card, output, cast(Unit, unit), rule))
 
 
@@ -157,9 +194,13 @@ def _parts(
 
     # The seed that drew the run's dev subjects, so that evaluating on the training protocol tests the same split.
     seed = bundle.card.seed
-    split = split_rows(
-        store.table, find_protocol(open_dataset(store.dataset).protocols, protocol), fold, seed
-    )
+    found = find_protocol(open_dataset(store.dataset).protocols, protocol)
+    if not fold and len(found.folds) > 1:
+        raise InputError(
+            f"the protocol {store.dataset}/{found.name} has {len(found.folds)} folds, and a run is trained for one of "
+            f"them; say which with --fold: {', '.join(found.folds)}"
+        )
+    split = split_rows(store.table, found, fold, seed)
     parts = [ScoredSplit(split.test, "test", protocol, fold)]
     return [ScoredSplit(split.dev, "dev", protocol, fold), *parts] if with_dev else parts
 

@@ -43,13 +43,19 @@ MapOption = Annotated[
 
 
 def evaluation_settings(
-    threshold_from: str, rule: str, unit: str, aggregation: str, output: str | None
+    threshold_from: str,
+    rule: str,
+    unit: str,
+    aggregation: str,
+    output: str | None,
+    known_sources: tuple[str, ...] = ("dev", "test"),
 ) -> "EvaluationSettings":
-    """The options as `evaluation` takes them.
+    """The options as `evaluation` takes them; `known_sources` are what the command's --threshold-from takes by name.
 
     Raises:
         InputError: an option that is none of its choices.
     """
+    from difflib import get_close_matches
     from typing import cast
 
     from bonaface.core.errors import UnknownNameError
@@ -71,8 +77,10 @@ def evaluation_settings(
         try:
             wanted = Threshold(float(threshold_from), "fixed")
         except ValueError:
+            close = get_close_matches(threshold_from, known_sources, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
             raise InputError(
-                f"--threshold-from takes dev, test or a number, got {threshold_from!r}"
+                f"--threshold-from takes {', '.join(known_sources)} or a number, got {threshold_from!r}{hint}"
             ) from None
     return EvaluationSettings(
         wanted, Rule.parse(rule), cast(Unit, unit), cast(Aggregation, aggregation), output

@@ -41,12 +41,12 @@ def report(
 ) -> None:
     """Judge scores of any system by ISO/IEC 30107-3: error rates with counts and 95 % intervals.
 
-    A table needs a label (1 bona fide, 0 attack) and a score (higher: bona fide); with species, subject,
-    video_id and split it says more. See docs/figures.md for what each figure means.
+    A table needs a label (1 bona fide, 0 attack; or words as live and spoof) and a score (higher: bona fide);
+    with species, subject, video_id and split it says more. See docs/figures.md for what each figure means.
     """
     from rich.console import Console
 
-    from bonaface.evaluation.render.files import write_report
+    from bonaface.evaluation.render.files import check_free, write_report
     from bonaface.evaluation.render.text import print_report
     from bonaface.evaluation.report import evaluate_table
 
@@ -54,6 +54,8 @@ def report(
     table = read_scores(scores, mapping)
     apart = read_scores([dev], mapping) if dev else None
     found = evaluate_table(table, dev=apart, settings=settings, system=name or scores[0].stem)
+    if out:
+        check_free(out, "report.json", found.as_dict())
     console = Console()
     print_report(found, console)
     if out:

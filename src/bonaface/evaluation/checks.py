@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bonaface.core.errors import InputError
-from bonaface.evaluation.formats import COLUMNS, to_labels, to_numbers
+from bonaface.evaluation.formats import COLUMNS, LARGEST, THRESHOLD_COLUMNS, to_labels, to_numbers
 
 UNKNOWN_SPECIES = "unknown"
 NO_REASON = "no score"
@@ -52,8 +52,18 @@ def checked_table(raw: pa.Table, where: str, prefix: str = "") -> pa.Table:
     for name in given:
         if name.startswith("score_"):
             table = table.append_column(name, _finite(to_numbers(raw.column(name), name, where), name, where))
+    if set(given) >= set(THRESHOLD_COLUMNS):
+        for name, column in _thresholds(raw, where).items():
+            table = table.append_column(name, column)
     check_videos(table, where)
     return table.combine_chunks()
+
+
+def _thresholds(raw: pa.Table, where: str) -> dict[str, Any]:
+    """The threshold that came with the scores."""
+    columns: dict[str, Any] = {name: _text(raw, name) for name in THRESHOLD_COLUMNS}
+    values = to_numbers(raw.column("threshold"), "threshold", where)
+    return columns | {"threshold": _finite(values, "threshold", where)}
 
 
 def _text(raw: pa.Table, name: str) -> pa.ChunkedArray:
@@ -92,6 +102,12 @@ def _finite(scores: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
             f"{where}, row {row + 1}: {name} must be a finite number, got {scores[row].as_py()}; "
             "where there is no score, leave it empty and say why in response"
         )
+    row = _first(pc.greater(pc.fill_null(pc.abs(scores), 0.0), LARGEST))
+    if row is not None:
+        raise InputError(
+            f"{where}, row {row + 1}: {name} must lie within {LARGEST:g} of 0, got {scores[row].as_py():g}; where it "
+            "stands for no score, leave it empty and say why in response"
+        )
     return scores
 
 
@@ -128,7 +144,8 @@ def _frames(raw: pa.Table, videos: Any, where: str) -> Any:
     """The frame numbers given, or else the running number of each row within its video."""
     if "frame" in raw.column_names:
         frames = pc.fill_null(to_numbers(raw.column("frame"), "frame", where), 0.0)
-        row = _first(pc.not_equal(frames, pc.floor(frames)))
+        whole = pc.and_(pc.equal(frames, pc.floor(frames)), pc.less(pc.abs(frames), 2.0**53))
+        row = _first(pc.invert(pc.fill_null(whole, False)))
         if row is not None:
             raise InputError(
                 f"{where}, row {row + 1}: frame must be a whole number, got {frames[row].as_py()}"

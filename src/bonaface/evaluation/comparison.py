@@ -58,6 +58,7 @@ class Flip:
 class Comparison:
     """Two systems over the N presentations to which both responded, at each system's own thresholds.
 
+    `notes` say how the tables were understood.
     `left_out` counts those to which only one responded, or neither. `mcnemar` is by kind: attacks, bona fide,
     all.
     """
@@ -67,6 +68,7 @@ class Comparison:
     dataset: str
     protocol: str
     unit: Unit
+    notes: tuple[str, ...]
     presentations: int
     left_out: int
     thresholds: Mapping[str, tuple[Threshold, Threshold]]
@@ -122,6 +124,12 @@ def compare_tables(
     Raises:
         InputError: what `EvaluationSettings.fold_data` refuses, or presentations, labels or species that differ.
     """
+    for table, name in zip((first, second), names, strict=True):
+        if not table.named:
+            raise InputError(
+                f"nothing in the table {name} names the presentations, and rows are not paired by their place; "
+                "name the column that does with --map sample_id=COLUMN (or video_id=COLUMN)"
+            )
     chosen = settings or EvaluationSettings()
     dataset, protocol, folds_data = chosen.fold_data(first, dev_first)
     *_, others = chosen.fold_data(second, dev_second)
@@ -132,6 +140,7 @@ def compare_tables(
         dataset=dataset,
         protocol=protocol,
         unit=chosen.unit,
+        notes=tuple(dict.fromkeys((*first.notes, *second.notes))),
         presentations=sum(len(pair.first) for pair in pairs),
         left_out=sum(pair.left_out for pair in pairs),
         thresholds={pair.fold: pair.thresholds for pair in pairs},

@@ -71,9 +71,28 @@ class EvaluationSettings:
                 to_unit(dev_rows, self.unit, self.aggregation, self.output) if dev_rows is not None else None
             )
             where = _named(dataset, protocol, fold)
-            chosen = _threshold(self.threshold, self.rule, samples, on_dev, where)
+            wanted = self.threshold
+            if wanted == "dev" and on_dev is None:
+                wanted = self._carried(test_rows, where) or wanted
+            chosen = _threshold(wanted, self.rule, samples, on_dev, where)
             folds_data.append(FoldData(fold, samples, on_dev, chosen, _shared(test_rows, dev_rows)))
         return dataset, protocol, folds_data
+
+    def _carried(self, test: ScoreTable, where: str) -> Threshold | None:
+        """The threshold that came with the scores, if it is one of what is judged: the score, by this unit and rule.
+
+        Raises:
+            InputError: several of them.
+        """
+        found = [Threshold(value, rule, data, unit) for value, rule, data, unit in test.thresholds]
+        found = [threshold for threshold in found if threshold.unit in ("", self.unit)]
+        if not found or self.output is not None or self.aggregation != "mean":
+            return None
+        if len(found) > 1:
+            raise InputError(
+                f"the test scores{where} came with {len(found)} thresholds; give one (--threshold-from)"
+            )
+        return found[0] if found[0].rule in ("fixed", str(self.rule)) else None
 
 
 def _test_rows(table: ScoreTable) -> tuple[ScoreTable, str, str]:

@@ -19,6 +19,9 @@ COLUMNS = (
     "response", "dataset", "protocol", "fold", "device", "session",
 )  # fmt: skip
 
+# What `evaluate` writes beside the scores: the threshold it judged them at, the same in every row.
+THRESHOLD_COLUMNS = ("threshold", "threshold_rule", "threshold_data", "threshold_unit")
+
 # Ours on the left; `sample_id` and `video_id` are both the test label where a picture is all there is.
 _BOB = {
     "sample_id": "test_label",
@@ -30,6 +33,19 @@ _BOB = {
     "score": "score",
 }
 _BOB_KEYS = {"claimed_id", "test_label", "is_bonafide", "score"}
+
+# What people call the column that names a presentation, the likelier first; capitals, blanks and hyphens do not count.
+_VIDEO_NAMES = ("video_id", "video", "video_name", "video_path", "clip", "clip_id")
+_SAMPLE_NAMES = (
+    "sample_id", "sample", "sample_name", "id", "filename", "file_name", "file", "filepath", "file_path", "path",
+    "image", "image_id", "image_name", "image_path", "img", "img_path", "picture", "name", "key", "uid", "uuid",
+)  # fmt: skip
+# A score beyond it is no score: sums and differences of such numbers would leave what a float64 can hold.
+LARGEST = 1e150
+
+BONA_FIDE_WORDS = ("bonafide", "live", "real", "genuine", "authentic")
+ATTACK_WORDS = ("attack", "spoof", "fake", "impostor", "imposter", "presentationattack")
+_TRUE, _FALSE = ("1", "true", "1.0"), ("0", "false", "0.0")
 
 
 def read_raw(path: Path) -> pa.Table:
@@ -49,6 +65,43 @@ def read_raw(path: Path) -> pa.Table:
     return table
 
 
+def renamed_ids(theirs: Sequence[str]) -> dict[str, str]:
+    """Our columns ``sample_id`` and ``video_id`` to those of `theirs` that people call so (``filename``, ``video``)."""
+    plain = {_plain(name): name for name in reversed(theirs)}
+    found = {}
+    for ours, names in (("sample_id", _SAMPLE_NAMES), ("video_id", _VIDEO_NAMES)):
+        known = [plain[name] for name in names if name in plain]
+        if known:
+            found[ours] = known[0]
+    return found
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace(" ", "_").replace("-", "_")
+
+
+def attack_names(mapping: Mapping[str, str], path: Path) -> list[str]:
+    """A warning for each column of `mapping` whose name speaks of attacks where bona fide is what counts upwards."""
+    meant = {
+        "label": "1 is read as bona fide; if it means attack",
+        "score": "a higher value is read as bona fide; if it means attack",
+    }
+    found = []
+    for ours, said in meant.items():
+        theirs = mapping.get(ours, "")
+        name = _plain(theirs).replace("_", "")
+        if any(word in name for word in ATTACK_WORDS) and not theirs.startswith("-") and not _denies(name):
+            found.append(
+                f"{path}: the column {theirs!r} sounds as if it told attacks. {said}, write --map {ours}=-{theirs}."
+            )
+    return found
+
+
+def _denies(name: str) -> bool:
+    """Whether a name that speaks of attacks speaks of bona fide too, as ``real_vs_spoof``, or says that it is none."""
+    return any(word in name for word in ("not", "non", "anti", *BONA_FIDE_WORDS))
+
+
 def parse_mapping(pairs: Sequence[str]) -> dict[str, str]:
     """``["score=my_column", "label=-is_attack"]`` as a mapping of our columns to theirs.
 
@@ -66,17 +119,20 @@ def parse_mapping(pairs: Sequence[str]) -> dict[str, str]:
     return mapping
 
 
-def renamed(raw: pa.Table, mapping: Mapping[str, str]) -> pa.Table:
-    """`raw` with our column names: those of `mapping`, of bob, or its own where they are ours already.
+def renamed(raw: pa.Table, mapping: Mapping[str, str], where: str) -> pa.Table:
+    """`raw` with our column names: those of `mapping`, of bob, or its own where they are ours or as people call ids.
 
     A minus before their name turns the column round: ``score=-spoof`` where higher means attack,
-    ``label=-is_attack`` where 1 means attack.
+    ``label=-is_attack`` where 1 means attack. `where` names the file in messages.
 
     Raises:
         UnknownNameError: a column of ours or theirs that does not exist.
+        InputError: a cell of a column to turn round that cannot be read.
     """
     theirs = raw.column_names
-    chosen = {name: name for name in theirs if name in COLUMNS or name.startswith("score_")}
+    known = {*COLUMNS, *THRESHOLD_COLUMNS}
+    chosen = renamed_ids(theirs)
+    chosen |= {name: name for name in theirs if name in known or name.startswith("score_")}
     if set(theirs) >= _BOB_KEYS:
         chosen |= {ours: name for ours, name in _BOB.items() if name in theirs}
     for ours, name in mapping.items():
@@ -85,22 +141,25 @@ def renamed(raw: pa.Table, mapping: Mapping[str, str]) -> pa.Table:
         if name.removeprefix("-") not in theirs and name not in theirs:
             raise UnknownNameError("column of the file", name, theirs)
         chosen[ours] = name
-    return pa.table({ours: _column(raw, ours, name) for ours, name in chosen.items()})
+    return pa.table({ours: _column(raw, ours, name, where) for ours, name in chosen.items()})
 
 
-def _column(raw: pa.Table, ours: str, theirs: str) -> pa.ChunkedArray:
+def _column(raw: pa.Table, ours: str, theirs: str, where: str) -> pa.ChunkedArray:
     if theirs in raw.column_names:
         return raw.column(theirs)
     column = raw.column(theirs.removeprefix("-"))
     if ours == "label":
-        return pc.subtract(pa.scalar(1, pa.int8()), to_labels(column, "the file").cast(pa.int8()))
+        return pc.subtract(pa.scalar(1, pa.int8()), to_labels(column, where).cast(pa.int8()))
     if ours == "score" or ours.startswith("score_"):
-        return pc.negate(to_numbers(column, ours, "the file"))
+        return pc.negate(to_numbers(column, ours, where))
     raise InputError(f"only a score or the label can be turned round with a minus, not {ours!r}")
 
 
 def to_numbers(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
     """`column` as float64; an empty cell is null.
+
+    Numbers are as in English without groups of digits: ``0.5``, ``-1e-3``, ``inf``, ``nan``; blanks around are
+    passed over. ``1,5``, ``1_000`` and ``0x1`` are none.
 
     Raises:
         InputError: a cell that is no number, with its row.
@@ -108,35 +167,63 @@ def to_numbers(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArra
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if not pa.types.is_string(column.type) and not pa.types.is_large_string(column.type):
-        return column.cast(pa.float64())
+        kind = column.type
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind)):
+            raise InputError(f"{where}: the column {name} must hold numbers, it holds {column.type}")
+        return column.cast(pa.float64(), safe=False)
     cells = pc.utf8_trim_whitespace(column)
     cells = pc.if_else(pc.equal(cells, ""), pa.scalar(None, cells.type), cells)
     try:
         return cells.cast(pa.float64())
     except pa.ArrowInvalid:
-        for row, cell in enumerate(cells.to_pylist(), start=1):
-            try:
-                float(cell or 0)
-            except ValueError:
-                raise InputError(f"{where}, row {row}: {name} must be a number, got {cell!r}") from None
-        raise
+        row, cell = next((row, cell) for row, cell in enumerate(cells, start=1) if not _is_number(cell))
+        raise InputError(
+            f"{where}, row {row}: {name} must be a number such as 0.5 or -1e-3, got {cell.as_py()!r}"
+        ) from None
+
+
+def _is_number(cell: pa.Scalar) -> bool:
+    try:
+        cell.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def to_labels(column: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
-    """`column` as int8 of {0, 1}, from 0 and 1 or false and true in any spelling of theirs.
+    """`column` as int8 of {0, 1}: 1 and 0, true and false, or words (`BONA_FIDE_WORDS`, `ATTACK_WORDS`).
+
+    Capitals, blanks, hyphens and underscores do not count.
 
     Raises:
         InputError: any other cell, with its row.
     """
-    words = pc.utf8_lower(pc.utf8_trim_whitespace(pc.cast(column, pa.string())))
-    indices = pc.index_in(words, pa.array(["0", "1", "false", "true", "0.0", "1.0"]))
-    if indices.null_count:
-        row = pc.is_null(indices).to_pylist().index(True)
+    words = _words(column)
+    bona_fide = pc.is_in(words, pa.array([*_TRUE, *BONA_FIDE_WORDS]))
+    attack = pc.is_in(words, pa.array([*_FALSE, *ATTACK_WORDS]))
+    unknown = pc.invert(pc.or_(bona_fide, attack))
+    if pc.any(unknown).as_py():
+        row = unknown.to_pylist().index(True)
         raise InputError(
-            f"{where}, row {row + 1}: the label must be 1 (bona fide) or 0 (attack), "
-            f"got {column[row].as_py()!r}"
+            f"{where}, row {row + 1}: the label must be 1 (bona fide) or 0 (attack), or a word such as live or "
+            f"spoof, got {column[row].as_py()!r}"
         )
-    return pc.bit_wise_and(indices.cast(pa.int8()), pa.scalar(1, pa.int8()))
+    return bona_fide.cast(pa.int8())
+
+
+def label_words(column: pa.ChunkedArray) -> tuple[list[str], list[str]]:
+    """The words of a label `column` that were taken for bona fide and for attacks, as they are written."""
+    words = [value.as_py() for value in pc.unique(pc.cast(column, pa.string())) if value.is_valid]
+    kinds = [
+        [word for word in words if _words(pa.chunked_array([[word]]))[0].as_py() in known]
+        for known in (BONA_FIDE_WORDS, ATTACK_WORDS)
+    ]
+    return kinds[0], kinds[1]
+
+
+def _words(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    text = pc.utf8_lower(pc.fill_null(pc.cast(column, pa.string()), ""))
+    return pc.replace_substring_regex(text, r"[\s_-]", "")
 
 
 def _read_parquet(path: Path) -> pa.Table:

@@ -66,7 +66,8 @@ class Report:
     """Everything that can be said of one system's scores on one protocol.
 
     `trained_on` is the protocol that the system was trained on, as ``oulu-npu/1``; empty where nobody said.
-    `seen_in_training` counts the test presentations that trained or tuned it, as far as somebody said.
+    `seen_in_training` counts the test presentations that trained or tuned it, as far as somebody said. `pictures` is
+    true where each video is a single frame, `notes` say how the scores were understood.
     """
 
     system: str
@@ -78,6 +79,8 @@ class Report:
     output: str
     folds: tuple[Fold, ...]
     seen_in_training: int = 0
+    pictures: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def tested_on(self) -> str:
@@ -144,7 +147,10 @@ def evaluate_table(
     dataset, protocol, folds_data = chosen.fold_data(table, dev)
     folds = tuple(_fold(fold_data) for fold_data in folds_data)
     judged = (dataset, protocol, chosen.unit, chosen.aggregation, chosen.output or "")
-    return Report(system, trained_on, *judged, folds, seen_in_training)
+    test = table.where("split", "test")
+    pictures = np.unique(test.codes("fold", "video_id")).size == len(test)
+    notes = tuple(dict.fromkeys((*table.notes, *(dev.notes if dev else ()))))
+    return Report(system, trained_on, *judged, folds, seen_in_training, pictures, notes)
 
 
 def joined(reports: Sequence[Report]) -> Report:
@@ -156,7 +162,7 @@ def joined(reports: Sequence[Report]) -> Report:
     if not reports:
         raise InputError("there are no reports to join")
     folds = tuple(fold for report in reports for fold in report.folds)
-    kinds = {replace(report, folds=(), seen_in_training=0) for report in reports}
+    kinds = {replace(report, folds=(), seen_in_training=0, pictures=False, notes=()) for report in reports}
     if len(kinds) > 1:
         raise InputError(
             "only the folds of one system on one protocol, judged in one way, can be joined; "
@@ -166,7 +172,9 @@ def joined(reports: Sequence[Report]) -> Report:
     if len(set(names)) < len(names):
         raise InputError(f"a fold comes twice among the reports to join: {', '.join(names)}")
     seen = sum(report.seen_in_training for report in reports)
-    return replace(reports[0], folds=folds, seen_in_training=seen)
+    pictures = all(report.pictures for report in reports)
+    notes = tuple(dict.fromkeys(note for report in reports for note in report.notes))
+    return replace(reports[0], folds=folds, seen_in_training=seen, pictures=pictures, notes=notes)
 
 
 def headline(figures: SetFigures) -> dict[str, Figure]:

@@ -1,7 +1,7 @@
 """The score table: one row a frame, from any system; the border between running models and settings them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan
 from pathlib import Path
 from typing import Any, Self
@@ -15,7 +15,14 @@ from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.core.files import whole_file
 from bonaface.core.records import Score
 from bonaface.evaluation.checks import check_videos, checked_table, codes_of
-from bonaface.evaluation.formats import COLUMNS, read_raw, renamed
+from bonaface.evaluation.formats import (
+    COLUMNS,
+    THRESHOLD_COLUMNS,
+    attack_names,
+    label_words,
+    read_raw,
+    renamed,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +30,13 @@ class ScoreTable:
     """Scores of one system, one row a frame (a picture is one frame), checked when it is made.
 
     `data` has the columns of `core.records.Score` (and ``score_<output>`` for a model's other outputs) as
-    Arrow arrays; `score` is null exactly where `response` says why. Rows are N.
+    Arrow arrays; `score` is null exactly where `response` says why. Rows are N. `named` is false where nothing in the
+    file named the presentations, `notes` say how the file was understood.
     """
 
     data: pa.Table
+    named: bool = True
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return int(self.data.num_rows)
@@ -61,16 +71,19 @@ class ScoreTable:
         """
         tables: list[Self] = []
         for path in paths:
-            raw = renamed(read_raw(path), mapping or {})
+            found = read_raw(path)
+            raw = renamed(found, mapping or {}, str(path))
             for needed in ("label", "score"):
                 if needed not in raw.column_names:
                     raise InputError(
                         f"{path} has no column {needed!r}; name the one that holds it with --map {needed}=COLUMN. "
-                        f"Its columns: {', '.join(read_raw(path).column_names)}"
+                        f"Its columns: {', '.join(found.column_names)}"
                     )
             # Row 1 of one file is not row 1 of another.
             prefix = f"{path} " if len(paths) > 1 else ""
-            tables.append(cls(checked_table(raw, str(path), prefix)))
+            named = bool({"sample_id", "video_id"} & set(raw.column_names))
+            notes = (*_label_notes(found, mapping or {}, path), *attack_names(mapping or {}, path))
+            tables.append(cls(checked_table(raw, str(path), prefix), named, notes))
         return cls.from_tables(tables)
 
     @classmethod
@@ -86,7 +99,15 @@ class ScoreTable:
         joined = pa.concat_tables(parts, promote_options="default").combine_chunks()
         if len(parts) > 1:
             check_videos(joined, "the tables together")
-        return cls(joined)
+        notes = dict.fromkeys(note for table in tables for note in table.notes)
+        return cls(joined, all(table.named for table in tables), tuple(notes))
+
+    def with_threshold(self, value: float, rule: str, data: str, unit: str) -> Self:
+        """The table with the threshold that its scores are judged at: by which rule, on which `data`, in which unit."""
+        table = self.data
+        for name, cell in zip(THRESHOLD_COLUMNS, (value, rule, data, unit), strict=True):
+            table = table.append_column(name, pa.array([cell] * len(self)))
+        return replace(self, data=table)
 
     def write(self, path: Path) -> None:
         """Write the table as CSV or Parquet, by the ending of `path`, whole or not at all.
@@ -111,13 +132,23 @@ class ScoreTable:
         """The names of the model's score outputs that have a column of their own."""
         return [name.removeprefix("score_") for name in self.data.column_names if name.startswith("score_")]
 
+    @property
+    def thresholds(self) -> list[tuple[float, str, str, str]]:
+        """The distinct thresholds that came with the scores, as `with_threshold` took them; mostly none or one."""
+        if not set(THRESHOLD_COLUMNS) <= set(self.data.column_names):
+            return []
+        columns = self.data.select(list(THRESHOLD_COLUMNS)).group_by(list(THRESHOLD_COLUMNS)).aggregate([])
+        return [tuple(row.values()) for row in columns.to_pylist()]
+
     def values(self, column: str) -> list[str]:
         """The distinct values of a text `column`, in the order in which they first appear."""
         return [value.as_py() for value in pc.unique(self.data.column(column))]
 
     def where(self, column: str, value: str) -> Self:
         """The rows whose text `column` is `value`; an empty table has no rows."""
-        return type(self)(self.data.filter(pc.equal(self.data.column(column), value)).combine_chunks())
+        return replace(
+            self, data=self.data.filter(pc.equal(self.data.column(column), value)).combine_chunks()
+        )
 
     def text(self, column: str) -> NDArray[np.object_]:
         """(N,) a text column as Python strings."""
@@ -148,3 +179,15 @@ class ScoreTable:
             row = missing.to_pylist().index(True) + 1
             raise InputError(f"row {row} has a score but none of the output {output!r}")
         return self.numbers(f"score_{output}")
+
+
+def _label_notes(raw: pa.Table, mapping: Mapping[str, str], path: Path) -> list[str]:
+    """How words in the label column were understood."""
+    column = mapping.get("label", "label").removeprefix("-")
+    if column not in raw.column_names or pa.types.is_boolean(raw.column(column).type):
+        return []
+    bona_fide, attacks = label_words(raw.column(column))
+    turned = mapping.get("label", "").startswith("-")
+    kinds = (("attack", "bona fide") if turned else ("bona fide", "attack"), (bona_fide, attacks))
+    said = [f"{', '.join(words)} as {kind}" for kind, words in zip(*kinds, strict=True) if words]
+    return [f"{path}: the column {column!r} is read with {' and '.join(said)}."] if said else []

@@ -7,7 +7,8 @@ import pytest
 from scipy.stats import norm
 
 from bonaface.evaluation import evaluate_table
-from bonaface.evaluation.render.svg import det_svg, histogram_svg
+from bonaface.evaluation.curves import Det
+from bonaface.evaluation.render.svg import det_svg, histogram_svg, round_ticks
 
 
 def _points(svg: str, title: str) -> list[tuple[float, ...]]:
@@ -56,3 +57,33 @@ def test_the_legend_covers_no_curve(drawn: Callable[..., Any]) -> None:
         (top,) = re.findall(r'viewBox="0 (-?\d+) ', svg)
         places = [float(re.search(rf'y="([-\d.]+)"[^>]*>{name}</text>', svg)[1]) for name in names]
         assert all(int(top) < y < 14 for y in places)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.132, 0.871, [0.2, 0.4, 0.6, 0.8]),
+        (0.0, 1.0, [0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+        (-3.7, 12.2, [0, 5, 10]),
+        (0.132, 0.306, [0.15, 0.2, 0.25, 0.3]),
+        (-2e38, 3e38, [-2e38, -1e38, 0, 1e38, 2e38, 3e38]),
+        (1e-9, 5e-9, [1e-9, 2e-9, 3e-9, 4e-9, 5e-9]),
+    ],
+)
+def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None:
+    assert round_ticks(low, high) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("highest", [0.03, 0.2, 0.62, 0.999, 1.0])
+def test_the_top_lies_above_the_largest_value(highest: float) -> None:
+    ticks = round_ticks(0.0, highest, beyond=True)
+    assert ticks[0] == 0
+    assert highest < ticks[-1] <= 1.7 * highest
+
+
+@pytest.mark.parametrize("apcer", [0.55, 0.6, 0.62, 0.9, 0.985])
+def test_the_point_in_use_lies_within_the_det_curves_frame(apcer: float) -> None:
+    det = Det((0.0, 0.5), (1.0, 0.01), (1.0, 0.01), (0.0, 0.02))
+    (x, y) = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', det_svg(det, (apcer, 0.1)))[0]
+    assert 62 < float(x) < 480 - 14 - 2
+    assert 14 + 2 < float(y) < 400 - 50

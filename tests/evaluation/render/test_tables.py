@@ -13,7 +13,7 @@ def test_notes_say_what_a_reader_should_know(row: Callable[..., Any]) -> None:
         row("d", 0, 0.9, "mask-1"),
     ]
     said = " ".join(notes(evaluate_table(ScoreTable.from_scores(rows))))
-    assert "AUC is under 50 %: attacks score higher" in said
+    assert "AUC is 0.00 %: attacks score higher" in said
     assert "Species that the dev set lacks: mask-1." in said
     assert "No subjects are named" in said
     assert "Only 1 bona fide presentations: one error is 100.0 %." in said

@@ -51,6 +51,7 @@ def _heading(comparison: Comparison) -> list[str]:
         f"{comparison.first} (A) and {comparison.second} (B){f' on {protocol}' if protocol else ''}, "
         f"by {comparison.unit}: {comparison.presentations} presentations."
     )
+    lines += comparison.notes
     if comparison.left_out:
         lines.append(f"{comparison.left_out} more are left out: not both systems responded to them.")
     for fold, (first, second) in comparison.thresholds.items():

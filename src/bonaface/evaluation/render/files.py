@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from bonaface.core.files import write_json, write_text
+from bonaface.core.errors import InputError
+from bonaface.core.files import json_text, write_json, write_text
 from bonaface.evaluation.render.html import Gallery, html, html_grids
 from bonaface.evaluation.render.tables import Grid
 from bonaface.evaluation.render.text import csv_grids, csv_text, latex, latex_grid, markdown, markdown_grid
@@ -25,6 +27,19 @@ def write_report(report: Report, folder: Path, gallery: Gallery | None = None) -
     write_text(paths["tex"], latex(report))
     write_text(paths["csv"], csv_text(report))
     return list(paths.values())
+
+
+def check_free(folder: Path, name: str, content: dict[str, Any]) -> None:
+    """Refuse to write `content` as JSON where the file `name` of `folder` holds anything else.
+
+    Raises:
+        InputError: another report or comparison is there.
+    """
+    path = folder / name
+    if path.exists() and path.read_text(encoding="utf-8") != json_text(content):
+        raise InputError(
+            f"{folder} holds another result ({name}), which would be lost; give another folder (--out), or remove it"
+        )
 
 
 def write_grids(grids: Sequence[Grid], folder: Path, title: str, warning: str = "") -> list[Path]:

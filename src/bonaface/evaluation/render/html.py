@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 
 from bonaface.evaluation.render.svg import det_svg, histogram_svg
-from bonaface.evaluation.render.tables import Grid, fold_grids, fold_lines, folds_grid, heading, notes
+from bonaface.evaluation.render.tables import LEGEND, Grid, fold_grids, fold_lines, folds_grid, heading, notes
 from bonaface.evaluation.report import Fold, Mistake, Report
 
 # sample_id of a frame -> its PNG, or None where there is no picture.
@@ -35,11 +35,16 @@ def html(report: Report, gallery: Gallery | None = None) -> str:
     several = len(report.folds) > 1
     parts = [
         *(f"<p>{escape(line)}</p>" for line in said),
+        _legend(),
         *([_grid(folds_grid(report))] if several else []),
         *(_fold(report, fold, gallery, titled=several) for fold in report.folds),
         *([f"<h2>Notes</h2><ul>{''.join(f'<li>{escape(note)}</li>' for note in notes(report))}</ul>"]),
     ]
     return _page(title, report.warning, parts)
+
+
+def _legend() -> str:
+    return "".join(f'<p class="note">{escape(line)}</p>' for line in LEGEND)
 
 
 def html_grids(title: str, grids: Sequence[Grid], warning: str = "") -> str:

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from math import ceil, floor, log10
 
 from bonaface.evaluation.curves import LEAST, Det, Histogram, deviate
 
 _TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99)
+_EDGES = (0.6, 0.8, 0.9, 0.95, 0.99, 0.999)
 _WIDTH, _HEIGHT = 480, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 14, 50
 _LEGEND_COLUMNS, _LEGEND_LINE = 3, 16
@@ -18,9 +20,10 @@ def det_svg(det: Det, operating: tuple[float, float] | None = None) -> str:
 
     `operating` marks (APCER of the worst species, BPCER) at the threshold in use.
     """
-    # Up to 60 %, as DET curves are drawn, unless the curve of a poor system would not show there.
+    # Up to 60 %, as DET curves are drawn, unless the curve or the point of a poor system would not show there.
     best = min(max(a, b) for a, b in zip(det.worst, det.bpcer, strict=True))
-    low, high = LEAST * 10, 0.6 if best < 0.4 else 0.99
+    inside = max(*(operating or (0.0, 0.0)), 0.0 if best < 0.4 else 0.98)
+    low, high = LEAST * 10, next((edge for edge in _EDGES if edge > inside), _EDGES[-1])
 
     def x(share: float) -> float:
         return _LEFT + (_WIDTH - _LEFT - _RIGHT) * _position(share, low, high)
@@ -55,7 +58,9 @@ def histogram_svg(histogram: Histogram, threshold: float) -> str:
     shares = {
         name: [count / max(sum(counts), 1) for count in counts] for name, counts in histogram.counts.items()
     }
-    top = max((share for values in shares.values() for share in values), default=1.0) or 1.0
+    highest = max((share for values in shares.values() for share in values), default=1.0) or 1.0
+    heights = round_ticks(0.0, highest, beyond=True)
+    top = heights[-1]
 
     def x(score: float) -> float:
         return _LEFT + (_WIDTH - _LEFT - _RIGHT) * (score - low) / (high - low)
@@ -65,10 +70,10 @@ def histogram_svg(histogram: Histogram, threshold: float) -> str:
 
     legend = [*((_colour(number), name) for number, name in enumerate(shares)), ("#000", "threshold")]
     parts = _frame("Score histograms of bona fide and each attack species", legend)
-    for step in range(6):
-        score, share = low + (high - low) * step / 5, top * step / 5
-        parts.append(_text(x(score), _HEIGHT - _BOTTOM + 16, f"{score:.3g}", "middle"))
-        parts.append(_text(_LEFT - 6, y(share) + 4, f"{100 * share:.0f}", "end"))
+    for score in round_ticks(low, high):
+        parts.append(_text(x(score), _HEIGHT - _BOTTOM + 16, f"{score:.10g}", "middle"))
+    for share in heights:
+        parts.append(_text(_LEFT - 6, y(share) + 4, f"{100 * share:.10g}", "end"))
     for number, (name, values) in enumerate(shares.items()):
         steps = [
             point
@@ -81,6 +86,19 @@ def histogram_svg(histogram: Histogram, threshold: float) -> str:
     parts.append(_line(ends, "#000", title=f"threshold {threshold:.6g}", dash="6 3"))
     parts.append(_axis_titles("score (higher: bona fide)", "% of the kind"))
     return "".join([*parts, "</svg>"])
+
+
+def round_ticks(low: float, high: float, beyond: bool = False) -> list[float]:
+    """About five round numbers between `low` and `high`; with `beyond` the last is the first above `high`.
+
+    They lie 1, 2 or 5 times a power of ten apart.
+    """
+    rough = (high - low) / 5
+    power = 10.0 ** floor(log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * (1 - 1e-9))
+    first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
+    # Rounded, so that three times 0.1 is 0.3.
+    return [round(n * step, 12 - floor(log10(step))) for n in range(first, last + 1 + beyond)]
 
 
 def _position(share: float, low: float, high: float) -> float:

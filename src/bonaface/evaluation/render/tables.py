@@ -7,7 +7,12 @@ from bonaface.evaluation.report import Fold, Report, headline
 
 NOTHING = "-"
 ACADEMIC = "ACER is an academic figure: ISO/IEC 30107-3 does not know it."
-_UNITS = {"video": "videos", "frame": "frames"}
+LEGEND = (
+    "APCER: share of attacks that were accepted as bona fide, by default of the worst species (kind of attack).",
+    "BPCER: share of bona fide presentations (real users) that were rejected.",
+    "ACER: mean of the two. EER: the error at the threshold where both are equal.",
+    "DET curve: BPCER against APCER at every threshold; the nearer to the lower left, the better.",
+)
 OVER = {"species": "worst species", "category": "worst category", "pooled": "all attacks pooled"}
 _FOLD_COLUMNS = {
     "APCER": "apcer_species",
@@ -54,12 +59,14 @@ def heading(report: Report) -> list[str]:
     if report.trained_on not in ("", report.tested_on):
         on = f", trained on {report.trained_on}, tested{on}"
     of = f", output {report.output}" if report.output else ""
-    unit = f"by video ({report.aggregation} of its frames)" if report.unit == "video" else "by frame"
+    unit = f"by {unit_of(report)}"
+    if unit == "by video":
+        unit += f" ({report.aggregation} of its frames)"
     lines = [f"{system}{on}{of}, judged {unit}."]
     if len(report.folds) == 1:
         lines += fold_lines(report, report.folds[0])
     else:
-        lines += [f"Fold {fold.name}: threshold {fold.threshold}." for fold in report.folds]
+        lines += [f"Fold {fold.name}: threshold {_said(report, fold)}." for fold in report.folds]
     return [report.warning, *lines] if report.warning else lines
 
 
@@ -69,10 +76,20 @@ def fold_lines(report: Report, fold: Fold) -> list[str]:
     people = f" of {test.subjects} subjects" if test.subjects is not None else ""
     species = len(test.errors.per_species)
     return [
-        f"{test.bona_fide} bona fide and {test.attacks} attack {_UNITS[report.unit]}{people}, "
+        f"{test.bona_fide} bona fide and {test.attacks} attack {unit_of(report)}s{people}, "
         f"{species} attack species.",
-        f"Threshold {fold.threshold}.",
+        f"Threshold {_said(report, fold)}.",
     ]
+
+
+def unit_of(report: Report) -> str:
+    """What is judged: video, frame, or picture where every video is a single frame."""
+    return "picture" if report.pictures else report.unit
+
+
+def _said(report: Report, fold: Fold) -> str:
+    said = str(fold.threshold)
+    return said.replace(f", by {report.unit})", f", by {unit_of(report)})")
 
 
 def grids(report: Report) -> list[Grid]:
@@ -107,7 +124,7 @@ def folds_grid(report: Report) -> Grid:
 
 def notes(report: Report) -> list[str]:
     """What a careful reader should know of these figures."""
-    found = [note for fold in report.folds for note in _fold_notes(fold)]
+    found = [*report.notes, *(note for fold in report.folds for note in _fold_notes(fold))]
     return list(dict.fromkeys(found))
 
 
@@ -217,8 +234,10 @@ def _fold_notes(fold: Fold) -> list[str]:
             found.append(f"There is no {name}{of}: the figures that need one are left out ({NOTHING}).")
     if test.ranking.auc is not None and test.ranking.auc < 0.5:
         found.append(
-            f"The AUC is under 50 %{of}: attacks score higher than bona fide presentations. If a higher "
-            "score means attack in this table, turn the column round: bonaface report --map score=-COLUMN."
+            f"The AUC is {percent(test.ranking.auc)} %{of}: attacks score higher than bona fide presentations. If a "
+            "higher score means attack in this table, turn the scores round (--map score=-COLUMN); if the label 1 "
+            "means attack, turn the labels round (--map label=-COLUMN). The wrong one of the two exchanges APCER "
+            "and BPCER."
         )
     if fold.unseen:
         found.append(f"Species that the dev set lacks{of}: {', '.join(fold.unseen)}.")

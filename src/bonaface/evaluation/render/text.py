@@ -10,7 +10,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from bonaface.evaluation.error_rates import Errors, Figure, SetFigures
-from bonaface.evaluation.render.tables import NOTHING, Grid, fold_grids, folds_grid, grids, heading, notes
+from bonaface.evaluation.render.tables import (
+    LEGEND,
+    NOTHING,
+    Grid,
+    fold_grids,
+    folds_grid,
+    grids,
+    heading,
+    notes,
+)
 from bonaface.evaluation.report import Report, headline
 
 _LATEX = str.maketrans(
@@ -46,6 +55,9 @@ def print_report(report: Report, console: Console) -> None:
     for grid in shown:
         console.print()
         print_grid(grid, console)
+    console.print()
+    for line in LEGEND:
+        console.print(line, markup=False, highlight=False, style="dim")
     for note in notes(report):
         console.print()
         console.print(f"Note: {note}", markup=False, highlight=False)
@@ -62,7 +74,7 @@ def markdown(report: Report) -> str:
     """The report as GitHub-flavoured Markdown."""
     lines = [line for sentence in heading(report) for line in (sentence, "")]
     lines += [text for grid in grids(report) for text in (markdown_grid(grid), "")]
-    lines += [f"- {note}" for note in notes(report)]
+    lines += [*(f"- {line}" for line in LEGEND), *(f"- {note}" for note in notes(report))]
     return "\n".join(lines).rstrip() + "\n"
 
 
