@@ -139,22 +139,27 @@ def test_two_at_once_are_refused(run: Path, store: Path, tmp_path: Path) -> None
     assert "another process is making this evaluation" in str(done.exception)
 
 
-def test_a_store_of_the_same_name_does_not_take_the_place_of_another(
-    run: Path, store: Path, tmp_path: Path
-) -> None:
-    evaluate(run, store, "split", "--out", tmp_path)
+def test_nothing_takes_the_place_of_other_results(run: Path, store: Path, tmp_path: Path) -> None:
+    """Two stores of one name, two runs, two protocols in one folder."""
+    assert evaluate(run, store, "split", "--out", tmp_path).exit_code == 0
     path = tmp_path / "evaluation.json"
     note = json.loads(path.read_text())
-    assert note["store"] == str(store)
-    path.write_text(json.dumps({"store": "elsewhere/store", "digest": "0" * 64}))
+    assert (note["protocol"], note["store"]["path"]) == ("folder/split", str(store))
     before = (tmp_path / "report.json").read_bytes()
-    done = evaluate(run, store, "split", "--out", tmp_path)
-    assert isinstance(done.exception, InputError)
-    assert "holds the results of another store of folder, elsewhere/store" in str(done.exception)
+    elsewhere = {"path": "elsewhere", "digest": "0" * 64}
+    for other, said in (
+        ({**note, "store": elsewhere}, "the store elsewhere"),
+        ({**note, "bundle": elsewhere}, "the bundle elsewhere"),
+        ({**note, "protocol": "folder/test"}, "the protocol folder/test"),
+    ):
+        path.write_text(json.dumps(other))
+        done = evaluate(run, store, "split", "--out", tmp_path)
+        assert isinstance(done.exception, InputError)
+        assert f"holds the results of {said}; give these another folder (--out)" in str(done.exception)
     assert (tmp_path / "report.json").read_bytes() == before
-    # The same store at another place, or made again at this one, is no other.
-    for same in ({**note, "store": "moved"}, {**note, "digest": "0" * 64}):
-        path.write_text(json.dumps(same))
+    # What was moved, or made again at this place, is no other.
+    for same in ({"path": "moved"}, {"digest": "0" * 64}):
+        path.write_text(json.dumps({**note, "store": {**note["store"], **same}}))
         assert evaluate(run, store, "split", "--out", tmp_path).exit_code == 0
 
 

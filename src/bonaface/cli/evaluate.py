@@ -89,7 +89,7 @@ def evaluate(
     parts = _parts(bundle, store, protocol, fold, with_dev=threshold_from == "dev")
     folder = out or model / "evaluation" / "-".join(filter(None, (store.dataset, protocol, fold)))
     with alone(folder, "evaluation"):
-        _claim(folder, store)
+        _claim(folder, bundle, store, parts[-1])
         runner = torch_runner(model, backend) or OnnxRunner(bundle)
         scores = _scores(bundle, store, parts, runner, folder)
         table = _with_threshold(ScoreTable.from_scores(scores), settings, bundle.card)
@@ -109,24 +109,36 @@ def evaluate(
     console.print(f"\nWritten: {', '.join(map(str, written))}", markup=False, highlight=False)
 
 
-def _claim(folder: Path, store: "CropStore") -> None:
-    """Note in `folder` which store is evaluated there, that another of the same name does not take its place.
+def _claim(folder: Path, bundle: "Bundle", store: "CropStore", part: "ScoredSplit") -> None:
+    """Note in `folder` what is evaluated there, that nothing else takes its place.
 
     Raises:
-        InputError: results of another store are there.
+        InputError: results of another run, store, protocol or fold are there.
     """
     import json
 
-    from bonaface.core.files import write_json
+    from bonaface.core.files import sha256, write_json
+    from bonaface.inference.bundle import CARD
 
-    path, own = folder / "evaluation.json", {"store": str(store.path), "digest": store.digest}
+    path = folder / "evaluation.json"
+    own = {
+        "protocol": "/".join(filter(None, (store.dataset, part.protocol, part.fold))),
+        "bundle": {"path": str(bundle.path.resolve()), "digest": sha256(bundle.path / CARD)},
+        "store": {"path": str(store.path), "digest": store.digest},
+    }
     if path.exists():
         other = json.loads(path.read_text(encoding="utf-8"))
-        # A store that was made again at the same place takes the place of its results, too.
-        if other["store"] != own["store"] and other["digest"] != own["digest"]:
+        # What was moved, or made again at the same place, is the same.
+        differ = [
+            f"the {name} {other[name]['path']}"
+            for name in ("bundle", "store")
+            if all(other[name][key] != own[name][key] for key in ("path", "digest"))
+        ]
+        if other["protocol"] != own["protocol"]:
+            differ.append(f"the protocol {other['protocol']}")
+        if differ:
             raise InputError(
-                f"{folder} holds the results of another store of {store.dataset}, {other['store']}; "
-                "give these another folder (--out)"
+                f"{folder} holds the results of {' and '.join(differ)}; give these another folder (--out)"
             )
     write_json(path, own)
 
