@@ -187,7 +187,7 @@ def test_no_disagreement_leaves_room_for_some() -> None:
 def test_folds_of_other_people_say_more_than_the_same_again() -> None:
     one = _rate(*_drawn(7), label=0)
     again = mean_over([one, one])
-    assert (again.value, again.variance) == (one.value, pytest.approx(one.variance))
+    assert (again.value, again.variance, again.step) == (one.value, pytest.approx(one.variance), one.step / 2)
     labels, scores, subjects = _drawn(7)
     owners = [Owners(subjects + shift, 40) for shift in (0, 20)]
     apart = mean_over([share(scores >= 0, labels == 0, fold) for fold in owners])
