@@ -1,7 +1,7 @@
 """`bonaface evaluate`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -121,7 +121,7 @@ def _claim(folder: Path, bundle: "Bundle", store: "CropStore", part: "ScoredSpli
     from bonaface.inference.bundle import CARD
 
     path = folder / "evaluation.json"
-    own = {
+    own: dict[str, Any] = {
         "protocol": "/".join(filter(None, (store.dataset, part.protocol, part.fold))),
         "bundle": {"path": str(bundle.path.resolve()), "digest": sha256(bundle.path / CARD)},
         "store": {"path": str(store.path), "digest": store.digest},

@@ -84,8 +84,11 @@ class EvaluationSettings:
         Raises:
             InputError: several of them.
         """
-        found = [Threshold(value, rule, data, unit) for value, rule, data, unit in test.thresholds]
-        found = [threshold for threshold in found if threshold.unit in ("", self.unit)]
+        found = [
+            Threshold(value, rule, data, self.unit if unit else "")
+            for value, rule, data, unit in test.thresholds
+            if unit in ("", self.unit)
+        ]
         if not found or self.output is not None or self.aggregation != "mean":
             return None
         if len(found) > 1:
