@@ -16,7 +16,7 @@ import torch
 from msgspec.structs import replace
 from safetensors.torch import load_file
 
-from bonaface.core.errors import BonafaceError, InputError
+from bonaface.core.errors import BonafaceError, InputError, ModelFileError
 from bonaface.core.files import alone
 from bonaface.datasets.registry import open_dataset
 from bonaface.inference.bundle import Bundle
@@ -311,6 +311,17 @@ def test_progress_says_the_time_left(
 def test_two_cannot_go_on_with_one_run(whole: Path, settings: RunSettings) -> None:
     with alone(whole, "run"), pytest.raises(BonafaceError, match="another process is making this run"):
         train(settings, whole, resume=True)
+
+
+def test_a_damaged_checkpoint_is_refused(whole: Path, settings: RunSettings, tmp_path: Path) -> None:
+    run = shutil.copytree(whole, tmp_path / "run")
+    data = bytearray((run / checkpoint_saver.LAST).read_bytes())
+    data[len(data) // 2] ^= 1
+    (run / checkpoint_saver.LAST).write_bytes(data)
+    with pytest.raises(
+        ModelFileError, match=r"last\.ckpt: the checkpoint is damaged: .*; delete .*checkpoints"
+    ):
+        train(settings, run, resume=True)
 
 
 def test_training_says_that_nobody_is_named(

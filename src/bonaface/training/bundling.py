@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import ArrayLike
-from safetensors.torch import load_file
 
 from bonaface.core.records import Score
 from bonaface.export.onnx import export_network
@@ -32,6 +31,7 @@ from bonaface.store.crop_store import CropStore
 from bonaface.training.checkpoint_saver import BEST
 from bonaface.training.progress import Progress
 from bonaface.training.settings import RunSettings
+from bonaface.training.weights import load_weights
 
 RULES: dict[str, Callable[[ArrayLike, ArrayLike], float]] = {
     DEFAULT_POINT: eer_threshold,
@@ -53,7 +53,7 @@ def write_bundle(
     The thresholds are those of the EER and of a BPCER of 1 %, of every score output, over frames and over videos, of
     the scores that onnxruntime gives: the numbers that `check` and `evaluate` will compare.
     """
-    network.load_state_dict(load_file(run / BEST))
+    network.load_state_dict(load_weights(run / BEST))
     making, done = run / "bundle.part", run / "bundle"
     shutil.rmtree(making, ignore_errors=True)
     say("writing the bundle: exporting the network to ONNX")

@@ -9,13 +9,13 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
-from safetensors.torch import save_file
 
 from bonaface.core.files import whole_file
 from bonaface.training.batches import Batch
 from bonaface.training.dev import Outcome
 from bonaface.training.module import PadModule, plain_state
 from bonaface.training.progress import EVERY, duration
+from bonaface.training.weights import save_weights, seal
 
 LAST = "checkpoints/last.ckpt"
 BEST = "checkpoints/best.safetensors"
@@ -90,7 +90,7 @@ class CheckpointSaver(Callback):
             self.best = this
             if trainer.is_global_zero and isinstance(pl_module, PadModule):
                 with whole_file(self._run / BEST) as part:
-                    save_file(plain_state(pl_module.judged), part)
+                    save_weights(plain_state(pl_module.judged), part)
         if trainer.is_global_zero:
             write_history(self._run, self.rows)
         self._save(trainer)
@@ -100,6 +100,7 @@ class CheckpointSaver(Callback):
         part = target.with_name("last.ckpt.part")
         trainer.save_checkpoint(part)  # every rank takes part; rank 0 writes
         if trainer.is_global_zero:
+            seal(part)
             part.replace(target)
         trainer.strategy.barrier("checkpoint")
 

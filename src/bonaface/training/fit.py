@@ -35,6 +35,7 @@ from bonaface.training.memory import keep_freed_memory
 from bonaface.training.module import PadModule
 from bonaface.training.settings import RunSettings, read_settings
 from bonaface.training.solving import solve
+from bonaface.training.weights import check_seal
 
 RUN = "run.json"
 _PACKAGES = (
@@ -164,6 +165,8 @@ def is_primary() -> bool:
 
 
 def _fit(trainer: lightning.Trainer, module: PadModule, data: PadData, last: Path) -> None:
+    if last.is_file():
+        check_seal(last)
     try:
         with _lightning_alone_hears_sigterm():
             trainer.fit(module, data, ckpt_path=last if last.is_file() else None, weights_only=True)

@@ -9,7 +9,6 @@ import lightning
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from torch import Tensor
 
 from bonaface.core.files import whole_file
@@ -23,6 +22,7 @@ from bonaface.training.module import plain_state
 from bonaface.training.normalise import Normalise
 from bonaface.training.progress import Progress
 from bonaface.training.settings import RunSettings
+from bonaface.training.weights import save_weights
 
 FEATURES = "features"
 
@@ -77,7 +77,7 @@ def solve(
     seconds = train_seconds + dev_seconds + time.monotonic() - began
     figures = {"train/total": float(_losses(network, train)[1].mean()), **_judged(network, data.dev, dev)}
     with whole_file(run / BEST) as part:
-        save_file(plain_state(network), part)
+        save_weights(plain_state(network), part)
     row: dict[str, Any] = {"epoch": 0, "step": 0, "seconds": round(seconds, 1), **figures}
     write_history(run, [row])
     say(
