@@ -235,3 +235,19 @@ def test_a_simulated_set_is_noted_and_what_it_lacks_is_found(tmp_path: Path) -> 
 def test_another_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected the folders"):
         examine(open_dataset("oulu-npu"), tmp_path)
+
+
+def test_what_several_folds_lack_is_said_once_with_their_number() -> None:
+    rows = [
+        make_row(f"{i}", species, subject=f"{i}", device="1") for i, species in enumerate(("", "print-1") * 3)
+    ]
+    dataset = replace(
+        open_dataset("oulu-npu"),
+        read=lambda root: PresentationTable("oulu-npu", tuple(rows)),
+        expected=None,
+        boxes=None,
+    )
+    lines = texts(examine(dataset, Path(), open_files=False)).splitlines()
+    (third,) = (line for line in lines if line.startswith("oulu-npu/3"))
+    assert third.startswith("oulu-npu/3, fold 1: ")
+    assert third.endswith(" (and 5 more like it)")
