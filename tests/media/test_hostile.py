@@ -77,8 +77,18 @@ def peak(decoder: Decoder) -> float:
     return int(line.split()[1]) / 1024
 
 
+def processor_seconds(decoder: Decoder) -> float:
+    """What the process that reads the next file has worked so far; 0 where it has yet to be started."""
+    idle = decoder._idle.get(os.getpid())
+    if not idle:
+        return 0.0
+    fields = Path(f"/proc/{idle[-1]._child.pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def outcome(decoder: Decoder, source: Path | bytes) -> str:
-    start = time.monotonic()
+    """What is said of a file, which is read within 5 s of the processor's time; a busy machine takes longer."""
+    start = processor_seconds(decoder)
     try:
         for _ in decoder.open(source, 20).frames:
             pass
@@ -88,7 +98,7 @@ def outcome(decoder: Decoder, source: Path | bytes) -> str:
         assert "\n" not in said
     else:
         said = ""
-    assert time.monotonic() - start < SECONDS
+    assert processor_seconds(decoder) - start < SECONDS + 1.5  # it is given up between 5 and 6
     return said
 
 
