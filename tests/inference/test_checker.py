@@ -70,6 +70,13 @@ def test_a_score_is_bona_fide_from_the_threshold_on(run: Path, faces_root: Path)
     assert Checker(run, threshold=float(np.nextafter(score, 1))).check(picture).decision is Decision.ATTACK
 
 
+def test_another_operating_point_decides_by_its_thresholds(run: Path, faces_root: Path) -> None:
+    found = Checker(run, operating_point="bpcer=0.01").check(faces_root / "bonafide/person-0/0.png")
+    assert found.threshold == Bundle.open(run).card.threshold("feature_map", "frame", "bpcer=0.01")
+    with pytest.raises(UnknownNameError, match=r"operating point .*'bpcer=0\.1'.* Known: bpcer=0\.01, eer"):
+        Checker(run, operating_point="bpcer=0.1")
+
+
 def test_another_output_decides_by_its_own_threshold(run: Path, faces_root: Path) -> None:
     found = Checker(run, output="binary").check(faces_root / "bonafide/person-0/0.png")
     assert found.score == found.outputs["binary"]

@@ -114,6 +114,8 @@ DESCRIPTIONS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "frames without end": (lambda v: v["face"].update(frames=10**9), r"face\.frames: expected int <= 10000"),
     "an unknown key": (lambda v: v.update(pickle="gASVKAAAAA"), "unknown key 'pickle'"),
     "a name that writes over the terminal": (lambda v: v.update(model="\x1b[2Jfine"), "model: expected str"),
+    "a name that ends its line": (lambda v: v.update(model="fine\n"), "model: expected str"),
+    "an output that ends its line": (lambda v: v.update(outputs=["score\n"]), r"outputs\[0\]: expected str"),
     "an endless name": (lambda v: v.update(model="x" * 201), "model: expected str of length <= 200"),
     "format true": (lambda v: v.update(format=True), "expected a bundle of format 1 to 2, got True"),
     "a later format": (lambda v: v.update(format=3), "got 3; use the Bonaface version that wrote it"),
@@ -275,6 +277,18 @@ RUNNING: dict[str, tuple[onnx.ModelProto, str]] = {
         ),
         r"the network failed \(",
     ),
+    "a network that wants more memory than there is": (
+        graph(
+            [
+                helper.make_node("ConstantOfShape", ["shape"], ["zeros"]),
+                helper.make_node("ReduceMean", ["zeros"], ["zero"], keepdims=0),
+                brightness(score="mean"),
+                helper.make_node("Add", ["mean", "zero"], ["score"]),
+            ],
+            constants={"shape": np.array([10**13])},
+        ),
+        r"the network failed \(",
+    ),
 }
 
 
@@ -282,8 +296,9 @@ RUNNING: dict[str, tuple[onnx.ModelProto, str]] = {
 def test_a_network_that_gives_no_scores_is_refused_when_it_runs(tmp_path: Path, name: str) -> None:
     network, said = RUNNING[name]
     runner = OnnxRunner(Bundle.open(write_bundle(tmp_path / "bundle", network)), threads=1)
-    with pytest.raises(ModelFileError, match=said):
+    with pytest.raises(ModelFileError, match=said) as error:
         runner.run(IMAGES)
+    one_sentence(error)
 
 
 def test_a_mean_that_is_a_rounding_over_1_is_1(tmp_path: Path) -> None:
@@ -291,8 +306,9 @@ def test_a_mean_that_is_a_rounding_over_1_is_1(tmp_path: Path) -> None:
     assert OnnxRunner(bundle, threads=1).run(IMAGES)["score"].tolist() == [1.0, 1.0]
 
 
-def endless() -> onnx.ModelProto:
-    """A loop that always goes on."""
+def endless(constant: bool) -> onnx.ModelProto:
+    """A loop that always goes on; with `constant` over a number that is known when the network is loaded."""
+    shape = (1,) if constant else ("B",)
     body = helper.make_graph(
         [
             helper.make_node("Identity", ["on"], ["still"]),
@@ -302,20 +318,27 @@ def endless() -> onnx.ModelProto:
         [
             helper.make_tensor_value_info("turn", TensorProto.INT64, ()),
             helper.make_tensor_value_info("on", TensorProto.BOOL, ()),
-            helper.make_tensor_value_info("value", TensorProto.FLOAT, ("B",)),
+            helper.make_tensor_value_info("value", TensorProto.FLOAT, shape),
         ],
         [
             helper.make_tensor_value_info("still", TensorProto.BOOL, ()),
-            helper.make_tensor_value_info("next", TensorProto.FLOAT, ("B",)),
+            helper.make_tensor_value_info("next", TensorProto.FLOAT, shape),
         ],
     )
+    constants = {"yes": np.array(True), "one": np.ones(1, np.float32)}
+    if constant:
+        loop = helper.make_node("Loop", ["", "yes", "one"], ["factor"], body=body)
+        nodes = [loop, brightness(score="mean"), helper.make_node("Mul", ["mean", "factor"], ["score"])]
+        return graph(nodes, constants=constants)
     loop = helper.make_node("Loop", ["", "yes", "mean"], ["score"], body=body)
-    return graph([brightness(score="mean"), loop], constants={"yes": np.array(True)})
+    return graph([brightness(score="mean"), loop], constants=constants)
 
 
-def test_a_network_without_end_is_stopped(tmp_path: Path) -> None:
-    runner = OnnxRunner(Bundle.open(write_bundle(tmp_path / "bundle", endless())), threads=1, seconds=0.2)
+@pytest.mark.parametrize("constant", [False, True])
+def test_a_network_without_end_is_stopped(tmp_path: Path, constant: bool) -> None:
     begun = time.monotonic()
+    bundle = Bundle.open(write_bundle(tmp_path / "bundle", endless(constant)))
+    runner = OnnxRunner(bundle, threads=1, seconds=0.2)
     with pytest.raises(ModelFileError, match=r"was stopped after 0\.4 s for 2 picture\(s\)"):
         runner.run(IMAGES)
     assert time.monotonic() - begun < 5

@@ -70,7 +70,9 @@ class OnnxRunner:
             )
         # onnxruntime's own exception classes share no base narrower than Exception.
         except Exception as error:
-            raise ModelFileError(f"{bundle.onnx}: onnxruntime can't load this network ({error})") from error
+            raise ModelFileError(
+                f"{bundle.onnx}: onnxruntime can't load this network ({_first_line(error)})"
+            ) from error
         inputs = self._session.get_inputs()
         _check_inputs(bundle.onnx, inputs, bundle.card)
         _check_outputs(bundle.onnx, self._session.get_outputs(), bundle.card)
@@ -103,11 +105,16 @@ class OnnxRunner:
             values = self._session.run(self._names, given, options)
         except Exception as error:
             stopped = f"was stopped after {limit:.3g} s for {len(images)} picture(s)"
-            why = stopped if late.is_set() else f"failed ({error})"
+            why = stopped if late.is_set() else f"failed ({_first_line(error)})"
             raise ModelFileError(f"{self._path}: the network {why}; take another bundle") from error
         finally:
             timer.cancel()
         return checked_outputs(self._path, self._card, values, len(images))
+
+
+def _first_line(error: Exception) -> str:
+    """Return what onnxruntime says, without the call stack that may follow."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def output_names(card: BundleCard) -> list[str]:
