@@ -52,7 +52,7 @@ def test_settings_of_a_run_are_some() -> None:
     settings = RunSettings(choose_preset("bi-fas", None, {}), "store", "official").as_dict()
     validate("run", settings)
     with pytest.raises(jsonschema.ValidationError):
-        validate("run", settings | {"micro_batch": 0})
+        validate("run", settings | {"micro_batch": -1})
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.yaml")), ids=lambda path: path.name)
