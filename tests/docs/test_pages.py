@@ -18,6 +18,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from bonaface.cli.main import app
+from bonaface.datasets import registry as datasets
+from bonaface.export import registry as export
+from bonaface.models import registry as models
+from bonaface.models import targets
 from bonaface.testing.clips import encode_clip
 from bonaface.testing.layouts import make_layout
 from bonaface.testing.portrait import drawn_portrait
@@ -30,6 +34,7 @@ PAGES = sorted(str(path.relative_to(ROOT)) for path in [ROOT / "README.md", *(RO
 # Pages that take over about ten seconds, by what they train and simulate.
 SLOW = {
     "docs/augmentation.md",
+    "docs/extending.md",
     "docs/howto/simulate.md",
     "docs/tutorials/first-check.md",
     "docs/tutorials/own-pictures.md",
@@ -56,6 +61,18 @@ _SMALL_TRAINING = [
     "--set",
     "bn_batches=1",
 ]
+
+
+@pytest.fixture(autouse=True)
+def as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget afterwards what a page has registered."""
+    for module, name in (
+        (models, "_entries"),
+        (targets, "_makers"),
+        (datasets, "_registered"),
+        (export, "_formats"),
+    ):
+        monkeypatch.setattr(module, name, dict(getattr(module, name)))
 
 
 @dataclass(frozen=True)

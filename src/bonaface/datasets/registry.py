@@ -58,9 +58,17 @@ class Dataset:
     find_turn: bool = False
 
 
+_registered: dict[str, Dataset] = {}
+
+
+def register_dataset(dataset: Dataset) -> None:
+    """Make a data set known by its name in this process, beside those that come with the package."""
+    _registered[dataset.name] = dataset
+
+
 def dataset_names() -> tuple[str, ...]:
     """The names that `open_dataset` knows, sorted."""
-    return tuple(sorted(_NAMES))
+    return tuple(sorted({*_NAMES, *_registered}))
 
 
 def open_dataset(name: str, subject_pattern: str | None = None) -> Dataset:
@@ -74,10 +82,13 @@ def open_dataset(name: str, subject_pattern: str | None = None) -> Dataset:
         UnknownNameError: no set has that name; the message lists those that are known.
     """
     plain = name.removeprefix(SIMULATED)
-    if plain not in _NAMES:
-        raise UnknownNameError("data set", name, _NAMES)
-    module = import_module(f"bonaface.datasets.{plain.replace('-', '_')}")
-    dataset: Dataset = module.DATASET
+    if plain not in dataset_names():
+        raise UnknownNameError("data set", name, dataset_names())
+    dataset: Dataset
+    if plain in _registered:
+        dataset = _registered[plain]
+    else:
+        dataset = import_module(f"bonaface.datasets.{plain.replace('-', '_')}").DATASET
     return replace(dataset, read=partial(_read, dataset.read, subject_pattern))
 
 
