@@ -82,7 +82,7 @@ def test_a_line_that_names_no_picture(root: Path) -> None:
 
 
 def full_size(root: Path) -> None:
-    """Empty files in the real set's numbers of subjects and pictures (published counts, spec: data)."""
+    """Empty files in the real set's numbers of subjects and pictures (published counts, docs/decisions.md)."""
     client = {"train": [(s, 1743 // 9 + (s <= 1743 % 9)) for s in range(1, 10)]}
     client["test"] = [(s, 3362 // 9 + (s - 6 <= 3362 % 9)) for s in range(7, 16)]
     imposter = {"train": [(s, 1748 // 9 + (s <= 1748 % 9)) for s in range(1, 10)]}

@@ -215,7 +215,7 @@ def test_unknown_names_list_the_known_ones() -> None:
         find_protocol([protocol, DRAWN], "grandtets")
 
 
-# OULU-NPU's four protocols (spec: data), as the hardest thing that `Rows` has to say
+# OULU-NPU's four protocols (docs/decisions.md), as the hardest thing that `Rows` has to say
 
 SPLITS = {"train": range(1, 21), "dev": range(21, 36), "test": range(36, 56)}
 FILES = {"1": (1, ""), "2": (0, "print-1"), "3": (0, "print-2"), "4": (0, "display-1"), "5": (0, "display-2")}

@@ -73,7 +73,7 @@ class Presentation:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One row of a score table: one frame of one presentation (spec: evaluation).
+    """One row of a score table: one frame of one presentation (docs/reference/formats.md).
 
     A picture is one frame whose `video_id` equals its `sample_id`. `score` is NaN exactly where `response`
     is not empty. `outputs` holds every score output of the model by name, the default one among them.

@@ -122,7 +122,7 @@ class PadModule(lightning.LightningModule):
         """Set batch normalisation's running statistics to plain means over the first training batches of the epoch.
 
         With few steps and a small momentum the running averages would still hold most of their initial values
-        (spec: models, "Batch normalisation"). `preset.bn_batches` batches at most, which the devices share; 0 leaves
+        (docs/decisions.md, "Training"). `preset.bn_batches` batches at most, which the devices share; 0 leaves
         the averages alone.
         Parts that only the loss needs keep theirs: out of training they do not run, so nothing would refill them.
         """
