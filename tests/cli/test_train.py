@@ -36,7 +36,7 @@ def test_a_store_of_the_sets_own_boxes_is_said_to_differ_from_check(
     (other / "store.json").write_text(json.dumps(description))
     done = CliRunner().invoke(app, [*ARGUMENTS, "--data", str(other), "--out", str(tmp_path / "run")])
     assert done.exit_code == 0, done.output
-    assert ("check finds faces by the detector" in done.output) == boxes
+    assert ("check finds faces with the detector" in done.output) == boxes
 
 
 def test_a_run_that_is_resumed_elsewhere_says_what_its_store_is_relative_to(

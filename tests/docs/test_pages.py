@@ -234,3 +234,23 @@ def test_every_page_is_in_the_navigation() -> None:
     text = (ROOT / "mkdocs.yml").read_text()
     missing = [page for page in PAGES if page != "README.md" and page.removeprefix("docs/") not in text]
     assert not missing, f"add {missing} to the navigation of mkdocs.yml"
+
+
+DOCUMENTS = sorted(
+    path
+    for pattern in ("*.md", "docs/**/*.md", "benchmarks/*.md")
+    for path in ROOT.glob(pattern)
+    if path.is_file()
+)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_to_files_of_the_repository(path: Path) -> None:
+    text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    targets = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    made = {ROOT / "docs/reference/cli.md"}  # by tools/site_pages.py
+    found = [(path.parent / target).resolve() for target in targets if target]
+    lost = [str(target) for target in found if not target.exists() and target not in made]
+    outside = [str(target) for target in found if not target.is_relative_to(ROOT)]
+    assert (lost, outside) == ([], [])
+    assert "../shared" not in text

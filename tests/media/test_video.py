@@ -306,7 +306,8 @@ def test_an_index_that_was_cut_off_leaves_nothing(tmp_path: Path) -> None:
     path.write_bytes(file[: len(file) // 2])
     for attempt in (lambda: probe(path), lambda: list(read_frames(path, 5))):
         with pytest.raises(
-            VideoError, match=r"half\.mp4: expected a video, but it is none, or was cut off .*; copy it"
+            VideoError,
+            match=r"half\.mp4: expected a video, but this is not one, or it was cut off .*; copy it",
         ):
             attempt()
 

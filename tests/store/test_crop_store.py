@@ -360,7 +360,7 @@ def test_settings_of_a_stranger_are_held_to_their_types(tmp_path: Path, settings
         ("length", 2**40, "the column length goes from 0 to 1099511627776"),
         ("crc32", None, "the column crc32 has gaps"),
         ("response", None, "the column response has gaps"),
-        ("response", "a nice face", "the response 'a nice face' is none that there is"),
+        ("response", "a nice face", "the response 'a nice face' is not one of the known reasons"),
         ("box", None, "there is a face without its place"),
         ("factor", 0.0, "there is a face without its place"),
         ("factor", float("nan"), "there is a face without its place"),

@@ -17,26 +17,32 @@ if TYPE_CHECKING:
 
 
 def benchmark(
-    spec: Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="Stores, models, protocols, seeds.")],
+    spec: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SPEC.yaml",
+            help="YAML file with stores, models, protocols and seeds; see docs/benchmark.md.",
+        ),
+    ],
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for runs and tables; default: benchmark-SPEC.", show_default=False),
+        typer.Option(help="Folder for runs and tables. Default: benchmark-SPEC.", show_default=False),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Runs at the same time.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="How many runs go on at the same time.")] = 1,
     engine: Annotated[
         Engine,
         typer.Option(
-            help="local: processes of this machine; ray: tasks of a cluster that sees the same files."
+            help="local: processes on this machine; ray: tasks on a Ray cluster that sees the same files."
         ),
     ] = "local",
     address: Address = None,
     tables: Annotated[
-        bool, typer.Option("--tables", help="Show the tables of what is done, and run nothing.")
+        bool, typer.Option("--tables", help="Show the tables of the finished runs and start none.")
     ] = False,
 ) -> None:
-    """Train and judge models over data sets, protocols, folds and seeds, up to the papers' tables.
+    """Train and evaluate a grid of models, protocols, folds and seeds, and write the papers' tables.
 
-    What is done is not done again; a cell that fails is a row with its error, and the rest goes on. Writes
+    A finished cell is not run again. A cell that fails becomes a row with its error, and the others go on. Writes
     tables.html, .md, .tex, .csv, cells.csv and a report for each model and protocol. Exits with 1 if a cell failed.
     """
     from rich.console import Console

@@ -23,21 +23,27 @@ def check(
             help="Pictures, videos, folders of them, URLs, patterns in quotes ('*.jpg'), or - for standard input."
         ),
     ],
-    model: Annotated[Path, typer.Option(help="A bundle, or a run's folder.")],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line instead of text.")] = False,
+    model: Annotated[Path, typer.Option(help="Bundle, or folder of a training run.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per line instead of text.")
+    ] = False,
     output: Annotated[
-        str | None, typer.Option(help="The score output that decides; default: the model's first.")
+        str | None, typer.Option(help="Score output that decides. Default: the model's first.")
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(help="Bona fide from this score on; default: the model's own, set on its dev data."),
+        typer.Option(
+            help="Lowest score that is accepted as bona fide. Default: the model's own threshold, set on dev data."
+        ),
     ] = None,
-    backend: Annotated[str, typer.Option(help="onnx (CPU), or torch (a GPU where there is one).")] = "onnx",
+    backend: Annotated[
+        str, typer.Option(help="onnx: run on the CPU; torch: run in torch, on a GPU if there is one.")
+    ] = "onnx",
     threads: Annotated[
-        int | None, typer.Option(help="Processor threads; default: one for each core.")
+        int | None, typer.Option(help="Number of processor threads. Default: one for each core.")
     ] = None,
 ) -> None:
-    """Say of each picture or video whether it is bona fide or an attack.
+    """Decide for each picture or video whether it is bona fide or an attack.
 
     Exit code: 0 all are bona fide; 1 an attack is among them; 3 something got no response (no face, unreadable, not
     there, left out) and no attack was seen; 2 misuse, and nothing was checked; 4 an internal error.

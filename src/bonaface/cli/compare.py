@@ -20,16 +20,16 @@ from bonaface.cli.evaluation_settings import (
 def compare(
     first: Annotated[Path, typer.Argument(metavar="A", help="Score table of one system.")],
     second: Annotated[
-        Path, typer.Argument(metavar="B", help="Score table of the other, same presentations.")
+        Path, typer.Argument(metavar="B", help="Score table of another system on the same presentations.")
     ],
     dev_a: Annotated[
-        Path | None, typer.Option(help="Dev scores of A; default: A's rows whose split is dev.")
+        Path | None, typer.Option(help="Dev scores of A. Default: A's rows whose split is dev.")
     ] = None,
     dev_b: Annotated[
-        Path | None, typer.Option(help="Dev scores of B; default: B's rows whose split is dev.")
+        Path | None, typer.Option(help="Dev scores of B. Default: B's rows whose split is dev.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="A folder for compare.json, compare.md and flips.csv.")
+        Path | None, typer.Option(help="Folder for compare.json, compare.md and flips.csv.")
     ] = None,
     threshold_from: ThresholdOption = "dev",
     rule: RuleOption = "eer",
@@ -38,9 +38,9 @@ def compare(
     output: OutputOption = None,
     mapping: MapOption = None,
 ) -> None:
-    """Compare two systems on the same presentations: paired differences, McNemar's test, what flips.
+    """Compare two systems on the same presentations: paired differences, McNemar's test, decisions that differ.
 
-    Each system is judged at its own threshold. A presentation that either did not respond to is left out.
+    Each system has its own threshold. A presentation to which either gave no response is left out.
     """
     from rich.console import Console
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def datasets(
-    name: Annotated[str | None, typer.Argument(help="One data set, to see its layout in full.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Name of one data set: show its layout in full.")] = None,
 ) -> None:
     """List the data sets that can be prepared, with their protocols, folds and published counts."""
     from rich.console import Console

@@ -19,24 +19,26 @@ FINDINGS = 1
 
 
 def doctor(
-    dataset: Annotated[str, typer.Argument(help="The data set's name; bonaface datasets lists them.")],
-    root: Annotated[Path, typer.Argument(help="The folder with its files; for folder also a CSV file.")],
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Look at names and lists, and open no file.")
-    ] = False,
+    dataset: Annotated[str, typer.Argument(help="Name of the data set; bonaface datasets lists the names.")],
+    root: Annotated[
+        Path,
+        typer.Argument(help="Folder with the data set's files; for folder also a CSV file."),
+    ],
+    quick: Annotated[bool, typer.Option("--quick", help="Check names and lists only; open no file.")] = False,
     detect: Annotated[
         int,
-        typer.Option(
-            min=0, help="Look for the face in this many files, and compare it with the set's boxes."
-        ),
+        typer.Option(min=0, help="Find the face in this many files and compare it with the set's boxes."),
     ] = 0,
     subject_pattern: SubjectPattern = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads; default: one for each core.", show_default=False)
+        int | None,
+        typer.Option(min=1, help="Number of threads. Default: one for each core.", show_default=False),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything, every name, as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the full result, with every name, as JSON.")
+    ] = False,
 ) -> None:
-    """Examine a copy of a data set before any long work: what is missing, what is broken, what differs.
+    """Check a copy of a data set before any long work: report what is missing, broken or different.
 
     Exit code 0: nothing was found. 1: something was; it is listed. 2: there is no such set, or nothing of it.
     """

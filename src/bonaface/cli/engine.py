@@ -7,7 +7,7 @@ import typer
 Address = Annotated[
     str | None,
     typer.Option(
-        help="The Ray cluster, as ray://host:10001; default: $RAY_ADDRESS, else Ray on this machine.",
+        help="Ray cluster, such as ray://host:10001. Default: $RAY_ADDRESS, else Ray on this machine.",
         show_default=False,
     ),
 ]

@@ -26,29 +26,29 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or a bundle.")],
+    model: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training run, or a bundle.")],
     data: Annotated[
         Path,
         typer.Option(
             parser=to_path,
             metavar="STORE",
-            help="The crop store that `bonaface prepare` made. A path or a URL.",
+            help="Crop store made by bonaface prepare; a path or a URL.",
         ),
     ],
     protocol: Annotated[
         str,
         typer.Option(
-            help="The protocol; see: bonaface datasets. Of a model that was trained on another set the name may say "
-            "both, as in 'oulu-npu/1 -> replay-mobile/grandtest'; run and store are then checked against it."
+            help="Name of the protocol; bonaface datasets lists the names. If the model was trained on another "
+            "set, give both: 'oulu-npu/1 -> replay-mobile/grandtest'. Run and store are then checked against the name."
         ),
     ],
-    fold: Annotated[str, typer.Option(help="The protocol's fold, where it has several.")] = "",
+    fold: Annotated[str, typer.Option(help="Fold of the protocol, if it has several.")] = "",
     threshold_from: Annotated[
         str,
         typer.Option(
             metavar="bundle|dev|test|NUMBER",
-            help="The model's own threshold (of its training protocol's dev), this protocol's dev scores, its test "
-            "scores (every output then says so), or a number.",
+            help="bundle: the model's own threshold, set on the dev scores of its training; dev: set on this "
+            "protocol's dev scores; test: set on the test scores (every report then says so); or a number.",
         ),
     ] = "bundle",
     rule: RuleOption = "eer",
@@ -58,13 +58,15 @@ def evaluate(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for scores and report; default: in RUN/evaluation, DATASET-PROTOCOL[-FOLD].",
+            help="Folder for scores and report. Default: RUN/evaluation/DATASET-PROTOCOL[-FOLD].",
             show_default=False,
         ),
     ] = None,
-    backend: Annotated[str, typer.Option(help="onnx (CPU), or torch (a GPU where there is one).")] = "onnx",
+    backend: Annotated[
+        str, typer.Option(help="onnx: run on the CPU; torch: run in torch, on a GPU if there is one.")
+    ] = "onnx",
 ) -> None:
-    """Score a protocol's test presentations and judge the scores by ISO/IEC 30107-3.
+    """Score a protocol's test presentations and report error rates by ISO/IEC 30107-3.
 
     Writes scores.csv and report.html, .json, .md, .tex, .csv. A stopped evaluation goes on where it was.
     """

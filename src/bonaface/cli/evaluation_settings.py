@@ -16,28 +16,36 @@ ThresholdOption = Annotated[
     typer.Option(
         "--threshold-from",
         metavar="dev|test|NUMBER",
-        help="Where the threshold comes from: the dev scores, the test scores themselves (every output then "
-        "says so), or a number.",
+        help="Where the threshold comes from. dev: set on the dev scores; test: set on the test scores (every "
+        "report then says so); or a number.",
     ),
 ]
 RuleOption = Annotated[
     str,
-    typer.Option(metavar="eer|bpcer=SHARE", help="How it is found there: equal errors, or a BPCER to keep."),
+    typer.Option(
+        metavar="eer|bpcer=SHARE",
+        help="How the threshold is set. eer: where the errors are equal; bpcer=0.01: where BPCER is 1 %.",
+    ),
 ]
-UnitOption = Annotated[str, typer.Option(metavar="video|frame", help="What is judged.")]
+UnitOption = Annotated[
+    str, typer.Option(metavar="video|frame", help="What counts as one decision: a video or a frame.")
+]
 AggregationOption = Annotated[
-    str, typer.Option(metavar="mean|median|min", help="A video's score from those of its frames.")
+    str,
+    typer.Option(
+        metavar="mean|median|min", help="How a video's score is made from the scores of its frames."
+    ),
 ]
 OutputOption = Annotated[
-    str | None, typer.Option(help="Another score output of the model (column score_NAME); default: score.")
+    str | None, typer.Option(help="Score output to use (column score_NAME). Default: the column score.")
 ]
 MapOption = Annotated[
     list[str] | None,
     typer.Option(
         "--map",
         metavar="OURS=THEIRS",
-        help="A column of the files that has another name, as in score=liveness; score=-spoof turns scores "
-        "round where higher means attack. May be given again.",
+        help="Read a column that has another name, such as score=liveness. score=-spoof reverses scores where higher "
+        "means attack. May be given several times.",
     ),
 ]
 

@@ -58,7 +58,7 @@ class _Program(TyperGroup):
 app = typer.Typer(
     cls=_Program,
     name="bonaface",
-    help="Face presentation attack detection: is this face really there, or a print, a screen, a mask?",
+    help="Detect face presentation attacks: is this face really there, or is it a print, a screen or a mask?",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -78,7 +78,7 @@ app.command()(simulate.simulate)
 
 @app.callback(invoke_without_command=True)
 def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     if version:
         typer.echo(f"bonaface {__version__}")

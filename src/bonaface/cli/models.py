@@ -19,10 +19,10 @@ LISTED = Path(__file__).with_name("models.json")
 
 def models(
     name: Annotated[
-        str | None, typer.Argument(help="One model, to see its presets and options in full.")
+        str | None, typer.Argument(help="Name of one model: show its presets and options in full.")
     ] = None,
 ) -> None:
-    """List the models that can be trained, with their presets; or one of them in full."""
+    """List the models that can be trained, with their presets, or show one of them in full."""
     from rich.console import Console
 
     console = Console()

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def prepare(
-    dataset: Annotated[str, typer.Argument(help="The data set's name; bonaface datasets lists them.")],
+    dataset: Annotated[str, typer.Argument(help="Name of the data set; bonaface datasets lists the names.")],
     root: Annotated[
         Path,
         typer.Argument(
             parser=to_path,
             metavar="ROOT",
-            help="The folder with its files; for folder also a CSV file. A path or a URL (s3://, ...).",
+            help="Folder with the data set's files; for folder also a CSV file. A path or a URL (s3://, ...).",
         ),
     ],
     store: Annotated[
@@ -31,15 +31,15 @@ def prepare(
         typer.Argument(
             parser=to_path,
             metavar="STORE",
-            help="The folder for the crop store; begun if it is not there. A path or a URL.",
+            help="Folder for the crop store; it is made if it does not exist. A path or a URL.",
         ),
     ],
     frames: Annotated[
-        int, typer.Option(min=1, help="How many evenly spaced frames to take of a video.")
+        int, typer.Option(min=1, help="Number of evenly spaced frames to take from a video.")
     ] = 20,
     longer_side: Annotated[
         int,
-        typer.Option(min=32, help="Pixels of the longer side of the picture in which faces are looked for."),
+        typer.Option(min=32, help="Reduce pictures to this longer side, in pixels, before finding faces."),
     ] = 640,
     context: Annotated[
         float,
@@ -50,25 +50,28 @@ def prepare(
         ),
     ] = 2.0,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; default: one for each core.", show_default=False)
+        int | None,
+        typer.Option(min=1, help="Number of processes. Default: one for each core.", show_default=False),
     ] = None,
     boxes: Annotated[
         bool,
         typer.Option(
             "--boxes",
-            help="Take the face boxes that come with the set, not the detector's, by which check will find faces.",
+            help="Use the face boxes that come with the set, not the detector's. check always uses the detector.",
         ),
     ] = False,
     subject_pattern: SubjectPattern = None,
     engine: Annotated[
         Engine,
-        typer.Option(help="local: processes of this machine; ray: tasks of a Ray cluster. Same store."),
+        typer.Option(
+            help="local: processes on this machine; ray: tasks on a Ray cluster. Both make the same store."
+        ),
     ] = "local",
     address: Address = None,
 ) -> None:
-    """Cut the face out of every picture and video of a data set and keep it, without loss, in a crop store.
+    """Find the face in every picture and video of a data set and keep it, without loss, in a crop store.
 
-    It can be stopped at any moment: the same command goes on where it was.
+    You can stop it at any time; the same command continues.
     """
     from rich.console import Console
 

@@ -20,14 +20,18 @@ from bonaface.cli.evaluation_settings import (
 def report(
     scores: Annotated[
         list[Path],
-        typer.Argument(help="Score tables of one system: CSV, Parquet, or bob's. Several are read as one."),
+        typer.Argument(
+            help="Score tables of one system: CSV, Parquet or bob's text. Several files are read as one."
+        ),
     ],
     dev: Annotated[
         Path | None,
-        typer.Option(help="Scores to set the threshold on; default: the rows of SCORES whose split is dev."),
+        typer.Option(
+            help="Score table that sets the threshold. Default: the rows of SCORES whose split is dev."
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="A folder for report.html, .json, .md, .tex and .csv.")
+        Path | None, typer.Option(help="Folder for report.html, .json, .md, .tex and .csv.")
     ] = None,
     threshold_from: ThresholdOption = "dev",
     rule: RuleOption = "eer",
@@ -36,10 +40,10 @@ def report(
     output: OutputOption = None,
     mapping: MapOption = None,
     name: Annotated[
-        str | None, typer.Option(help="What to call the system; default: the first file's name.")
+        str | None, typer.Option(help="Name of the system. Default: the name of the first file.")
     ] = None,
 ) -> None:
-    """Judge scores of any system by ISO/IEC 30107-3: error rates with counts and 95 % intervals.
+    """Report error rates of any system by ISO/IEC 30107-3 from its scores, with counts and 95 % intervals.
 
     A table needs a label (1 bona fide, 0 attack; or words as live and spoof) and a score (higher: bona fide);
     with species, subject, video_id and split it says more. See docs/figures.md for what each figure means.

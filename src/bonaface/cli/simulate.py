@@ -8,41 +8,42 @@ import typer
 
 
 def simulate(
-    out: Annotated[Path, typer.Argument(help="The folder for the set; begun if it is not there.")],
-    layout: Annotated[str, typer.Option(help="oulu-npu, replay-mobile or folder.")] = "oulu-npu",
+    out: Annotated[Path, typer.Argument(help="Folder for the set; it is made if it does not exist.")],
+    layout: Annotated[
+        str, typer.Option(help="Layout of the set: oulu-npu, replay-mobile or folder.")
+    ] = "oulu-npu",
     persons: Annotated[
         int | None,
-        typer.Option(min=1, help="How many people; default: all of the layout.", show_default=False),
+        typer.Option(min=1, help="Number of people. Default: as many as the layout has.", show_default=False),
     ] = None,
-    phones: Annotated[
-        int, typer.Option(min=1, max=6, help="Of OULU-NPU's six phones, the first so many.")
-    ] = 6,
-    sessions: Annotated[
-        int, typer.Option(min=1, max=3, help="Of its three sessions, the first so many.")
-    ] = 3,
+    phones: Annotated[int, typer.Option(min=1, max=6, help="Number of phones, for oulu-npu.")] = 6,
+    sessions: Annotated[int, typer.Option(min=1, max=3, help="Number of sessions, for oulu-npu.")] = 3,
     frames: Annotated[
-        int, typer.Option(min=1, help="Frames of a video; in folder: pictures of a person and class.")
+        int, typer.Option(min=1, help="Frames in each video; for folder: pictures of each person and class.")
     ] = 8,
     size: Annotated[
         str | None,
         typer.Option(
-            help="Width x height of the frames; default: 540x960, in folder 512x512.", show_default=False
+            help="Width x height of the frames. Default: 540x960; for folder 512x512.", show_default=False
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of every random choice; the same seed gives the same bytes.")
+    ] = 0,
     faces: Annotated[
         list[Path] | None,
         typer.Option(
-            help="A folder with a picture of each person; may be repeated. Default: synthetic persons."
+            help="Folder with one portrait of each person. May be given several times. Default: synthetic persons."
         ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; default: one for each core.", show_default=False)
+        int | None,
+        typer.Option(min=1, help="Number of processes. Default: one for each core.", show_default=False),
     ] = None,
 ) -> None:
-    """Make a set of simulated presentations: people before cameras, and prints, screens and masks in their place.
+    """Simulate a set of presentations: people in front of cameras, and prints, screens and masks of them.
 
-    It can be stopped at any moment: the same command goes on where it was.
+    You can stop it at any time; the same command continues.
     """
     from rich.console import Console
 

@@ -14,64 +14,78 @@ if TYPE_CHECKING:
 
 def train(
     context: typer.Context,
-    model: Annotated[str | None, typer.Argument(help="The model's name; see: bonaface models")] = None,
+    model: Annotated[
+        str | None, typer.Argument(help="Name of the model; bonaface models lists the names.")
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
             parser=to_path,
             metavar="STORE",
-            help="The crop store that `bonaface prepare` made. A path or a URL.",
+            help="Crop store made by bonaface prepare; a path or a URL.",
         ),
     ] = None,
-    protocol: Annotated[str | None, typer.Option(help="The protocol; see: bonaface datasets")] = None,
-    out: Annotated[Path, typer.Option(help="The run's folder.")] = Path("run"),
-    fold: Annotated[str, typer.Option(help="The protocol's fold, where it has several.")] = "",
-    preset: Annotated[str | None, typer.Option(help="The model's preset; see: bonaface models NAME")] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="Name of the protocol; bonaface datasets lists the names.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the run.")] = Path("run"),
+    fold: Annotated[str, typer.Option(help="Fold of the protocol, if it has several.")] = "",
+    preset: Annotated[
+        str | None, typer.Option(help="Preset of the model; bonaface models NAME shows the presets.")
+    ] = None,
     backbone: Annotated[
         str | None,
         typer.Option(
-            help="efficientnet-lite0, densenet161 or another of timm's by name; random:NAME: without its ImageNet "
-            "weights."
+            help="Backbone: efficientnet-lite0, densenet161 or the name of a timm model. "
+            "random:NAME starts from random weights."
         ),
     ] = None,
     size: Annotated[int | None, typer.Option(help="Side of the network's input in pixels.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the (balanced) training pictures.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Number of passes over the balanced training pictures.")
+    ] = None,
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Change a setting of the preset or of the network: key=value."),
+        typer.Option(
+            "--set",
+            help="Change a setting of the preset or an option of the network: key=value. May be given several times.",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     micro_batch: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Pictures in the network at once on one device; by default the largest part of the batch, up to 16.",
+            help="Number of pictures that go through the network at once on one device. Default: the largest part of "
+            "the batch, up to 16.",
         ),
     ] = None,
-    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed.")] = "32-true",
-    devices: Annotated[int, typer.Option(help="Devices (GPUs, or processes on the CPU) a machine.")] = 1,
-    nodes: Annotated[int, typer.Option(help="Machines.")] = 1,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
+    precision: Annotated[str, typer.Option(help="Arithmetic: 32-true, bf16-mixed or 16-mixed.")] = "32-true",
+    devices: Annotated[
+        int, typer.Option(help="Number of devices (GPUs, or processes on the CPU) on each machine.")
+    ] = 1,
+    nodes: Annotated[int, typer.Option(help="Number of machines.")] = 1,
+    accelerator: Annotated[str, typer.Option(help="Kind of device: auto, cpu or gpu.")] = "auto",
     workers: Annotated[
         int,
         typer.Option(
             min=0,
-            help="Processes that read and augment crops; with 0 it is done between the steps, which is quickest where "
-            "the network learns on the same processor.",
+            help="Number of processes that read and augment crops. 0 does it between the steps, which is fastest if "
+            "the network trains on the same processor.",
         ),
     ] = 0,
-    checkpoint_every: Annotated[int, typer.Option(help="Optimiser steps between checkpoints.")] = 50,
+    checkpoint_every: Annotated[
+        int, typer.Option(help="Number of optimiser steps between checkpoints.")
+    ] = 50,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Log for TensorBoard instead of as CSV.")
     ] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --out where it was stopped.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the stopped run in --out.")] = False,
 ) -> None:
-    """Train a model on a protocol of a data set; the run ends in a bundle that check and evaluate use.
+    """Train a model on a protocol of a data set. The run ends in a bundle, which check and evaluate use.
 
-    A run that was stopped, even by kill -9, goes on with: bonaface train --resume --out RUN. The same command as before
-    with --resume does as well, and starts the run where it was stopped before it had begun.
+    Continue a run that was stopped, even by kill -9, with: bonaface train --resume --out RUN. The same command as
+    before with --resume does as well; it also starts a run that was stopped before it had begun.
     """
     try:
         from bonaface.training import fit
@@ -105,8 +119,9 @@ def train(
         )
     if fit.is_primary() and _has_own_boxes(settings.store):
         _say(
-            "the faces of this store are cut by its set's own boxes (prepare --boxes), but check finds faces by the "
-            "detector: its crops, and so its scores, will be somewhat other ones than the model learns and is judged by"
+            "this store was made with the set's own face boxes (prepare --boxes), but check finds faces with the "
+            "detector; so check will see slightly different crops than training and evaluation did, and its "
+            "scores will differ"
         )
     bundle = fit.train(settings, out, resume=resume, say=_say, tensorboard=tensorboard)
     if fit.is_primary():
@@ -118,7 +133,7 @@ def train(
 
 
 def _refuse_changes(context: typer.Context) -> None:
-    """Refuse what a run that goes on would not heed: its settings are in its folder."""
+    """Refuse options that a resumed run would ignore: its settings are in its folder."""
     heeded = {"out", "resume", "tensorboard"}
     given = [
         parameter.opts[0]

@@ -231,7 +231,7 @@ def read_card(path: Path) -> BundleCard:
     try:
         if path.stat().st_size > _CARD_BYTES:
             raise ModelFileError(
-                f"{path}: expected a description of at most 1 MiB; this is none of Bonaface's"
+                f"{path}: expected a description of at most 1 MiB; this file was not made by Bonaface"
             )
         values = msgspec.json.decode(path.read_bytes())
         checked = _checked(path, values)

@@ -173,7 +173,7 @@ class _Pool:
                 raise BonafaceError(
                     f"worker processes were killed {_MAX_DEATHS} times without getting any further"
                     f"{self._place(executor, number)}, most likely for lack of memory; run the same again with fewer "
-                    "workers: what is done stays done. "
+                    "workers: finished work is kept. "
                     '(A script must call this below `if __name__ == "__main__":`.)'
                 ) from error
             executor.shutdown(wait=True)

@@ -77,7 +77,7 @@ def _result(ray: Any, reference: Any, place: str) -> int:
     except ray.exceptions.RayError as error:
         raise BonafaceError(
             f"a worker process died {_RETRIES + 1} times over the same job{place}, most likely for lack of memory; run "
-            f"the same again with fewer workers: what is done stays done. Ray says: {str(error).splitlines()[0]}"
+            f"the same again with fewer workers: finished work is kept. Ray says: {str(error).splitlines()[0]}"
         ) from error
     return ticked
 

@@ -321,7 +321,7 @@ def _open(source: Path | bytes) -> InputContainer:
         return av.open(file, "r", options=_NO_GUESSING, metadata_errors="replace")
     except (FFmpegError, OSError) as error:
         raise VideoError(
-            f"{name}: expected a video, but it is none, or was cut off ({_reason(error)}); copy it again"
+            f"{name}: expected a video, but this is not one, or it was cut off ({_reason(error)}); copy it again"
         ) from error
 
 

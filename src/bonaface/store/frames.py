@@ -182,7 +182,7 @@ def check_rows(table: pa.Table, presentations: int) -> None:
             raise ValueError(f"the column {name} goes from {least} to {most}")
     unknown = set(pc.unique(table["response"]).to_pylist()) - set(Response)
     if unknown:
-        raise ValueError(f"the response {sorted(unknown)[0]!r} is none that there is")
+        raise ValueError(f"the response {sorted(unknown)[0]!r} is not one of the known reasons")
     faces = table.filter(pc.equal(table["response"], str(Response.SCORED)))
     parts = [faces["factor"].to_numpy(), *(_matrix(faces[name]) for name in ("face", "box", "valid"))]
     if not all(np.isfinite(part).all() for part in parts) or (parts[0] <= 0).any():

@@ -26,7 +26,8 @@ class CheckpointSaver(Callback):
     """Keeps ``checkpoints/last.ckpt`` every `every` optimiser steps and after each epoch, and the best epoch's weights.
 
     Best is the lowest dev ACER at the dev EER threshold; ties go to the lower dev loss, then to the earlier epoch
-    (docs/decisions.md, "Training"). Each file replaces the one before as a whole, so a kill at any moment leaves one to go on from.
+    (docs/decisions.md, "Training"). Each file replaces the one before as a whole, so a kill at any moment leaves one
+    to go on from.
     """
 
     def __init__(self, run: Path, every: int) -> None:
