@@ -15,7 +15,7 @@ from bonaface.simulate.pictures import (
 )
 from bonaface.simulate.portrait import Portrait
 from bonaface.simulate.seeds import stream
-from bonaface.simulate.studio import Photo
+from bonaface.simulate.studio import Framed, Photo
 
 SIZE = (256, 256)
 
@@ -97,6 +97,33 @@ def test_what_is_shown_small_is_taken_from_near(
     wanted = 64 / 512 * np.minimum(0.5 * abs(63 / sizes - 1), 2.5)  # in a picture 64 pixels wide
     assert wanted.min() - 1e-6 <= min(seen) <= max(seen) <= wanted.max() + 1e-6
     assert len({round(value, 6) for value in seen}) == (1 if species == "print-worn" else 12)
+
+
+def test_a_third_of_the_screens_is_over_exposed_and_no_print_is(
+    photo: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import bonaface.simulate.pictures as pictures
+
+    exposures: list[float] = []
+    shoot = pictures.shoot
+
+    def noting(framed: Framed, camera: Camera, shot: Shot, rng: np.random.Generator) -> Photo:
+        exposures.append(shot.exposure)
+        return shoot(framed, camera, shot, rng)
+
+    monkeypatch.setattr(pictures, "shoot", noting)
+    monkeypatch.setattr(pictures, "_MISSED", 0.0)  # exposures then miss by 0.35 stops in the mean square
+    over = {}
+    for species in ("display-phone", "display-monitor", "print-held"):
+        exposures.clear()
+        for number in range(40):
+            simulate_attack(photo, stream(3, species, number), (48, 48), species)
+        over[species] = sum(exposure > 1.2 for exposure in exposures)
+        assert max(exposures) <= 2.6
+    assert over["print-held"] == 0
+    # 0.35 of them between 0.8 and 2.6 stops: 0.27 beyond 1.2, so 11 of 40, give or take three standard deviations
+    assert 3 <= over["display-phone"] <= 19
+    assert 3 <= over["display-monitor"] <= 19
 
 
 def test_species_are_drawn_by_their_shares_and_masks_need_a_wearer(

@@ -197,7 +197,7 @@ def draw_shot(rng: np.random.Generator, dimness: float = 0.0, missed: float = 0.
     turn = between(rng, 0.0, 2 * np.pi)
     motion = (shake * float(np.cos(turn)), shake * float(np.sin(turn)))
     gain = 1.0 + 7.0 * dimness * between(rng, 0.5, 1.0)
-    exposure = between(rng, -2.4, 1.2) if chance(rng, missed) else float(rng.normal(0.0, 0.35))
+    exposure = between(rng, -2.4, 1.7) if chance(rng, missed) else float(rng.normal(0.0, 0.35))
     return Shot(defocus, motion, exposure, gain)
 
 

@@ -33,6 +33,8 @@ SPECIES = {
 }
 MASKS = ("print-worn", "print-cut")
 _MISSED = 0.35  # of the pictures are exposed for something else than the face
+# A screen outshines the room that the camera meters on: its whites are clipped in a share of the pictures, by stops.
+_GLARING, _GLARE = 0.35, (0.8, 2.6)
 _CHOSEN = 0.6  # of the photographs that attackers show are good ones
 _LIFE_MM = 63.0  # between the eyes of a person
 _EYES_MM = {"print": (13.0, 62.0), "monitor": (40.0, 85.0), "tablet": (28.0, 60.0), "phone": (14.0, 26.0)}
@@ -105,7 +107,10 @@ def simulate_attack(
         panel = show_panel(photo, draw_display(rng, kind), position, size, grip)
         framed = shown(panel, draw_hold(rng, stiff=True), position, stage, rng)
     # To look as large as a face, a smaller one has to be as much nearer than people sit.
-    return shoot(framed, *_camera_and_shot(stage, rng, _LIFE_MM / grip.eyes_mm), rng)
+    camera, shot = _camera_and_shot(stage, rng, _LIFE_MM / grip.eyes_mm)
+    if name.startswith("display-") and chance(rng, _GLARING):
+        shot = replace(shot, exposure=between(rng, *_GLARE))
+    return shoot(framed, camera, shot, rng)
 
 
 def simulate_attack_crop(
