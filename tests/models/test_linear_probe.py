@@ -10,7 +10,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bonaface.core.errors import BonafaceError, InputError
+from bonaface.metrics.thresholds import eer_threshold
 from bonaface.models import FeatureSet, LinearProbe, create_model
+from bonaface.models.linear_probe import solve_logistic
 
 COUNT = 40
 
@@ -36,8 +38,12 @@ def probe(**options: Any) -> LinearProbe:
 def shown(model: LinearProbe, pictures: torch.Tensor, labels: np.ndarray) -> FeatureSet:
     with torch.no_grad():
         features = model.features(pictures).numpy()
-    nobody, shares = np.array([""] * len(labels)), np.zeros((len(labels), 1), np.float32)
-    return FeatureSet(features, labels, nobody, nobody, shares)
+    return feature_set(features, labels)
+
+
+def feature_set(features: np.ndarray, labels: np.ndarray) -> FeatureSet:
+    nothing = np.array([""] * len(labels))
+    return FeatureSet(features, labels, nothing, nothing, np.zeros(features.shape[:2], np.float32))
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +60,8 @@ def test_features_are_mean_and_spread_of_every_channel_level_by_level(pictures: 
         given = model.features(pictures[:3])
         levels = [level.double() for level in model.backbone(pictures[:3])]
     expected = torch.cat([x for y in levels for x in (y.mean((2, 3)), y.std((2, 3), correction=0))], 1)
-    assert given.shape == (3, 944)
-    torch.testing.assert_close(given.double(), expected, rtol=1e-5, atol=1e-5)
+    assert given.shape == (3, 1, 944)
+    torch.testing.assert_close(given[:, 0].double(), expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("strength", [1e-3, 0.1])
@@ -65,11 +71,12 @@ def test_decision_values_are_those_of_scikit_learns_pipeline(
     model = probe(strength=strength)
     features = shown(model, pictures, labels)
     model.fit(features, features)
-    solver = LogisticRegression(C=strength, class_weight="balanced", max_iter=3000)
-    pipeline = make_pipeline(StandardScaler(), solver).fit(features.features.astype(np.float64), labels)
+    solver = LogisticRegression(C=strength, class_weight="balanced", max_iter=3000, tol=1e-8)
+    values = features.features[:, 0].astype(np.float64)
+    pipeline = make_pipeline(StandardScaler(), solver).fit(values, labels)
     with torch.no_grad():
         logits = model(pictures).logits["linear"].numpy()
-    expected = pipeline.decision_function(features.features.astype(np.float64))
+    expected = pipeline.decision_function(values)
     assert np.ptp(expected) > 0.1
     np.testing.assert_allclose(logits, expected, atol=1e-4)
     np.testing.assert_allclose(
@@ -77,32 +84,15 @@ def test_decision_values_are_those_of_scikit_learns_pipeline(
     )
 
 
-def test_the_means_of_the_pixel_logits_add_up_to_the_logit(fitted: Any, pictures: Any) -> None:
+def test_the_mean_of_the_map_is_the_logit(fitted: Any, pictures: Any) -> None:
     with torch.no_grad():
         output = fitted(pictures)
-    assert [tuple(output.maps[name].shape[1:]) for name in fitted.map_names] == [(8, 8), (4, 4), (2, 2)]
-    together = sum(output.logits[name].mean((1, 2)) for name in fitted.map_names)
-    torch.testing.assert_close(together, output.logits["linear"], rtol=0, atol=1e-4)
-    for name in fitted.map_names:
-        assert torch.equal(output.maps[name], torch.sigmoid(output.logits[name]))
-
-
-def test_what_is_constant_is_shared_out_evenly_over_the_levels(fitted: Any, pictures: Any) -> None:
-    """Each level's pixels average what its own channels add, and a third of the rest."""
-    with torch.no_grad():
-        output = fitted(pictures)
-        features = output.embeddings["statistics"].double()
-    slopes = (fitted.weight / fitted.scale).detach().double()
-    constant = (fitted.bias.double() - slopes @ fitted.center.double()).item()
-    for name, part in (
-        ("stride8", slice(0, 80)),
-        ("stride16", slice(80, 304)),
-        ("stride32", slice(304, 944)),
-    ):
-        expected = features[:, part] @ slopes[part] + constant / 3
-        torch.testing.assert_close(
-            output.logits[name].mean((1, 2)).double(), expected, rtol=0, atol=1e-4, msg=name
-        )
+    assert fitted.map_names == ("linear",)
+    assert tuple(output.maps["linear"].shape[1:]) == (8, 8)
+    torch.testing.assert_close(
+        output.logits["map linear"].mean((1, 2)), output.logits["linear"], rtol=0, atol=1e-4
+    )
+    assert torch.equal(output.maps["linear"], torch.sigmoid(output.logits["map linear"]))
 
 
 def test_an_even_picture_has_finite_maps_and_gradients(fitted: Any) -> None:
@@ -115,9 +105,7 @@ def test_an_even_picture_has_finite_maps_and_gradients(fitted: Any) -> None:
 
 def test_rejects_a_strength_that_is_not_positive() -> None:
     for strength in (0.0, -1.0, float("nan")):
-        with pytest.raises(
-            InputError, match=r"strength must be above 0|strength: expected a number, got nan"
-        ):
+        with pytest.raises(InputError, match=r"strength must be above 0|strength: expected a number, got nan"):
             probe(strength=strength)
 
 
@@ -129,3 +117,85 @@ def test_a_solver_that_does_not_converge_says_so(pictures: Any, labels: Any, mon
         BonafaceError, match=r"no solution in 1 steps; regularise it more: --set strength=0\.1"
     ):
         model.fit(features, features)
+
+
+VIEWS = ("tight", "square-1.3", "square-2.0")
+
+
+@pytest.fixture(scope="module")
+def three(pictures: torch.Tensor, labels: np.ndarray) -> LinearProbe:
+    """A probe of three views, the second and third being other pictures."""
+    model = probe(views=VIEWS, strength=1e-2)
+    features = shown(model, stacked(pictures), labels)
+    model.fit(features, features)
+    return model
+
+
+def stacked(pictures: torch.Tensor) -> torch.Tensor:
+    return torch.stack([pictures, pictures.flip(3), pictures.roll(7, 2)], 1)  # (B, 3, 3, H, W)
+
+
+def test_views_are_solved_like_scikit_learn_on_every_choice_of_them() -> None:
+    rng = np.random.default_rng(1)
+    values, labels = rng.normal(size=(60, 3, 5)), (np.arange(60) % 3 == 0).astype(np.int64)
+    values[labels == 1] += rng.normal(size=(3, 5))
+    choices = np.array([[1, 0, 0], [1, 1, 0], [1, 0, 1], [1, 1, 1]], np.float64)
+    weight, bias = solve_logistic(values, labels, choices, 0.1)
+    copies = np.concatenate([(values * choice[None, :, None]).reshape(60, -1) for choice in choices])
+    solver = LogisticRegression(C=0.1 / 4, class_weight="balanced", max_iter=10_000, tol=1e-8)
+    solver.fit(copies, np.tile(labels, 4))
+    np.testing.assert_allclose(weight.ravel(), solver.coef_[0], atol=1e-5)
+    assert bias == pytest.approx(solver.intercept_[0], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shares", "used"),
+    [
+        ([0.0, 0.0, 0.0], [1, 1, 1]),
+        ([0.0, 0.2, 0.21], [1, 1, 0]),
+        ([0.0, 0.7, 0.1], [1, 0, 1]),
+        ([0.9, 0.9, 0.9], [1, 0, 0]),  # the first view is always used
+    ],
+)
+def test_a_view_that_is_mirrored_too_far_is_left_out(
+    three: Any, pictures: Any, shares: Any, used: Any
+) -> None:
+    given = torch.tensor([shares])
+    with torch.no_grad():
+        output = three(stacked(pictures[:1]), given)
+        statistics = output.embeddings["statistics"].view(1, 3, -1)
+        parts = ((statistics - three.center) / three.scale * three.weight).sum(2)[0]
+    offset = three.offsets[sum(bit << view for view, bit in enumerate(used))]
+    expected = (parts * torch.tensor(used)).sum() + offset
+    assert output.logits["linear"].item() == pytest.approx(expected.item(), abs=1e-5)
+    with torch.no_grad():
+        kept = three.predict(three.features(stacked(pictures[:1])), given)
+    assert kept.item() == pytest.approx(output.scores["linear"].item(), abs=1e-6)
+
+
+def test_a_views_map_has_its_logit_for_its_mean(three: Any, pictures: Any) -> None:
+    with torch.no_grad():
+        output = three(stacked(pictures[:4]), torch.zeros(4, 3))
+        statistics = output.embeddings["statistics"].view(4, 3, -1)
+        parts = ((statistics - three.center) / three.scale * three.weight).sum(2)
+    assert three.map_names == VIEWS
+    for view, name in enumerate(VIEWS):
+        torch.testing.assert_close(
+            output.logits[f"map {name}"].mean((1, 2)), parts[:, view], rtol=0, atol=1e-4
+        )
+
+
+def test_equal_errors_of_dev_lie_at_one_half_for_every_choice_of_views(
+    three: Any, pictures: Any, labels: Any
+) -> None:
+    for shares in ([0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 1.0]):
+        with torch.no_grad():
+            scores = (
+                three(stacked(pictures), torch.tensor([shares] * COUNT)).scores["linear"].double().numpy()
+            )
+        assert eer_threshold(labels, scores) == pytest.approx(0.5, abs=1e-5)
+
+
+def test_rejects_a_limit_that_is_no_share() -> None:
+    with pytest.raises(InputError, match=r"mirrored_limit must be a share between 0 and 1, got 1\.5"):
+        probe(mirrored_limit=1.5)

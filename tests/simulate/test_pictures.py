@@ -102,14 +102,13 @@ def test_what_is_shown_small_is_taken_from_near(
 def test_a_third_of_the_screens_is_over_exposed_and_no_print_is(
     photo: Photo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import bonaface.simulate.pictures as pictures
+    from bonaface.simulate import pictures, studio
 
     exposures: list[float] = []
-    shoot = pictures.shoot
 
     def noting(framed: Framed, camera: Camera, shot: Shot, rng: np.random.Generator) -> Photo:
         exposures.append(shot.exposure)
-        return shoot(framed, camera, shot, rng)
+        return studio.shoot(framed, camera, shot, rng)
 
     monkeypatch.setattr(pictures, "shoot", noting)
     monkeypatch.setattr(pictures, "_MISSED", 0.0)  # exposures then miss by 0.35 stops in the mean square

@@ -15,10 +15,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.export.torch_runner import load_network
 from bonaface.inference.bundle import Bundle
 from bonaface.inference.runtime import OnnxRunner
 from bonaface.inference.scoring import ScoredSplit, score_part
-from bonaface.models import create_model
+from bonaface.models import SolverModel, create_model
 from bonaface.store.crop_store import CropStore
 from bonaface.training import features, fit
 from bonaface.training.batches import CropBatches, Draw
@@ -82,9 +83,9 @@ def test_the_run_folder_is_that_of_any_run(finished: Path, store: Path) -> None:
     assert described["settings"]["preset"]["model"] == "linear-probe"
     assert described["frames"]["train"] == {"attack": 12, "bona_fide": 12}
     with np.load(finished / "features" / "train" / "00000.npz") as kept:
-        assert kept["values"].shape == (24, 944)
+        assert kept["values"].shape == (24, 1, 944)
     card = Bundle.open(finished).card
-    assert (card.outputs, card.maps) == (("linear",), ("stride8", "stride16", "stride32"))
+    assert (card.outputs, card.maps) == (("linear",), ("linear",))
     assert card.provenance["parity_to_torch"] <= 1e-4
     said: list[str] = []
     train(settings(store), finished, resume=True, say=said.append)
@@ -154,3 +155,25 @@ def test_several_devices_are_refused(store: Path) -> None:
     with pytest.raises(InputError, match="linear-probe is fitted by a solver, on one device"):
         replace(settings(store), devices=2)
     assert replace(settings(store), micro_batch=24).micro_batch == 24  # no optimiser step is to be gathered
+
+
+def test_a_run_with_several_views_ends_in_a_bundle_that_reads_them(store: Path, tmp_path: Path) -> None:
+    """The scores of the bundle are those of the features that the run has kept, mirrored shares included."""
+    views = ("tight", "square-1.3", "square-2.0")
+    chosen = settings(store, views=views, mirrored_limit=0.05)
+    train(chosen, tmp_path / "run")
+    bundle = Bundle.open(tmp_path / "run")
+    assert (bundle.card.views, bundle.card.maps) == (views, views)
+    network = load_network(bundle)
+    assert isinstance(network, SolverModel)
+    with np.load(tmp_path / "run" / "features" / "dev" / "00000.npz") as kept:
+        features = torch.from_numpy(kept["values"])
+    opened = CropStore.open(store)
+    data = PadData(opened, chosen)
+    shares = data.dev.shares([Draw(number, None) for number in range(len(data.dev))])
+    assert len({tuple(row) for row in shares[:, 1:] <= 0.05}) > 1, "some views must be left out, and not all"
+    with torch.no_grad():
+        expected = network.predict(features, torch.from_numpy(shares)).numpy()
+    split = ScoredSplit(data.split.dev, "dev", "split")
+    given = [r for r in score_part(opened, split, bundle.card, OnnxRunner(bundle)) if not r.response]
+    np.testing.assert_allclose([row.score for row in given], expected, atol=1e-4)

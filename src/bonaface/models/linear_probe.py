@@ -7,33 +7,42 @@ Weights: ImageNet weights of the backbone only; see bonaface.models.backbones fo
 
 Differs from the paper: the features are the mean and the spread over positions of every channel at strides 8, 16 and
 32, not the last layer's pooled mean alone (the spread says how much texture there is); the classifier is strongly
-regularised and its classes are balanced.
+regularised and its classes are balanced; and it may read several crops of one face, the views.
+
+With several views the logit is the sum of those of the views that lie in the picture. A view that is mirrored over the
+picture's border by more than `mirrored_limit` is left out: on pictures that are cut to the face, a wide crop is mostly
+mirror image. So the solver is shown every picture once with every choice of views, as if views were dropped at random,
+and every choice has an offset of its own, which puts equal errors of dev at a score of 0.5.
 """
 
-import warnings
 from itertools import pairwise
 from typing import Annotated
 
 import numpy as np
 import torch
 from msgspec import Meta
+from msgspec.structs import replace
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from bonaface.core.errors import BonafaceError, InputError
+from bonaface.metrics.thresholds import eer_threshold
 from bonaface.models.base import Features, FeatureSet, SolverModel
 from bonaface.models.preset import Preset
 from bonaface.models.record import Output
 from bonaface.models.registry import register
 
 _ITERATIONS = 3000
+_TOLERANCE = 1e-7  # of the objective's gradient, per picture
 _LEAST_SPREAD = 1e-6  # keeps the gradient of a spread of 0 finite, and the map of a channel that is even
 
 
 class LinearProbe(SolverModel):
     """Logistic regression over the mean and the spread of every channel of a frozen backbone.
 
-    Score: `linear`, sigmoid of the logit. A level's map is the sigmoid of what each position adds to the logit: the
-    logit is the sum over the levels of the mean of `logits`.
+    Score: `linear`, sigmoid of the logit. A view's map is the sigmoid of what each position adds to the view's logit,
+    its levels added up: the mean of a view's map before the sigmoid is its logit.
     """
 
     name = "linear-probe"
@@ -52,6 +61,19 @@ class LinearProbe(SolverModel):
                 description="C of the logistic regression, above 0: the smaller, the stronger is the regularisation."
             ),
         ] = 1e-3,
+        views: Annotated[
+            tuple[str, ...],
+            Meta(
+                description="crops of one face that are read together, the first of which is always used; empty: the "
+                "preset's crop alone."
+            ),
+        ] = (),
+        mirrored_limit: Annotated[
+            float,
+            Meta(
+                description="share, in [0, 1], of a further view that may lie outside the picture and be mirrored."
+            ),
+        ] = 0.2,
     ) -> None:
         """Build the network.
 
@@ -62,94 +84,178 @@ class LinearProbe(SolverModel):
         """
         if not strength > 0:
             raise InputError(f"strength must be above 0, got {strength}; 0.001 is the default")
+        if not 0 <= mirrored_limit <= 1:
+            raise InputError(f"mirrored_limit must be a share between 0 and 1, got {mirrored_limit}")
         super().__init__(backbone, size, pretrained)
-        self.strength = strength
-        self.map_names = tuple(f"stride{stride}" for stride in self.strides)
-        count = 2 * sum(self.backbone.channels)
+        self.strength, self.mirrored_limit, self.views = strength, mirrored_limit, tuple(views)
+        count = max(len(views), 1)
+        self.map_names = self.views if len(views) > 1 else ("linear",)
+        width = 2 * sum(self.backbone.channels)
         self.center: Tensor
         self.scale: Tensor
-        self.register_buffer("center", torch.zeros(count))
-        self.register_buffer("scale", torch.ones(count))
-        self.weight = nn.Parameter(torch.randn(count) / count**0.5)
-        self.bias = nn.Parameter(torch.zeros(()))
+        self.offsets: Tensor
+        self.register_buffer("center", torch.zeros(count, width))
+        self.register_buffer("scale", torch.ones(count, width))
+        self.register_buffer("offsets", torch.zeros(2**count))  # of each choice of views, view v being bit v
+        self.weight = nn.Parameter(torch.randn(count, width) / width**0.5)
 
     def forward_features(self, images: Tensor) -> Features:
-        """Return the backbone's levels: "stride8" (B, C, size/8, size/8), "stride16" and "stride32"."""
-        return dict(zip(self.map_names, self.backbone(images), strict=True))
+        """Return the backbone's levels: "stride8" (B, C, size/8, size/8), "stride16" and "stride32".
+
+        With V views they are those of (B * V) crops, the views of a picture one after another.
+        """
+        crops = images.flatten(0, 1) if images.ndim == 5 else images
+        levels = zip(self.strides, self.backbone(crops), strict=True)
+        return {f"stride{stride}": level for stride, level in levels}
 
     def forward_head(self, features: Features) -> Output:
-        """Return the logistic regression's score, and what each position of each level adds to its logit."""
-        levels = {name: level.float() for name, level in features.items()}
-        statistics = self._statistics(list(levels.values()))
-        logit = self._logit(statistics)  # (B,)
-        pixels = self._pixel_logits(levels)
+        """Return the logistic regression's score, and what each position of each view adds to its logit.
+
+        Args:
+            features: see `forward_features`; with V views "shares" (B, V) as well.
+        """
+        shares = features.get("shares")
+        levels = [features[f"stride{stride}"].float() for stride in self.strides]
+        statistics = self._by_view(_statistics(levels))  # (B, V, F)
+        logit = self._logit(statistics, shares)  # (B,)
+        pixels = self._pixel_logits(levels)  # (B, V, h, w)
+        maps = {name: pixels[:, view] for view, name in enumerate(self.map_names)}
         return Output(
             scores={"linear": torch.sigmoid(logit)},
-            maps={name: torch.sigmoid(values) for name, values in pixels.items()},
-            logits={"linear": logit, **pixels},
-            embeddings={"statistics": statistics},
+            maps={name: torch.sigmoid(values) for name, values in maps.items()},
+            logits={"linear": logit, **{f"map {name}": values for name, values in maps.items()}},
+            embeddings={"statistics": statistics.flatten(1)},
         )
 
     def features(self, images: Tensor) -> Tensor:
-        """Return mean and spread of each channel, level by level: (B, F) float32; F is 944 for efficientnet-lite0."""
-        return self._statistics([level.float() for level in self.forward_features(images).values()])
+        """Return mean and spread of each channel, level by level: (B, V, F) float32, F = 944 for efficientnet-lite0."""
+        levels = [level.float() for level in self.forward_features(images).values()]
+        return self._by_view(_statistics(levels))
 
-    def fit(self, train: FeatureSet, dev: FeatureSet) -> None:  # noqa: ARG002 - nothing is chosen on dev
-        """Standardise the features of `train` and solve the logistic regression, both classes weighing the same.
+    def fit(self, train: FeatureSet, dev: FeatureSet) -> None:
+        """Standardise the features of `train`, solve the logistic regression, and set the offsets on `dev`.
+
+        The classes weigh the same. With one view the offset is the regression's own.
 
         Raises:
             BonafaceError: the solver does not converge.
         """
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.preprocessing import StandardScaler
-
-        scaler = StandardScaler().fit(train.features.astype(np.float64))
-        solver = LogisticRegression(C=self.strength, class_weight="balanced", max_iter=_ITERATIONS)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", ConvergenceWarning)
-            try:
-                solver.fit(scaler.transform(train.features.astype(np.float64)), train.labels)
-            except ConvergenceWarning as error:
-                raise BonafaceError(
-                    f"the logistic regression found no solution in {_ITERATIONS} steps; "
-                    f"regularise it more: --set strength={self.strength / 10:g}"
-                ) from error
-        solved = {
-            "center": scaler.mean_,
-            "scale": scaler.scale_,
-            "weight": solver.coef_[0],
-            "bias": solver.intercept_[0],
-        }
-        for name, value in solved.items():
+        values = train.features.astype(np.float64)  # (N, V, F)
+        center, scale = values.mean(0), values.std(0)
+        scale[scale < 10 * np.finfo(np.float32).eps] = 1.0  # a channel that never differs
+        choices = _choices(values.shape[1])
+        weight, bias = solve_logistic((values - center) / scale, train.labels, choices, self.strength)
+        for name, value in {"center": center, "scale": scale, "weight": weight}.items():
             getattr(self, name).data.copy_(torch.as_tensor(value))
+        offsets = np.full(2 ** values.shape[1], bias)
+        if len(choices) > 1:
+            parts = ((dev.features - center) / scale * weight).sum(2)  # (N, V)
+            for choice in choices:
+                threshold = eer_threshold(dev.labels, parts @ choice)
+                offsets[int(choice @ 2 ** np.arange(len(choice)))] = -threshold
+        self.offsets.data.copy_(torch.as_tensor(offsets))
 
-    def predict(self, features: Tensor, shares: Tensor | None = None) -> Tensor:  # noqa: ARG002 - it has one view
-        """Return the score (B,) of kept features (B, F)."""
-        return torch.sigmoid(self._logit(features))
+    def predict(self, features: Tensor, shares: Tensor | None = None) -> Tensor:
+        """Return the score (B,) of kept features (B, V, F); with V views `shares` (B, V) say which are used."""
+        return torch.sigmoid(self._logit(features, shares))
 
-    def _statistics(self, levels: list[Tensor]) -> Tensor:
-        return torch.cat([part for level in levels for part in (level.mean((2, 3)), _spread(level))], 1)
+    def _by_view(self, values: Tensor) -> Tensor:
+        """Return (B * V, ...) as (B, V, ...)."""
+        return values.reshape(-1, len(self.weight), *values.shape[1:])
 
-    def _logit(self, statistics: Tensor) -> Tensor:
-        # No matrix product: mixed precision would take it in 16 bits.
-        return ((statistics - self.center) / self.scale * self.weight).sum(1) + self.bias
+    def _logit(self, statistics: Tensor, shares: Tensor | None) -> Tensor:
+        parts = ((statistics - self.center) / self.scale * self.weight).sum(2)  # (B, V)
+        used = torch.ones_like(parts)
+        if shares is not None and len(self.weight) > 1:
+            inside = (shares <= self.mirrored_limit).to(parts)
+            used = torch.cat([used[:, :1], inside[:, 1:]], 1)
+        bits = 2 ** torch.arange(len(self.weight), device=parts.device)
+        return (parts * used).sum(1) + self.offsets[(used.long() * bits).sum(1)]
 
-    def _pixel_logits(self, levels: Features) -> Features:
-        """Return what each position adds to the logit: the mean over positions of w1 x + w2 (x - mean)^2 / spread is
-        w1 mean + w2 spread, the level's part of it; what is constant is shared out evenly over the levels."""
-        slopes = self.weight / self.scale
-        constant = (self.bias - (slopes * self.center).sum()) / len(levels)
+    def _pixel_logits(self, levels: list[Tensor]) -> Tensor:
+        """Return what each position adds to its view's logit, at the finest level's size: (B, V, h, w).
+
+        The mean over positions of w1 x + w2 (x - mean)^2 / spread is w1 mean + w2 spread, a level's part of the logit.
+        """
+        views = len(self.weight)
+        slopes = self.weight / self.scale  # (V, F)
+        total = -(slopes * self.center).sum(1)[None, :, None, None]
+        if views == 1:
+            total = total + self.offsets[-1]
         ends = np.cumsum([0, *(2 * channels for channels in self.backbone.channels)]).tolist()
-        pixels = {}
-        for (name, level), (first, last) in zip(levels.items(), pairwise(ends), strict=True):
-            of_mean, of_spread = slopes[first:last].view(2, 1, -1, 1, 1)
-            away = level - level.mean((2, 3), keepdim=True)
-            spread = _spread(level)[:, :, None, None]
-            pixels[name] = (of_mean * level + of_spread * away.square() / spread).sum(
-                1
-            ) + constant  # (B, h, w)
-        return pixels
+        for level, (first, last) in zip(levels, pairwise(ends), strict=True):
+            of_mean, of_spread = slopes[:, first:last].reshape(views, 2, -1, 1, 1).unbind(1)  # (V, C, 1, 1)
+            x = self._by_view(level)  # (B, V, C, h, w)
+            away = x - x.mean((3, 4), keepdim=True)
+            spread = self._by_view(_spread(level))[..., None, None]
+            added = (of_mean * x + of_spread * away.square() / spread).sum(2)  # (B, V, h, w)
+            # Nearest neighbours keep the mean, for every level's side divides the finest one's.
+            total = total + interpolate(added, size=levels[0].shape[2:], mode="nearest")
+        return total
+
+
+def solve_logistic(
+    values: NDArray[np.float64], labels: NDArray[np.int64], choices: NDArray[np.float64], strength: float
+) -> tuple[NDArray[np.float64], float]:
+    """Solve a logistic regression whose logit is the sum over some views, for all choices of views at once.
+
+    It minimises 1/2 |w|^2 + C times the mean over `choices` of the balanced log loss: scikit-learn's
+    ``LogisticRegression(C=strength, class_weight="balanced")`` where there is one choice of one view.
+
+    Args:
+        values: (N, V, F) standardised features.
+        labels: (N,) of {0, 1}.
+        choices: (M, V) of {0, 1}: which views are summed.
+        strength: C.
+
+    Returns:
+        The weights (V, F) and the bias, which all choices share.
+
+    Raises:
+        BonafaceError: the solver does not converge.
+    """
+    from scipy.optimize import minimize  # it takes a while to load, and only training solves
+
+    count, views, width = values.shape
+    flat = np.ascontiguousarray(values.transpose(1, 0, 2))  # (V, N, F)
+    sign = np.where(labels == 1, 1.0, -1.0)[:, None]
+    weighing = (count / (2.0 * np.bincount(labels, minlength=2)))[labels][:, None] / len(choices)
+
+    def objective(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        weight, bias = parameters[:-1].reshape(views, width), parameters[-1]
+        margins = sign * (
+            np.stack([flat[v] @ weight[v] for v in range(views)], 1) @ choices.T + bias
+        )  # (N, M)
+        loss = strength * float((weighing * np.logaddexp(0.0, -margins)).sum())
+        slope = -strength * weighing * sign / (1.0 + np.exp(np.clip(margins, -500, 500)))  # (N, M)
+        per_view = slope @ choices  # (N, V)
+        gradient = np.stack([flat[v].T @ per_view[:, v] for v in range(views)]) + weight
+        value = (loss + 0.5 * float((weight**2).sum())) / count
+        return value, np.append(gradient.ravel(), slope.sum()) / count
+
+    found = minimize(
+        objective,
+        np.zeros(views * width + 1),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": _ITERATIONS, "gtol": _TOLERANCE * strength, "ftol": 0.0, "maxls": 50},
+    )
+    if found.nit >= _ITERATIONS:
+        raise BonafaceError(
+            f"the logistic regression found no solution in {_ITERATIONS} steps; "
+            f"regularise it more: --set strength={strength / 10:g}"
+        )
+    return found.x[:-1].reshape(views, width), float(found.x[-1])
+
+
+def _choices(views: int) -> NDArray[np.float64]:
+    """Return every choice of views that has the first one: (2^(V-1), V) of {0, 1}."""
+    bits = np.arange(2 ** (views - 1))[:, None] >> np.arange(views - 1) & 1
+    return np.concatenate([np.ones((len(bits), 1)), bits], 1).astype(np.float64)
+
+
+def _statistics(levels: list[Tensor]) -> Tensor:
+    return torch.cat([part for level in levels for part in (level.mean((2, 3)), _spread(level))], 1)
 
 
 def _spread(level: Tensor) -> Tensor:
@@ -157,19 +263,17 @@ def _spread(level: Tensor) -> Tensor:
     return level.var((2, 3), correction=0).clamp_min(_LEAST_SPREAD**2).sqrt()
 
 
+_WIDE = Preset("wide", "linear-probe", "efficientnet-lite0", size=224, crop="square-1.3", balance="none")
+
 register(
     LinearProbe,
     paper="Kumar et al., Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution, ICLR 2022",
     link="https://arxiv.org/abs/2202.10054",
-    presets=tuple(
-        Preset(
-            name=name,
-            model="linear-probe",
-            backbone="efficientnet-lite0",
-            size=224,
-            crop=crop,
-            balance="none",
-        )
-        for name, crop in (("wide", "square-1.3"), ("wider", "square-2.0"), ("tight", "tight"))
+    presets=(
+        _WIDE,
+        replace(_WIDE, name="wider", crop="square-2.0"),
+        replace(_WIDE, name="tight", crop="tight"),
+        # What the model that ships is: three views of a face.
+        replace(_WIDE, name="views", crop="tight", options={"views": ("tight", "square-1.3", "square-2.0")}),
     ),
 )
