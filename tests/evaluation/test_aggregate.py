@@ -27,7 +27,7 @@ def _frames(row: Callable[..., Any], video: str, scores: list[float]) -> list[Sc
     ]
 
 
-def test_a_video_is_the_mean_of_its_frames_that_responded(row: Callable[..., Any]) -> None:
+def test_video_score_is_the_mean_of_scored_frames(row: Callable[..., Any]) -> None:
     table = ScoreTable.from_scores(
         [
             *_frames(row, "b", [math.nan, 0.5, 0.75]),
@@ -44,7 +44,7 @@ def test_a_video_is_the_mean_of_its_frames_that_responded(row: Callable[..., Any
 
 
 @pytest.mark.parametrize(("aggregation", "reference"), [("mean", mean), ("median", median), ("min", min)])
-def test_ways_to_sum_up_agree_with_the_standard_library(
+def test_aggregations_agree_with_the_standard_library(
     drawn: Callable[..., Any], aggregation: Aggregation, reference: Callable[..., Any]
 ) -> None:
     table = drawn(seed=5, videos=80, frames=4)
@@ -57,7 +57,7 @@ def test_ways_to_sum_up_agree_with_the_standard_library(
     assert samples.scores.tolist() == pytest.approx(expected, nan_ok=True)
 
 
-def test_the_order_of_the_rows_does_not_touch_a_bit(drawn: Callable[..., Any]) -> None:
+def test_row_order_changes_no_bit(drawn: Callable[..., Any]) -> None:
     table = drawn(seed=6, videos=60, frames=5)
     order = np.random.default_rng(0).permutation(len(table))
     shuffled = ScoreTable(table.data.take(order))
@@ -68,7 +68,7 @@ def test_the_order_of_the_rows_does_not_touch_a_bit(drawn: Callable[..., Any]) -
         )
 
 
-def test_frames_stand_for_themselves(drawn: Callable[..., Any]) -> None:
+def test_by_frame_each_frame_is_judged_by_itself(drawn: Callable[..., Any]) -> None:
     table = drawn(videos=10)
     samples = to_unit(table, "frame")
     assert samples.unit == "frame"
@@ -81,12 +81,12 @@ def test_frames_of_one_name_are_numbered(row: Callable[..., Any]) -> None:
     assert to_unit(ScoreTable.from_scores(rows), "frame").ids.tolist() == ["v#3", "v#8"]
 
 
-def test_a_video_of_two_folds_is_two(row: Callable[..., Any]) -> None:
+def test_same_video_in_two_folds_counts_twice(row: Callable[..., Any]) -> None:
     rows = [row("v", 1, 0.25, fold="1"), row("v", 1, 0.75, fold="2")]
     assert to_unit(ScoreTable.from_scores(rows)).scores.tolist() == [0.25, 0.75]
 
 
-def test_species_are_numbered_and_subjects_who_are_not_named_stand_alone(row: Callable[..., Any]) -> None:
+def test_unnamed_subjects_are_distinct(row: Callable[..., Any]) -> None:
     table = ScoreTable.from_scores(
         [
             row("c", 0, 0.2, "display-1"),
@@ -104,12 +104,12 @@ def test_species_are_numbered_and_subjects_who_are_not_named_stand_alone(row: Ca
     assert not to_unit(table.where("subject", "")).named_subjects
 
 
-def test_another_output_is_summed_up_by_name(row: Callable[..., Any]) -> None:
+def test_aggregates_another_output_by_name(row: Callable[..., Any]) -> None:
     rows = [row("v", 1, 0.5, frame=n, sample_id=f"v{n}", outputs={"map": n / 4}) for n in range(3)]
     assert to_unit(ScoreTable.from_scores(rows), output="map").scores.tolist() == [0.25]
 
 
-def test_what_does_not_exist_is_refused(drawn: Callable[..., Any]) -> None:
+def test_rejects_unknown_unit_aggregation_and_output(drawn: Callable[..., Any]) -> None:
     table = drawn(videos=4)
     with pytest.raises(UnknownNameError, match=r"unknown unit 'clip'.*frame, video"):
         to_unit(table, "clip")  # type: ignore[arg-type]

@@ -57,7 +57,7 @@ def test_each_figure_is_that_of_the_systems_own_report(
         assert difference.interval.low <= difference.difference <= difference.interval.high
 
 
-def test_a_system_does_not_differ_from_itself(drawn: Callable[..., Any]) -> None:
+def test_system_compared_with_itself_shows_no_difference(drawn: Callable[..., Any]) -> None:
     found = compare_tables(drawn(), drawn())
     assert found.flips == ()
     assert all(test.p == 1 for test in found.mcnemar.values())
@@ -70,7 +70,7 @@ def test_a_system_does_not_differ_from_itself(drawn: Callable[..., Any]) -> None
         assert difference.interval.low == -difference.interval.high < 0
 
 
-def test_pairing_narrows_the_interval_and_does_not_hang_on_the_order_of_rows(
+def test_pairing_narrows_the_interval_in_any_row_order(
     drawn: Callable[..., Any], noisy: Callable[..., Any]
 ) -> None:
     """Subjects differ much more than the systems: unpaired, the difference would drown."""
@@ -111,7 +111,7 @@ def test_the_interval_agrees_with_a_plain_bootstrap(
     assert found.difference - found.interval.low == pytest.approx(half, rel=0.08)
 
 
-def test_who_is_in_several_folds_counts_once(drawn: Callable[..., Any], noisy: Callable[..., Any]) -> None:
+def test_subject_in_several_folds_counts_once(drawn: Callable[..., Any], noisy: Callable[..., Any]) -> None:
     """The same presentations as two folds say no more than once; other people's presentations do."""
     first, second = drawn(seed=1), noisy(drawn(seed=1), 1)
 
@@ -140,14 +140,14 @@ def test_folds_are_averaged(drawn: Callable[..., Any], noisy: Callable[..., Any]
     assert set(whole.thresholds) == {"1", "2"}
 
 
-def test_what_only_one_system_answered_is_left_out(row: Callable[..., Any]) -> None:
+def test_leaves_out_presentations_that_one_system_did_not_score(row: Callable[..., Any]) -> None:
     first = [row("a", 1, 0.9), row("b", 0, 0.4), row("c", 0, 0.6), row("d", 1, 0.2)]
     second = [row("a", 1, 0.9), row("b", 0, math.nan, response="no face"), row("c", 0, 0.2), row("d", 1, 0.2)]
     found = compare_tables(ScoreTable.from_scores(first), ScoreTable.from_scores(second), settings=HALF)
     assert (found.presentations, found.left_out) == (3, 1)
 
 
-def test_other_presentations_labels_or_folds_are_refused(row: Callable[..., Any]) -> None:
+def test_rejects_other_presentations_labels_or_folds(row: Callable[..., Any]) -> None:
     def refused(second: list[Score], message: str) -> None:
         first = [row("a", 1, 0.9), row("b", 0, 0.4)]
         with pytest.raises(InputError, match=message):
@@ -167,7 +167,7 @@ def _renamed(table: ScoreTable, fold: str, prefix: str) -> ScoreTable:
     return ScoreTable(data.set_column(data.schema.get_field_index("fold"), "fold", [[fold] * len(table)]))
 
 
-def test_rows_are_never_paired_by_their_place(tmp_path: Path) -> None:
+def test_rejects_pairing_by_row_position(tmp_path: Path) -> None:
     """The same scores in another order: paired by place they would be 42 different decisions."""
     rows = [(f"p{n}", n % 2, n / 60) for n in range(60)]
     tables = {}

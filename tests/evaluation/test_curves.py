@@ -27,7 +27,7 @@ def test_det_points_are_errors_at_their_thresholds(drawn: Callable[..., Any]) ->
     assert (det.pooled[0], det.bpcer[0], det.pooled[-1], det.bpcer[-1]) == (1, 0, 0, 1)
 
 
-def test_thinning_leaves_no_gap_that_an_eye_could_see(drawn: Callable[..., Any]) -> None:
+def test_thinning_leaves_no_visible_gap(drawn: Callable[..., Any]) -> None:
     samples = to_unit(drawn(videos=2000, frames=2), "frame")
     # Without the ties at 0 and 1, where the curve itself jumps.
     smooth = samples.scores + np.random.default_rng(0).normal(0, 0.2, len(samples))
@@ -50,7 +50,7 @@ def test_histograms_count_every_scored_presentation_once(drawn: Callable[..., An
     assert (histogram.edges[0], histogram.edges[-1]) == (scored.scores.min(), scored.scores.max())
 
 
-def test_what_cannot_be_drawn(row: Callable[..., Any]) -> None:
+def test_omits_curves_of_a_missing_class(row: Callable[..., Any]) -> None:
     one = to_unit(ScoreTable.from_scores([row("a", 1, 0.5), row("b", 1, 0.5)]))
     assert det_of(one) is None
     histogram = histogram_of(one)

@@ -56,7 +56,7 @@ def test_errors_counted_by_hand(row: Callable[..., Any]) -> None:
     assert errors.acer["pooled"].value == found.hter.value == (3 / 6 + 1 / 4) / 2
 
 
-def test_a_rates_interval_knows_of_subjects(row: Callable[..., Any]) -> None:
+def test_interval_of_a_rate_is_over_subjects(row: Callable[..., Any]) -> None:
     """The attacks v5 to v11 are of the subjects 2, 0, 1, 2 (silent), 0, 1, 2: each has one error of two."""
     found = figures_of(_samples(row), 0.5)
     pooled = found.errors.apcer["pooled"]
@@ -72,7 +72,7 @@ def test_a_rates_interval_knows_of_subjects(row: Callable[..., Any]) -> None:
     assert alone.bpcer.interval == pytest.approx(clopper_pearson(1, 4), rel=1e-9)
 
 
-def test_attacks_alone_of_which_a_species_got_no_response(row: Callable[..., Any]) -> None:
+def test_only_attacks_with_one_species_not_scored(row: Callable[..., Any]) -> None:
     """The species last by name and the bona fide are named in the set, but nothing of them is left to draw."""
     rows = [("", NO), ("display-1", 0.6), ("display-1", 0.4), ("print-1", NO)]
     found = figures_of(_samples(row, rows), 0.5)
@@ -92,7 +92,7 @@ def test_non_responses_are_counted_and_then_counted_as_rejected(row: Callable[..
     assert found.strict.acer["pooled"].value == (3 / 7 + 2 / 5) / 2
 
 
-def test_without_non_responses_both_prints_are_the_same(row: Callable[..., Any]) -> None:
+def test_strict_errors_equal_errors_without_non_responses(row: Callable[..., Any]) -> None:
     found = figures_of(_samples(row, [r for r in ROWS if not math.isnan(r[1])]), 0.5)
     assert found.strict == found.errors
     assert found.reasons == {}
@@ -136,7 +136,7 @@ def test_a_species_that_never_responded_has_no_apcer_and_is_not_the_worst(row: C
     assert found.strict.per_species["mask-1"].value == 0
 
 
-def test_nothing_responded_at_all(row: Callable[..., Any]) -> None:
+def test_no_presentation_scored(row: Callable[..., Any]) -> None:
     found = figures_of(_samples(row, [("", NO), ("print-1", NO)]), 0.5)
     assert found.errors.bpcer.value is None
     assert found.errors.acer["pooled"].value is None
@@ -144,7 +144,7 @@ def test_nothing_responded_at_all(row: Callable[..., Any]) -> None:
     assert found.strict.acer["pooled"].value == 0.5
 
 
-def test_no_errors_still_have_an_upper_bound(row: Callable[..., Any]) -> None:
+def test_zero_errors_have_an_upper_bound(row: Callable[..., Any]) -> None:
     rows = [("", 0.9)] * 20 + [("print-1", 0.1)] * 40
     found = figures_of(_samples(row, rows, subjects=0), 0.5)
     bona_fide, attacks = clopper_pearson(0, 20).high, clopper_pearson(0, 40).high
@@ -178,5 +178,5 @@ def _fields(samples: Samples) -> dict[str, Any]:
     return {name: getattr(samples, name) for name in samples.__slots__}
 
 
-def test_unnamed_subjects_are_said(row: Callable[..., Any]) -> None:
+def test_notes_unnamed_subjects(row: Callable[..., Any]) -> None:
     assert figures_of(_samples(row, subjects=0), 0.5).subjects is None

@@ -62,7 +62,7 @@ def test_a_broken_line_of_bobs_text_is_named(tmp_path: Path) -> None:
         _read(tmp_path, "001 001 a 0.5\n001 001 b x\n", name="scores-eval")
 
 
-def test_columns_by_other_names(tmp_path: Path) -> None:
+def test_maps_columns_of_other_names(tmp_path: Path) -> None:
     table = _read(
         tmp_path,
         "file,who,genuine,attack,liveness\na,p,true,,0.75\nb,q,false,print,0.25\n",
@@ -74,7 +74,7 @@ def test_columns_by_other_names(tmp_path: Path) -> None:
     assert table.numbers("score").tolist() == [0.75, 0.25]
 
 
-def test_a_minus_turns_scores_and_labels_round(tmp_path: Path) -> None:
+def test_minus_inverts_scores_and_labels(tmp_path: Path) -> None:
     table = _read(tmp_path, "is_attack,spoof\n0,0.1\n1,0.9\n1,\n", {"label": "-is_attack", "score": "-spoof"})
     assert table.numbers("label").tolist() == [1, 0, 0]
     assert table.numbers("score").tolist()[:2] == [-0.1, -0.9]
@@ -99,7 +99,7 @@ def test_unknown_columns_list_the_known(tmp_path: Path) -> None:
         _read(tmp_path, "label,liveness\n1,0.5\n", {"points": "liveness"})
 
 
-def test_mappings_as_they_are_typed() -> None:
+def test_parses_column_mappings() -> None:
     assert parse_mapping(["score=my=column", "label=-spoof"]) == {"score": "my=column", "label": "-spoof"}
     for bad in ("score", "=x", "score="):
         with pytest.raises(InputError, match="written OURS=THEIRS"):

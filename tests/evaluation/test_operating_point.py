@@ -10,7 +10,7 @@ from bonaface.evaluation.operating_point import Rule, Threshold
 from bonaface.evaluation.score_table import ScoreTable
 
 
-def test_a_threshold_says_where_it_comes_from() -> None:
+def test_threshold_text_names_its_origin() -> None:
     assert str(Threshold(0.5)) == "0.5 (fixed)"
     said = str(Threshold(0.43125, "EER", "dev set of nuaa/official (bundle)", "video"))
     assert said == "0.43125 (EER of dev set of nuaa/official (bundle), by video)"
@@ -18,7 +18,7 @@ def test_a_threshold_says_where_it_comes_from() -> None:
         Threshold(math.nan)
 
 
-def test_rules_as_they_are_typed() -> None:
+def test_parses_threshold_rules() -> None:
     assert Rule.parse("eer") == Rule.parse(" EER ") == Rule("eer")
     assert Rule.parse("bpcer=0.05") == Rule("bpcer", 0.05)
     assert Rule.parse("bpcer") == Rule("bpcer", 0.01)
@@ -32,7 +32,7 @@ def test_rules_as_they_are_typed() -> None:
         Rule.parse("bpcer=1")
 
 
-def test_rules_find_the_threshold_on_what_responded(row: Callable[..., Any]) -> None:
+def test_rules_ignore_non_responses(row: Callable[..., Any]) -> None:
     rows = [row("a", 1, 0.9), row("b", 1, math.nan, response="no face"), row("c", 0, 0.1), row("d", 1, 0.6)]
     samples = to_unit(ScoreTable.from_scores(rows))
     found = Rule("eer").threshold(samples, "dev set")

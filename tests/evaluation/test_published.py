@@ -90,7 +90,7 @@ def reports(drawn: Callable[..., Any]) -> list[Report]:
     return [evaluate_table(table, settings=EvaluationSettings(unit=unit), **given) for unit in UNITS]
 
 
-def test_ours_stand_below_by_unit_and_grouping(reports: list[Report]) -> None:
+def test_own_rows_follow_by_unit_and_grouping(reports: list[Report]) -> None:
     found = {grid.title: grid for grid in paper_grids(reports)}
     grid = found["Bi-FPNFAS (Sensors 2021, 21, 2799), table 3: oulu-npu/1"]
     ours = [row for row in grid.rows if row[1] != "published"]
@@ -125,7 +125,7 @@ def test_a_report_that_belongs_to_no_table_is_left_out(drawn: Callable[..., Any]
     assert {row[1] for grid in paper_grids(strangers) for row in grid.rows} == {"published"}
 
 
-def test_a_simulated_set_takes_a_place_and_says_so(row: Callable[..., Any]) -> None:
+def test_simulated_set_fills_its_protocol_with_a_warning(row: Callable[..., Any]) -> None:
     rows = [
         row(
             f"{s}{n}",

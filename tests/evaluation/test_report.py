@@ -43,7 +43,7 @@ def test_the_dev_threshold_is_applied_to_test_unchanged(drawn: Callable[..., Any
     _check(report)
 
 
-def test_other_rules_and_a_number(drawn: Callable[..., Any]) -> None:
+def test_threshold_by_other_rules_and_by_number(drawn: Callable[..., Any]) -> None:
     table = drawn()
     dev = _heard(table, "dev")
     report = evaluate_table(table, settings=EvaluationSettings(rule=Rule("bpcer", 0.05)))
@@ -52,7 +52,7 @@ def test_other_rules_and_a_number(drawn: Callable[..., Any]) -> None:
     assert report.folds[0].threshold == Threshold(0.5)
 
 
-def test_a_threshold_from_test_is_refused_unless_asked_for_and_then_said_first(
+def test_threshold_from_test_must_be_asked_for_and_is_warned_of(
     drawn: Callable[..., Any],
 ) -> None:
     table = drawn().where("split", "test")
@@ -67,7 +67,7 @@ def test_a_threshold_from_test_is_refused_unless_asked_for_and_then_said_first(
     assert next(iter(plain)) == "warning"
 
 
-def test_simulated_presentations_are_said_first(drawn: Callable[..., Any]) -> None:
+def test_warns_of_simulated_presentations(drawn: Callable[..., Any]) -> None:
     data = drawn().data
     named = data.set_column(
         data.column_names.index("dataset"), "dataset", [["simulated-oulu-npu"] * len(data)]
@@ -81,7 +81,7 @@ def test_simulated_presentations_are_said_first(drawn: Callable[..., Any]) -> No
     assert both.endswith(report.warning)
 
 
-def test_dev_scores_may_come_apart(drawn: Callable[..., Any]) -> None:
+def test_dev_scores_from_another_table(drawn: Callable[..., Any]) -> None:
     table, other = drawn(), drawn(seed=1)
     test_only = table.where("split", "test")
     dev = _heard(other, "dev")
@@ -134,7 +134,7 @@ def test_folds_have_their_own_thresholds_and_a_mean(drawn: Callable[..., Any]) -
     _check(report)
 
 
-def test_joining_needs_one_system_and_other_folds(drawn: Callable[..., Any]) -> None:
+def test_rejects_joining_other_systems_or_equal_folds(drawn: Callable[..., Any]) -> None:
     tables, _ = _folds(drawn, (1, 2))
     one, two = (evaluate_table(table, system="ours") for table in tables)
     with pytest.raises(InputError, match="a fold comes twice"):
@@ -146,7 +146,7 @@ def test_joining_needs_one_system_and_other_folds(drawn: Callable[..., Any]) -> 
     assert len(joined([one, two]).folds) == 2
 
 
-def test_dev_of_several_folds_may_come_apart(drawn: Callable[..., Any]) -> None:
+def test_dev_scores_of_several_folds_from_another_table(drawn: Callable[..., Any]) -> None:
     _, table = _folds(drawn)
     apart = evaluate_table(table.where("split", "test"), dev=table)
     assert apart.folds == evaluate_table(table).folds
@@ -155,7 +155,7 @@ def test_dev_of_several_folds_may_come_apart(drawn: Callable[..., Any]) -> None:
     assert len({fold.threshold.value for fold in shared.folds}) == 1
 
 
-def test_only_one_protocol_at_a_time_and_some_test_rows(
+def test_rejects_several_protocols_and_missing_test_rows(
     drawn: Callable[..., Any], row: Callable[..., Any]
 ) -> None:
     with pytest.raises(InputError, match="no test scores to judge: the rows belong to the split dev"):
@@ -165,7 +165,7 @@ def test_only_one_protocol_at_a_time_and_some_test_rows(
         evaluate_table(ScoreTable.from_scores(rows), settings=EvaluationSettings(Threshold(0.5)))
 
 
-def test_what_dev_does_not_know_and_what_it_shares(row: Callable[..., Any]) -> None:
+def test_notes_species_and_subjects_of_dev(row: Callable[..., Any]) -> None:
     rows = [
         row("a", 1, 0.9, split="dev", subject="x"),
         row("b", 0, 0.1, "print-1", split="dev", subject="y"),
@@ -194,7 +194,7 @@ def test_mistakes_are_those_on_the_wrong_side_farthest_first(row: Callable[..., 
     ]
 
 
-def test_constant_scores_have_an_answer(row: Callable[..., Any]) -> None:
+def test_constant_scores_make_a_report(row: Callable[..., Any]) -> None:
     rows = [row(f"{split}{n}", n % 2, 0.25, split=split) for split in ("dev", "test") for n in range(6)]
     report = evaluate_table(ScoreTable.from_scores(rows))
     test = report.folds[0].test
@@ -204,7 +204,7 @@ def test_constant_scores_have_an_answer(row: Callable[..., Any]) -> None:
     _check(report)
 
 
-def test_one_class_alone_makes_a_report_that_says_so(row: Callable[..., Any]) -> None:
+def test_one_class_makes_a_report_with_a_note(row: Callable[..., Any]) -> None:
     rows = [row(f"a{n}", 0, n / 10) for n in range(10)]
     report = evaluate_table(ScoreTable.from_scores(rows), settings=EvaluationSettings(Threshold(0.55)))
     assert report.folds[0].det is None
@@ -213,7 +213,7 @@ def test_one_class_alone_makes_a_report_that_says_so(row: Callable[..., Any]) ->
     _check(report)
 
 
-def test_the_schema_refuses_what_it_does_not_know(drawn: Callable[..., Any]) -> None:
+def test_schema_rejects_unknown_fields(drawn: Callable[..., Any]) -> None:
     plain = _check(evaluate_table(drawn()))
     for spoil in (
         lambda p: p.pop("folds"),

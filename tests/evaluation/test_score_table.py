@@ -44,7 +44,7 @@ def test_records_become_columns(row: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_what_is_written_is_read(drawn: Callable[..., Any], tmp_path: Path, ending: str) -> None:
+def test_written_tables_are_read_back(drawn: Callable[..., Any], tmp_path: Path, ending: str) -> None:
     table = drawn(seed=3, videos=40)
     path = tmp_path / f"scores.{ending}"
     table.write(path)
@@ -91,12 +91,12 @@ def test_a_failed_write_leaves_the_old_file(
     assert path.read_text() == "old"
 
 
-def test_another_ending_is_refused(drawn: Callable[..., Any], tmp_path: Path) -> None:
+def test_rejects_unknown_suffix(drawn: Callable[..., Any], tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match=r"unknown ending of a score table '.xlsx'.*\.csv, \.parquet"):
         drawn(videos=2).write(tmp_path / "scores.xlsx")
 
 
-def test_a_label_and_a_score_are_enough(tmp_path: Path) -> None:
+def test_label_and_score_columns_suffice(tmp_path: Path) -> None:
     table = _read(tmp_path, "label,score\n1,0.5\n0,0.25\n")
     assert table.text("sample_id").tolist() == ["row 1", "row 2"]
     assert table.text("species").tolist() == ["", "unknown"]
@@ -108,20 +108,20 @@ def test_frames_without_numbers_are_counted_within_their_video(tmp_path: Path) -
     assert table.numbers("frame").tolist() == [0, 0, 1]
 
 
-def test_numbers_that_are_names_keep_their_zeros(tmp_path: Path) -> None:
+def test_numeric_names_keep_leading_zeros(tmp_path: Path) -> None:
     table = _read(tmp_path, "sample_id,subject,label,score\n0012,007,1,0.5\n")
     assert table.text("sample_id").tolist() == ["0012"]
     assert table.text("subject").tolist() == ["007"]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_delimiters_and_a_byte_order_mark(tmp_path: Path, delimiter: str) -> None:
+def test_reads_other_delimiters_and_a_byte_order_mark(tmp_path: Path, delimiter: str) -> None:
     path = tmp_path / "scores.csv"
     path.write_text("label,score\n1,0.5\n0,0.25\n".replace(",", delimiter), encoding="utf-8-sig")
     assert ScoreTable.read(path).numbers("score").tolist() == [0.5, 0.25]
 
 
-def test_splits_by_other_names(tmp_path: Path) -> None:
+def test_reads_usual_names_of_splits(tmp_path: Path) -> None:
     table = _read(tmp_path, "split,label,score\ndevel,1,0.5\neval,1,0.25\nTRAIN,1,0.1\n")
     assert table.text("split").tolist() == ["dev", "test", "train"]
 
@@ -176,12 +176,12 @@ GOOD = "a,a,0,s,1,,test,0.5,\nb,b,0,s,0,print-1,test,0.2,\n"
         ("", "holds no scores"),
     ],
 )
-def test_bad_rows_are_refused_by_number(tmp_path: Path, rows: str, message: str) -> None:
+def test_rejects_bad_rows_by_number(tmp_path: Path, rows: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         _read(tmp_path, HEADER + rows)
 
 
-def test_bad_files_are_refused_by_name(tmp_path: Path) -> None:
+def test_rejects_bad_files_by_name(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"there is no score file .*gone\.csv"):
         ScoreTable.read(tmp_path / "gone.csv")
     with pytest.raises(
@@ -208,7 +208,7 @@ def test_records_are_checked_like_files(row: Callable[..., Any]) -> None:
         ScoreTable.from_scores([row("a", 1, 0.5, response=Response.NO_FACE)])
 
 
-def test_files_join_and_their_columns_need_not_agree(tmp_path: Path) -> None:
+def test_joins_files_of_different_columns(tmp_path: Path) -> None:
     one, two = tmp_path / "one.csv", tmp_path / "two.csv"
     one.write_text("sample_id,label,score,score_map\na,1,0.5,0.6\n")
     two.write_text("sample_id,label,score\nb,0,0.25\n")
@@ -219,7 +219,7 @@ def test_files_join_and_their_columns_need_not_agree(tmp_path: Path) -> None:
         ScoreTable.read(one, one)
 
 
-def test_rows_without_names_are_other_rows_in_another_file(tmp_path: Path) -> None:
+def test_unnamed_rows_of_two_files_are_distinct(tmp_path: Path) -> None:
     for name, rows in (("real.csv", "1,0.9\n1,0.4\n"), ("fake.csv", "0,0.1\n0,0.2\n")):
         (tmp_path / name).write_text(f"label,score\n{rows}")
     files = [tmp_path / "real.csv", tmp_path / "fake.csv"]
@@ -253,7 +253,7 @@ def test_codes_number_the_combinations(row: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize("cell", ["1_000", "1,5", "0x1", "1e", "half", "½", "1 000", "--1"])
 @pytest.mark.parametrize("column", ["score", "frame", "score_map"])
-def test_what_is_no_number_is_refused_by_its_row(tmp_path: Path, cell: str, column: str) -> None:
+def test_rejects_text_in_number_columns_by_row(tmp_path: Path, cell: str, column: str) -> None:
     header = "label,score,frame,score_map".replace(",", "\t")
     cells = {"score": "0.5", "frame": "1", "score_map": "0.5", column: cell}
     text = f"{header}\n1\t0.5\t0\t0.5\n1\t" + "\t".join(cells.values()) + "\n"
@@ -264,7 +264,7 @@ def test_what_is_no_number_is_refused_by_its_row(tmp_path: Path, cell: str, colu
 @pytest.mark.parametrize(
     ("cell", "value"), [(" 0.5 ", 0.5), ("1e-3", 1e-3), ("-7", -7), ("+0.5", 0.5), ("1E2", 100), (".5", 0.5)]
 )
-def test_numbers_in_any_usual_spelling_are_read(tmp_path: Path, cell: str, value: float) -> None:
+def test_reads_usual_spellings_of_numbers(tmp_path: Path, cell: str, value: float) -> None:
     assert _read(tmp_path, f"label,score\n1,{cell}\n").numbers("score").tolist() == [value]
 
 
@@ -279,13 +279,13 @@ def test_numbers_in_any_usual_spelling_are_read(tmp_path: Path, cell: str, value
         ("-1e200", "must lie within 1e.150 of 0, got -1e.200"),
     ],
 )
-def test_numbers_that_are_no_scores_are_refused_by_their_row(tmp_path: Path, cell: str, message: str) -> None:
+def test_rejects_infinite_and_huge_scores_by_row(tmp_path: Path, cell: str, message: str) -> None:
     with pytest.raises(InputError, match=rf"row 2: score {message}"):
         _read(tmp_path, f"label,score\n1,0.5\n0,{cell}\n")
 
 
 @pytest.mark.parametrize("largest", [3.4e38, 1e150])
-def test_large_scores_are_judged(tmp_path: Path, largest: float) -> None:
+def test_evaluates_large_scores(tmp_path: Path, largest: float) -> None:
     rows = [(1, largest), (1, 1.0), (0, -largest), (0, 0.5), (0, largest)]
     table = _read(tmp_path, "label,score\n" + "".join(f"{label},{score}\n" for label, score in rows))
     report = evaluate_table(table, settings=EvaluationSettings("test"))
@@ -296,21 +296,21 @@ def test_large_scores_are_judged(tmp_path: Path, largest: float) -> None:
 
 @pytest.mark.parametrize("bona_fide", ["live", "Real", "bonafide", "bona-fide", "Bona Fide", "GENUINE"])
 @pytest.mark.parametrize("attack", ["spoof", "Fake", "attack", "impostor", "presentation attack"])
-def test_labels_in_words_are_understood_and_said(tmp_path: Path, bona_fide: str, attack: str) -> None:
+def test_reads_labels_in_words_and_notes_it(tmp_path: Path, bona_fide: str, attack: str) -> None:
     table = _read(tmp_path, f"label,score\n{bona_fide},0.9\n{attack},0.1\n")
     assert table.numbers("label").tolist() == [1, 0]
     (note,) = table.notes
     assert f"'label' is read with {bona_fide} as bona fide and {attack} as attack." in note
 
 
-def test_words_can_be_turned_round(tmp_path: Path) -> None:
+def test_minus_inverts_labels_in_words(tmp_path: Path) -> None:
     (tmp_path / "scores.csv").write_text("kind,score\nlive,0.9\nspoof,0.1\n")
     table = ScoreTable.read(tmp_path / "scores.csv", mapping={"label": "-kind"})
     assert table.numbers("label").tolist() == [0, 1]
     assert "live as attack and spoof as bona fide" in table.notes[0]
 
 
-def test_columns_whose_names_speak_of_attacks_are_doubted(tmp_path: Path) -> None:
+def test_warns_of_columns_named_after_attacks(tmp_path: Path) -> None:
     """Label and score both turned round leave the AUC high and exchange the two errors."""
     path = tmp_path / "scores.csv"
     path.write_text("is_spoof,spoof_prob,live_not_spoof\n0,0.1,0.9\n1,0.9,0.1\n")
@@ -322,7 +322,7 @@ def test_columns_whose_names_speak_of_attacks_are_doubted(tmp_path: Path) -> Non
     assert len(ScoreTable.read(path, mapping={"label": "-is_spoof", "score": "live_not_spoof"}).notes) == 0
 
 
-def test_a_turned_column_that_cannot_be_read_names_the_file(tmp_path: Path) -> None:
+def test_unreadable_inverted_column_names_the_file(tmp_path: Path) -> None:
     path = tmp_path / "scores.csv"
     path.write_text("label,spoof\n1,high\n")
     with pytest.raises(InputError, match=r"scores\.csv, row 1: score must be a number"):
@@ -333,19 +333,19 @@ def test_a_turned_column_that_cannot_be_read_names_the_file(tmp_path: Path) -> N
     "column",
     ["filename", "File Name", "file", "path", "image", "id", "video", "video-id", "Sample", "img_path"],
 )
-def test_presentations_are_named_by_the_columns_that_people_call_so(tmp_path: Path, column: str) -> None:
+def test_reads_usual_names_of_id_columns(tmp_path: Path, column: str) -> None:
     table = _read(tmp_path, f"{column},label,score\nx,1,0.5\ny,0,0.25\n")
     assert table.named
     assert table.text("video_id").tolist() == ["x", "y"]
 
 
-def test_our_own_names_go_before_those_of_others(tmp_path: Path) -> None:
+def test_own_column_names_take_precedence(tmp_path: Path) -> None:
     table = _read(tmp_path, "file,path,video,sample_id,label,score\nf,p,v,s,1,0.5\n")
     assert (table.text("sample_id")[0], table.text("video_id")[0]) == ("s", "v")
     assert not _read(tmp_path, "who,label,score\nx,1,0.5\n").named
 
 
-def test_the_threshold_travels_with_the_scores(row: Callable[..., Any], tmp_path: Path) -> None:
+def test_threshold_is_kept_with_the_scores(row: Callable[..., Any], tmp_path: Path) -> None:
     rows = [row("a", 1, 0.9), row("b", 1, 0.4), row("c", 0, 0.6), row("d", 0, 0.2)]
     table = ScoreTable.from_scores(rows).with_threshold(
         0.3, "EER", "dev of nuaa/official, in the bundle", "video"

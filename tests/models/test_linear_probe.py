@@ -105,7 +105,9 @@ def test_an_even_picture_has_finite_maps_and_gradients(fitted: Any) -> None:
 
 def test_rejects_a_strength_that_is_not_positive() -> None:
     for strength in (0.0, -1.0, float("nan")):
-        with pytest.raises(InputError, match=r"strength must be above 0|strength: expected a number, got nan"):
+        with pytest.raises(
+            InputError, match=r"strength must be above 0|strength: expected a number, got nan"
+        ):
             probe(strength=strength)
 
 

@@ -1,4 +1,4 @@
-"""Judging scores: score tables of any system in, figures by ISO/IEC 30107-3 with intervals out."""
+"""Judge scores: read score tables of any system, give figures by ISO/IEC 30107-3 with intervals."""
 
 from bonaface.evaluation.folds import EvaluationSettings
 from bonaface.evaluation.operating_point import Rule, Threshold

@@ -1,4 +1,4 @@
-"""From frames to what is judged: one score a video, or each frame by itself."""
+"""Turn frames into the presentations that are judged: one score a video, or each frame by itself."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -41,11 +41,11 @@ class Samples:
         return int(self.labels.size)
 
     def scored(self) -> "Samples":
-        """Those that responded."""
+        """Return the presentations that responded."""
         return self.take(np.flatnonzero(~np.isnan(self.scores)))
 
     def take(self, rows: NDArray[np.intp]) -> "Samples":
-        """The presentations at `rows` (M,)."""
+        """Return the presentations at `rows` (M,)."""
         return Samples(
             self.unit,
             self.ids[rows],
@@ -63,7 +63,7 @@ class Samples:
 def to_unit(
     table: ScoreTable, unit: Unit = "video", aggregation: Aggregation = "mean", output: str | None = None
 ) -> Samples:
-    """The presentations of `table`: its videos in the order of their first frames, or its frames.
+    """Return the presentations of `table`: its videos in the order of their first frames, or its frames.
 
     A video's score is the `aggregation` of its frames that responded; it is a non-response only if none did.
 
@@ -108,7 +108,7 @@ def _frames(table: ScoreTable, scores: NDArray[np.float64]) -> Samples:
 
 
 def _numbered(table: ScoreTable) -> NDArray[np.object_]:
-    """Video and frame, for tables that give all frames of a video the same name."""
+    """Return names of video and frame, for tables that give all frames of a video the same name."""
     pairs = zip(table.text("video_id"), table.numbers("frame"), strict=True)
     return np.array([f"{video}#{frame}" for video, frame in pairs], dtype=object)
 

@@ -1,4 +1,4 @@
-"""What a score table must be: every row a score or a reason, every video of one kind."""
+"""Check score tables: every row has a score or a reason, and all rows of a video agree."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +23,7 @@ _NOT_A_SPECIES = ("", "none", "bonafide", "bona fide", "bona-fide", "bona_fide",
 
 
 def checked_table(raw: pa.Table, where: str, prefix: str = "") -> pa.Table:
-    """`raw`, with a label, a score and any other of our columns, as a whole table; each row is looked at.
+    """Return `raw`, which has a label, a score and any other of our columns, as a whole table, each row checked.
 
     Where nothing names the presentations they are called ``row 1``, ``row 2``, ... with `prefix` before it.
 
@@ -60,7 +60,7 @@ def checked_table(raw: pa.Table, where: str, prefix: str = "") -> pa.Table:
 
 
 def _thresholds(raw: pa.Table, where: str) -> dict[str, Any]:
-    """The threshold that came with the scores."""
+    """Return the threshold that came with the scores."""
     columns: dict[str, Any] = {name: _text(raw, name) for name in THRESHOLD_COLUMNS}
     values = to_numbers(raw.column("threshold"), "threshold", where)
     return columns | {"threshold": _finite(values, "threshold", where)}
@@ -71,7 +71,7 @@ def _text(raw: pa.Table, name: str) -> pa.ChunkedArray:
 
 
 def _responses(raw: pa.Table, where: str) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
-    """Scores, null where there is none, and the reasons of those without one."""
+    """Return the scores, null where there is none, and the reasons of the rows without one."""
     scores = to_numbers(raw.column("score"), "score", where)
     non_response = pc.is_null(scores)
     if "response" not in raw.column_names:
@@ -141,7 +141,7 @@ def _splits(given: pa.ChunkedArray | None, rows: int, where: str) -> pa.Array:
 
 
 def _frames(raw: pa.Table, videos: Any, where: str) -> Any:
-    """The frame numbers given, or else the running number of each row within its video."""
+    """Return the frame numbers given, or else the running number of each row within its video."""
     if "frame" in raw.column_names:
         frames = pc.fill_null(to_numbers(raw.column("frame"), "frame", where), 0.0)
         whole = pc.and_(pc.equal(frames, pc.floor(frames)), pc.less(pc.abs(frames), 2.0**53))
@@ -191,7 +191,7 @@ def check_videos(table: pa.Table, where: str) -> None:
 
 
 def codes_of(table: pa.Table, columns: Sequence[str]) -> NDArray[np.int64]:
-    """(N,) one whole number for each distinct combination of text `columns`, 0 to their count - 1."""
+    """Return one whole number (N,) for each distinct combination of text `columns`, 0 to their count - 1."""
     codes = np.zeros(table.num_rows, dtype=np.int64)
     for name in columns:
         encoded = table.column(name).combine_chunks().dictionary_encode()
@@ -201,7 +201,7 @@ def codes_of(table: pa.Table, columns: Sequence[str]) -> NDArray[np.int64]:
 
 
 def _first(mask: Any) -> int | None:
-    """The first true row of an Arrow mask."""
+    """Return the number of the first true row of an Arrow mask."""
     return _first_row(np.asarray(mask.to_numpy(zero_copy_only=False), dtype=bool))
 
 

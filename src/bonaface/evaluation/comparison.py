@@ -1,4 +1,4 @@
-"""Two systems on the same presentations: paired differences, McNemar's test, which decisions flip."""
+"""Compare two systems on the same presentations: paired differences, McNemar's test, changed decisions."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -24,7 +24,7 @@ COMPARED = ("apcer_species", "apcer_pooled", "bpcer", "acer_species", "acer_pool
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A figure of either system, and first - second with its 95 % interval over subjects; means over the folds."""
+    """A figure of both systems, and first - second with its 95 % interval over subjects; means over the folds."""
 
     first: float
     second: float
@@ -56,7 +56,7 @@ class Flip:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two systems over the N presentations to which both responded, at each system's own thresholds.
+    """Two systems over the N presentations that both scored, at each system's own thresholds.
 
     `notes` say how the tables were understood.
     `left_out` counts those to which only one responded, or neither. `mcnemar` is by kind: attacks, bona fide,
@@ -78,11 +78,11 @@ class Comparison:
 
     @property
     def warning(self) -> str:
-        """The first line of every output where figures are not what they seem (`caution`); else empty."""
+        """Return the first line of every output where figures need a `caution`; else empty."""
         return caution(self.dataset, any(t.from_test for pair in self.thresholds.values() for t in pair))
 
     def as_dict(self) -> dict[str, Any]:
-        """The comparison as plain JSON values."""
+        """Return the comparison as plain JSON values."""
         body = asdict(self)
         for name, difference in self.differences.items():
             body["differences"][name]["interval"] = difference.interval._asdict()
@@ -163,7 +163,7 @@ def _matched(first: list[FoldData], second: list[FoldData]) -> list[tuple[FoldDa
 
 
 def _pair(one: FoldData, two: FoldData) -> _Pair:
-    """`one` and `two` in the same order, without the presentations that either did not respond to."""
+    """Return `one` and `two` in the same order, without the presentations that either did not respond to."""
     first, second = one.test, two.test
     index = {name: row for row, name in enumerate(second.ids)}
     alone = sorted(set(first.ids) ^ set(index))
@@ -209,7 +209,7 @@ def _species(samples: Samples) -> NDArray[np.object_]:
 
 
 def _differences(pairs: list[_Pair]) -> dict[str, Difference]:
-    """Each figure's mean over the folds, by subjects: who is in several folds counts as one."""
+    """Return each figure's mean over the folds, by subjects; a subject in several folds counts once."""
     firsts: dict[str, list[Estimate]] = {}
     seconds: dict[str, list[Estimate]] = {}
     for pair, owners in zip(pairs, _owners(pairs), strict=True):
@@ -228,7 +228,7 @@ def _differences(pairs: list[_Pair]) -> dict[str, Difference]:
 
 
 def _owners(pairs: list[_Pair]) -> list[Owners]:
-    """The subjects of each fold under one numbering for all; who has no name is nobody else."""
+    """Return the subjects of each fold, numbered over all folds; a presentation without a name stands alone."""
     numbers: dict[tuple[str, str | int], int] = {}
     codes = []
     for pair in pairs:

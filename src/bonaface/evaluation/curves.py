@@ -1,4 +1,4 @@
-"""What a report draws: the DET curve and the score histograms, thinned to what an eye can see."""
+"""Compute what a report draws: the DET curve and the score histograms, reduced to as many points as show."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bonaface.evaluation.aggregate import Samples
 from bonaface.metrics.thresholds import sweep
 
-# Normal-deviate axes have no place for 0 and 1; below this share (and above 1 - it) a curve leaves the plot.
+# Normal-deviate axes can't show 0 and 1; below this share (and above 1 - it) a curve leaves the plot.
 LEAST = 1e-4
 _POINTS = 300
 _BINS = (10, 40)
@@ -35,7 +35,7 @@ class Histogram:
 
 
 def det_of(samples: Samples) -> Det | None:
-    """The DET curve of those of `samples` that responded; None where a class is missing."""
+    """Return the DET curve of those of `samples` that responded; None where a class is missing."""
     scored = samples.scored()
     bona_fide = int(scored.labels.sum())
     if bona_fide in (0, len(scored)):
@@ -54,7 +54,7 @@ def det_of(samples: Samples) -> Det | None:
 
 
 def histogram_of(samples: Samples) -> Histogram | None:
-    """How often each score came, for bona fide and each species; None where nothing responded."""
+    """Return how often each score came, for bona fide and each species; None where nothing responded."""
     scored = samples.scored()
     if not len(scored):
         return None
@@ -73,12 +73,12 @@ def histogram_of(samples: Samples) -> Histogram | None:
 
 
 def deviate(share: float) -> float:
-    """The normal deviate of `share`, kept within what the axes show."""
+    """Return the normal deviate of `share`, clipped to the range of the axes."""
     return NormalDist().inv_cdf(min(max(share, LEAST), 1 - LEAST))
 
 
 def _thinned(apcer: NDArray[np.float64], bpcer: NDArray[np.float64]) -> NDArray[np.intp]:
-    """At most about `_POINTS` row numbers, evenly far from each other along the curve as it is drawn."""
+    """Return at most about `_POINTS` row numbers, evenly spaced along the curve as it is drawn."""
     if apcer.size <= _POINTS:
         return np.arange(apcer.size)
     # A logit has the shape of the normal deviate, and numpy has it.

@@ -1,4 +1,4 @@
-"""Every figure of one set of presentations at one threshold, with counts and 95 % intervals."""
+"""Compute every figure of one set of presentations at one threshold, with counts and 95 % intervals."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class Figure:
 
     @classmethod
     def of(cls, rate: Rate, bounds: Interval) -> "Figure":
-        """A single share with its interval."""
+        """Return a single share with its interval."""
         return cls(rate.value, bounds, rate.errors, rate.total) if rate.total else cls(None, None, 0, 0)
 
 
@@ -55,7 +55,7 @@ class Errors:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """How well the scores part the classes, whatever the threshold.
+    """How well the scores separate the classes, whatever the threshold.
 
     `bpcer_at` maps 10, 20, 100 to the smallest BPCER with the worst species' APCER at most 1/10, 1/20, 1/100;
     `apcer_at_bpcer1` is the worst species' APCER where BPCER is at most 1 %.
@@ -89,7 +89,7 @@ class SetFigures:
 
 
 def figures_of(samples: Samples, threshold: float) -> SetFigures:
-    """Every figure of `samples` at `threshold`; what needs a class that is missing has the value None.
+    """Return every figure of `samples` at `threshold`; one that needs a missing class has the value None.
 
     Args:
         samples: N presentations, with those that did not respond.
@@ -103,7 +103,7 @@ def figures_of(samples: Samples, threshold: float) -> SetFigures:
         answered = np.flatnonzero(~non_response)
         scored, of_scored = samples.take(answered), Owners(owners.codes[answered], owners.count)
         errors = _errors(Counts.of(scored, wrong[answered], of_scored))
-    silent = Counts.of(samples, non_response, owners)
+    non_responses = Counts.of(samples, non_response, owners)
     bona_fide = samples.labels == 1
     return SetFigures(
         bona_fide=int(bona_fide.sum()),
@@ -111,9 +111,9 @@ def figures_of(samples: Samples, threshold: float) -> SetFigures:
         subjects=int(np.unique(samples.subjects).size) if samples.named_subjects else None,
         errors=errors,
         strict=strict,
-        apnrr_per_species=silent.figures("species"),
-        apnrr=silent.figures("pooled").get("", Figure(None, None, 0, 0)),
-        bpnrr=silent.bona_fide_figure,
+        apnrr_per_species=non_responses.figures("species"),
+        apnrr=non_responses.figures("pooled").get("", Figure(None, None, 0, 0)),
+        bpnrr=non_responses.bona_fide_figure,
         reasons=dict(sorted(Counter(samples.responses[non_response].tolist()).items())),
         hter=errors.acer["pooled"],
         ranking=_ranking(scored, of_scored),
@@ -122,7 +122,7 @@ def figures_of(samples: Samples, threshold: float) -> SetFigures:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What was decided wrongly: a rate and its estimate over subjects for each group of each grouping.
+    """Wrong decisions: a rate and its estimate over subjects for each group of each grouping.
 
     `attacks` has the groups of ``species``, ``category`` and ``pooled`` (one group, named ``""``) by name.
     """
@@ -132,7 +132,7 @@ class Counts:
 
     @classmethod
     def of(cls, samples: Samples, wrong: NDArray[np.bool_], owners: Owners) -> "Counts":
-        """The counts of `samples` (N,), each decided wrongly or not (N,), whoever owns them."""
+        """Return the counts of `samples` (N,), each decided wrongly or not (N,); `owners` are their subjects."""
         codes, names = samples.species.codes, samples.species.names
 
         def counted(rows: NDArray[np.bool_]) -> tuple[Rate, Estimate]:
@@ -149,28 +149,28 @@ class Counts:
 
     @property
     def bona_fide_figure(self) -> Figure:
-        """BPCER."""
+        """Return BPCER."""
         rate, estimate = self.bona_fide
         return Figure.of(rate, interval(estimate))
 
     def figures(self, grouping: str) -> dict[str, Figure]:
-        """The APCER of each group."""
+        """Return the APCER of each group."""
         groups = self.attacks[grouping].items()
         return {name: Figure.of(rate, interval(estimate)) for name, (rate, estimate) in groups}
 
     def worst(self, grouping: str) -> tuple[str, Rate, Estimate | None]:
-        """Name, rate and estimate of the group with the highest APCER; no estimate without attacks."""
+        """Return name, rate and estimate of the group with the highest APCER; no estimate without attacks."""
         groups = self.attacks[grouping]
         name, rate = worst({name: rate for name, (rate, _) in groups.items()})
         return name, rate, groups[name][1] if rate.total else None
 
     def apcer(self, grouping: str) -> Figure:
-        """The APCER of the worst group."""
+        """Return the APCER of the worst group."""
         _, rate, _ = self.worst(grouping)
         return Figure.of(rate, worst_interval(self._estimates(grouping)))
 
     def acer(self, grouping: str) -> Figure:
-        """ACER with the APCER of the worst group."""
+        """Return ACER with the APCER of the worst group."""
         _, rate, estimate = self.worst(grouping)
         bpcer, of_bona_fide = self.bona_fide
         if estimate is None or not bpcer.total:
@@ -184,7 +184,7 @@ class Counts:
         return Figure((rate.value + bpcer.value) / 2, bounds)
 
     def estimates(self) -> dict[str, Estimate]:
-        """APCER and ACER by grouping, and BPCER, over subjects; by the names of `report.headline`."""
+        """Return APCER and ACER by grouping, and BPCER, over subjects; keyed by the names of `report.headline`."""
         _, bpcer = self.bona_fide
         found = {"bpcer": bpcer} if bpcer.size else {}
         for grouping in GROUPINGS:
@@ -200,7 +200,7 @@ class Counts:
 
 
 def estimates_of(samples: Samples, threshold: float, owners: Owners) -> dict[str, Estimate]:
-    """What two systems are compared by: the rates at `threshold`, and the EER, over the subjects `owners`.
+    """Return the figures that compare two systems: rates at `threshold`, and EER, over the subjects `owners`.
 
     All of `samples` responded. Figures that need a class that is missing are left out.
     """
@@ -211,12 +211,12 @@ def estimates_of(samples: Samples, threshold: float, owners: Owners) -> dict[str
 
 
 def _counted(wrong: NDArray[np.bool_], rows: NDArray[np.bool_], owners: Owners) -> tuple[Rate, Estimate]:
-    """The share of `wrong` (N,) among `rows` (N,)."""
+    """Return the share of `wrong` (N,) among `rows` (N,)."""
     return Rate(int(np.count_nonzero(wrong & rows)), int(np.count_nonzero(rows))), share(wrong, rows, owners)
 
 
 def wrong_at(samples: Samples, threshold: float) -> NDArray[np.bool_]:
-    """(N,) whether each was decided wrongly; no response is never accepted."""
+    """Return (N,) whether each was decided wrongly; a non-response is never accepted."""
     return np.asarray((samples.scores >= threshold) != (samples.labels == 1))
 
 

@@ -1,4 +1,4 @@
-"""What is judged and how: the test rows of a table, fold by fold, each with its threshold."""
+"""Split the test rows of a table into folds, each with its threshold, by the settings of the evaluation."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -31,7 +31,7 @@ class FoldData:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSettings:
-    """Aggregation a table is judged: where the threshold comes from, by what rule, in which unit, on which output.
+    """How a table is judged: where the threshold comes from, by which rule, unit, aggregation and output.
 
     Raises:
         UnknownNameError: `threshold` is text other than ``dev`` and ``test``.
@@ -55,7 +55,7 @@ class EvaluationSettings:
             )
 
     def fold_data(self, table: ScoreTable, dev: ScoreTable | None = None) -> tuple[str, str, list[FoldData]]:
-        """Data set, protocol and folds of the test rows of `table`; `dev` has scores for the threshold only.
+        """Return data set, protocol and folds of the test rows of `table`; `dev` has scores for the threshold only.
 
         Raises:
             InputError: no test rows, more than one protocol, no dev scores where they are needed or `dev` has the
@@ -79,7 +79,7 @@ class EvaluationSettings:
         return dataset, protocol, folds_data
 
     def _carried(self, test: ScoreTable, where: str) -> Threshold | None:
-        """The threshold that came with the scores, if it is one of what is judged: the score, by this unit and rule.
+        """Return the threshold that came with the scores, if it is for this score, unit and rule.
 
         Raises:
             InputError: several of them.
@@ -116,7 +116,7 @@ def _test_rows(table: ScoreTable) -> tuple[ScoreTable, str, str]:
 
 
 def _dev_rows(table: ScoreTable, fold: str, apart: bool) -> ScoreTable | None:
-    """The dev rows for `fold`; of a table of its own (`apart`) all rows if none says that it is dev."""
+    """Return the dev rows for `fold`; of a table of its own (`apart`) all rows if none is marked as dev."""
     rows = table.where("split", "dev")
     if apart and not len(rows):
         rows = table

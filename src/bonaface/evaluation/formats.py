@@ -1,4 +1,4 @@
-"""Score files that other programs wrote: their columns under our names.
+"""Read score files that other programs wrote, and give their columns our names.
 
 Recognised without being told: the CSV of bob.pad.base (claimed_id, test_label, is_bonafide, attack_type,
 score; video_key and frame_id for videos) and its older text files of four or five columns. Any other table is
@@ -19,7 +19,7 @@ COLUMNS = (
     "response", "dataset", "protocol", "fold", "device", "session",
 )  # fmt: skip
 
-# What `evaluate` writes beside the scores: the threshold it judged them at, the same in every row.
+# Columns that `evaluate` writes beside the scores: the threshold that it used, the same in every row.
 THRESHOLD_COLUMNS = ("threshold", "threshold_rule", "threshold_data", "threshold_unit")
 
 # Ours on the left; `sample_id` and `video_id` are both the test label where a picture is all there is.
@@ -34,13 +34,13 @@ _BOB = {
 }
 _BOB_KEYS = {"claimed_id", "test_label", "is_bonafide", "score"}
 
-# What people call the column that names a presentation, the likelier first; capitals, blanks and hyphens do not count.
+# Usual names of the column that names a presentation, the likeliest first; capitals, blanks and hyphens do not count.
 _VIDEO_NAMES = ("video_id", "video", "video_name", "video_path", "clip", "clip_id")
 _SAMPLE_NAMES = (
     "sample_id", "sample", "sample_name", "id", "filename", "file_name", "file", "filepath", "file_path", "path",
     "image", "image_id", "image_name", "image_path", "img", "img_path", "picture", "name", "key", "uid", "uuid",
 )  # fmt: skip
-# A score beyond it is no score: sums and differences of such numbers would leave what a float64 can hold.
+# A larger score is refused: sums and differences of such numbers would overflow a float64.
 LARGEST = 1e150
 
 BONA_FIDE_WORDS = ("bonafide", "live", "real", "genuine", "authentic")
@@ -49,7 +49,7 @@ _TRUE, _FALSE = ("1", "true", "1.0"), ("0", "false", "0.0")
 
 
 def read_raw(path: Path) -> pa.Table:
-    """The table in the file at `path`, every CSV cell as text, under the file's own column names.
+    """Read the table in the file at `path`, every CSV cell as text, under the file's own column names.
 
     Raises:
         InputError: no such file, not a table, or nothing in it.
@@ -66,7 +66,7 @@ def read_raw(path: Path) -> pa.Table:
 
 
 def renamed_ids(theirs: Sequence[str]) -> dict[str, str]:
-    """Our columns ``sample_id`` and ``video_id`` to those of `theirs` that people call so (``filename``, ``video``)."""
+    """Map ``sample_id`` and ``video_id`` to those of `theirs` with a usual name for them (``filename``, ``video``)."""
     plain = {_plain(name): name for name in reversed(theirs)}
     found = {}
     for ours, names in (("sample_id", _SAMPLE_NAMES), ("video_id", _VIDEO_NAMES)):
@@ -81,29 +81,29 @@ def _plain(name: str) -> str:
 
 
 def attack_names(mapping: Mapping[str, str], path: Path) -> list[str]:
-    """A warning for each column of `mapping` whose name speaks of attacks where bona fide is what counts upwards."""
+    """Return a warning for each column of `mapping` that seems to count attacks where higher must be bona fide."""
     meant = {
         "label": "1 is read as bona fide; if it means attack",
         "score": "a higher value is read as bona fide; if it means attack",
     }
     found = []
-    for ours, said in meant.items():
+    for ours, meaning in meant.items():
         theirs = mapping.get(ours, "")
         name = _plain(theirs).replace("_", "")
         if any(word in name for word in ATTACK_WORDS) and not theirs.startswith("-") and not _denies(name):
             found.append(
-                f"{path}: the column {theirs!r} sounds as if it told attacks. {said}, write --map {ours}=-{theirs}."
+                f"{path}: the column {theirs!r} sounds as if it told attacks. {meaning}, write --map {ours}=-{theirs}."
             )
     return found
 
 
 def _denies(name: str) -> bool:
-    """Whether a name that speaks of attacks speaks of bona fide too, as ``real_vs_spoof``, or says that it is none."""
+    """Return whether the name also speaks of bona fide (``real_vs_spoof``) or negates the attack (``not_spoof``)."""
     return any(word in name for word in ("not", "non", "anti", *BONA_FIDE_WORDS))
 
 
 def parse_mapping(pairs: Sequence[str]) -> dict[str, str]:
-    """``["score=my_column", "label=-is_attack"]`` as a mapping of our columns to theirs.
+    """Read ``["score=my_column", "label=-is_attack"]`` as a mapping of our columns to theirs.
 
     Raises:
         InputError: a pair without ``=``, or a column given twice.
@@ -120,7 +120,7 @@ def parse_mapping(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def renamed(raw: pa.Table, mapping: Mapping[str, str], where: str) -> pa.Table:
-    """`raw` with our column names: those of `mapping`, of bob, or its own where they are ours or as people call ids.
+    """Return `raw` with our column names: from `mapping`, bob's, or its own where they are ours or usual names of ids.
 
     A minus before their name turns the column round: ``score=-spoof`` where higher means attack,
     ``label=-is_attack`` where 1 means attack. `where` names the file in messages.
@@ -156,7 +156,7 @@ def _column(raw: pa.Table, ours: str, theirs: str, where: str) -> pa.ChunkedArra
 
 
 def to_numbers(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
-    """`column` as float64; an empty cell is null.
+    """Return `column` as float64; an empty cell is null.
 
     Numbers are as in English without groups of digits: ``0.5``, ``-1e-3``, ``inf``, ``nan``; blanks around are
     passed over. ``1,5``, ``1_000`` and ``0x1`` are none.
@@ -191,7 +191,7 @@ def _is_number(cell: pa.Scalar) -> bool:
 
 
 def to_labels(column: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
-    """`column` as int8 of {0, 1}: 1 and 0, true and false, or words (`BONA_FIDE_WORDS`, `ATTACK_WORDS`).
+    """Return `column` as int8 of {0, 1}: 1 and 0, true and false, or words (`BONA_FIDE_WORDS`, `ATTACK_WORDS`).
 
     Capitals, blanks, hyphens and underscores do not count.
 
@@ -212,7 +212,7 @@ def to_labels(column: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
 
 
 def label_words(column: pa.ChunkedArray) -> tuple[list[str], list[str]]:
-    """The words of a label `column` that were taken for bona fide and for attacks, as they are written."""
+    """Return the words of a label `column` that were taken for bona fide and for attacks, as they are written."""
     words = [value.as_py() for value in pc.unique(pc.cast(column, pa.string())) if value.is_valid]
     kinds = [
         [word for word in words if _words(pa.chunked_array([[word]]))[0].as_py() in known]
@@ -264,7 +264,7 @@ def _read_csv(path: Path, delimiter: str) -> pa.Table:
 
 
 def _read_bob_text(path: Path) -> pa.Table:
-    """`claimed_id [model] real_id test_label score`; real_id is the species, or claimed_id for bona fide."""
+    """Read `claimed_id [model] real_id test_label score`; real_id is the species, or claimed_id for bona fide."""
     rows = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         cells = line.split()

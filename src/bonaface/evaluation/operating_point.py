@@ -1,4 +1,4 @@
-"""Where a threshold comes from, said in one record that every report shows."""
+"""Record where a threshold comes from, in the words that every report shows."""
 
 from dataclasses import dataclass
 from math import isfinite
@@ -19,16 +19,16 @@ OF_SIMULATED = (
 
 
 def caution(dataset: str, from_test: bool, seen: int = 0) -> str:
-    """What must be read before any figure of `dataset`: how its threshold was found, and what was judged.
+    """Return what a reader must know before any figure: how the threshold was found, and what was judged.
 
     `seen` is how many of the presentations the system had seen in training.
     """
-    said = (
+    warnings = (
         FROM_TEST if from_test else "",
         f"{seen} OF THE PRESENTATIONS {OF_TRAINING}" if seen else "",
         OF_SIMULATED if dataset.startswith(SIMULATED) else "",
     )
-    return " ".join(filter(None, said))
+    return " ".join(filter(None, warnings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How to find a threshold on a set of scores: where the errors are equal, or where BPCER is `at`."""
+    """The rule that finds a threshold on a set of scores: equal errors, or BPCER equal to `at`."""
 
     name: Literal["eer", "bpcer"] = "eer"
     at: float = 0.01
@@ -72,7 +72,7 @@ class Rule:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """``eer``, or ``bpcer=0.01``.
+        """Read ``eer`` or ``bpcer=0.01``.
 
         Raises:
             UnknownNameError: another rule.
@@ -92,7 +92,7 @@ class Rule:
         return "EER" if self.name == "eer" else f"BPCER = {self.at:.4g}"
 
     def threshold(self, samples: Samples, data: str, from_test: bool = False) -> Threshold:
-        """The threshold of this rule on those of `samples` that responded; `data` names them.
+        """Return the threshold of this rule on those of `samples` that responded; `data` names them.
 
         Raises:
             InputError: a class that the rule needs is missing.

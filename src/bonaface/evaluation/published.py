@@ -35,7 +35,7 @@ class PublishedRow:
 
 
 def published() -> list[PublishedRow]:
-    """All rows of all tables, in the order of print."""
+    """Return all rows of all tables, in the order of print."""
     with files("bonaface.evaluation").joinpath("published.csv").open(encoding="utf-8") as file:
         return [_row(cells) for cells in csv.DictReader(file)]
 
@@ -57,6 +57,6 @@ def _row(cells: Mapping[str, str]) -> PublishedRow:
 
 
 def _parsed(cell: str) -> MeanSd:
-    """``2.78 ± 3.47``, over six folds wherever the papers print one, or one number."""
+    """Read ``2.78 ± 3.47``, over six folds wherever the papers print one, or one number."""
     mean, _, sd = cell.partition("±")
     return MeanSd(float(mean), float(sd), 6) if sd else MeanSd(float(mean), None, 1)

@@ -1,4 +1,4 @@
-"""From a score table to a report: the threshold first, then every figure, fold by fold."""
+"""Make a report of a score table: the threshold first, then every figure, fold by fold."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -54,7 +54,7 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class MeanSd:
-    """Mean and standard deviation (n - 1) over n folds; None without folds that have the figure."""
+    """Mean and standard deviation (n - 1) over n folds; None where no fold has the figure."""
 
     mean: float
     sd: float | None
@@ -63,10 +63,10 @@ class MeanSd:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that can be said of one system's scores on one protocol.
+    """Everything that one system's scores on one protocol tell.
 
-    `trained_on` is the protocol that the system was trained on, as ``oulu-npu/1``; empty where nobody said.
-    `seen_in_training` counts the test presentations that trained or tuned it, as far as somebody said. `pictures` is
+    `trained_on` is the protocol that the system was trained on, as ``oulu-npu/1``; empty where that is unknown.
+    `seen_in_training` counts the test presentations that trained or tuned it, as far as that is known. `pictures` is
     true where each video is a single frame, `notes` say how the scores were understood.
     """
 
@@ -84,18 +84,18 @@ class Report:
 
     @property
     def tested_on(self) -> str:
-        """The protocol that was judged, as ``oulu-npu/1``; empty where the table does not name one."""
+        """Return the protocol that was judged, as ``oulu-npu/1``; empty where the table does not name one."""
         return "/".join(filter(None, (self.dataset, self.protocol)))
 
     @property
     def warning(self) -> str:
-        """The first line of every output where figures are not what they seem (`caution`); else empty."""
+        """Return the first line of every output where figures need a `caution`; else empty."""
         from_test = any(fold.threshold.from_test for fold in self.folds)
         return caution(self.dataset, from_test, self.seen_in_training)
 
     @property
     def summary(self) -> dict[str, MeanSd]:
-        """Mean and standard deviation over the folds, by the names of `headline`."""
+        """Return mean and standard deviation over the folds, by the names of `headline`."""
         columns: dict[str, list[float]] = {}
         for fold in self.folds:
             for name, figure in headline(fold.test).items():
@@ -107,7 +107,7 @@ class Report:
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """The report as plain JSON values, by docs/report.schema.json."""
+        """Return the report as plain JSON values, by docs/report.schema.json."""
         body = asdict(self)
         body["folds"] = [_plain_fold(fold) for fold in self.folds]
         first = {"warning": self.warning} if self.warning else {}
@@ -154,7 +154,7 @@ def evaluate_table(
 
 
 def joined(reports: Sequence[Report]) -> Report:
-    """One report over the folds of several, whose folds were judged one by one (each by its own model).
+    """Join several reports into one over all their folds, which were judged one by one (each by its own model).
 
     Raises:
         InputError: none, reports that differ in more than their folds, or a fold that comes twice.
@@ -178,7 +178,7 @@ def joined(reports: Sequence[Report]) -> Report:
 
 
 def headline(figures: SetFigures) -> dict[str, Figure]:
-    """The figures of `figures` that are averaged over folds and compared between systems, by name."""
+    """Return the figures of `figures` that are averaged over folds and compared between systems, by name."""
     errors, ranking = figures.errors, figures.ranking
     return {
         **{f"apcer_{name}": errors.apcer[name] for name in GROUPINGS},
@@ -234,7 +234,7 @@ def _plain_fold(fold: Fold) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """`value` with names for the ends of intervals, and text for the keys that JSON wants as text."""
+    """Return `value` with names for the ends of intervals, and text for the keys that JSON needs as text."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if hasattr(value, "_asdict"):

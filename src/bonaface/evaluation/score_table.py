@@ -1,4 +1,4 @@
-"""The score table: one row a frame, from any system; the border between running models and settings them."""
+"""The score table: one row a frame, from any system; it separates running models from judging their scores."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ class ScoreTable:
 
     @classmethod
     def from_scores(cls, scores: Iterable[Score]) -> Self:
-        """The table of `scores`.
+        """Return the table of `scores`.
 
         Raises:
             InputError: none at all, or a row that `read` would refuse.
@@ -61,7 +61,7 @@ class ScoreTable:
 
     @classmethod
     def read(cls, *paths: Path, mapping: Mapping[str, str] | None = None) -> Self:
-        """The rows of the files at `paths`, CSV, Parquet or bob's text, one after another.
+        """Read the files at `paths`, CSV, Parquet or bob's text, as the rows of one table.
 
         Needed are a label and a score; see `foreign.renamed` for `mapping` (our column to theirs). What a
         file lacks is filled in: each row its own picture, one split (test), attacks of an unknown species.
@@ -88,7 +88,7 @@ class ScoreTable:
 
     @classmethod
     def from_tables(cls, tables: Sequence[Self]) -> Self:
-        """The rows of `tables` one after another, as of the folds of a protocol.
+        """Join `tables`, for example the folds of a protocol, in their order.
 
         Raises:
             InputError: none at all, or a frame that comes twice, or frames of one video that disagree.
@@ -103,7 +103,7 @@ class ScoreTable:
         return cls(joined, all(table.named for table in tables), tuple(notes))
 
     def with_threshold(self, value: float, rule: str, data: str, unit: str) -> Self:
-        """The table with the threshold that its scores are judged at: by which rule, on which `data`, in which unit."""
+        """Return the table with the threshold that its scores are judged at: its rule, its `data` and its unit."""
         table = self.data
         for name, cell in zip(THRESHOLD_COLUMNS, (value, rule, data, unit), strict=True):
             table = table.append_column(name, pa.array([cell] * len(self)))
@@ -129,41 +129,41 @@ class ScoreTable:
 
     @property
     def outputs(self) -> list[str]:
-        """The names of the model's score outputs that have a column of their own."""
+        """Return the names of the model's score outputs that have a column of their own."""
         return [name.removeprefix("score_") for name in self.data.column_names if name.startswith("score_")]
 
     @property
     def thresholds(self) -> list[tuple[float, str, str, str]]:
-        """The distinct thresholds that came with the scores, as `with_threshold` took them; mostly none or one."""
+        """Return the distinct thresholds in the table, as `with_threshold` took them; mostly none or one."""
         if not set(THRESHOLD_COLUMNS) <= set(self.data.column_names):
             return []
         columns = self.data.select(list(THRESHOLD_COLUMNS)).group_by(list(THRESHOLD_COLUMNS)).aggregate([])
         return [tuple(row.values()) for row in columns.to_pylist()]
 
     def values(self, column: str) -> list[str]:
-        """The distinct values of a text `column`, in the order in which they first appear."""
+        """Return the distinct values of a text `column`, in the order in which they first appear."""
         return [value.as_py() for value in pc.unique(self.data.column(column))]
 
     def where(self, column: str, value: str) -> Self:
-        """The rows whose text `column` is `value`; an empty table has no rows."""
+        """Return the rows whose text `column` is `value`; an empty table has no rows."""
         return replace(
             self, data=self.data.filter(pc.equal(self.data.column(column), value)).combine_chunks()
         )
 
     def text(self, column: str) -> NDArray[np.object_]:
-        """(N,) a text column as Python strings."""
+        """Return a text column (N,) as Python strings."""
         return np.asarray(self.data.column(column).to_numpy(), dtype=object)
 
     def numbers(self, column: str) -> NDArray[Any]:
-        """(N,) a numeric column; NaN where there is no score."""
+        """Return a numeric column (N,); NaN where there is no score."""
         return np.asarray(self.data.column(column).to_numpy())
 
     def codes(self, *columns: str) -> NDArray[np.int64]:
-        """(N,) one whole number for each distinct combination of text `columns`, 0 to their count - 1."""
+        """Return one whole number (N,) for each distinct combination of text `columns`, 0 to their count - 1."""
         return codes_of(self.data, columns)
 
     def scores(self, output: str | None = None) -> NDArray[np.float64]:
-        """(N,) the score of the default output, or of another by name; NaN where there is none.
+        """Return the score (N,) of the default output, or of another by name; NaN where there is none.
 
         Raises:
             UnknownNameError: the table has no such output.
@@ -182,12 +182,12 @@ class ScoreTable:
 
 
 def _label_notes(raw: pa.Table, mapping: Mapping[str, str], path: Path) -> list[str]:
-    """How words in the label column were understood."""
+    """Return a note on how the words in the label column were understood."""
     column = mapping.get("label", "label").removeprefix("-")
     if column not in raw.column_names or pa.types.is_boolean(raw.column(column).type):
         return []
     bona_fide, attacks = label_words(raw.column(column))
     turned = mapping.get("label", "").startswith("-")
     kinds = (("attack", "bona fide") if turned else ("bona fide", "attack"), (bona_fide, attacks))
-    said = [f"{', '.join(words)} as {kind}" for kind, words in zip(*kinds, strict=True) if words]
-    return [f"{path}: the column {column!r} is read with {' and '.join(said)}."] if said else []
+    readings = [f"{', '.join(words)} as {kind}" for kind, words in zip(*kinds, strict=True) if words]
+    return [f"{path}: the column {column!r} is read with {' and '.join(readings)}."] if readings else []

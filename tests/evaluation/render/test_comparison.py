@@ -13,7 +13,7 @@ from bonaface.evaluation.operating_point import FROM_TEST
 from bonaface.evaluation.render.comparison import print_comparison, write_comparison
 
 
-def test_it_is_printed_and_written(
+def test_prints_and_writes_a_comparison(
     drawn: Callable[..., Any], noisy: Callable[..., Any], tmp_path: Path
 ) -> None:
     first = drawn(videos=400)

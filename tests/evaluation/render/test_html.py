@@ -48,7 +48,7 @@ def _page(text: str) -> "_Page":
     return page
 
 
-def test_the_page_needs_nothing_else_and_has_every_table(drawn: Callable[..., Any]) -> None:
+def test_page_is_self_contained_with_every_table(drawn: Callable[..., Any]) -> None:
     report = evaluate_table(drawn(), system="<script>alert(1)</script>")
     page = _page(html(report))
     assert page.fetched == []
@@ -67,7 +67,7 @@ def test_the_page_opens_with_the_warning(drawn: Callable[..., Any]) -> None:
     assert FROM_TEST not in html(evaluate_table(drawn()))
 
 
-def test_each_fold_has_its_place(drawn: Callable[..., Any]) -> None:
+def test_page_has_a_section_for_each_fold(drawn: Callable[..., Any]) -> None:
     table = ScoreTable.from_tables([drawn(seed=n, fold=f"f{n}") for n in (1, 2)])
     text = html(evaluate_table(table))
     assert text.count("<svg") == 4
@@ -75,7 +75,7 @@ def test_each_fold_has_its_place(drawn: Callable[..., Any]) -> None:
     assert "Fold f2" in text
 
 
-def test_names_from_a_file_are_text_and_not_markup(row: Callable[..., Any]) -> None:
+def test_escapes_names_from_a_file(row: Callable[..., Any]) -> None:
     rows = [row("a", 1, 0.9), row("<img src=x>", 0, 0.8, "<b>mask & co")]
     report = evaluate_table(ScoreTable.from_scores(rows), settings=EvaluationSettings(Threshold(0.5)))
     page = _page(html(report, lambda _: b"png"))
@@ -99,7 +99,7 @@ def test_the_gallery_shows_the_errors_that_have_a_picture(drawn: Callable[..., A
     assert "Errors, farthest from the threshold first" not in html(report, lambda _: None)
 
 
-def test_one_class_alone_still_makes_a_page(row: Callable[..., Any]) -> None:
+def test_one_class_makes_a_page(row: Callable[..., Any]) -> None:
     report = evaluate_table(
         ScoreTable.from_scores(
             [row(f"v{n}", 1, n / 10) for n in range(5)]

@@ -16,7 +16,7 @@ def _points(svg: str, title: str) -> list[tuple[float, ...]]:
     return [tuple(map(float, point.split(","))) for point in found.split()]
 
 
-def test_the_det_curve_is_drawn_where_the_errors_are(drawn: Callable[..., Any]) -> None:
+def test_det_curve_passes_through_the_errors(drawn: Callable[..., Any]) -> None:
     fold = evaluate_table(drawn()).folds[0]
     svg = det_svg(fold.det, (0.05, 0.05))
     points = _points(svg, "APCER worst")
@@ -33,7 +33,7 @@ def test_the_det_curve_is_drawn_where_the_errors_are(drawn: Callable[..., Any]) 
     assert float(centre[1]) == pytest.approx(bottom - share * (bottom - top), abs=0.2)
 
 
-def test_histograms_stand_over_their_scores(drawn: Callable[..., Any]) -> None:
+def test_histogram_bins_are_drawn_at_their_scores(drawn: Callable[..., Any]) -> None:
     fold = evaluate_table(drawn()).folds[0]
     svg = histogram_svg(fold.histogram, fold.threshold.value)
     for name, counts in fold.histogram.counts.items():

@@ -5,7 +5,7 @@ from bonaface.evaluation import EvaluationSettings, ScoreTable, Threshold, evalu
 from bonaface.evaluation.render.tables import heading, notes
 
 
-def test_notes_say_what_a_reader_should_know(row: Callable[..., Any]) -> None:
+def test_notes_of_a_report(row: Callable[..., Any]) -> None:
     rows = [
         row("a", 1, 0.2, split="dev"),
         row("b", 0, 0.8, split="dev"),

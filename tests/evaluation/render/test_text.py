@@ -37,7 +37,7 @@ def folds(drawn: Callable[..., Any]) -> Report:
     return evaluate_table(table, system="ours")
 
 
-def test_the_terminal_shows_the_figures_in_80_columns(report: Report) -> None:
+def test_terminal_output_fits_80_columns(report: Report) -> None:
     text = _printed(report)
     assert max(map(len, text.splitlines())) <= 80
     fold = report.folds[0]
@@ -78,7 +78,7 @@ def test_the_first_line_says_that_the_threshold_is_from_test(
     assert FROM_TEST[:40] not in render(report)
 
 
-def test_markdown_has_every_table_and_nothing_breaks_a_row(folds: Report) -> None:
+def test_markdown_has_every_table_with_whole_rows(folds: Report) -> None:
     text = markdown(folds)
     for grid in grids(folds):
         assert f"**{grid.title}**" in text
@@ -88,7 +88,7 @@ def test_markdown_has_every_table_and_nothing_breaks_a_row(folds: Report) -> Non
     assert markdown_grid(grid) == "**t**\n\n| a\\|b | % |\n| :--- | ---: |\n| x\\|y | 1 |\n\nnote"
 
 
-def test_latex_escapes_and_closes_what_it_opens(report: Report) -> None:
+def test_latex_is_escaped_and_balanced(report: Report) -> None:
     text = latex(report)
     assert text.count(r"\begin{table}") == text.count(r"\end{table}") == len(grids(report))
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}")
@@ -98,7 +98,7 @@ def test_latex_escapes_and_closes_what_it_opens(report: Report) -> None:
     assert r"x \& y & $<$1\# \\" in row
 
 
-def test_csv_has_every_figure_in_full(report: Report, folds: Report) -> None:
+def test_csv_has_every_figure_in_full_precision(report: Report, folds: Report) -> None:
     rows = list(csv.DictReader(io.StringIO(csv_text(report))))
     fold = report.folds[0]
     for name, figure in headline(fold.test).items():
@@ -121,7 +121,7 @@ def test_csv_has_every_figure_in_full(report: Report, folds: Report) -> None:
     assert float(mean["value"]) == folds.summary["hter"].mean
 
 
-def test_a_dash_stands_for_what_is_not_defined(row: Callable[..., Any]) -> None:
+def test_undefined_figures_are_a_dash(row: Callable[..., Any]) -> None:
     rows = [row("a", 1, 0.7), row("b", 1, math.nan, response="no face")]
     text = markdown(evaluate_table(ScoreTable.from_scores(rows), settings=EvaluationSettings(Threshold(0.5))))
     assert "| APCER, worst species | - | - | 0/0 |" in text

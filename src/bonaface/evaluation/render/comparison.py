@@ -1,4 +1,4 @@
-"""A comparison of two systems as tables: in the terminal, as Markdown, JSON and a CSV of the flips."""
+"""Compare two systems on the same presentations: paired differences, McNemar's test, changed decisions."""
 
 import csv
 import io
@@ -75,8 +75,8 @@ def _differences(comparison: Comparison) -> Grid:
         for name, found in comparison.differences.items()
     )
     folds = " Means over the folds." if len(comparison.thresholds) > 1 else ""
-    said = f"Intervals over subjects, paired; one that holds 0 shows no difference.{folds}"
-    return Grid("Differences", ("figure", "A %", "B %", "A - B", "95 % interval"), rows, (said, ACADEMIC))
+    note = f"Intervals over subjects, paired; one that holds 0 shows no difference.{folds}"
+    return Grid("Differences", ("figure", "A %", "B %", "A - B", "95 % interval"), rows, (note, ACADEMIC))
 
 
 def _tests(comparison: Comparison) -> Grid:
@@ -84,9 +84,9 @@ def _tests(comparison: Comparison) -> Grid:
         (kind, str(test.only_first), str(test.only_second), f"{test.p:.2g}")
         for kind, test in comparison.mcnemar.items()
     )
-    said = "It takes presentations as independent; several of one subject make it see too much."
+    note = "It takes presentations as independent; several of one subject make it see too much."
     header = ("presentations", "only A wrong", "only B wrong", "p")
-    return Grid("McNemar's exact test at the thresholds", header, rows, (said,))
+    return Grid("McNemar's exact test at the thresholds", header, rows, (note,))
 
 
 def _flips(comparison: Comparison, most: int | None) -> Grid:
@@ -102,9 +102,9 @@ def _flips(comparison: Comparison, most: int | None) -> Grid:
         for flip in flips
     )
     rest = len(comparison.flips) - len(flips)
-    said = (f"and {rest} more; all are in flips.csv (--out DIR).",) if rest else ()
+    note = (f"and {rest} more; all are in flips.csv (--out DIR).",) if rest else ()
     title = f"{len(comparison.flips)} presentations are decided differently"
-    return Grid(title, ("presentation", "kind", "score A", "score B", "right"), rows, said)
+    return Grid(title, ("presentation", "kind", "score A", "score B", "right"), rows, note)
 
 
 def _kind(flip: Flip) -> str:

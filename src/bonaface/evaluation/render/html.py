@@ -29,12 +29,12 @@ th:first-child, td:first-child { text-align: left; padding-left: 0 }
 
 
 def html(report: Report, gallery: Gallery | None = None) -> str:
-    """The report as a page: tables with intervals, DET curve, histograms; the errors with a `gallery`."""
-    said = [line for line in heading(report) if line != report.warning]
+    """Return the report as a page: tables with intervals, DET curve, histograms; the errors with a `gallery`."""
+    lines = [line for line in heading(report) if line != report.warning]
     title = f"Report: {report.system or 'scores'}"
     several = len(report.folds) > 1
     parts = [
-        *(f"<p>{escape(line)}</p>" for line in said),
+        *(f"<p>{escape(line)}</p>" for line in lines),
         _legend(),
         *([_grid(folds_grid(report))] if several else []),
         *(_fold(report, fold, gallery, titled=several) for fold in report.folds),
@@ -48,7 +48,7 @@ def _legend() -> str:
 
 
 def html_grids(title: str, grids: Sequence[Grid], warning: str = "") -> str:
-    """Tables as a page of their own; `warning`, if there is one, comes first."""
+    """Return a page of tables; `warning`, if there is one, comes first."""
     return _page(title, warning, [_grid(grid) for grid in grids])
 
 
@@ -81,9 +81,9 @@ def _fold(report: Report, fold: Fold, gallery: Gallery | None, titled: bool) -> 
 def _grid(grid: Grid) -> str:
     head = "".join(f"<th>{escape(cell)}</th>" for cell in grid.header)
     rows = "".join(f"<tr>{''.join(f'<td>{escape(c)}</td>' for c in row)}</tr>" for row in grid.rows)
-    said = "".join(f'<p class="note">{escape(note)}</p>' for note in grid.notes)
+    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in grid.notes)
     table = f"<caption>{escape(grid.title)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
-    return f'<div class="scroll"><table>{table}</table></div>{said}'
+    return f'<div class="scroll"><table>{table}</table></div>{notes}'
 
 
 def _plots(fold: Fold) -> str:
@@ -114,6 +114,6 @@ def _error(mistake: Mistake, png: bytes | None) -> str:
     if png is None:
         return ""
     kind = "bona fide, rejected" if mistake.label else f"{mistake.species}, accepted"
-    said = f"{mistake.id}: {kind}, score {mistake.score:.4g}"
-    picture = f'<img src="data:image/png;base64,{b64encode(png).decode()}" alt="{escape(said)}">'
-    return f"<figure>{picture}<figcaption>{escape(said)}</figcaption></figure>"
+    caption = f"{mistake.id}: {kind}, score {mistake.score:.4g}"
+    picture = f'<img src="data:image/png;base64,{b64encode(png).decode()}" alt="{escape(caption)}">'
+    return f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>"

@@ -16,7 +16,7 @@ _CROSS = {("a-deeppixbis", "IV"), ("bi-fpnfas", "5")}
 
 
 def paper_grids(reports: Sequence[Report] = ()) -> list[Grid]:
-    """The papers' tables with our rows below the published ones; one for each OULU-NPU protocol.
+    """Return the papers' tables with our rows below the published ones; one for each OULU-NPU protocol.
 
     Reports that belong to no table are left out. A simulated set stands for the one that it imitates
     (``simulated-oulu-npu/1`` of ``oulu-npu/1``), and the table says so.
@@ -36,7 +36,7 @@ def paper_grids(reports: Sequence[Report] = ()) -> list[Grid]:
 
 
 def other_grids(reports: Sequence[Report]) -> list[Grid]:
-    """A table in the papers' form for each protocol of `reports` that none of the papers' tables is about."""
+    """Return a table in the papers' form for each protocol of `reports` that is in none of the papers' tables."""
     printed = {(row.trained_on, row.tested_on) for row in published()}
     rest = [report for report in reports if _protocols(report) not in printed]
     header = ("model", "source", *(f"{name.upper()} %" for name in FIGURES))
@@ -60,12 +60,12 @@ def _table_grid(title: str, rows: Sequence[PublishedRow], reports: Sequence[Repo
     return Grid(title, header, tuple(cells), (*_notes(rows), *_standing(ours), *academic))
 
 
-# The figures that depend on what APCER is taken over.
+# The figures that depend on the grouping of APCER.
 _GROUPED = ("apcer", "acer")
 
 
 def _our_rows(report: Report, names: Sequence[str]) -> list[tuple[str, ...]]:
-    """Our figures by each grouping of the attacks, for the papers do not say which is theirs."""
+    """Return our figures by each grouping of the attacks, because the papers do not say which one they use."""
     summary = report.summary
     model = _model(report)
     if "acer" not in names:
@@ -99,7 +99,7 @@ def _cross_grid(title: str, rows: Sequence[PublishedRow], reports: Sequence[Repo
 
 
 def _notes(rows: Sequence[PublishedRow]) -> list[str]:
-    """Each note once, with the models that it is about."""
+    """Return each note once, with the models that it is about."""
     about: dict[str, dict[str, None]] = {}
     for row in rows:
         if row.note:

@@ -1,4 +1,4 @@
-"""The two pictures of a report, drawn as SVG: the DET curve and the score histograms."""
+"""Draw the two pictures of a report as SVG: the DET curve and the score histograms."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -16,7 +16,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#CC79A7", "#E69F00", "#009E73", "#56B4E9", "#
 
 
 def det_svg(det: Det, operating: tuple[float, float] | None = None) -> str:
-    """The DET curve on normal-deviate axes: BPCER upwards, APCER to the right.
+    """Draw the DET curve on normal-deviate axes: BPCER upwards, APCER to the right.
 
     `operating` marks (APCER of the worst species, BPCER) at the threshold in use.
     """
@@ -52,7 +52,7 @@ def det_svg(det: Det, operating: tuple[float, float] | None = None) -> str:
 
 
 def histogram_svg(histogram: Histogram, threshold: float) -> str:
-    """The share of each kind's scores in each bin, as outlines; the threshold as an upright line."""
+    """Draw the share of each kind's scores in each bin as outlines, and the threshold as an upright line."""
     edges = histogram.edges
     low, high = min(edges[0], threshold), max(edges[-1], threshold)
     shares = {
@@ -89,7 +89,7 @@ def histogram_svg(histogram: Histogram, threshold: float) -> str:
 
 
 def round_ticks(low: float, high: float, beyond: bool = False) -> list[float]:
-    """About five round numbers between `low` and `high`; with `beyond` the last is the first above `high`.
+    """Return about five round numbers between `low` and `high`; with `beyond` the last is the first above `high`.
 
     They lie 1, 2 or 5 times a power of ten apart.
     """
@@ -102,7 +102,7 @@ def round_ticks(low: float, high: float, beyond: bool = False) -> list[float]:
 
 
 def _position(share: float, low: float, high: float) -> float:
-    """Where `share` lies between `low` and `high` on a normal-deviate axis; held to the frame."""
+    """Return where `share` lies between `low` and `high` on a normal-deviate axis, clipped to the frame."""
     bottom, top = deviate(low), deviate(high)
     return min(max((deviate(share) - bottom) / (top - bottom), 0.0), 1.0)
 
@@ -112,7 +112,7 @@ def _colour(number: int) -> str:
 
 
 def _frame(title: str, legend: Sequence[tuple[str, str]]) -> list[str]:
-    """The beginning of a picture: its legend above the plot, where no curve runs, and the plot's frame."""
+    """Return the beginning of a picture: its legend above the plot, and the plot's frame."""
     above = _LEGEND_LINE * -(-len(legend) // _LEGEND_COLUMNS)
     return [
         f'<svg viewBox="0 {-above} {_WIDTH} {_HEIGHT + above}" role="img" font-family="sans-serif" '

@@ -36,24 +36,24 @@ class Grid:
 
 
 def percent(value: float | None) -> str:
-    """0.0236 as ``2.36``; a dash for None."""
+    """Return 0.0236 as ``2.36``; a dash for None."""
     return NOTHING if value is None else f"{100 * value:.2f}"
 
 
 def between(figure: Figure) -> str:
-    """The interval in per cent, ``1.38 to 3.75``."""
+    """Return the interval in per cent, ``1.38 to 3.75``."""
     if figure.interval is None:
         return NOTHING
     return f"{percent(figure.interval.low)} to {percent(figure.interval.high)}"
 
 
 def counted(figure: Figure) -> str:
-    """Numerator and denominator, ``17/720``."""
+    """Return numerator and denominator, ``17/720``."""
     return NOTHING if figure.errors is None else f"{figure.errors}/{figure.total}"
 
 
 def heading(report: Report) -> list[str]:
-    """What was judged: system, protocol, unit, in a few lines; the warning, if there is one, first."""
+    """Return system, protocol and unit in a few lines; the warning, if there is one, first."""
     system = report.system or "Scores"
     on = f" on {report.tested_on}" if report.tested_on else ""
     if report.trained_on not in ("", report.tested_on):
@@ -66,46 +66,46 @@ def heading(report: Report) -> list[str]:
     if len(report.folds) == 1:
         lines += fold_lines(report, report.folds[0])
     else:
-        lines += [f"Fold {fold.name}: threshold {_said(report, fold)}." for fold in report.folds]
+        lines += [f"Fold {fold.name}: threshold {_threshold_text(report, fold)}." for fold in report.folds]
     return [report.warning, *lines] if report.warning else lines
 
 
 def fold_lines(report: Report, fold: Fold) -> list[str]:
-    """Who was there in a fold, and its threshold."""
+    """Return the presentations of a fold, by counts, and its threshold."""
     test = fold.test
     people = f" of {test.subjects} subjects" if test.subjects is not None else ""
     species = len(test.errors.per_species)
     return [
         f"{test.bona_fide} bona fide and {test.attacks} attack {unit_of(report)}s{people}, "
         f"{species} attack species.",
-        f"Threshold {_said(report, fold)}.",
+        f"Threshold {_threshold_text(report, fold)}.",
     ]
 
 
 def unit_of(report: Report) -> str:
-    """What is judged: video, frame, or picture where every video is a single frame."""
+    """Return the unit in words: video, frame, or picture where every video is a single frame."""
     return "picture" if report.pictures else report.unit
 
 
-def _said(report: Report, fold: Fold) -> str:
-    said = str(fold.threshold)
-    return said.replace(f", by {report.unit})", f", by {unit_of(report)})")
+def _threshold_text(report: Report, fold: Fold) -> str:
+    threshold = str(fold.threshold)
+    return threshold.replace(f", by {report.unit})", f", by {unit_of(report)})")
 
 
 def grids(report: Report) -> list[Grid]:
-    """All tables of the report: over the folds if there are several, then each fold's own."""
+    """Return all tables of the report: over the folds if there are several, then each fold's own."""
     several = [folds_grid(report)] if len(report.folds) > 1 else []
     return several + [grid for fold in report.folds for grid in fold_grids(fold)]
 
 
 def fold_grids(fold: Fold) -> list[Grid]:
-    """The tables of one fold: errors at the threshold, by species, at any threshold."""
+    """Return the tables of one fold: errors at the threshold, by species, at any threshold."""
     of = f", fold {fold.name}" if fold.name else ""
     return [*_errors_grids(fold, of), _species_grid(fold.test, of), _ranking_grid(fold, of)]
 
 
 def folds_grid(report: Report) -> Grid:
-    """One row a fold, then mean and standard deviation (n - 1), in per cent."""
+    """Return one row a fold, then mean and standard deviation (n - 1), in per cent."""
     rows = []
     for fold in report.folds:
         figures = headline(fold.test)
@@ -123,28 +123,28 @@ def folds_grid(report: Report) -> Grid:
 
 
 def notes(report: Report) -> list[str]:
-    """What a careful reader should know of these figures."""
+    """Return the notes that a careful reader needs beside these figures."""
     found = [*report.notes, *(note for fold in report.folds for note in _fold_notes(fold))]
     return list(dict.fromkeys(found))
 
 
 def _errors_grids(fold: Fold, of: str) -> list[Grid]:
-    """The errors at the threshold and, if some did not respond, again with those counted as rejected."""
+    """Return the errors at the threshold and, if some did not respond, again with those counted as rejected."""
     non_response = fold.test.apnrr.errors or fold.test.bpnrr.errors
-    said = (
+    note = (
         "Non-responses are left out here and counted as rejected in the next table."
         if non_response
         else "Every presentation got a response: counting non-responses as rejected changes nothing."
     )
     title = f"Errors at the threshold{of}"
-    grid = _errors_grid(title, fold.test.errors, fold.dev.errors if fold.dev else None, (said, ACADEMIC))
+    grid = _errors_grid(title, fold.test.errors, fold.dev.errors if fold.dev else None, (note, ACADEMIC))
     if not non_response:
         return [grid]
     title = f"Again, non-responses counted as rejected{of}"
     return [grid, _errors_grid(title, fold.test.strict, fold.dev.strict if fold.dev else None, ())]
 
 
-def _errors_grid(title: str, test: Errors, dev: Errors | None, said: tuple[str, ...]) -> Grid:
+def _errors_grid(title: str, test: Errors, dev: Errors | None, notes: tuple[str, ...]) -> Grid:
     on_dev = _rows_of(dev) if dev else None
     rows: list[tuple[str, ...]] = [
         (
@@ -157,7 +157,7 @@ def _errors_grid(title: str, test: Errors, dev: Errors | None, said: tuple[str, 
         for name, figure in _rows_of(test).items()
     ]
     header = ("at the threshold", "%", "95 % interval", "errors", *(["dev %"] if dev else []))
-    return Grid(title, header, tuple(rows), said)
+    return Grid(title, header, tuple(rows), notes)
 
 
 def _rows_of(errors: Errors) -> dict[str, Figure]:
@@ -195,12 +195,12 @@ def _species_grid(test: SetFigures, of: str) -> Grid:
         for name, (error, non_response) in kinds.items()
     )
     reasons = ", ".join(f"{reason} {count}" for reason, count in test.reasons.items())
-    said = (f"No response: {reasons}.",) if reasons else ()
+    note = (f"No response: {reasons}.",) if reasons else ()
     return Grid(
         f"APCER and APNRR by species; BPCER and BPNRR of bona fide{of}",
         ("presentations", "error %", "95 % interval", "errors", "no resp. %", "count"),
         rows,
-        said,
+        note,
     )
 
 
@@ -212,8 +212,8 @@ def _ranking_grid(fold: Fold, of: str) -> Grid:
         for name, figure in test.items()
     )
     header = ("at any threshold", "%", "95 % interval", "errors", *(["dev %"] if dev else []))
-    said = "BPCERn: smallest BPCER with every species' APCER at most 1/n; both taken on the same scores."
-    return Grid(f"How well the scores part the classes{of}", header, rows, (said,))
+    note = "BPCERn: smallest BPCER with every species' APCER at most 1/n; both taken on the same scores."
+    return Grid(f"How well the scores part the classes{of}", header, rows, (note,))
 
 
 def _ranking_rows(figures: SetFigures) -> dict[str, Figure]:

@@ -71,7 +71,7 @@ def print_grid(grid: Grid, console: Console) -> None:
 
 
 def markdown(report: Report) -> str:
-    """The report as GitHub-flavoured Markdown."""
+    """Return the report as GitHub-flavoured Markdown."""
     lines = [line for sentence in heading(report) for line in (sentence, "")]
     lines += [text for grid in grids(report) for text in (markdown_grid(grid), "")]
     lines += [*(f"- {line}" for line in LEGEND), *(f"- {note}" for note in notes(report))]
@@ -79,7 +79,7 @@ def markdown(report: Report) -> str:
 
 
 def markdown_grid(grid: Grid) -> str:
-    """One table as Markdown, its title above and its notes below."""
+    """Return one table as Markdown, its title above and its notes below."""
     cells = [grid.header, (":---", *("---:" for _ in grid.header[1:])), *grid.rows]
     lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in cells]
     below = ["", *grid.notes] if grid.notes else []
@@ -87,14 +87,14 @@ def markdown_grid(grid: Grid) -> str:
 
 
 def latex(report: Report) -> str:
-    """The report as LaTeX tables that need no package."""
+    """Return the report as LaTeX tables that need no package."""
     lines = [f"% {line}" for line in heading(report)]
     caption = report.warning
     return "\n".join([*lines, *(latex_grid(grid, caption) for grid in grids(report))]) + "\n"
 
 
 def latex_grid(grid: Grid, warning: str = "") -> str:
-    """One table as LaTeX; `warning`, if there is one, opens the caption."""
+    """Return one table as LaTeX; `warning`, if there is one, opens the caption."""
     rows = [" & ".join(cell.translate(_LATEX) for cell in row) + r" \\" for row in (grid.header, *grid.rows)]
     caption = " ".join(f"{text.rstrip('.')}." for text in (warning, grid.title, *grid.notes) if text)
     return "\n".join(
@@ -114,7 +114,7 @@ def latex_grid(grid: Grid, warning: str = "") -> str:
 
 
 def csv_grids(grids: Sequence[Grid]) -> str:
-    """The tables as one CSV: a row for each cell, ``2.92 ± 2.30`` in the columns mean and sd.
+    """Return the tables as one CSV: a row for each cell, ``2.92 ± 2.30`` in the columns mean and sd.
 
     Only tables of figures are in it, those whose rows begin with a model and a source.
     """
@@ -132,7 +132,7 @@ def csv_grids(grids: Sequence[Grid]) -> str:
 
 
 def csv_text(report: Report) -> str:
-    """Every figure of the report as one row of a CSV, in full precision.
+    """Return every figure of the report as one row of a CSV, in full precision.
 
     The report's warning, if there is one, is the first line, a comment (#).
     """
@@ -162,10 +162,10 @@ def csv_text(report: Report) -> str:
 def _csv_rows(figures: SetFigures) -> Iterator[dict[str, object]]:
     for name, figure in headline(figures).items():
         yield {"non_responses": "left out", "figure": name, "of": "", **_csv_figure(figure)}
-    for said, errors in (("left out", figures.errors), ("rejected", figures.strict)):
+    for non_responses, errors in (("left out", figures.errors), ("rejected", figures.strict)):
         for name, of, figure in _csv_errors(errors):
-            if of or said == "rejected":
-                yield {"non_responses": said, "figure": name, "of": of, **_csv_figure(figure)}
+            if of or non_responses == "rejected":
+                yield {"non_responses": non_responses, "figure": name, "of": of, **_csv_figure(figure)}
     for of, figure in figures.apnrr_per_species.items():
         yield {"non_responses": "counted", "figure": "apnrr", "of": of, **_csv_figure(figure)}
 
