@@ -48,7 +48,7 @@ def test_each_system_may_have_its_own_dev_file(tmp_path: Path) -> None:
     assert "A 0.5 (EER of dev set, by video); B 5 (EER of dev set, by video)." in flat
 
 
-def test_another_comparison_is_not_overwritten(tmp_path: Path) -> None:
+def test_rejects_overwriting_another_comparison(tmp_path: Path) -> None:
     for name, high in (("ours", 0.9), ("theirs", 0.4)):
         (tmp_path / f"{name}.csv").write_text(f"file,label,score\na,1,{high}\nb,0,0.1\n")
 
