@@ -39,12 +39,36 @@ class Writer:
         (out / job["name"]).touch()
 
 
+class Careful(Writer):  # dies at the steps in `bombs` that are not left out
+    def leave_out(self, job, done):
+        path = out / f"left-{job['name']}-{done}"
+        if path.exists() or not job.get("may_leave_out", True):
+            return False
+        path.touch()
+        return True
+
+    def __call__(self, job, tick):
+        if job.get("dies_early"):
+            os.abort()
+        tick(0)
+        for step in range(job["steps"]):
+            if job.get("dies_further_on") and not (out / f"died-{step}").exists():
+                (out / f"died-{step}").touch()
+                os.abort()
+            if step in job.get("bombs", ()) and not (out / f"left-{job['name']}-{step}").exists():
+                with (out / "deaths").open("a") as file:
+                    print(job["name"], step, file=file)
+                os.abort()
+            tick(step + 1)
+        (out / job["name"]).touch()
+
+
 if __name__ == "__main__":
     (out / "started").mkdir()
     jobs = eval(sys.argv[2])
     seen = []
     try:
-        run_jobs(Writer(), jobs, int(sys.argv[3]), seen.append)
+        run_jobs(globals()[sys.argv[4]](), jobs, int(sys.argv[3]), seen.append)
     except (BonafaceError, ValueError, KeyboardInterrupt) as error:
         print(type(error).__name__, error)
     print(seen[-1:])
@@ -58,8 +82,8 @@ def script(tmp_path: Path) -> Path:
     return path
 
 
-def start(script: Path, jobs: list[dict], workers: int) -> subprocess.Popen[str]:
-    arguments = [sys.executable, str(script), str(script.parent), repr(jobs), str(workers)]
+def start(script: Path, jobs: list[dict], workers: int, worker: str = "Writer") -> subprocess.Popen[str]:
+    arguments = [sys.executable, str(script), str(script.parent), repr(jobs), str(workers), worker]
     return subprocess.Popen(
         arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -144,6 +168,44 @@ def test_a_job_that_always_kills_ends_in_a_sentence(script: Path) -> None:
         "BonafaceError worker processes were killed 3 times without getting any further, at step 1 of bomb, most "
     )
     assert err == ""
+
+
+def test_what_kills_three_processes_is_left_out(script: Path) -> None:
+    jobs = [
+        {"name": "job-a", "steps": 5, "bombs": [1, 3]},
+        {"name": "job-b", "steps": 3, "bombs": [0]},
+        *named(3),
+    ]
+    out, err = start(script, jobs, 2, "Careful").communicate(timeout=120)
+    assert (out, err) == ("[14]\n", "")
+    assert done(script) == {"job-a", "job-b", "job0", "job1", "job2"}
+    deaths = (script.parent / "deaths").read_text().splitlines()
+    assert {place: deaths.count(place) for place in deaths} == {"job-a 1": 3, "job-a 3": 3, "job-b 0": 3}
+
+
+@pytest.mark.parametrize(
+    ("job", "place"),
+    [
+        ({"bombs": [1], "may_leave_out": False}, "step 1 of bomb"),
+        ({"dies_early": True}, "step 0 of bomb"),  # as where a model cannot be loaded: no step is the reason
+    ],
+)
+def test_what_cannot_be_left_out_ends_in_a_sentence(script: Path, job: dict, place: str) -> None:
+    out, err = start(script, [{"name": "bomb", "steps": 2, **job}], 2, "Careful").communicate(timeout=60)
+    assert out.startswith(
+        f"BonafaceError worker processes were killed 3 times without getting any further, at {place}"
+    )
+    assert err == ""
+    assert not list(script.parent.glob("left-*"))
+
+
+def test_deaths_in_ever_other_places_end_in_a_sentence(script: Path) -> None:
+    """As where memory is short, which is no step's fault."""
+    job = {"name": "bomb", "steps": 9, "dies_further_on": True}
+    out, err = start(script, [job], 2, "Careful").communicate(timeout=60)
+    assert err == ""
+    assert out.startswith("BonafaceError worker processes were killed 3 times"), out
+    assert not list(script.parent.glob("left-*"))
 
 
 def test_ctrl_c_is_clean(script: Path) -> None:

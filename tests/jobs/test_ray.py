@@ -38,7 +38,27 @@ def work(job, tick):
     tick(2)
 
 
-ray_pool._RETRIES = 1
+class Careful:
+    def at(self, job, done):
+        return f"step {done} of {job}"
+
+    def leave_out(self, job, done):
+        left = out / f"left-{job}-{done}"
+        if job == "stubborn" or left.exists():
+            return False
+        left.touch()
+        return True
+
+    def __call__(self, job, tick):
+        tick(0)
+        for step in range(4):
+            if step in (1, 2) and job != "e" and not (out / f"left-{job}-{step}").exists():
+                os.abort()
+            tick(step + 1)
+        (out / f"job-{job}").touch()
+
+
+retries, ray_pool._RETRIES = ray_pool._RETRIES, 1
 ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
          object_store_memory=100 << 20)
 seen = []
@@ -47,6 +67,14 @@ for jobs in (["a", "dies", "b", "c"], ["bomb"], ["wrong"], []):
         ray_pool.run_on_ray(work, jobs, progress=seen.append)
     except BonafaceError as error:
         print(type(error).__name__, error)
+ray_pool._RETRIES = retries
+for jobs in (["e", "two-bombs"], ["stubborn"]):
+    try:
+        ray_pool.run_on_ray(Careful(), jobs, progress=seen.append)
+        print("left out", seen[-1], sorted(path.name for path in out.glob("left-*")))
+    except BonafaceError as error:
+        print(type(error).__name__, error)
+seen.append(0)
 print(seen[-1], max(seen), ray.is_initialized(), sorted(path.name for path in out.glob("job-*")))
 """
 
@@ -83,12 +111,16 @@ def test_jobs_deaths_and_errors(tmp_path: Path) -> None:
         check=False,
     )
     # between them Ray tells of the processes that died, in colour
-    bomb, wrong, summary = (
+    bomb, wrong, left_out, stubborn, summary = (
         line for line in done.stdout.splitlines() if line and line[0] != "\033" and line != " "
     )
     assert bomb.startswith("BonafaceError a worker process died 2 times over the same job")
     assert wrong == "InputError job wrong is wrong"
-    assert summary == "0 8 True ['job-a', 'job-b', 'job-c', 'job-dies']"
+    assert left_out == "left out 8 ['left-two-bombs-1', 'left-two-bombs-2']"
+    assert stubborn.startswith(
+        "BonafaceError a worker process died 6 times over the same job, at step 1 of stubborn,"
+    )
+    assert summary == "0 8 True ['job-a', 'job-b', 'job-c', 'job-dies', 'job-e', 'job-two-bombs']"
 
 
 @pytest.mark.slow

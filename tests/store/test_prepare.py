@@ -1,5 +1,4 @@
 import errno
-import fcntl
 import json
 import os
 import random
@@ -16,9 +15,11 @@ from typing import Any
 import fsspec
 import numpy as np
 import pytest
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from bonaface.core.errors import BonafaceError, InputError, ModelFileError
+from bonaface.core.files import LOCK
 from bonaface.core.paths import files_below, to_path
 from bonaface.core.records import Presentation, Response
 from bonaface.datasets.registry import open_dataset
@@ -157,6 +158,51 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(
     assert files_of(store) == files_of(whole)
 
 
+def test_what_kills_its_worker_is_a_row_and_the_set_goes_on(
+    faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path
+) -> None:
+    """Outside of the decoder, which has processes of its own: as a file over which the detector crashes."""
+    killers = [table.rows[i].path for i in (5, 7, 20)]  # two of one shard
+    script, store = tmp_path / "script.py", tmp_path / "store"
+    trap = f"""
+import os
+from bonaface.store import shard_writer
+
+read = shard_writer._read
+shard_writer._read = lambda path, n: os.abort() if str(path).endswith({tuple(killers)!r}) else read(path, n)
+"""
+    script.write_text(trap + SCRIPT)
+    done = subprocess.run(
+        [sys.executable, script, faces_root, store], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    summary = prepare(table, faces_root, store, settings=SETTINGS)
+    assert summary.unreadable == tuple((path, "a worker process died over it") for path in killers)
+    found, expected = CropStore.open(store).frames, CropStore.open(whole).frames
+    assert [frame.response for frame in found] == [
+        "unreadable" if i in (5, 7, 20) else frame.response for i, frame in enumerate(expected)
+    ]
+    assert files_of(store).keys() == files_of(whole).keys()
+    same = [name for name, data in files_of(store).items() if data == files_of(whole)[name]]
+    assert (
+        len([name for name in same if name.endswith(".tar")]) == 9
+    )  # of 11: the rest is a function of the table
+
+
+def test_a_damaged_list_of_what_is_left_out_is_said(
+    faces_root: Path, table: PresentationTable, tmp_path: Path
+) -> None:
+    path = tmp_path / "s" / "shards" / "00000.left-out.json"
+    for text in ("[1, 2", "{}", '["1"]'):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        layout.begin(tmp_path / "s", table, layout.describe(table, SETTINGS))
+        path.write_text(text)
+        with pytest.raises(
+            InputError, match=r"00000\.left-out\.json: expected a list of whole numbers; delete it"
+        ):
+            prepare(table, faces_root, tmp_path / "s", settings=SETTINGS, workers=1)
+
+
 def test_what_cannot_be_read_is_a_row(faces_root: Path, table: PresentationTable, tmp_path: Path) -> None:
     root = tmp_path / "root"
     shutil.copytree(faces_root, root)
@@ -291,11 +337,11 @@ def test_the_wrong_root_is_said_before_the_work(table: PresentationTable, tmp_pa
 
 
 def test_two_cannot_make_one_store(faces_root: Path, table: PresentationTable, tmp_path: Path) -> None:
-    folder = os.open(tmp_path, os.O_RDONLY)
-    fcntl.flock(folder, fcntl.LOCK_EX)
-    with pytest.raises(BonafaceError, match="another process is making this store"):
+    with (
+        FileLock(tmp_path / LOCK),
+        pytest.raises(BonafaceError, match="another process is making this store"),
+    ):
         prepare(table, faces_root, tmp_path)
-    os.close(folder)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -16,8 +16,10 @@ from typing import Any, Protocol, runtime_checkable
 
 from bonaface.core.errors import BonafaceError
 
+MAX_DEATHS = 3  # of processes at the same place
+
 _POLL = 0.2  # seconds between two looks at the progress
-_MAX_DEATHS = 3
+_NOT_BEGUN = -1  # in place of what is done of a job
 
 
 class Worker(Protocol):
@@ -33,6 +35,22 @@ class NamesItsJobs(Protocol):
 
     def at(self, job: Any, done: int | None, /) -> str:
         """Name what comes after `done` ticks of `job`; None where nobody knows how many there were."""
+
+
+@runtime_checkable
+class LeavesOut(Protocol):
+    """A worker that can do a job without what kills its process."""
+
+    def leave_out(self, job: Any, done: int, /) -> bool:
+        """Have `job` done without what comes after its `done` ticks; return False where nothing can be left out.
+
+        The worker ticks 0 when it comes to what is first: of a process that dies before, `job` is not the reason.
+        """
+
+
+def can_leave_out(worker: Worker, job: Any, done: int) -> bool:
+    """Have `worker` do `job` from now on without what comes after `done` ticks; return whether it can."""
+    return isinstance(worker, LeavesOut) and worker.leave_out(job, done)
 
 
 def where(worker: Worker, job: Any, done: int | None) -> str:
@@ -66,7 +84,8 @@ def run_jobs(
 
     `progress` gets the sum of what all jobs have ticked. Where an error or Ctrl-C ends the run, the
     processes end at their next tick; where this process is killed, they end at once. When a process dies,
-    its job is done again. Processes are spawned, so a script must call this below ``if __name__ ==
+    its job is done again, and after three deaths at the same place without what comes there, if the worker
+    is one that `LeavesOut`. Processes are spawned, so a script must call this below ``if __name__ ==
     "__main__":``.
 
     Raises:
@@ -78,12 +97,13 @@ def run_jobs(
         _run_here(worker, jobs, report)
         return
     context = multiprocessing.get_context("spawn")
-    shared = _SharedState(context.RawArray(c_int64, max(len(jobs), 1)), context.RawValue(c_bool, False))
+    done = context.RawArray(c_int64, [_NOT_BEGUN] * len(jobs))
+    shared = _SharedState(done, context.RawValue(c_bool, False))
     pool = _Pool(worker, jobs, shared, workers)
     try:
         while pool.running:
             pool.collect()
-            report(sum(shared.done))
+            report(sum(max(0, n) for n in shared.done))
     except BaseException:
         shared.stop.value = True
         raise
@@ -98,8 +118,9 @@ def _run_here(worker: Worker, jobs: Iterable[Any], report: Callable[[int], None]
 
         def tick(n: int, base: int = done) -> None:
             nonlocal last
-            last = n
-            report(base + n)
+            if n != last:
+                last = n
+                report(base + n)
 
         worker(job, tick)
         done += last
@@ -116,7 +137,8 @@ class _Pool:
         self.running: dict[Future[None], tuple[ProcessPoolExecutor, int]] = {}
         self._worker, self._jobs, self._shared = worker, jobs, shared
         self._waiting = deque(range(len(jobs)))
-        self._deaths = 0
+        self._deaths: Counter[tuple[int, int]] = Counter()  # by job and what was done of it
+        self._deaths_in_a_row = 0  # since a job was done
         self._turns = count()
         self._handed_out: dict[int, int] = {}  # when each job was given to a process the last time
         self._executors = [self._spawn() for _ in range(min(workers, len(jobs)))]
@@ -138,7 +160,7 @@ class _Pool:
                 self._waiting.appendleft(number)
                 self._replace(executor, number, error)
             else:
-                self._deaths = 0
+                self._deaths_in_a_row = 0
                 self._hand_out(executor)
 
     def shutdown(self) -> None:
@@ -168,24 +190,44 @@ class _Pool:
 
     def _replace(self, executor: ProcessPoolExecutor, number: int, error: BrokenProcessPool) -> None:
         if executor in self._executors:  # of its two jobs this is the first to say so
-            self._deaths += 1
-            if self._deaths == _MAX_DEATHS:
-                raise BonafaceError(
-                    f"worker processes were killed {_MAX_DEATHS} times without getting any further"
-                    f"{self._place(executor, number)}, most likely for lack of memory; run the same again with fewer "
-                    "workers: finished work is kept. "
-                    '(A script must call this below `if __name__ == "__main__":`.)'
-                ) from error
+            self._count_death(self._in_hand(executor, number), error)
             executor.shutdown(wait=True)
             fresh = self._executors[self._executors.index(executor)] = self._spawn()
             for _ in range(2):
                 self._hand_out(fresh)
 
-    def _place(self, executor: ProcessPoolExecutor, number: int) -> str:
-        """Where the process that has died was, in the first given of its jobs, one of which is `number`."""
-        other = [waiting for of, waiting in self.running.values() if of is executor]
-        in_hand = min([number, *other], key=lambda job: self._handed_out.get(job, -1))
-        return where(self._worker, self._jobs[in_hand], self._shared.done[in_hand])
+    def _count_death(self, number: int, error: BrokenProcessPool) -> None:
+        """Leave out what has killed three processes.
+
+        Raises:
+            BonafaceError: that can't be, or processes die in ever other places, as where memory is short.
+        """
+        done = self._shared.done[number]
+        self._deaths_in_a_row += 1
+        self._deaths[number, done] += 1
+        times = self._deaths[number, done]
+        if times >= MAX_DEATHS:
+            if done != _NOT_BEGUN and can_leave_out(self._worker, self._jobs[number], done):
+                self._deaths_in_a_row = 0
+                return
+        elif self._deaths_in_a_row < MAX_DEATHS * len(self._executors):
+            return
+        raise BonafaceError(
+            f"worker processes were killed {max(times, self._deaths_in_a_row)} times without getting any further"
+            f"{where(self._worker, self._jobs[number], max(0, done))}, most likely for lack of memory; run the same "
+            "again with fewer workers: finished work is kept. "
+            '(A script must call this below `if __name__ == "__main__":`.)'
+        ) from error
+
+    def _in_hand(self, executor: ProcessPoolExecutor, number: int) -> int:
+        """Which job the process that has died was at: the first given of its jobs, one of which is `number`."""
+        other = [
+            waiting
+            for future, (of, waiting) in self.running.items()
+            if of is executor
+            and not (future.done() and future.exception() is None)  # done, and not yet collected
+        ]
+        return min([number, *other], key=lambda job: self._handed_out.get(job, -1))
 
 
 @contextmanager
@@ -221,7 +263,7 @@ def _die_with_parent() -> None:
 def _work(number: int, job: Any) -> None:
     assert _here is not None
     worker, shared = _here
-    shared.done[number] = 0  # it may be done again, after a process that died of it
+    shared.done[number] = _NOT_BEGUN  # it may be done again, after a process that died of it
 
     def tick(n: int) -> None:
         shared.done[number] = n

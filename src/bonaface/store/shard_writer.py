@@ -1,5 +1,6 @@
 """From a shard's presentations to its face squares: what every worker of `prepare` does, wherever it runs."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonaface.core.errors import BonafaceError, InputError, UnknownNameError
+from bonaface.core.files import write_json
 from bonaface.core.paths import local_copy
 from bonaface.core.records import Presentation, Response
 from bonaface.datasets.registry import Box, Dataset, open_dataset
@@ -21,6 +23,7 @@ from bonaface.media.kinds import is_video
 from bonaface.store import crop_store as layout
 from bonaface.store.crop_store import FrameResult, PrepareSettings
 
+_KILLS = "a worker process died over it"
 _UNKNOWN = (np.nan, np.nan)  # a landmark's position
 _NO_LANDMARKS = (_UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN)
 
@@ -72,12 +75,40 @@ class ShardWriter:
         """
         self._check_here()
         layout.write_shard(self.store, shard.number, self._results(shard, tick))
+        self._left_out_path(shard).unlink(missing_ok=True)
 
     def at(self, shard: Shard, done: int | None) -> str:
         """Name the presentation that comes after `done` of the shard's, or all of them."""
         if done is None:
             return f"one of the presentations {shard.rows[0].path} to {shard.rows[-1].path}"
         return f"the presentation {shard.rows[min(done, len(shard.rows) - 1)].path}"
+
+    def leave_out(self, shard: Shard, done: int) -> bool:
+        """Make the presentation that comes after `done` of the shard's an unreadable one, as it kills whoever reads it.
+
+        A file beside the shard says so until the shard is written; in there the presentation's row does. Return False
+        where all presentations are done, or this one is left out already.
+        """
+        known = self._left_out(shard)
+        if done >= len(shard.rows) or done in known:
+            return False
+        write_json(self._left_out_path(shard), sorted([*known, done]))
+        return True
+
+    def _left_out(self, shard: Shard) -> list[int]:
+        path = self._left_out_path(shard)
+        if not path.is_file():
+            return []
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            found = None
+        if not isinstance(found, list) or not all(type(i) is int for i in found):
+            raise InputError(f"{path}: expected a list of whole numbers; delete it and run the same again")
+        return found
+
+    def _left_out_path(self, shard: Shard) -> Path:
+        return layout.shard_path(self.store, shard.number, "left-out.json")
 
     def _check_here(self) -> None:
         if not self.root.is_dir():
@@ -96,8 +127,10 @@ class ShardWriter:
     def _results(self, shard: Shard, tick: Callable[[int], None]) -> Iterator[FrameResult]:
         source = source_of(self.dataset)
         detector = _detector(self.settings)
+        left_out = self._left_out(shard)
+        tick(0)  # a process that dies before did not die of a presentation
         for i, row in enumerate(shard.rows):
-            boxes, problem = self._boxes(source, row)
+            boxes, problem = (None, _KILLS) if i in left_out else self._boxes(source, row)
             if problem:
                 yield FrameResult(
                     shard.first + i, row.sample_id, 0, response=Response.UNREADABLE, detail=problem
