@@ -10,7 +10,6 @@ through a pipe. A process that dies is replaced, and the file is said to have cr
               or {"error"}
 """
 
-import fcntl
 import json
 import os
 import signal
@@ -217,9 +216,12 @@ class _Process:
 
 def _widen(pipe: IO[bytes]) -> None:
     """Let the pipe hold a megabyte, where Linux can: pixels come through in half of the time."""
-    if hasattr(fcntl, "F_SETPIPE_SZ"):
-        with suppress(OSError):  # an administrator may have set a lower limit
-            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 1 << 20)
+    if sys.platform != "linux":
+        return
+    import fcntl  # Unix alone
+
+    with suppress(OSError):  # an administrator may have set a lower limit
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 1 << 20)
 
 
 def _end(child: "subprocess.Popen[bytes]", owner: int) -> None:
