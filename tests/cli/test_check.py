@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 
 from bonaface.media.search import search
 from bonaface.testing.clips import encode_clip
+from bonaface.testing.networks import rewrite
 
 
 def check(
@@ -45,7 +47,7 @@ def folder(tmp_path: Path, faces_root: Path) -> Path:
     return made
 
 
-def test_checks_every_picture_and_video_of_any_name(folder: Path, run: Path) -> None:
+def test_every_picture_and_video_is_judged_whatever_its_name(folder: Path, run: Path) -> None:
     done = check("mine", folder=folder.parent, run=run)
     assert done.returncode == 0, done.stderr
     names = ("a.png", "b.jfif", "c", "e.dat", "more/d.txt")
@@ -55,7 +57,7 @@ def test_checks_every_picture_and_video_of_any_name(folder: Path, run: Path) -> 
     )
 
 
-def test_names_files_left_out_and_exits_with_3(folder: Path, run: Path) -> None:
+def test_what_is_left_out_is_named_and_no_longer_all_well(folder: Path, run: Path) -> None:
     shutil.copy(folder / "a.png", folder / ".hidden.png")
     (folder / ".cache").mkdir()
     shutil.copy(folder / "a.png", folder / ".cache" / "a.png")
@@ -72,7 +74,7 @@ def test_names_files_left_out_and_exits_with_3(folder: Path, run: Path) -> None:
     ]
 
 
-def test_missing_path_does_not_stop_the_others(folder: Path, run: Path) -> None:
+def test_a_missing_path_among_many_stops_none_of_them(folder: Path, run: Path) -> None:
     done = check("gone.jpg", "mine/a.png", "mine/gone.mp4", folder=folder.parent, run=run)
     assert done.returncode == 3
     assert verdicts(done) == {"mine/a.png": "bona fide"}
@@ -85,6 +87,42 @@ def test_missing_path_does_not_stop_the_others(folder: Path, run: Path) -> None:
     assert nothing.stderr.decode() == (
         "bonaface: gone.jpg: no such file or folder; also.jpg: no such file or folder; nothing was checked\n"
     )
+
+
+def test_another_of_the_models_thresholds_decides(folder: Path, run: Path) -> None:
+    bundle = folder.parent / "bundle"
+
+    def answer(*options: str) -> subprocess.CompletedProcess[bytes]:
+        command = [
+            sys.executable,
+            "-m",
+            "bonaface.cli.main",
+            "check",
+            "a.png",
+            "--model",
+            str(bundle),
+            "--json",
+            *options,
+        ]
+        return subprocess.run(command, cwd=folder, capture_output=True, check=False)
+
+    shutil.copytree(run / "bundle", bundle)
+
+    def lower(card: dict[str, Any]) -> None:
+        for thresholds in card["operating_points"]["bpcer=0.01"]["thresholds"].values():
+            thresholds["frame"] = 0.125
+
+    rewrite(bundle, lower)
+    (found,) = map(json.loads, answer("--operating-point", "bpcer=0.01").stdout.decode().splitlines())
+    assert found["threshold"] == 0.125
+    (found,) = map(json.loads, answer().stdout.decode().splitlines())
+    assert found["threshold"] != 0.125
+    unknown = answer("--operating-point", "bpcer=0.5")
+    assert (unknown.returncode, unknown.stdout) == (2, b"")
+    assert b"bpcer=0.01" in unknown.stderr
+    both = answer("--operating-point", "eer", "--threshold", "0.5")
+    assert both.returncode == 2
+    assert b"give one of them" in both.stderr
 
 
 def test_standard_input_and_quoted_patterns(folder: Path, run: Path) -> None:
@@ -101,7 +139,7 @@ def test_standard_input_and_quoted_patterns(folder: Path, run: Path) -> None:
     assert done.returncode == 3  # what is named is judged, be it a text
 
 
-def test_prints_a_url_as_it_was_given(folder: Path, run: Path) -> None:
+def test_a_url_is_said_as_it_was_given(folder: Path, run: Path) -> None:
     done = check("memory://nowhere/a.jpg", "gopher://host/a.jpg", folder=folder.parent, run=run)
     assert done.returncode == 2
     assert b"gopher://host/a.jpg: expected a path or a URL" in done.stderr
@@ -120,18 +158,20 @@ class TestSearch:
         assert found.files == [f"{tmp_path}/a/x.png"]
         assert found.complete
 
-    def test_file_named_twice_is_checked_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_file_that_is_named_twice_is_looked_at_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.chdir(tmp_path)
         Image.new("RGB", (4, 4)).save("x.png")
         assert search(["x.png", "*.png", "x.png"]).files == ["x.png"]
 
-    def test_names_a_folder_without_pictures(self, tmp_path: Path) -> None:
+    def test_a_folder_without_any_is_said(self, tmp_path: Path) -> None:
         (tmp_path / "notes.txt").write_text("nothing")
         found = search([str(tmp_path)])
         assert found.left_out == [(str(tmp_path), "there is no picture or video in this folder")]
         assert not found.complete
 
-    def test_existing_name_with_glob_characters_is_a_name(
+    def test_a_name_with_the_signs_of_a_pattern_is_a_name_first(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
@@ -141,11 +181,11 @@ class TestSearch:
         assert search(["y*.png"]).missing == ["y*.png"]
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-    def test_names_an_unreadable_folder(self, tmp_path: Path) -> None:
+    def test_a_folder_that_may_not_be_read_is_said(self, tmp_path: Path) -> None:
         (tmp_path / "locked").mkdir(mode=0)
         assert "cannot be read" in search([str(tmp_path)]).left_out[0][1]
 
-    def test_ignores_a_pipe_in_a_folder(self, tmp_path: Path) -> None:
+    def test_a_pipe_in_a_folder_is_neither(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe")
         Image.new("RGB", (4, 4)).save(tmp_path / "x.png")
         assert search([str(tmp_path)]).others == [f"{tmp_path}/pipe"]

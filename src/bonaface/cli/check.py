@@ -36,6 +36,14 @@ def check(
             help="Lowest score that is accepted as bona fide. Default: the model's own threshold, set on dev data."
         ),
     ] = None,
+    operating_point: Annotated[
+        str | None,
+        typer.Option(
+            metavar="eer|bpcer=SHARE",
+            help="Which of the model's own thresholds decides. bpcer=0.01: the one where BPCER was 1 % on dev data. "
+            "Default: eer.",
+        ),
+    ] = None,
     backend: Annotated[
         str, typer.Option(help="onnx: run on the CPU; torch: run in torch, on a GPU if there is one.")
     ] = "onnx",
@@ -58,7 +66,7 @@ def check(
         raise InputError("; ".join([*found.sentences(), "nothing was checked"]))
     decoder = Decoder()
     decoder.start()  # it gets ready while the network is loaded
-    checker = _checker(model, output, threshold, backend, threads, decoder)
+    checker = _checker(model, output, threshold, operating_point, backend, threads, decoder)
     verdicts = []
     for verdict in _verdicts(checker, found):
         verdicts.append(verdict)
@@ -89,15 +97,27 @@ def _checker(
     model: Path,
     output: str | None,
     threshold: float | None,
+    operating_point: str | None,
     backend: str,
     threads: int | None,
     decoder: "Decoder",
 ) -> "Checker":
     from bonaface.cli.backends import torch_runner
+    from bonaface.inference.bundle import DEFAULT_POINT
     from bonaface.inference.checker import Checker
 
+    if threshold is not None and operating_point is not None:
+        raise InputError("--threshold and --operating-point both say what decides; give one of them")
     runner = torch_runner(model, backend)
-    return Checker(model, output=output, threshold=threshold, runner=runner, threads=threads, decoder=decoder)
+    return Checker(
+        model,
+        output=output,
+        threshold=threshold,
+        operating_point=operating_point or DEFAULT_POINT,
+        runner=runner,
+        threads=threads,
+        decoder=decoder,
+    )
 
 
 def _line(verdict: "Verdict") -> str:
