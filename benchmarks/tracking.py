@@ -1,4 +1,4 @@
-"""Measure what a search near the last face saves, and what it changes: `Tracker` against the detector on whole frames.
+"""What looking near the last face saves, and what it changes: `Tracker` against the detector on whole frames.
 
     python benchmarks/tracking.py [--people 12]
 

@@ -23,7 +23,7 @@ def test_two_files_are_compared_at_one_threshold(tmp_path: Path) -> None:
         app, [str(a) for a in arguments], env={"COLUMNS": "80"}, catch_exceptions=False
     )
     assert result.exit_code == 0
-    assert "ours (A) and theirs (B), by video: 4 presentations." in result.stdout
+    assert "ours (A) and theirs (B), by picture: 4 presentations." in result.stdout
     assert "2 presentations are decided differently" in result.stdout
     rows = (out / "flips.csv").read_text().splitlines()
     assert rows == [
@@ -45,10 +45,34 @@ def test_each_system_may_have_its_own_dev_file(tmp_path: Path) -> None:
         app, [str(a) for a in arguments], env={"COLUMNS": "80"}, catch_exceptions=False
     )
     flat = " ".join(result.stdout.split())
-    assert "A 0.5 (EER of dev set, by video); B 5 (EER of dev set, by video)." in flat
+    assert "A 0.5 (EER of dev set, by picture); B 5 (EER of dev set, by picture)." in flat
 
 
-def test_rejects_overwriting_another_comparison(tmp_path: Path) -> None:
+def test_videos_are_called_videos(tmp_path: Path) -> None:
+    for name in ("ours", "theirs"):
+        rows = [f"v{n // 2}-{n},v{n // 2},{n // 4},{0.1 * n}" for n in range(8)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["sample_id,video_id,label,score", *rows]) + "\n")
+    paths = [str(tmp_path / f"{name}.csv") for name in ("ours", "theirs")]
+    result = CliRunner().invoke(app, [*paths, "--threshold-from", "0.35"], env={"COLUMNS": "80"})
+    assert "ours (A) and theirs (B), by video: 4 presentations." in result.stdout
+
+
+def test_an_error_names_the_table_it_is_about(tmp_path: Path) -> None:
+    header = "sample_id,label,score,split"
+    (tmp_path / "ours.csv").write_text(f"{header}\na,1,0.9,test\nb,0,0.1,test\n")
+    (tmp_path / "theirs.csv").write_text(f"{header}\na,1,0.9,train\nb,0,0.1,train\n")
+    paths = [str(tmp_path / f"{name}.csv") for name in ("ours", "theirs")]
+    for arguments, named, said in (
+        ([*paths, "--threshold-from", "0.5"], "theirs.csv", "there are no test scores to judge"),
+        ([*paths], "ours.csv", "there are no dev scores"),
+        ([*paths, "--threshold-from", "0.5", "--output", "depth"], "ours.csv", "unknown score output"),
+    ):
+        error = CliRunner().invoke(app, arguments).exception
+        assert isinstance(error, InputError)
+        assert str(error).startswith(f"{tmp_path / named}: {said}")
+
+
+def test_another_comparison_is_not_overwritten(tmp_path: Path) -> None:
     for name, high in (("ours", 0.9), ("theirs", 0.4)):
         (tmp_path / f"{name}.csv").write_text(f"file,label,score\na,1,{high}\nb,0,0.1\n")
 

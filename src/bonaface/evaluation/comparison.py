@@ -58,7 +58,7 @@ class Flip:
 class Comparison:
     """Two systems over the N presentations that both scored, at each system's own thresholds.
 
-    `notes` say how the tables were understood.
+    `notes` say how the tables were understood, `pictures` is true where each video is a single frame.
     `left_out` counts those to which only one responded, or neither. `mcnemar` is by kind: attacks, bona fide,
     all.
     """
@@ -71,6 +71,7 @@ class Comparison:
     notes: tuple[str, ...]
     presentations: int
     left_out: int
+    pictures: bool
     thresholds: Mapping[str, tuple[Threshold, Threshold]]
     differences: Mapping[str, Difference]
     mcnemar: Mapping[str, McNemar]
@@ -143,6 +144,7 @@ def compare_tables(
         notes=tuple(dict.fromkeys((*first.notes, *second.notes))),
         presentations=sum(len(pair.first) for pair in pairs),
         left_out=sum(pair.left_out for pair in pairs),
+        pictures=all(table.where("split", "test").pictures for table in (first, second)),
         thresholds={pair.fold: pair.thresholds for pair in pairs},
         differences=_differences(pairs),
         mcnemar=_tests(flips),

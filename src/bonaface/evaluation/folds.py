@@ -59,8 +59,16 @@ class EvaluationSettings:
 
         Raises:
             InputError: no test rows, more than one protocol, no dev scores where they are needed or `dev` has the
-                test scores, or a class missing where the threshold is found.
+                test scores, or a class missing where the threshold is found. The message begins with the table's file.
         """
+        try:
+            return self._fold_data(table, dev)
+        except InputError as error:
+            if table.source:
+                error.args = (f"{table.source}: {error}",)
+            raise
+
+    def _fold_data(self, table: ScoreTable, dev: ScoreTable | None) -> tuple[str, str, list[FoldData]]:
         test, dataset, protocol = _test_rows(table)
         folds_data = []
         for fold in test.values("fold"):

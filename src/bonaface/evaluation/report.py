@@ -147,8 +147,7 @@ def evaluate_table(
     dataset, protocol, folds_data = chosen.fold_data(table, dev)
     folds = tuple(_fold(fold_data) for fold_data in folds_data)
     judged = (dataset, protocol, chosen.unit, chosen.aggregation, chosen.output or "")
-    test = table.where("split", "test")
-    pictures = np.unique(test.codes("fold", "video_id")).size == len(test)
+    pictures = table.where("split", "test").pictures
     notes = tuple(dict.fromkeys((*table.notes, *(dev.notes if dev else ()))))
     return Report(system, trained_on, *judged, folds, seen_in_training, pictures, notes)
 

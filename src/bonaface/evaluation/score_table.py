@@ -31,12 +31,14 @@ class ScoreTable:
 
     `data` has the columns of `core.records.Score` (and ``score_<output>`` for a model's other outputs) as
     Arrow arrays; `score` is null exactly where `response` says why. Rows are N. `named` is false where nothing in the
-    file named the presentations, `notes` say how the file was understood.
+    file named the presentations, `notes` say how the file was understood, `source` names the file; empty for rows that
+    come from none.
     """
 
     data: pa.Table
     named: bool = True
     notes: tuple[str, ...] = ()
+    source: str = ""
 
     def __len__(self) -> int:
         return int(self.data.num_rows)
@@ -83,7 +85,7 @@ class ScoreTable:
             prefix = f"{path} " if len(paths) > 1 else ""
             named = bool({"sample_id", "video_id"} & set(raw.column_names))
             notes = (*_label_notes(found, mapping or {}, path), *attack_names(mapping or {}, path))
-            tables.append(cls(checked_table(raw, str(path), prefix), named, notes))
+            tables.append(cls(checked_table(raw, str(path), prefix), named, notes, str(path)))
         return cls.from_tables(tables)
 
     @classmethod
@@ -100,7 +102,8 @@ class ScoreTable:
         if len(parts) > 1:
             check_videos(joined, "the tables together")
         notes = dict.fromkeys(note for table in tables for note in table.notes)
-        return cls(joined, all(table.named for table in tables), tuple(notes))
+        sources = dict.fromkeys(table.source for table in tables if table.source)
+        return cls(joined, all(table.named for table in tables), tuple(notes), ", ".join(sources))
 
     def with_threshold(self, value: float, rule: str, data: str, unit: str) -> Self:
         """Return the table with the threshold that its scores are judged at: its rule, its `data` and its unit."""
@@ -139,6 +142,11 @@ class ScoreTable:
             return []
         columns = self.data.select(list(THRESHOLD_COLUMNS)).group_by(list(THRESHOLD_COLUMNS)).aggregate([])
         return [tuple(row.values()) for row in columns.to_pylist()]
+
+    @property
+    def pictures(self) -> bool:
+        """Whether each video is a single frame, so that pictures are judged."""
+        return bool(np.unique(self.codes("fold", "video_id")).size == len(self))
 
     def values(self, column: str) -> list[str]:
         """Return the distinct values of a text `column`, in the order in which they first appear."""

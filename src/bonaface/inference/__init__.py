@@ -1,1 +1,1 @@
-"""Score pictures and give verdicts from a bundle alone, on onnxruntime. Loads no torch."""
+"""A bundle and nothing else -> scores and verdicts, on onnxruntime. Loads no torch."""

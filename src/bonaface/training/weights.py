@@ -1,4 +1,4 @@
-"""Save and load the files that a run reads again, and refuse those that were damaged."""
+"""The files of a run that it reads again, refused when a bit of them has changed."""
 
 import hashlib
 from collections.abc import Mapping

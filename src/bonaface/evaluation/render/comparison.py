@@ -9,7 +9,7 @@ from rich.console import Console
 
 from bonaface.core.files import write_json, write_text
 from bonaface.evaluation.comparison import Comparison, Flip
-from bonaface.evaluation.render.tables import ACADEMIC, Grid, percent
+from bonaface.evaluation.render.tables import ACADEMIC, Grid, percent, threshold_text, unit_of
 from bonaface.evaluation.render.text import markdown_grid, print_grid
 
 _NAMES = {
@@ -49,12 +49,13 @@ def _heading(comparison: Comparison) -> list[str]:
     lines = [comparison.warning] if comparison.warning else []
     lines.append(
         f"{comparison.first} (A) and {comparison.second} (B){f' on {protocol}' if protocol else ''}, "
-        f"by {comparison.unit}: {comparison.presentations} presentations."
+        f"by {unit_of(comparison)}: {comparison.presentations} presentations."
     )
     lines += comparison.notes
     if comparison.left_out:
         lines.append(f"{comparison.left_out} more are left out: not both systems responded to them.")
-    for fold, (first, second) in comparison.thresholds.items():
+    for fold, thresholds in comparison.thresholds.items():
+        first, second = (threshold_text(comparison, threshold) for threshold in thresholds)
         lines.append(f"Thresholds{f' of fold {fold}' if fold else ''}: A {first}; B {second}.")
     return lines
 

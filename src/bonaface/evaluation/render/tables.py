@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from bonaface.evaluation.comparison import Comparison
 from bonaface.evaluation.error_rates import GROUPINGS, Errors, Figure, SetFigures
+from bonaface.evaluation.operating_point import Threshold
 from bonaface.evaluation.report import Fold, Report, headline
 
 NOTHING = "-"
@@ -66,7 +68,9 @@ def heading(report: Report) -> list[str]:
     if len(report.folds) == 1:
         lines += fold_lines(report, report.folds[0])
     else:
-        lines += [f"Fold {fold.name}: threshold {_threshold_text(report, fold)}." for fold in report.folds]
+        lines += [
+            f"Fold {fold.name}: threshold {threshold_text(report, fold.threshold)}." for fold in report.folds
+        ]
     return [report.warning, *lines] if report.warning else lines
 
 
@@ -78,18 +82,18 @@ def fold_lines(report: Report, fold: Fold) -> list[str]:
     return [
         f"{test.bona_fide} bona fide and {test.attacks} attack {unit_of(report)}s{people}, "
         f"{species} attack species.",
-        f"Threshold {_threshold_text(report, fold)}.",
+        f"Threshold {threshold_text(report, fold.threshold)}.",
     ]
 
 
-def unit_of(report: Report) -> str:
+def unit_of(judged: Report | Comparison) -> str:
     """Return the unit in words: video, frame, or picture where every video is a single frame."""
-    return "picture" if report.pictures else report.unit
+    return "picture" if judged.pictures else judged.unit
 
 
-def _threshold_text(report: Report, fold: Fold) -> str:
-    threshold = str(fold.threshold)
-    return threshold.replace(f", by {report.unit})", f", by {unit_of(report)})")
+def threshold_text(judged: Report | Comparison, threshold: Threshold) -> str:
+    """Return `threshold` and where it comes from as text, in the word for what is judged."""
+    return str(threshold).replace(f", by {judged.unit})", f", by {unit_of(judged)})")
 
 
 def grids(report: Report) -> list[Grid]:
