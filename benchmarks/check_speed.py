@@ -1,4 +1,4 @@
-"""`check` of one 12-megapixel JPEG, warm, against decoding + detector + network measured apart.
+"""Time `check` of one 12-megapixel JPEG, warm, against decoding + detector + network measured apart.
 
     python benchmarks/check_speed.py [--run RUN] [--rounds 15]
 
@@ -35,7 +35,7 @@ from bonaface.testing.portrait import drawn_portrait
 
 
 def random_bundle(folder: Path) -> Path:
-    """A bundle that has never learned anything: it runs as fast as one that has."""
+    """Return a bundle with random weights: it runs as fast as a trained one."""
     from bonaface.export.onnx import export_network
     from bonaface.models.registry import create_model
 
@@ -66,14 +66,14 @@ def random_bundle(folder: Path) -> Path:
 
 
 def milliseconds(work: Callable[[], object]) -> float:
-    """Wall time of one call."""
+    """Return the wall time of one call."""
     begun = time.perf_counter()
     work()
     return 1000 * (time.perf_counter() - begun)
 
 
 def measure_check(model: Path, rounds: int, folder: Path) -> None:
-    """The ratio of the whole to its parts."""
+    """Print the ratio of the whole to its parts."""
     path = folder / "phone.jpg"
     portrait = Image.fromarray(drawn_portrait(3000, seed=1)).resize((3000, 4000))
     portrait.save(path, quality=92)
@@ -100,7 +100,7 @@ def measure_check(model: Path, rounds: int, folder: Path) -> None:
 
 
 def measure_start(rounds: int) -> None:
-    """What `bonaface --help` costs over importing typer and rich."""
+    """Print what `bonaface --help` costs over importing typer and rich."""
     program = [sys.executable, "-m", "bonaface.cli.main", "--help"]
     imports = [sys.executable, "-c", "import typer, rich.console, rich.table, rich.panel, typer.rich_utils"]
     ours, theirs = [], []

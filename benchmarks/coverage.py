@@ -1,4 +1,4 @@
-"""How often the 95 % intervals of a report hold the true figure, by simulated studies; beside the methods of 0.1.
+"""Measure how often the 95 % intervals of a report hold the true figure, in simulated studies; and those of 0.1.
 
     python benchmarks/coverage.py [--studies 2000] [--out benchmarks/coverage.json]
     python benchmarks/coverage.py --table          # coverage.json as the tables of coverage.md
@@ -38,7 +38,7 @@ Array = NDArray[np.float64]
 
 
 class Study:
-    """Who owns what: the presentations of `subjects` people, bona fide first, then species by species."""
+    """A simulated study: the presentations of `subjects` people, bona fide first, then species by species."""
 
     def __init__(self, subjects: int) -> None:
         sizes = [BONA_FIDE] + [OF_SPECIES] * SPECIES
@@ -49,7 +49,7 @@ class Study:
         self.labels = (self.kind == 0).astype(np.int8)
 
     def scores(self, rng: np.random.Generator, correlation: float) -> list[Array]:
-        """Two systems' scores (N,) of variance 1 about their class's mean."""
+        """Return two systems' scores (N,) of variance 1 about their class's mean."""
         common, *own = (self._normal(rng, correlation) for _ in range(3))
         return [(common + part) / np.sqrt(2) for part in own]
 
@@ -59,7 +59,7 @@ class Study:
         return np.asarray(np.sqrt(correlation) * people + np.sqrt(1 - correlation) * rest)
 
     def rates(self, wrong: NDArray[np.bool_]) -> dict[str, Estimate]:
-        """The estimates of the figures at the threshold, and what they are made of."""
+        """Return the estimates of the figures at the threshold, and those that they are made of."""
         bpcer, *species = (
             clustered.share(wrong, self.kind == kind, self.owners) for kind in range(SPECIES + 1)
         )
@@ -76,7 +76,7 @@ class Study:
         }
 
     def intervals(self, found: dict[str, Estimate]) -> dict[str, tuple[float, float]]:
-        """The intervals of a report."""
+        """Return the intervals of a report."""
         species = [found[f"species {n}"] for n in range(SPECIES)]
         intervals = {
             "BPCER": clustered.interval(found["BPCER"]),
@@ -91,14 +91,14 @@ class Study:
 
 
 class Old:
-    """What version 0.1 did: Clopper and Pearson's interval of rates, percentile bootstrap over subjects of the rest."""
+    """The intervals of version 0.1: Clopper and Pearson's for rates, else a percentile bootstrap over subjects."""
 
     def __init__(self, study: Study, rng: np.random.Generator) -> None:
         self.study, people = study, study.owners.count
         self.draws = rng.multinomial(people, np.full(people, 1 / people), size=ROUNDS).astype(np.float64)
 
     def rounds(self, wrong: NDArray[np.bool_], scores: Array) -> dict[str, Array]:
-        """(ROUNDS,) of each figure that was resampled."""
+        """Return (ROUNDS,) of each figure that was resampled."""
         people = self.study.owners.count
         cell = self.study.owners.codes * (SPECIES + 1) + self.study.kind
         counts = np.bincount(cell[wrong], minlength=people * (SPECIES + 1)).reshape(people, -1)
@@ -131,7 +131,7 @@ class Old:
 
     @staticmethod
     def interval(value: float, rounds: Array, bound: float) -> tuple[float, float]:
-        """The middle 95 % of `rounds`, with `value` in it; up to `bound` where `value` is 0."""
+        """Return the middle 95 % of `rounds`, with `value` in it; up to `bound` where `value` is 0."""
         if value == 0:
             return 0.0, bound
         low, high = np.quantile(rounds, [0.025, 0.975])
@@ -139,7 +139,7 @@ class Old:
 
 
 class Tally:
-    """How often intervals held the truth, and how wide they were."""
+    """Count how often intervals held the true value, and how wide they were."""
 
     def __init__(self) -> None:
         self.held: dict[str, list[bool]] = {}
@@ -151,7 +151,7 @@ class Tally:
         self.widths.setdefault(name, []).append(bounds[1] - bounds[0])
 
     def as_dict(self) -> dict[str, dict[str, float]]:
-        """Coverage and mean width in per cent, by name."""
+        """Return coverage and mean width in per cent, by name."""
         return {
             name: {
                 "coverage": round(100 * float(np.mean(held)), 2),
@@ -162,7 +162,7 @@ class Tally:
 
 
 def scores_cell(subjects: int, correlation: float, rate: float, studies: int) -> dict[str, object]:
-    """Coverage where the scores of a subject are correlated, new and old, and of the differences."""
+    """Return the coverage where the scores of a subject are correlated, new and old, and of the differences."""
     rng = np.random.default_rng([subjects, round(100 * correlation), round(1000 * rate)])
     study = Study(subjects)
     new, old, pairs, old_pairs, unequal = Tally(), Tally(), Tally(), Tally(), Tally()
@@ -207,7 +207,7 @@ def _add_old(old: Tally, found: dict[str, Estimate], rounds: dict[str, Array], r
 
 
 def decisions_cell(subjects: int, correlation: float, rate: float, studies: int) -> dict[str, object]:
-    """Coverage where the decisions of a subject are correlated (beta-binomial counts)."""
+    """Return the coverage where the decisions of a subject are correlated (beta-binomial counts)."""
     rng = np.random.default_rng([1, subjects, round(100 * correlation), round(1000 * rate)])
     study, new = Study(subjects), Tally()
     weight = (1 - correlation) / correlation
@@ -248,7 +248,7 @@ def run(path: Path, studies: int) -> None:
 
 
 def tables(path: Path) -> str:
-    """The results as Markdown: coverage and mean width in per cent."""
+    """Return the results as Markdown: coverage and mean width in per cent."""
     cells = json.loads(path.read_text())["cells"]
     lines = [f"{platform.machine()}, {json.loads(path.read_text())['studies']} studies a cell."]
     for part, kinds in (("scores", ("new", "old", "equal", "old equal", "unequal")), ("decisions", ("new",))):
@@ -274,7 +274,7 @@ def tables(path: Path) -> str:
 
 
 def _cell(found: dict[str, float], kind: str) -> str:
-    """Coverage and width; of equal systems how often they are called different."""
+    """Return coverage and width; of equal systems how often they are called different."""
     share = 100 - found["coverage"] if "equal" in kind.split() else found["coverage"]
     return f"{share:.1f} / {found['width']:.1f}"
 

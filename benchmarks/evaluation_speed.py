@@ -1,4 +1,4 @@
-"""How long judging takes: a million scores, and `bonaface report` of 4,950 videos from a cold start.
+"""Time the evaluation of a million scores, and `bonaface report` of 4,950 videos from a cold start.
 
     python benchmarks/evaluation_speed.py [--scores 1000000] [--subjects 1000] [--rounds 3]
 
@@ -33,7 +33,7 @@ SPECIES = ("display-1", "display-2", "print-1", "print-2")
 
 
 def drawn(size: int, subjects: int) -> Samples:
-    """`size` scores, one in five bona fide, of `subjects` people and four species."""
+    """Draw `size` scores, one in five bona fide, of `subjects` people and four species."""
     rng = np.random.default_rng(0)
     labels = (rng.random(size) < 0.2).astype(np.int8)
     codes = np.where(labels == 1, -1, rng.integers(0, len(SPECIES), size)).astype(np.intp)
@@ -53,7 +53,7 @@ def drawn(size: int, subjects: int) -> Samples:
 
 
 def point_figures(samples: Samples) -> None:
-    """Every figure without an interval."""
+    """Compute every figure without an interval."""
     rows = samples.labels, samples.scores
     threshold = eer_threshold(*rows)
     per_species = apcer_per_species(samples.labels, samples.species, samples.scores, threshold)
@@ -70,19 +70,19 @@ def point_figures(samples: Samples) -> None:
 
 
 def scikit_learn(samples: Samples) -> None:
-    """The reference."""
+    """Compute the reference."""
     from sklearn.metrics import det_curve as theirs
 
     theirs(samples.labels, samples.scores)
 
 
 def with_intervals(samples: Samples) -> None:
-    """Everything that a report says of a set: every figure, with its interval over subjects."""
+    """Compute every figure of a report, with its interval over subjects."""
     figures_of(samples, 0.5)
 
 
 def ours(samples: Samples) -> None:
-    """What the reference does, by our own function."""
+    """Compute the reference's figures by our own function."""
     det_curve(samples.labels, samples.scores)
 
 
@@ -95,7 +95,7 @@ PARTS: dict[str, Callable[[Samples], None]] = {
 
 
 def measured(part: str, size: int, subjects: int, rounds: int) -> dict[str, float]:
-    """Medians of wall and processor seconds, and the process's peak in GiB; run in a process of its own."""
+    """Return medians of wall and processor seconds, and the process's peak in GiB; run in a process of its own."""
     samples = drawn(size, subjects)
     if part == "scikit-learn det_curve":
         import sklearn.metrics  # noqa: F401 - not part of what is timed
@@ -110,7 +110,7 @@ def measured(part: str, size: int, subjects: int, rounds: int) -> dict[str, floa
 
 
 def apart(part: str, arguments: argparse.Namespace) -> dict[str, float]:
-    """`measured` in a fresh process."""
+    """Return `measured` of a fresh process."""
     command = [sys.executable, __file__, "--part", part]
     command += [f"--{name}={getattr(arguments, name)}" for name in ("scores", "subjects", "rounds")]
     out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -119,7 +119,7 @@ def apart(part: str, arguments: argparse.Namespace) -> dict[str, float]:
 
 
 def video_table(path: Path, frames: int) -> None:
-    """4,950 videos of 55 people in the layout of OULU-NPU, `frames` scores each, as CSV."""
+    """Write 4,950 videos of 55 people in the layout of OULU-NPU, `frames` scores each, as CSV."""
     rng = np.random.default_rng(0)
     rows = []
     for video in range(4950):
@@ -147,7 +147,7 @@ def video_table(path: Path, frames: int) -> None:
 
 
 def report_seconds(path: Path, folder: Path, rounds: int) -> tuple[float, float]:
-    """Median wall and processor seconds of `bonaface report` with all its files, from a cold start."""
+    """Return median wall and processor seconds of `bonaface report` with all its files, from a cold start."""
     walls, processors = [], []
     for _ in range(rounds):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

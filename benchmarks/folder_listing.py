@@ -1,4 +1,4 @@
-"""Seconds and memory of listing a folder of a million files, and of writing and reading its table.
+"""Measure time and memory of listing a folder of a million files, and of writing and reading its table.
 
 python benchmarks/folder_listing.py [--files 1000000]
 """

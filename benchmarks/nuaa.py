@@ -1,4 +1,4 @@
-"""The NUAA grid of benchmarks/nuaa.md: trains and evaluates what is not done yet, and keeps the figures.
+"""Run the NUAA grid of benchmarks/nuaa.md: train and evaluate what is not done yet, and keep the figures.
 
     python benchmarks/nuaa.py STORE RUNS [--jobs 2]    # goes on with the grid
     python benchmarks/nuaa.py STORE RUNS --table       # takes in what is finished in RUNS, writes the table in nuaa.md
@@ -63,8 +63,8 @@ SETTINGS = (
     "backbone_rate=0.1",
     "jitter=[0.8, 0.5, 0.2, 0.02]",
 )
-# On tight crops of NUAA's training part light alone tells the classes apart; attacks simulated from the bona fide
-# pictures come in any light; and when pictures take the colours of others of either class, light says nothing.
+# On tight crops of NUAA's training part light alone separates the classes. Attacks that are simulated from bona fide
+# pictures have any light, and after colour transfer from pictures of both classes light says nothing about the class.
 SIMULATE, COLOR_TRANSFER = 0.5, 1.0
 LONGER = 3  # epochs: simulated attacks are other ones each time
 
@@ -84,12 +84,12 @@ class Cell:
 
     @classmethod
     def probe(cls, protocol: str, fold: str, crop: str) -> "Cell":
-        """The reference in the same data, by benchmarks/nuaa_probe.py."""
+        """Return the reference on the same data, by benchmarks/nuaa_probe.py."""
         return cls("linear-probe", "frozen", protocol, fold, crop)
 
     @property
     def name(self) -> str:
-        """The run's folder."""
+        """Return the run's folder."""
         augment = ("simulate" if self.simulate else "", "color_transfer" if self.color_transfer else "")
         epochs = f"{self.epochs}-epochs" if self.epochs > 1 else ""
         parts = (self.protocol, self.fold, self.crop, self.model, self.preset, *augment, epochs)
@@ -97,37 +97,44 @@ class Cell:
 
     @property
     def changes(self) -> tuple[str, ...]:
-        """What is changed in the preset."""
+        """Return the changes to the preset."""
         augment = {"simulate": self.simulate, "color_transfer": self.color_transfer}
         augmented = (f"augment.{name}={share}" for name, share in augment.items() if share)
         return (*SETTINGS, f"epochs={self.epochs}", f"crop={self.crop}", *augmented)
 
     def settings(self, store: Path) -> RunSettings:
-        """What `train` makes of the command below."""
+        """Return the settings that the command below trains with."""
         asked = {**parse_changes(self.changes), "backbone": BACKBONE, "size": SIZE}
         preset = choose_preset(self.model, self.preset, asked)
         return RunSettings(preset, str(store), self.protocol, self.fold, workers=0)
 
     def train(self, store: Path, run: Path) -> list[str]:
-        """The command that trains it, or goes on with it."""
+        """Return the command that trains it, or resumes it."""
         if (run / "run.json").is_file():
             return [*BONAFACE, "train", "--resume", "--out", str(run)]
-        where = ["--data", str(store), "--protocol", self.protocol, "--fold", self.fold, "--out", str(run)]
-        how = ["--preset", self.preset, "--backbone", BACKBONE, "--size", str(SIZE), "--workers", "0"]
-        return [*BONAFACE, "train", self.model, *where, *how, *(f"--set={change}" for change in self.changes)]
+        data = ["--data", str(store), "--protocol", self.protocol, "--fold", self.fold, "--out", str(run)]
+        options = ["--preset", self.preset, "--backbone", BACKBONE, "--size", str(SIZE), "--workers", "0"]
+        return [
+            *BONAFACE,
+            "train",
+            self.model,
+            *data,
+            *options,
+            *(f"--set={change}" for change in self.changes),
+        ]
 
     def evaluate(self, store: Path, run: Path) -> list[str]:
-        """The command that judges it."""
-        where = ["--data", str(store), "--protocol", self.protocol, "--fold", self.fold]
-        return [*BONAFACE, "evaluate", str(run), *where]
+        """Return the command that evaluates it."""
+        data = ["--data", str(store), "--protocol", self.protocol, "--fold", self.fold]
+        return [*BONAFACE, "evaluate", str(run), *data]
 
     def report(self, run: Path) -> Path:
-        """Where its figures are."""
+        """Return the path of its report."""
         return run / "evaluation" / "-".join(filter(None, ("nuaa", self.protocol, self.fold))) / "report.json"
 
 
 def cells() -> Iterator[Cell]:
-    """The grid, the most wanted first."""
+    """Yield the cells of the grid, the most wanted first."""
     for protocol, fold, crop in GRID:
         for model, preset in NETWORKS:
             yield Cell(model, preset, protocol, fold, crop)
@@ -138,7 +145,7 @@ def cells() -> Iterator[Cell]:
 
 
 class Results:
-    """benchmarks/nuaa.json: what is known of each finished cell, by its name. Threads may share it."""
+    """The figures of each finished cell by its name, in benchmarks/nuaa.json. Threads may share it."""
 
     def __init__(self, path: Path = RESULTS) -> None:
         self._path = path
@@ -149,7 +156,7 @@ class Results:
         return dict(json.loads(self._path.read_text())) if self._path.is_file() else {}
 
     def has(self, cell: Cell, store: CropStore) -> bool:
-        """Whether the cell is done, with these settings and this store."""
+        """Return whether the cell is done, with these settings and this store."""
         kept = self.cells.get(cell.name)
         return bool(
             kept
@@ -167,21 +174,21 @@ class Results:
 
 
 def plain(settings: RunSettings) -> dict[str, Any]:
-    """The settings that decide what comes out: all but where the store lies."""
+    """Return the settings that decide the outcome: all but the path of the store."""
     return {name: value for name, value in settings.as_dict().items() if name != "store"}
 
 
 def same(kept: Mapping[str, Any], wanted: RunSettings) -> bool:
-    """Whether kept settings are the wanted ones; a setting that is newer than they are has its default."""
+    """Return whether kept settings are the wanted ones; a setting that is newer than they are has its default."""
     try:
         was = RunSettings.from_dict({**kept, "store": wanted.store})
-    except InputError:  # a setting of theirs is gone
+    except InputError:  # a setting of theirs exists no more
         return False
     return not wanted.differences(was)
 
 
 def record(cell: Cell, run: Path) -> dict[str, Any]:
-    """What is kept of a finished run: its settings, how it went, and the test figures of its report."""
+    """Return what is kept of a finished run: its settings, its outcome, and the test figures of its report."""
     provenance = json.loads((run / "bundle" / "bundle.json").read_text())["provenance"]
     fold = json.loads(cell.report(run).read_text())["folds"][0]
     return {
@@ -199,7 +206,7 @@ def record(cell: Cell, run: Path) -> dict[str, Any]:
 
 
 def figures(test: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures of one report's test set that the table shows, and a few more."""
+    """Return the figures of one report's test set that the table shows, and a few more."""
     errors, ranking = test["errors"], test["ranking"]
     return {
         **{name: test[name] for name in ("bona_fide", "attacks", "subjects", "reasons")},
@@ -211,7 +218,7 @@ def figures(test: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def by_subject(scores: Path) -> dict[str, float]:
-    """The median score of each subject's presentations of a class, as ``attack 0001``."""
+    """Return the median score of each subject's presentations of a class, as ``attack 0001``."""
     found: defaultdict[str, list[float]] = defaultdict(list)
     with scores.open(newline="") as file:
         for row in csv.DictReader(file):
@@ -221,7 +228,7 @@ def by_subject(scores: Path) -> dict[str, float]:
 
 
 def commit() -> str:
-    """The commit of the code that runs, with a plus sign if it was changed since."""
+    """Return the commit of the code that runs, with a plus sign if it was changed since."""
     source = Path(bonaface.__file__).parent
     git = ["git", "-C", str(source)]
     last = subprocess.run([*git, "log", "-1", "--format=%h", "."], capture_output=True, text=True, check=True)
@@ -231,7 +238,7 @@ def commit() -> str:
 
 @contextmanager
 def one_of(cores: "SimpleQueue[int]") -> Iterator[int]:
-    """A core that nobody else has meanwhile."""
+    """Yield a core that no other job uses meanwhile."""
     core = cores.get()
     try:
         yield core
@@ -280,7 +287,7 @@ HEADER = (
 
 
 def line(kept: Mapping[str, Any]) -> str:
-    """A cell's row of the table: pooled attacks, at the bundle's own threshold."""
+    """Return a cell's row of the table: pooled attacks, at the bundle's own threshold."""
     settings, test = kept["settings"], kept["test"]
     preset = settings["preset"]
     columns = [f"{settings['protocol']} {settings['fold']}".strip()]
@@ -293,20 +300,20 @@ def line(kept: Mapping[str, Any]) -> str:
 
 
 def counted(rate: Mapping[str, Any]) -> str:
-    """A rate in per cent with its numerator and denominator."""
+    """Return a rate in per cent with its numerator and denominator."""
     return f"{100 * rate['value']:.1f} ({rate['errors']}/{rate['total']})"
 
 
 def between(figure: Mapping[str, Any]) -> str:
-    """A figure in per cent with its interval over subjects."""
+    """Return a figure in per cent with its interval over subjects."""
     low, high = (100 * figure["interval"][end] for end in ("low", "high"))
     return f"{100 * figure['value']:.1f} ({low:.1f} to {high:.1f})"
 
 
 def table(results: Results) -> str:
-    """The rows of the cells that are done, in the grid's order."""
+    """Return the rows of the cells that are done, in the grid's order."""
     known = [*cells(), *(Cell.probe(*part) for part in GRID)]
-    # Each part's probe comes last but for the networks that saw simulated attacks as well.
+    # The probe of a part comes after its networks, except those that saw simulated attacks.
     known.sort(
         key=lambda cell: (
             GRID.index((cell.protocol, cell.fold, cell.crop)),

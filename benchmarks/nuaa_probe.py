@@ -1,4 +1,4 @@
-"""What the networks of benchmarks/nuaa.py have to beat: a linear probe on features that never saw a face attack.
+"""Train the reference of benchmarks/nuaa.py: a linear probe on features that never saw a face attack.
 
     python benchmarks/nuaa_probe.py STORE RUNS [--crop tight ...]
 
@@ -40,7 +40,7 @@ PACKAGES = ("bonaface", "torch", "timm", "scikit-learn", "numpy")
 
 
 def features(store: CropStore, crop: str, kept: Path) -> NDArray[np.float32]:
-    """(frames of the store, 1280), NaN for frames without a face."""
+    """Return the features (frames of the store, 1280), NaN for frames without a face."""
     if kept.is_file():
         found: NDArray[np.float32] = np.load(kept, allow_pickle=False)
         return found
@@ -64,7 +64,7 @@ def features(store: CropStore, crop: str, kept: Path) -> NDArray[np.float32]:
 
 
 def rows(store: CropStore, part: ScoredSplit, scores: NDArray[np.float64]) -> Iterator[Score]:
-    """The score table's rows of one split; `scores` (frames of the store,)."""
+    """Yield the score table's rows of one split; `scores` (frames of the store,)."""
     wanted = set(part.rows)
     for frame, score in zip(store.frames, scores.tolist(), strict=True):
         if frame.presentation in wanted:

@@ -1,4 +1,4 @@
-"""Presentations a second of `prepare`, against decoding and detecting alone with as many worker processes.
+"""Measure presentations a second of `prepare`, against decoding and detecting alone with as many processes.
 
     python benchmarks/prepare_speed.py                       drawn faces, 640 x 480 JPEG
     python benchmarks/prepare_speed.py FOLDER --count 600    some of the pictures and videos below a folder
@@ -176,7 +176,7 @@ class Running:
 
 
 def import_all() -> None:
-    """What a worker process does once in its life."""
+    """Import what a worker process imports once in its life."""
     time.sleep(1)
     Detector(640, threads=1).detect(np.zeros((32, 32, 3), np.uint8))
 
@@ -193,7 +193,7 @@ class Round:
 
 
 def report(measured: dict[str, list[Round]]) -> None:
-    """Medians, and the best round of each: what the machine's other users disturbed least."""
+    """Print medians, and the best round of each, which the machine's other users disturbed least."""
     for title, rate_of, processor_of in (
         ("median", statistics.median, statistics.median),
         ("best", max, min),
@@ -265,7 +265,7 @@ def clocked(spent: dict[str, float], name: str, work: Callable[[], Any]) -> Any:
 
 
 def drawn(root: Path, pictures: int) -> Path:
-    """Faces on a 640 x 480 picture, as a webcam's; sixteen different ones, as drawing takes long."""
+    """Draw faces on a 640 x 480 picture, as a webcam's; sixteen different ones, as drawing takes long."""
     (root / "bonafide").mkdir(parents=True)
     for number in range(pictures):
         original = root / "bonafide" / f"{number % 16:06d}.jpg"
@@ -279,7 +279,7 @@ def drawn(root: Path, pictures: int) -> Path:
 
 
 def clips(root: Path, gop: int, count: int) -> Path:
-    """Clips of a person before a wall that sways, with a camera's noise; two different ones, as encoding takes long."""
+    """Write clips of a moving person with a camera's noise; two different ones, as encoding takes long."""
     root.mkdir()
     for number in range(count):
         path = root / f"{number:06d}.mp4"

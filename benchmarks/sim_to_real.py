@@ -1,4 +1,4 @@
-"""From simulated to real attacks (benchmarks/sim_to_real.md): simulate, train, test on NUAA; the chain without parts.
+"""Measure the way from simulated to real attacks (benchmarks/sim_to_real.md): simulate, train, test on NUAA.
 
     python benchmarks/sim_to_real.py WORK FACES NUAA            # goes on with what is not done yet
     python benchmarks/sim_to_real.py WORK FACES NUAA --steer RUN  # how a run does on NUAA's train part
@@ -74,7 +74,7 @@ _YOUNG = """
 
 
 def young() -> set[str]:
-    """Names, without suffix, of the synthetic portraits that are left out."""
+    """Return names, without suffix, of the synthetic portraits that are left out."""
     sheets = (text.split("=") for text in _YOUNG.split())
     rows = ((sheet, *row.split(":")) for sheet, text in sheets for row in text.split(","))
     return {f"{sheet}_r{row}c{column}" for sheet, row, columns in rows for column in columns}
@@ -95,27 +95,27 @@ class Cell:
 
     @classmethod
     def small(cls, part: str) -> "Cell":
-        """A set that compares the chain's parts; no network is trained on it."""
+        """Return the cell of a small set that compares the chain's parts; no network is trained on it."""
         return cls(part, persons=300, frames=1, epochs=0)
 
     @property
     def chain(self) -> str:
-        """Name of the set and of its store."""
+        """Return the name of the set and of its store."""
         return f"{self.part or 'whole'}-{self.persons}x{self.frames}"
 
     @property
     def name(self) -> str:
-        """Name of the run."""
+        """Return the name of the run."""
         return f"{self.chain}-seed{self.seed}"
 
 
 def main_cells() -> Iterator[Cell]:
-    """The networks that are tested on NUAA's test part."""
+    """Yield the networks that are tested on NUAA's test part."""
     yield from (Cell(seed=seed) for seed in SEEDS)
 
 
 def small_cells() -> Iterator[Cell]:
-    """The chain without a part each; they are compared on NUAA's train part, and test stays unseen."""
+    """Yield the chain without a part each; they are compared on NUAA's train part, and test stays unseen."""
     yield from (Cell.small(part) for part in ("", *PARTS))
 
 
@@ -128,7 +128,7 @@ class Work:
             (root / name).mkdir(parents=True, exist_ok=True)
 
     def portraits(self) -> Path:
-        """One picture a person, as links: of the London people the neutral face and the smile in turn."""
+        """Return a folder of links to one picture a person; London's people show a neutral face and a smile in turn."""
         folder = self.root / "portraits"
         london = sorted((self.faces / "neutral_front").glob("*.jpg"))
         for number, neutral in enumerate(london):
@@ -143,7 +143,7 @@ class Work:
         return folder
 
     def store(self, cell: Cell, core: int | None = None) -> Path:
-        """The crop store of a cell's simulated presentations, made if it is not there."""
+        """Return the crop store of a cell's simulated presentations, made if it is not there."""
         made, store = self.root / "sets" / cell.chain, self.root / "stores" / cell.chain
         if not (store / "frames.parquet").is_file():
             how = ["--layout", "folder", "--faces", str(self.portraits())]
@@ -154,7 +154,7 @@ class Work:
         return store
 
     def run(self, cell: Cell, core: int) -> Path:
-        """A cell's run, trained if it is not."""
+        """Return a cell's run, trained if it is not."""
         run = self.root / "runs" / cell.name
         if (run / "run.json").is_file() and not (run / "bundle").is_dir():
             _run([*BONAFACE, "train", "--resume", "--out", str(run)], core)
@@ -166,7 +166,7 @@ class Work:
         return run
 
     def report(self, run: Path, crop: str, core: int) -> dict[str, Any]:
-        """The test figures of a run on NUAA at `crop`, under the threshold of the simulated dev set."""
+        """Return the test figures of a run on NUAA at `crop`, under the threshold of the simulated dev set."""
         out = run / "evaluation" / f"nuaa-official-{crop}"
         if not (out / "report.json").is_file():
             where = ["--data", str(self.nuaa), "--protocol", "official", "--out", str(out)]
@@ -187,7 +187,7 @@ def _run(command: list[str], core: int | None = None) -> None:
 
 
 def at_crop(run: Path, crop: str) -> Path:
-    """A bundle with the same network and thresholds as the run's that reads another crop of the same squares."""
+    """Return a bundle with the same network and thresholds as the run's that reads another crop of the same faces."""
     bundle = Bundle.open(run)
     if bundle.card.views == (crop,):
         return bundle.path
@@ -198,7 +198,7 @@ def at_crop(run: Path, crop: str) -> Path:
 
 
 def steer(run: Path, nuaa: Path, every: int = 4) -> dict[str, Any]:
-    """How a run does on some of NUAA's official train part, by crop and by light (`lit_crops`)."""
+    """Return a run's figures on some of NUAA's official train part, by crop and by light (`lit_crops`)."""
     bundle = Bundle.open(run)
     card, runner = bundle.card, OnnxRunner(bundle, threads=1)
     threshold = card.threshold(card.default_output, "video")
@@ -219,7 +219,7 @@ def steer(run: Path, nuaa: Path, every: int = 4) -> dict[str, Any]:
 
 
 def baselines(work: Work) -> dict[str, Any]:
-    """The figures of the seven statistics: on NUAA, on simulated presentations, and from these to NUAA; by crop."""
+    """Return the figures of the seven statistics, by crop: on NUAA, on simulated pictures, and from these to NUAA."""
     kept = work.root / "statistics"
     stores = CropStore.open(work.store(Cell())), CropStore.open(work.nuaa)
     simulated, real = (Statistics.of(store, CROPS, SIZE, kept) for store in stores)
@@ -301,7 +301,7 @@ BASELINE_HEADER = "| crop | trained and tested on | AUC | EER | ACER |\n|---|---
 
 
 def table(known: Mapping[str, Any]) -> str:
-    """The tables of what is done: networks, the chain's parts, the statistics."""
+    """Return the tables of what is done: networks, the chain's parts, the statistics."""
     lines = [HEADER]
     for cell in main_cells():
         if cell.name in known:

@@ -1,4 +1,4 @@
-"""`bonaface simulate` without a part of the chain, for benchmarks/sim_to_real.py.
+"""Run `bonaface simulate` without a part of the chain, for benchmarks/sim_to_real.py.
 
     python benchmarks/sim_to_real_parts.py PART simulate OUT --layout folder ...
 
@@ -38,13 +38,13 @@ def _one_light(_: Random) -> Lighting:
 
 
 def _good_printer(rng: Random) -> Printer:
-    """Fine dots, no dot gain, matt white paper: what is left are the inks' colours."""
+    """Return a printer with fine dots, no dot gain and matt white paper: only the inks' colours are left."""
     fine = replace(draw_printer(rng), screen=0.0, dots=720.0, gain=0.0, gloss=0.0, fibre=0.0, banding=0.0)
     return replace(fine, white=(0.93, 0.93, 0.93), weak=(1.0, 1.0, 1.0))
 
 
 def _good_display(rng: Random, kind: str) -> Display:
-    """No reflections, no banding, no shift with the angle, and a white like the room's."""
+    """Return a display without reflections, banding or shift with the angle, and with the room's white."""
     return replace(
         draw_display(rng, kind), white=(1.0, 1.0, 1.0), shift=0.0, vivid=1.0, pulse=0.0, mirror=0.0
     )
@@ -55,7 +55,7 @@ def _still(*_: Random, **__: bool) -> Hold:
 
 
 def _filling(rng: Random, eyes_mm: tuple[float, float], hands: float = 0.5) -> Grip:
-    """No hands, nobody behind, no white margin; the photograph is not cropped."""
+    """Return a grip without hands, people behind or white margin; the photograph is not cropped."""
     return Grip(draw_grip(rng, eyes_mm, hands).eyes_mm)
 
 

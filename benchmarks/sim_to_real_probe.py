@@ -1,4 +1,4 @@
-"""A quick look at a change of the chain: do frozen features carry over from its presentations to NUAA's train part?
+"""Test quickly whether frozen features carry over from the chain's presentations to NUAA's train part.
 
     bonaface simulate SET --layout folder --faces FACES --persons 500 --frames 1
     bonaface prepare folder SET STORE
@@ -44,13 +44,13 @@ Lit = dict[str, dict[str, list[NDArray[np.uint8]]]]  # crop: light: pictures
 def cropped(
     store: CropStore, rows: Sequence[int], crop: str, size: int
 ) -> tuple[CropBatches, NDArray[np.uint8]]:
-    """The frames of `rows` that have a face, and their crops (N, H, W, 3) as evaluation cuts them."""
+    """Return the frames of `rows` that have a face, and their crops (N, H, W, 3) as evaluation cuts them."""
     data = CropBatches(store, rows, [CropSpec.parse(crop)], size, Augmentation(0.0, (0.0, 0.0, 0.0, 0.0)))
     return data, data[[Draw(position, None) for position in range(len(data))]].crops.numpy()
 
 
 def lit_crops(nuaa: Path, size: int, every: int) -> tuple[NDArray[np.int64], Lit]:
-    """Every `every`-th presentation of NUAA's official train part, by crop and by light, and its labels.
+    """Return every `every`-th presentation of NUAA's official train part, by crop and by light, and its labels.
 
     Light as it is, and exchanged: every picture has the tones of one of the other class. In that part bona fide
     pictures are dark and prints are light; a network that goes by tones is good as it is, and under 0.5 exchanged.
@@ -69,7 +69,7 @@ def lit_crops(nuaa: Path, size: int, every: int) -> tuple[NDArray[np.int64], Lit
 
 
 def features(network: PadModel, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    """(N, 2 * channels) of the backbone's three levels: means, then spreads."""
+    """Return (N, 2 * channels) of the backbone's three levels: means, then spreads."""
     found = []
     for start in range(0, len(crops), LOT):
         images = torch.from_numpy(normalise(np.stack(crops[start : start + LOT]), network.mean, network.std))
@@ -82,7 +82,7 @@ def features(network: PadModel, crops: Sequence[NDArray[np.uint8]]) -> NDArray[n
 def simulated(
     store: CropStore, network: PadModel
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.str_]]:
-    """Features (2 N, F), labels (2 N,) and species (2 N,) of all N frames of `store` at both crops."""
+    """Return features (2 N, F), labels (2 N,) and species (2 N,) of all N frames of `store` at both crops."""
     rng, found = np.random.default_rng(0), []
     for crop in CROPS:
         data, crops = cropped(store, range(len(store.presentations)), crop, SIZE)
@@ -93,7 +93,7 @@ def simulated(
 
 
 def probe(simulated_store: Path, nuaa: Path, kept: Path) -> dict[str, dict[str, dict[str, float]]]:
-    """AUC by choice of attacks, crop and light. NUAA's features are kept in the file `kept`, ``.safetensors``."""
+    """Return AUC by choice of attacks, crop and light. The file `kept` (``.safetensors``) keeps NUAA's features."""
     network = create_model("bi-fas", backbone="efficientnet-lite0", size=SIZE).eval()
     values, labels, species = simulated(CropStore.open(simulated_store), network)
     if not kept.is_file():

@@ -1,4 +1,4 @@
-"""The trivial baseline of benchmarks/sim_to_real.md: a logistic regression on seven global statistics of the crop."""
+"""Train the trivial baseline of benchmarks/sim_to_real.md: logistic regression on seven statistics of the crop."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ NAMES = ("brightness", "spread of brightness", "saturation", "sharpness", "noise
 
 
 def statistics(crop: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """The seven statistics (7,) of a crop (H, W, 3) uint8, in the order of `NAMES`."""
+    """Return the seven statistics (7,) of a crop (H, W, 3) uint8, in the order of `NAMES`."""
     red, green, blue = (crop[..., channel] / 255 for channel in range(3))
     grey = 0.299 * red + 0.587 * green + 0.114 * blue
     high, low = crop.max(-1) / 255, crop.min(-1) / 255
@@ -52,7 +52,7 @@ class Statistics:
 
     @classmethod
     def of(cls, store: CropStore, crops: tuple[str, ...], size: int, kept: Path) -> dict[str, "Statistics"]:
-        """By crop; computed once and kept in the folder `kept`, under the store's name."""
+        """Return the statistics by crop; computed once and kept in the folder `kept`, under the store's name."""
         files = {crop: kept / f"{store.path.name}-{crop}-{size}.npy" for crop in crops}
         if not all(file.is_file() for file in files.values()):
             values = np.full((len(crops), len(store.frames), len(NAMES)), np.nan)
@@ -67,7 +67,7 @@ class Statistics:
         return {crop: cls(store, np.load(file, allow_pickle=False)) for crop, file in files.items()}
 
     def part(self, protocol: str, *splits: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Statistics (N, 7) and labels (N,) of the frames with a face in the named splits of a protocol."""
+        """Return statistics (N, 7) and labels (N,) of the frames with a face in the named splits of a protocol."""
         split = open_split(self.store, protocol, "", seed=0)
         rows = [row for name in splits for row in getattr(split, name)]
         presentations = np.array([frame.presentation for frame in self.store.frames])
@@ -80,7 +80,7 @@ ScoredSplit = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 
 def fit_and_judge(train: ScoredSplit, dev: ScoredSplit, test: ScoredSplit) -> dict[str, float]:
-    """AUC, EER, and ACER at dev's EER threshold, of a logistic regression on standardised statistics."""
+    """Return AUC, EER, and ACER at dev's EER threshold, of a logistic regression on standardised statistics."""
     fitted = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=5000)).fit(
         *train
     )

@@ -1,4 +1,4 @@
-"""A simulated attack at 512 px, the whole chain, against RetinaFace looking for the face in the same picture.
+"""Time a simulated attack at 512 px, the whole chain, against RetinaFace on the same picture.
 
     python benchmarks/simulate_speed.py [--rounds 24] [--persons 1]
 

@@ -1,4 +1,4 @@
-"""What looking near the last face saves, and what it changes: `Tracker` against the detector on whole frames.
+"""Measure what a search near the last face saves, and what it changes: `Tracker` against the detector on whole frames.
 
     python benchmarks/tracking.py [--people 12]
 

@@ -1,4 +1,4 @@
-"""Steps a second of `bonaface train` against a bare PyTorch loop over the same network with random tensors.
+"""Measure steps a second of `bonaface train` against a bare PyTorch loop over the same network.
 
     python benchmarks/training_speed.py [--model bi-fas --size 256 ...] [--steps 12 --rounds 3]
 
@@ -46,29 +46,29 @@ class Clock(Callback):
         self.ended: list[float] = []
 
     def on_train_batch_start(self, *_: Any) -> None:
-        """A batch is there."""
+        """Record the start of a step."""
         self.begun.append(time.perf_counter())
 
     def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
-        """Its step is done."""
+        """Record the end of a step."""
         self.ended.append(time.perf_counter())
         trainer.should_stop = len(self.ended) >= self._steps
         trainer.limit_val_batches = 0
 
     @property
     def rate(self) -> float:
-        """Steps a second after the warm-up."""
+        """Return the steps a second after the warm-up."""
         return (len(self.ended) - WARM_UP) / (self.ended[-1] - self.ended[WARM_UP - 1])
 
     @property
     def waiting(self) -> float:
-        """Share of the time after the warm-up that lies between two steps."""
+        """Return the share of the time after the warm-up that lies between two steps."""
         gaps = [b - e for b, e in zip(self.begun[WARM_UP:], self.ended[WARM_UP - 1 :], strict=False)]
         return sum(gaps) / (self.ended[-1] - self.ended[WARM_UP - 1])
 
 
 def bare(network: GradientModel, settings: RunSettings, steps: int) -> float:
-    """Steps a second of a plain loop: forward, loss, backward, Adam at the run's accumulation."""
+    """Return the steps a second of a plain loop: forward, loss, backward, Adam at the run's accumulation."""
     size, batch = network.input_size, settings.micro_batch
     images = torch.randn(batch, 3, size, size).to(memory_format=torch.channels_last)
     labels = (torch.arange(batch) % 2).float()
@@ -86,7 +86,7 @@ def bare(network: GradientModel, settings: RunSettings, steps: int) -> float:
 
 
 def run(network: GradientModel, settings: RunSettings, store: CropStore, steps: int) -> Clock:
-    """The same steps by the Lightning module over the store."""
+    """Run the same steps by the Lightning module over the store."""
     clock = Clock(steps)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -96,7 +96,7 @@ def run(network: GradientModel, settings: RunSettings, store: CropStore, steps: 
 
 
 def drawn_store(folder: Path, people: int = 40) -> CropStore:
-    """A crop store of drawn faces at the size that phones give."""
+    """Make a crop store of drawn faces at the size that phones give."""
     for person in range(people):
         for name, seed in (("bonafide", person), ("attack/print-1", people + person)):
             path = folder / "pictures" / name / f"{person}" / "0.png"

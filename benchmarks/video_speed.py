@@ -1,4 +1,4 @@
-"""How fast N of a video's frames are read, against other ways to the same frames, and a set's protocol opened.
+"""Time reading N of a video's frames against other ways to the same frames, and opening a set's protocol.
 
     python benchmarks/video_speed.py [--rounds 5] [--clip VIDEO ...]
 
@@ -71,7 +71,7 @@ def measure_clip(name: str, clip: Path, rounds: int) -> None:
 
 
 def ways(clip: Path, total: int) -> dict[str, tuple[Callable[[], int], int]]:
-    """Each way to the frames and how many it gives."""
+    """Return each way to the frames and how many it gives."""
     wanted = set(evenly_spaced(total, WANTED))
     every: dict[str, tuple[Callable[[], int], int]] = {
         "read_frames": (lambda: sum(1 for _ in read_frames(clip, WANTED)), WANTED),
@@ -126,7 +126,7 @@ def by_seeking(clip: Path, wanted: list[int]) -> int:
 
 
 def timed(run: Callable[[], int]) -> tuple[float, int]:
-    """Milliseconds of processor time, and what was returned."""
+    """Return milliseconds of processor time, and what was returned."""
     start = time.process_time()
     result = run()
     return (time.process_time() - start) * 1000, result
@@ -153,7 +153,7 @@ def make_clip(path: Path, gop: int, b_frames: int, pictures: Iterable[NDArray[np
 
 
 def moving() -> Iterator[NDArray[np.uint8]]:
-    """A texture that sways, with new noise in every frame."""
+    """Yield a texture that sways, with new noise in every frame."""
     rng = np.random.default_rng(0)
     margin = 128
     coarse = rng.integers(0, 200, ((HEIGHT + margin) // 8, (WIDTH + margin) // 8, 3), np.uint8)

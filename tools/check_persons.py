@@ -1,4 +1,4 @@
-"""How far the synthetic persons are from each other and from the portraits that the model was learned from.
+"""Measure how far the synthetic persons are from each other and from the portraits of the model.
 
     python tools/learn_persons.py PORTRAITS --study-out coefficients.npy
     python tools/check_persons.py coefficients.npy
@@ -22,7 +22,7 @@ Floats = NDArray[np.floating[Any]]
 
 
 def distances(a: Floats, b: Floats, metric: Floats) -> Floats:
-    """Between the rows of a (N, K) and b (M, K) under a metric (K, K): (N, M)."""
+    """Return the distances between the rows of a (N, K) and b (M, K) under a metric (K, K): (N, M)."""
     gap = a[:, None] - b[None]
     result: Floats = np.sqrt(np.einsum("ijk,kl,ijl->ij", gap, metric, gap))
     return result

@@ -1,4 +1,4 @@
-"""The pictures of docs/simulation.md: synthetic persons, and the attacks made with them.
+"""Draw the pictures of docs/simulation.md: synthetic persons, and the attacks made with them.
 
 python tools/contact_sheets.py [--out docs/pictures]
 """
@@ -19,7 +19,7 @@ _LIMIT = 400_000  # bytes
 
 
 def sheet(pictures: list[Picture], columns: int, side: int) -> Image.Image:
-    """The pictures in rows of `columns`, each scaled to a square of `side` pixels."""
+    """Lay out the pictures in rows of `columns`, each scaled to a square of `side` pixels."""
     rows = -(-len(pictures) // columns)
     whole = Image.new("RGB", (columns * side, rows * side), "white")
     for number, picture in enumerate(pictures):
@@ -38,7 +38,7 @@ def save(image: Image.Image, path: Path) -> None:
 
 
 def persons(seed: int) -> list[Picture]:
-    """55 persons before a grey wall."""
+    """Return 55 persons before a grey wall."""
     pictures = []
     for number in range(1, 56):
         portrait = person_portrait(seed, number)
@@ -49,7 +49,7 @@ def persons(seed: int) -> list[Picture]:
 
 
 def attacks(seed: int) -> list[Picture]:
-    """Six persons, a row each: a bona fide presentation, then an attack of every species made from that picture."""
+    """Return six persons, a row each: a bona fide presentation, then an attack of every species from that picture."""
     pictures = []
     for number in range(1, 7):
         rng = stream(seed, "contact sheet", number)

@@ -27,7 +27,7 @@ app = typer.Typer(help=__doc__)
 
 
 def frame(demo: Path, session: int, phone: int, file: int) -> Image.Image:
-    """The first frame of a video of the test person."""
+    """Return the first frame of a video of the test person."""
     path = demo / "set" / "Test_files" / f"{phone}_{session}_{_PERSON}_{file}.avi"
     _, picture = next(read_frames(path, 1))
     return Image.fromarray(picture)
@@ -107,12 +107,12 @@ def _row(name: str, report: dict[str, Any]) -> str:
 
 
 def _meaning(protocol: str) -> str:
-    """What a protocol of OULU-NPU is, in a sentence."""
+    """Return the meaning of a protocol of OULU-NPU, in a sentence."""
     return f"Protocol {protocol}: {find_protocol(open_dataset('oulu-npu').protocols, protocol).description}"
 
 
 def _checked(demo: Path) -> str:
-    """The checked pictures, each with what it is and what `check` said of it."""
+    """Return the checked pictures, each with its kind and with the verdict of `check`."""
     path = demo / "pictures" / VERDICTS
     said = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     figures = []

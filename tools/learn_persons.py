@@ -97,7 +97,7 @@ class PortraitFrame:
         return ndimage.binary_dilation(mask, iterations=grow) if grow else mask
 
     def straighten(self, path: Path, shape: NDArray[np.float64]) -> Floats:
-        """The portrait at `path` warped to the mean shape, (H, W, 3) sRGB in [0, 1]."""
+        """Warp the portrait at `path` to the mean shape, (H, W, 3) sRGB in [0, 1]."""
         image = planes_of(np.asarray(Image.open(path).convert("RGB"))).astype(np.float32) / 255
         matrix = similarity(shape, self.mean)
         scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
@@ -110,7 +110,7 @@ class PortraitFrame:
 
 
 def matte(image: Floats, frame: PortraitFrame) -> tuple[Floats, Floats]:
-    """How far each pixel (H, W) in [0, 1] is from a plain backdrop, fitted with a quadric, and the backdrop."""
+    """Return how far each pixel (H, W) in [0, 1] is from a plain backdrop, fitted with a quadric, and the backdrop."""
     u, v = frame.x / FRAME.width - 0.5, frame.y / FRAME.height - 0.5
     basis = np.stack([np.ones_like(u), u, v, u * u, v * v, u * v], -1)
     margin = ((frame.x < 50) | (frame.x > FRAME.width - 50) | (frame.y < 30)) & (frame.y < FRAME.height * 0.6)
@@ -130,7 +130,7 @@ def matte(image: Floats, frame: PortraitFrame) -> tuple[Floats, Floats]:
 
 
 def skin_mask(image: Floats, alpha: Floats, frame: PortraitFrame) -> Floats:
-    """Where the picture shows skin, eyes, brows, lips: (H, W) in [0, 1]."""
+    """Return where the picture shows skin, eyes, brows, lips: (H, W) in [0, 1]."""
     typical = np.median(image[frame.inner], 0)
     tint = np.log((image + 0.03) / (image.sum(-1, keepdims=True) + 0.09))
     apart = tint - np.log((typical + 0.03) / (typical.sum() + 0.09))
@@ -148,7 +148,7 @@ def skin_mask(image: Floats, alpha: Floats, frame: PortraitFrame) -> Floats:
 
 
 def fill(image: Floats, weight: Floats) -> Floats:
-    """`image` where `weight` is 1, and a smooth continuation of it elsewhere (push-pull, Gortler et al. 1996)."""
+    """Return `image` where `weight` is 1, and a smooth continuation elsewhere (push-pull, Gortler et al. 1996)."""
     pyramid = [(image * weight[..., None], weight)]
     for _ in range(8):
         colour, known = pyramid[-1]
@@ -189,7 +189,7 @@ def study(image: Floats, frame: PortraitFrame) -> Studied:
 
 
 def settle_colour(studied: list[Studied], reference: int, frame: PortraitFrame) -> list[Studied]:
-    """Bring the tint of the portraits from number `reference` on to that of the light skins before it.
+    """Give the portraits from number `reference` on the tint of the light skins before it.
 
     The second set's backdrop is not grey, so its white is unknown; a quarter of its spread of tints is kept.
     """
@@ -207,7 +207,7 @@ def settle_colour(studied: list[Studied], reference: int, frame: PortraitFrame) 
 
 
 def split_texture(skin: Floats) -> tuple[Floats, Floats]:
-    """The texture's window of skin as luma (h, w) and colour differences (2, h / 4, w / 4), codes 0 to 255."""
+    """Return the texture's window of skin as luma (h, w) and colour differences (2, h / 4, w / 4), codes 0 to 255."""
     window = (
         skin[TEXTURE.top : TEXTURE.top + TEXTURE.height, TEXTURE.left : TEXTURE.left + TEXTURE.width] * 255
     )
@@ -238,7 +238,7 @@ class Blocks:
 def appearance(
     shape: NDArray[np.floating[Any]], one: Studied, frame: PortraitFrame, mirror: bool
 ) -> list[Floats]:
-    """shape (189, 2), luma, colour difference, outline, hair (3,) of a portrait or of its mirror image."""
+    """Return shape (189, 2), luma, colour difference, outline, hair (3,) of a portrait or of its mirror image."""
     skin, outline = one.skin, one.outline
     if mirror:
         shape, skin, outline = frame.mirrored(shape), skin[:, ::-1], outline[:, ::-1]
@@ -247,7 +247,7 @@ def appearance(
 
 
 def flow(first: Floats, second: Floats, levels: int = 4) -> Floats:
-    """Where each pixel of `first` (H, W) lies in `second`: displacements (2, H, W), coarse to fine (Lucas & Kanade)."""
+    """Return the flow (2, H, W) from `first` (H, W) to `second`, in pixels, coarse to fine (Lucas & Kanade)."""
     moved = np.zeros((2, *(s >> levels for s in first.shape)), np.float32)
     for level in range(levels, -1, -1):
         size = (first.shape[1] >> level, first.shape[0] >> level)
@@ -269,7 +269,7 @@ def flow(first: Floats, second: Floats, levels: int = 4) -> Floats:
 def learn_smile(
     portraits: Path, names: list[str], shapes: NDArray[np.float64], frame: PortraitFrame
 ) -> tuple[Floats, Floats]:
-    """The median displacement (189, 2) of the landmarks and the median change (h, w) of luma from neutral to smile."""
+    """Return the median displacement (189, 2) of landmarks and change (h, w) of luma from neutral to smile."""
     displaced, changed = [], []
     grid = np.stack([frame.x, frame.y])
     for name, shape in zip(names, shapes, strict=True):
@@ -294,7 +294,7 @@ def learn_smile(
 
 
 def modes(rows: Floats, count: int) -> tuple[Floats, Floats, NDArray[np.float64]]:
-    """The mean, the leading principal modes (count, D) scaled to one standard deviation, and every mode's variance."""
+    """Return the mean, the leading principal modes (count, D) scaled to one standard deviation, and all variances."""
     mean = rows.mean(0)
     centred = rows - mean
     values, vectors = np.linalg.eigh(centred @ centred.T / len(rows))
@@ -304,14 +304,14 @@ def modes(rows: Floats, count: int) -> tuple[Floats, Floats, NDArray[np.float64]
 
 
 def quantised(values: Floats, step: float) -> tuple[NDArray[np.int8], Floats]:
-    """`values` (K, ...) as whole steps, and each mode's step: `step`, or more where a mode would not fit."""
+    """Return `values` (K, ...) as whole steps, and each mode's step: `step`, or more where a mode would not fit."""
     top = np.abs(values).reshape(len(values), -1).max(1)
     steps = np.maximum(step, top / 127).astype(np.float32)
     return np.rint(values / steps.reshape(-1, *[1] * (values.ndim - 1))).astype(np.int8), steps
 
 
 def apart(coefficients: Floats) -> dict[str, list[float]]:
-    """How far the originals are from each other, in coefficients: what the synthetic persons are held to.
+    """Return how far the originals are from each other, in coefficients, as the limit for synthetic persons.
 
     pairs: the 5th, 50th and 95th percentile over all pairs. nearest: the least and the median distance to the nearest
     other. Distances, from which no face can be made.

@@ -63,7 +63,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, said: Callable[..., Any]) -> list[A
     return ran
 
 
-def test_what_is_done_is_not_done_again(
+def test_finished_cells_are_not_repeated(
     spec: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran = pretend(monkeypatch, lambda arguments: "")
@@ -78,7 +78,7 @@ def test_what_is_done_is_not_done_again(
     assert ran == ["train", "evaluate"]
 
 
-def test_one_run_serves_all_tests_of_its_model(
+def test_one_run_is_used_for_all_its_tests(
     spec: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran = pretend(monkeypatch, lambda arguments: "")
@@ -122,7 +122,7 @@ def test_a_failed_cell_keeps_its_error_and_is_tried_again(
     assert not planned_cells[0].job.errors.exists()
 
 
-def test_where_training_fails_all_its_tests_do(
+def test_failed_training_fails_all_its_tests(
     spec: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran = pretend(monkeypatch, lambda arguments: "no weights" if arguments[0] == "train" else "")
@@ -132,7 +132,7 @@ def test_where_training_fails_all_its_tests_do(
     assert [planned.error for planned in planned_cells] == ["no weights", "no weights"]
 
 
-def test_a_store_of_another_set_is_its_cells_problem(
+def test_store_of_another_set_fails_only_its_cells(
     spec: Callable[..., Any], store: Path, tmp_path: Path
 ) -> None:
     *_, planned = plan(spec(protocols="folder/split -> oulu-npu/1", other=store), tmp_path)
@@ -169,11 +169,11 @@ def test_the_error_is_the_sentence_of_the_command(job: Callable[..., Any]) -> No
         (1, "", "the process ended with 1 and said nothing"),
     ],
 )
-def test_what_a_command_says_by_its_end(code: int, text: str, said: str) -> None:
-    assert grid._said(code, text) == said
+def test_reason_of_a_failed_command(code: int, text: str, said: str) -> None:
+    assert grid._reason(code, text) == said
 
 
-def test_a_job_in_other_hands_is_waited_for(
+def test_waits_for_a_job_of_another_process(
     job: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Two grids over one folder: the second takes up what the first leaves."""
@@ -221,7 +221,7 @@ def test_stopping_ends_the_command(job: Callable[..., Any], monkeypatch: pytest.
     assert started[0].returncode == -9
 
 
-def test_an_address_is_rays(spec: Callable[..., Any], tmp_path: Path) -> None:
+def test_address_selects_ray(spec: Callable[..., Any], tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match="ray://head:10001 is a Ray cluster's address, and the engine is local"
     ):

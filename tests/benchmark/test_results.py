@@ -36,7 +36,7 @@ def planned_cells(
     return spec, planned_cells
 
 
-def test_reports_are_means_over_what_is_done_at_the_bundles_own_thresholds(
+def test_reports_average_finished_cells_at_the_bundles_thresholds(
     planned_cells: tuple[Spec, list[PlannedCell]], run: Path
 ) -> None:
     spec, found = planned_cells
@@ -61,7 +61,7 @@ def test_reports_are_means_over_what_is_done_at_the_bundles_own_thresholds(
     assert "trained on folder/split, tested on folder/test" in heading(reports[-1])[1]
 
 
-def test_tables_say_what_is_ours_and_what_failed(
+def test_tables_mark_own_rows_and_failures(
     planned_cells: tuple[Spec, list[PlannedCell]], tmp_path: Path
 ) -> None:
     _, found = planned_cells

@@ -35,7 +35,7 @@ def test_cells_are_models_times_protocols_times_folds_times_seeds(tmp_path: Path
     assert spec.units == ("video", "frame")
 
 
-def test_all_folds_are_meant_where_none_is_named_and_a_line_twice_counts_once(tmp_path: Path) -> None:
+def test_no_fold_means_all_folds_and_repeated_lines_count_once(tmp_path: Path) -> None:
     spec = read_spec(written(tmp_path, protocols="[oulu-npu/4, oulu-npu/4]", models="[bi-fas]"))
     assert [cell.fold for cell in spec.cells] == ["1", "2", "3", "4", "5", "6"]
 
@@ -59,7 +59,7 @@ def test_paths_are_relative_to_the_file_and_variables_are_filled_in(
     assert read_spec(written(tmp_path)).stores["replay-mobile"] == "$HERE/b"
 
 
-def test_a_models_own_changes_come_before_those_of_all(tmp_path: Path) -> None:
+def test_changes_of_a_model_override_common_changes(tmp_path: Path) -> None:
     spec = read_spec(written(tmp_path, set="{epochs: 9, lr: 1e-4}"))
     first, last = spec.cells[0].model, spec.cells[-1].model
     assert dict(first.changes) == {"epochs": 9, "lr": 1e-4}
@@ -96,7 +96,7 @@ def test_a_models_own_changes_come_before_those_of_all(tmp_path: Path) -> None:
         ({"stores": "]"}, "expected a benchmark in YAML, but"),
     ],
 )
-def test_what_is_no_benchmark_is_refused_with_the_files_name(
+def test_rejects_an_invalid_benchmark_with_the_file_name(
     changes: dict[str, str], sentence: str, tmp_path: Path
 ) -> None:
     path = written(tmp_path, **changes)
@@ -113,12 +113,12 @@ def test_an_empty_file_says_what_a_benchmark_has(text: str, tmp_path: Path) -> N
         read_spec(tmp_path / "spec.yaml")
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_names_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere\.yaml: expected .*, and there is no such file"):
         read_spec(tmp_path / "nowhere.yaml")
 
 
-def test_models_are_looked_at_before_any_is_trained(tmp_path: Path) -> None:
+def test_models_are_checked_before_training(tmp_path: Path) -> None:
     check_models(read_spec(written(tmp_path)))
     for models, sentence in (
         ("[bi-faz]", "unknown model 'bi-faz'. Did you mean 'bi-fas'?"),
@@ -130,7 +130,7 @@ def test_models_are_looked_at_before_any_is_trained(tmp_path: Path) -> None:
         assert sentence in str(caught.value)
 
 
-def test_the_papers_spec_has_every_row_that_a_model_of_ours_has_in_print() -> None:
+def test_papers_spec_has_every_published_row_of_our_models() -> None:
     from bonaface.evaluation.published import published
     from bonaface.models.registry import model_names
 

@@ -42,7 +42,7 @@ def test_every_kept_cell_was_made_with_the_present_settings(nuaa: Any) -> None:
     assert there
 
 
-def test_the_command_trains_with_the_settings_that_a_cell_is_known_by(
+def test_command_trains_with_the_settings_of_its_cell(
     nuaa: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked = []
@@ -53,7 +53,7 @@ def test_the_command_trains_with_the_settings_that_a_cell_is_known_by(
         assert asked.pop() == cell.settings(tmp_path / "store")
 
 
-def test_a_cell_is_done_again_when_its_settings_or_the_store_change(nuaa: Any, tmp_path: Path) -> None:
+def test_changed_settings_or_store_repeat_a_cell(nuaa: Any, tmp_path: Path) -> None:
     cell = next(nuaa.cells())
     store = SimpleNamespace(path=tmp_path, digest="1")
     results = nuaa.Results(tmp_path / "nuaa.json")
@@ -70,14 +70,14 @@ def test_a_cell_is_done_again_when_its_settings_or_the_store_change(nuaa: Any, t
     assert not results.has(cell, store)
 
 
-def test_what_another_process_has_kept_is_not_lost(nuaa: Any, tmp_path: Path) -> None:
+def test_keeps_results_of_another_process(nuaa: Any, tmp_path: Path) -> None:
     one, other = (nuaa.Results(tmp_path / "nuaa.json") for _ in range(2))
     one.put("a", {"n": 1})
     other.put("b", {"n": 2})
     assert json.loads((tmp_path / "nuaa.json").read_text()) == {"a": {"n": 1}, "b": {"n": 2}}
 
 
-def test_a_run_with_other_settings_is_left_alone(
+def test_rejects_a_run_with_other_settings(
     nuaa: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cell = next(nuaa.cells())

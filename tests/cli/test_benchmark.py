@@ -37,7 +37,7 @@ def spec(store: Path, tmp_path: Path) -> Path:
     return path
 
 
-def test_tables_alone_run_nothing_and_show_what_cannot_be_done(spec: Path, tmp_path: Path) -> None:
+def test_tables_only_run_nothing_and_show_missing_cells(spec: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = bonaface(spec, "--out", out, "--tables")
     assert done.returncode == 1, done.stderr
@@ -47,14 +47,14 @@ def test_tables_alone_run_nothing_and_show_what_cannot_be_done(spec: Path, tmp_p
     assert not (out / "runs").exists()
 
 
-def test_a_spec_that_is_none_is_a_sentence(tmp_path: Path) -> None:
+def test_rejects_an_invalid_spec_in_one_sentence(tmp_path: Path) -> None:
     done = bonaface(tmp_path / "none.yaml")
     assert done.returncode == 2
     assert "none.yaml: expected a benchmark in YAML" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_two_grids_in_one_folder_are_refused(spec: Any, tmp_path: Any) -> None:
+def test_rejects_a_second_grid_in_one_folder(spec: Any, tmp_path: Any) -> None:
     out = tmp_path / "out"
     with alone(out, "benchmark"):
         done = bonaface(spec, "--out", out)
@@ -75,7 +75,7 @@ def processes_of(folder: Path) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/cmdline").is_file(), reason="looks for processes in /proc")
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_grid_that_is_killed_leaves_nobody_behind_and_goes_on(jobs: Any, spec: Any, tmp_path: Any) -> None:
+def test_killed_grid_leaves_no_process_and_resumes(jobs: Any, spec: Any, tmp_path: Any) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-m", "bonaface.cli.main", "benchmark", str(spec), "--out", str(out)]
     grid = subprocess.Popen([*command, "--jobs", str(jobs)], stderr=subprocess.DEVNULL)
@@ -96,7 +96,7 @@ def test_a_grid_that_is_killed_leaves_nobody_behind_and_goes_on(jobs: Any, spec:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["local", "ray"])
-def test_a_grid_is_trained_judged_and_not_done_twice(engine: Any, spec: Any, tmp_path: Any) -> None:
+def test_grid_is_trained_and_evaluated_once(engine: Any, spec: Any, tmp_path: Any) -> None:
     out = tmp_path / "out"
     done = bonaface(spec, "--out", out, "--jobs", 2, "--engine", engine)
     assert done.returncode == 1, done.stderr

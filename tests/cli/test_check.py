@@ -47,7 +47,7 @@ def folder(tmp_path: Path, faces_root: Path) -> Path:
     return made
 
 
-def test_every_picture_and_video_is_judged_whatever_its_name(folder: Path, run: Path) -> None:
+def test_checks_every_picture_and_video_of_any_name(folder: Path, run: Path) -> None:
     done = check("mine", folder=folder.parent, run=run)
     assert done.returncode == 0, done.stderr
     names = ("a.png", "b.jfif", "c", "e.dat", "more/d.txt")
@@ -57,7 +57,7 @@ def test_every_picture_and_video_is_judged_whatever_its_name(folder: Path, run: 
     )
 
 
-def test_what_is_left_out_is_named_and_no_longer_all_well(folder: Path, run: Path) -> None:
+def test_names_files_left_out_and_exits_with_3(folder: Path, run: Path) -> None:
     shutil.copy(folder / "a.png", folder / ".hidden.png")
     (folder / ".cache").mkdir()
     shutil.copy(folder / "a.png", folder / ".cache" / "a.png")
@@ -74,7 +74,7 @@ def test_what_is_left_out_is_named_and_no_longer_all_well(folder: Path, run: Pat
     ]
 
 
-def test_a_missing_path_among_many_stops_none_of_them(folder: Path, run: Path) -> None:
+def test_missing_path_does_not_stop_the_others(folder: Path, run: Path) -> None:
     done = check("gone.jpg", "mine/a.png", "mine/gone.mp4", folder=folder.parent, run=run)
     assert done.returncode == 3
     assert verdicts(done) == {"mine/a.png": "bona fide"}
@@ -139,7 +139,7 @@ def test_standard_input_and_quoted_patterns(folder: Path, run: Path) -> None:
     assert done.returncode == 3  # what is named is judged, be it a text
 
 
-def test_a_url_is_said_as_it_was_given(folder: Path, run: Path) -> None:
+def test_prints_a_url_as_it_was_given(folder: Path, run: Path) -> None:
     done = check("memory://nowhere/a.jpg", "gopher://host/a.jpg", folder=folder.parent, run=run)
     assert done.returncode == 2
     assert b"gopher://host/a.jpg: expected a path or a URL" in done.stderr
@@ -158,20 +158,18 @@ class TestSearch:
         assert found.files == [f"{tmp_path}/a/x.png"]
         assert found.complete
 
-    def test_a_file_that_is_named_twice_is_looked_at_once(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_file_named_twice_is_checked_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         Image.new("RGB", (4, 4)).save("x.png")
         assert search(["x.png", "*.png", "x.png"]).files == ["x.png"]
 
-    def test_a_folder_without_any_is_said(self, tmp_path: Path) -> None:
+    def test_names_a_folder_without_pictures(self, tmp_path: Path) -> None:
         (tmp_path / "notes.txt").write_text("nothing")
         found = search([str(tmp_path)])
         assert found.left_out == [(str(tmp_path), "there is no picture or video in this folder")]
         assert not found.complete
 
-    def test_a_name_with_the_signs_of_a_pattern_is_a_name_first(
+    def test_existing_name_with_glob_characters_is_a_name(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
@@ -181,11 +179,11 @@ class TestSearch:
         assert search(["y*.png"]).missing == ["y*.png"]
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-    def test_a_folder_that_may_not_be_read_is_said(self, tmp_path: Path) -> None:
+    def test_names_an_unreadable_folder(self, tmp_path: Path) -> None:
         (tmp_path / "locked").mkdir(mode=0)
         assert "cannot be read" in search([str(tmp_path)]).left_out[0][1]
 
-    def test_a_pipe_in_a_folder_is_neither(self, tmp_path: Path) -> None:
+    def test_ignores_a_pipe_in_a_folder(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe")
         Image.new("RGB", (4, 4)).save(tmp_path / "x.png")
         assert search([str(tmp_path)]).others == [f"{tmp_path}/pipe"]

@@ -72,7 +72,7 @@ def test_an_error_names_the_table_it_is_about(tmp_path: Path) -> None:
         assert str(error).startswith(f"{tmp_path / named}: {said}")
 
 
-def test_another_comparison_is_not_overwritten(tmp_path: Path) -> None:
+def test_rejects_overwriting_another_comparison(tmp_path: Path) -> None:
     for name, high in (("ours", 0.9), ("theirs", 0.4)):
         (tmp_path / f"{name}.csv").write_text(f"file,label,score\na,1,{high}\nb,0,0.1\n")
 

@@ -28,13 +28,13 @@ def test_all_sets_are_listed_with_protocols_folds_and_counts() -> None:
     assert ["subject-disjoint", "1,", "2,", "3,", "4,", "5", "drawn", "drawn", "drawn"] in lines
 
 
-def test_what_is_not_published_is_said() -> None:
+def test_unpublished_counts_are_marked() -> None:
     lines = [line.split() for line in run().splitlines()]
     assert ["folder", "test", "none", "none", "all"] in lines
     assert ["celeba-spoof", "intra-test", "?", "20%", "of", "train", "?"] in lines
 
 
-def test_one_set_in_full() -> None:
+def test_shows_one_data_set_in_full() -> None:
     assert "prepare --boxes takes them" in run("oulu-npu")
     assert "--boxes" not in run("nuaa")
     text = run("nuaa")
@@ -47,13 +47,13 @@ def test_one_set_in_full() -> None:
 
 
 @pytest.mark.parametrize("name", ["nua", "NUAA", "Nuaa"])
-def test_an_unknown_set(name: str) -> None:
+def test_rejects_an_unknown_data_set(name: str) -> None:
     with pytest.raises(UnknownNameError, match=f"unknown data set '{name}'. Did you mean 'nuaa'?"):
         run(name)
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
-def test_no_name_is_lost_on_a_narrow_terminal(width: int) -> None:
+def test_names_are_whole_on_a_narrow_terminal(width: int) -> None:
     text = run(width=width)
     assert "…" not in text
     words = text.split()

@@ -29,7 +29,7 @@ def phone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_layout("replay-mobile", tmp_path_factory.mktemp("doctor") / "phone")
 
 
-def test_nothing_wrong(mine: Path) -> None:
+def test_complete_copy_has_no_findings(mine: Path) -> None:
     code, text = run("folder", mine, "--detect", 3)
     assert code == 0
     assert ["all", "20", "20", "10"] in [line.split() for line in text.splitlines()]
@@ -38,7 +38,7 @@ def test_nothing_wrong(mine: Path) -> None:
     assert f"folder: nothing is wrong with {mine}" in text
 
 
-def test_findings_are_listed_and_the_exit_code_tells(phone: Path) -> None:
+def test_findings_are_listed_with_exit_code_1(phone: Path) -> None:
     code, text = run("replay-mobile", phone, "--detect", 8)
     assert code == 1
     assert "- 884 files are missing: train/real/client008_session02_authenticate_mobile_adverse.mov, " in text
@@ -48,14 +48,14 @@ def test_findings_are_listed_and_the_exit_code_tells(phone: Path) -> None:
     assert "of their union (median of 8)" in text
 
 
-def test_quick_opens_no_file(phone: Path) -> None:
+def test_quick_check_opens_no_file(phone: Path) -> None:
     code, text = run("replay-mobile", phone, "--quick")
     assert code == 1
     assert "h264" not in text
     assert "884 files are missing" in text
 
 
-def test_json_names_everything(phone: Path) -> None:
+def test_json_has_the_whole_report(phone: Path) -> None:
     code, text = run("replay-mobile", phone, "--quick", "--json")
     report = json.loads(text)
     assert code == 1
@@ -72,14 +72,14 @@ def test_misuse(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dataset", dataset_names())
-def test_a_folder_that_is_not_there_is_said_to_be_not_there(dataset: str, tmp_path: Path) -> None:
+def test_rejects_a_missing_folder(dataset: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere: there is no such folder or file"):
         run(dataset, tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"nowhere\.csv: there is no such folder or file"):
         run("folder", tmp_path / "nowhere.csv")
 
 
-def test_a_folder_that_names_nobody_is_a_finding_and_the_pattern_mends_it(tmp_path: Path) -> None:
+def test_missing_subjects_are_a_finding_until_a_pattern_is_given(tmp_path: Path) -> None:
     for person in range(10):
         for kind in ("bonafide", "attack/print-1"):
             (tmp_path / kind).mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ def evaluate(run: Path, store: Path | str, protocol: str, *more: object) -> Any:
     return CliRunner().invoke(app, list(map(str, arguments)))
 
 
-def test_an_inter_dataset_protocol_names_both_and_takes_the_threshold_of_the_first(
+def test_inter_dataset_protocol_uses_the_threshold_of_the_training_set(
     run: Path, store: Path, tmp_path: Path
 ) -> None:
     done = evaluate(run, store, "folder/split -> folder/test", "--out", tmp_path)
@@ -37,7 +37,7 @@ def test_an_inter_dataset_protocol_names_both_and_takes_the_threshold_of_the_fir
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_the_bundles_other_operating_point_is_taken_by_its_rule(run: Any, store: Any, tmp_path: Any) -> None:
+def test_uses_another_operating_point_of_the_bundle_by_rule(run: Any, store: Any, tmp_path: Any) -> None:
     done = evaluate(run, store, "split", "--rule", "bpcer=0.01", "--out", tmp_path)
     assert done.exit_code == 0, done.output
     (fold,) = json.loads((tmp_path / "report.json").read_text())["folds"]
@@ -64,7 +64,7 @@ def test_the_store_may_lie_at_a_url(run: Path, store: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("option", [("--rule", "bpcer=0.1"), ("--aggregation", "min")])
-def test_the_models_own_threshold_is_not_passed_off_as_another_rules(
+def test_rejects_the_models_threshold_under_another_rule(
     option: tuple[str, str], run: Path, store: Path, tmp_path: Path
 ) -> None:
     done = evaluate(run, store, "split", *option, "--out", tmp_path)
@@ -96,7 +96,7 @@ def test_scores_are_kept_until_the_report_is_written(
         ("folder/split -> folder/test -> folder/test", "expected a protocol as DATASET/PROTOCOL"),
     ],
 )
-def test_a_run_or_store_that_does_not_fit_the_name_is_refused(
+def test_rejects_a_run_or_store_of_another_protocol(
     protocol: str, sentence: str, run: Path, store: Path, tmp_path: Path
 ) -> None:
     done = evaluate(run, store, protocol, "--out", tmp_path)
@@ -113,7 +113,7 @@ def test_a_run_or_store_that_does_not_fit_the_name_is_refused(
         (("--unit", "clip"), "unknown unit 'clip'"),
     ],
 )
-def test_an_option_that_does_not_exist_is_said_to_be_unknown(
+def test_rejects_unknown_options(
     options: tuple[str, str], sentence: str, run: Path, store: Path, tmp_path: Path
 ) -> None:
     done = evaluate(run, store, "split", *options, "--out", tmp_path)
@@ -121,7 +121,7 @@ def test_an_option_that_does_not_exist_is_said_to_be_unknown(
     assert sentence in str(done.exception)
 
 
-def test_a_forgotten_fold_is_asked_for(
+def test_asks_for_a_missing_fold(
     run: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = Protocol("split", "", splits=BySubject(0.2, 0.2), folds=("1", "2", "3"))
@@ -132,14 +132,14 @@ def test_a_forgotten_fold_is_asked_for(
     assert "say which with --fold: 1, 2, 3" in str(done.exception)
 
 
-def test_two_at_once_are_refused(run: Path, store: Path, tmp_path: Path) -> None:
+def test_rejects_two_evaluations_at_once(run: Path, store: Path, tmp_path: Path) -> None:
     with alone(tmp_path, "evaluation"):
         done = evaluate(run, store, "split", "--out", tmp_path)
     assert isinstance(done.exception, BonafaceError)
     assert "another process is making this evaluation" in str(done.exception)
 
 
-def test_nothing_takes_the_place_of_other_results(run: Path, store: Path, tmp_path: Path) -> None:
+def test_rejects_a_folder_with_other_results(run: Path, store: Path, tmp_path: Path) -> None:
     """Two stores of one name, two runs, two protocols in one folder."""
     assert evaluate(run, store, "split", "--out", tmp_path).exit_code == 0
     path = tmp_path / "evaluation.json"
@@ -164,9 +164,7 @@ def test_nothing_takes_the_place_of_other_results(run: Path, store: Path, tmp_pa
 
 
 @pytest.mark.parametrize("source", ["bundle", "dev", "0.5"])
-def test_its_scores_go_straight_into_report_and_compare(
-    source: str, run: Path, store: Path, tmp_path: Path
-) -> None:
+def test_report_and_compare_read_its_scores(source: str, run: Path, store: Path, tmp_path: Path) -> None:
     done = evaluate(run, store, "split", "--threshold-from", source, "--out", tmp_path)
     assert done.exit_code == 0, done.output
     scores = str(tmp_path / "scores.csv")

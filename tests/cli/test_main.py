@@ -20,7 +20,7 @@ def bonaface(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_check_says_what_it_found_and_exits_by_it(run: Path, faces_root: Path) -> None:
+def test_check_prints_verdicts_and_sets_the_exit_code(run: Path, faces_root: Path) -> None:
     picture, nobody = faces_root / "bonafide/person-0/0.png", faces_root / "bonafide/person-0/nobody.png"
     real = bonaface("check", picture, "--model", run, "--threshold", "0")
     assert (real.returncode, real.stderr) == (0, "")
@@ -41,7 +41,7 @@ def test_check_names_an_unreadable_file_once(run: Path, tmp_path: Path) -> None:
     assert done.returncode == 3
 
 
-def test_check_takes_folders_and_prints_a_json_object_a_line(run: Path, faces_root: Path) -> None:
+def test_check_reads_folders_and_prints_json_lines(run: Path, faces_root: Path) -> None:
     done = bonaface("check", faces_root / "attack", "--model", run, "--json")
     verdicts = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(verdicts) == 20
@@ -96,7 +96,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_usage_errors_exit_with_2_too() -> None:
+def test_usage_errors_exit_with_2() -> None:
     assert bonaface("check").returncode == 2
     assert bonaface("fly").returncode == 2
 
@@ -113,7 +113,7 @@ def exit_code_of(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> objec
     return left.value.code
 
 
-def test_an_error_of_the_programs_own_is_4_and_never_1(
+def test_internal_errors_exit_with_4(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert exit_code_of(ZeroDivisionError(), monkeypatch) == 4
@@ -137,14 +137,14 @@ def test_an_error_of_the_programs_own_is_4_and_never_1(
         ),
     ],
 )
-def test_what_the_disk_refuses_is_a_sentence_and_no_error_of_the_programs_own(
+def test_disk_errors_are_one_sentence_and_exit_code_2(
     error: OSError, sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert exit_code_of(error, monkeypatch) == 2
     assert capsys.readouterr().err == f"bonaface: {sentence}\n"
 
 
-def test_a_report_into_a_file_instead_of_a_folder_is_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_rejects_a_file_as_the_report_folder(tmp_path: Path) -> None:
     (tmp_path / "scores.csv").write_text("label,score\n1,0.9\n0,0.1\n")
     (tmp_path / "taken").touch()
     done = bonaface("report", tmp_path / "scores.csv", "--threshold-from", 0.5, "--out", tmp_path / "taken")
@@ -152,21 +152,21 @@ def test_a_report_into_a_file_instead_of_a_folder_is_refused_in_a_sentence(tmp_p
     assert done.stderr.startswith(f"bonaface: {tmp_path}/taken: File exists; give another path")
 
 
-def test_an_error_of_the_systems_that_is_a_bug_stays_one(
+def test_os_errors_from_a_bug_are_internal_errors(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert exit_code_of(FileNotFoundError(errno.ENOENT, "No such file or directory", "x"), monkeypatch) == 4
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_an_interrupt_is_said_in_a_sentence(
+def test_interrupt_prints_one_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert exit_code_of(KeyboardInterrupt(), monkeypatch) == 130
     assert capsys.readouterr().err == "bonaface: stopped; what was done is kept\n"
 
 
-def test_an_error_that_can_be_mended_keeps_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bonaface_errors_keep_their_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
     assert exit_code_of(InputError("no"), monkeypatch) == 2
 
 
@@ -207,7 +207,7 @@ def test_a_picture_with_the_alpha_and_the_orientation_of_a_phone_is_checked(
 @pytest.mark.parametrize(
     "command", sorted(info.callback.__name__ for info in program.app.registered_commands)
 )
-def test_nothing_is_cut_off_in_the_help_of_a_narrow_terminal(command: str) -> None:
+def test_help_is_whole_on_a_narrow_terminal(command: str) -> None:
     shown = CliRunner().invoke(program.app, [command, "--help"], env={"COLUMNS": "80"})
     assert shown.exit_code == 0
     assert "--help" in shown.output

@@ -19,7 +19,7 @@ def bonaface(*arguments: str, before: str = "", width: int = 80) -> "subprocess.
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
-def test_what_is_listed_is_what_the_registry_has() -> None:
+def test_listed_models_match_the_registry() -> None:
     """If this fails: python tools/list_models.py"""
     spec = spec_from_file_location("list_models", ROOT / "tools" / "list_models.py")
     assert spec is not None
@@ -35,7 +35,7 @@ NO_TORCH = "sys.modules.update(torch=None, lightning=None)"
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])
-def test_the_models_are_listed_without_torch_and_whole(width: int) -> None:
+def test_lists_models_without_torch(width: int) -> None:
     done = bonaface("models", before=NO_TORCH, width=width)
     assert done.returncode == 0, done.stderr
     assert "…" not in done.stdout
@@ -45,7 +45,7 @@ def test_the_models_are_listed_without_torch_and_whole(width: int) -> None:
         assert {*about["scores"], *about["presets"]} <= set(words)
 
 
-def test_a_wrong_name_is_said_without_torch_and_a_right_one_asks_for_it() -> None:
+def test_unknown_model_needs_no_torch_and_a_known_one_asks_for_it() -> None:
     done = bonaface("models", "BiFas", before=NO_TORCH)
     assert (done.returncode, done.stderr) == (2, done.stderr)
     assert "unknown model 'BiFas'. Did you mean 'bi-fas'?" in done.stderr

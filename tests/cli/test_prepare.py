@@ -33,7 +33,7 @@ def root(faces_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_prepare_says_what_it_found(root: Path, tmp_path: Path) -> None:
+def test_prepare_prints_counts(root: Path, tmp_path: Path) -> None:
     result = run("folder", root, tmp_path / "s", "--workers", 1, "--frames", 3, "--longer-side", 256)
     assert result.exit_code == 0
     header, *lines = result.stdout.splitlines()
@@ -53,12 +53,12 @@ def test_prepare_says_what_it_found(root: Path, tmp_path: Path) -> None:
     assert (settings.frames, settings.longer_side) == (3, 256)
 
 
-def test_a_second_time_it_says_the_same(root: Path, tmp_path: Path) -> None:
+def test_second_run_prints_the_same(root: Path, tmp_path: Path) -> None:
     first = run("folder", root, tmp_path / "s", "--workers", 1)
     assert run("folder", root, tmp_path / "s").stdout == first.stdout
 
 
-def test_other_settings_are_refused(root: Path, tmp_path: Path) -> None:
+def test_rejects_other_settings(root: Path, tmp_path: Path) -> None:
     run("folder", root, tmp_path / "s", "--workers", 1)
     with pytest.raises(InputError, match=r"settings\.frames was 20, now 5"):
         run("folder", root, tmp_path / "s", "--frames", 5)
@@ -74,7 +74,7 @@ def test_misuse(root: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "s").exists()
 
 
-def test_persons_are_found_in_names(root: Path, tmp_path: Path) -> None:
+def test_subjects_are_found_in_file_names(root: Path, tmp_path: Path) -> None:
     for arguments in (("--subject-pattern", "/(broken)"), ()):
         store = tmp_path / f"s{len(arguments)}"
         result = run("folder", root, store, "--workers", 1, *arguments)
@@ -85,7 +85,7 @@ def test_persons_are_found_in_names(root: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("width", [80, 100])
-def test_no_species_is_lost_on_a_narrow_terminal(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_species_are_whole_on_a_narrow_terminal(width: int, capsys: pytest.CaptureFixture[str]) -> None:
     names = (
         "",
         "display-highdef-photo",

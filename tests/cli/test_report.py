@@ -45,9 +45,7 @@ def _run(*arguments: object) -> Any:
     return result
 
 
-def test_another_programs_scores_are_judged_with_their_own_dev_set(
-    scores: dict[str, Path], tmp_path: Path
-) -> None:
+def test_reports_another_programs_scores_with_their_dev_set(scores: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = _run(scores["eval"], "--dev", scores["dev"], *MAP, "--out", out)
     assert result.exit_code == 0
@@ -64,7 +62,7 @@ def test_another_programs_scores_are_judged_with_their_own_dev_set(
     ]
 
 
-def test_thresholds_by_number_by_rule_and_from_test(scores: dict[str, Path]) -> None:
+def test_threshold_by_number_by_rule_and_from_test(scores: dict[str, Path]) -> None:
     result = _run(scores["eval"], *MAP, "--threshold-from", "-0.5")
     assert "Threshold -0.5 (fixed)." in result.stdout
     result = _run(scores["eval"], "--dev", scores["dev"], *MAP, "--rule", "bpcer=0.2")
@@ -73,7 +71,7 @@ def test_thresholds_by_number_by_rule_and_from_test(scores: dict[str, Path]) -> 
     assert result.stdout.startswith("THE THRESHOLD WAS TAKEN FROM THE TEST SCORES")
 
 
-def test_without_dev_scores_it_says_what_to_do(scores: dict[str, Path]) -> None:
+def test_missing_dev_scores_say_what_to_do(scores: dict[str, Path]) -> None:
     told = r"give them \(--dev FILE; bonaface evaluate --threshold-from dev writes them too\), give a number"
     with pytest.raises(InputError, match=told):
         _run(scores["eval"], *MAP)
@@ -89,7 +87,7 @@ def test_without_dev_scores_it_says_what_to_do(scores: dict[str, Path]) -> None:
         (["--output", "binary", "--threshold-from", "0"], UnknownNameError, "unknown score output 'binary'"),
     ],
 )
-def test_options_that_do_not_exist_are_refused(
+def test_rejects_unknown_options(
     scores: dict[str, Path],
     arguments: list[str],
     error: type[InputError] | type[UnknownNameError],
@@ -99,7 +97,7 @@ def test_options_that_do_not_exist_are_refused(
         _run(scores["eval"], *MAP, *arguments)
 
 
-def test_another_report_is_not_overwritten(scores: dict[str, Path], tmp_path: Path) -> None:
+def test_rejects_overwriting_another_report(scores: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
     arguments = [scores["eval"], "--dev", scores["dev"], *MAP, "--out", out]
     _run(*arguments)
@@ -131,13 +129,13 @@ def test_pictures_are_called_pictures_and_the_figures_are_explained(
             assert name in text
 
 
-def test_a_misspelt_source_of_the_threshold_is_guessed(scores: dict[str, Path]) -> None:
+def test_suggests_a_source_for_a_misspelt_one(scores: dict[str, Path]) -> None:
     with pytest.raises(InputError, match="takes dev, test or a number, got 'tset'; did you mean test"):
         _run(scores["eval"], *MAP, "--threshold-from", "tset")
 
 
 @pytest.mark.parametrize("score", ["score=-spoof", "score=spoof"])
-def test_turned_labels_and_turned_scores_are_told_apart(scores: dict[str, Path], score: str) -> None:
+def test_tells_inverted_labels_from_inverted_scores(scores: dict[str, Path], score: str) -> None:
     """Labels turned round, or scores: the AUC is low in either case, and the note offers both."""
     mapping = ["--map", "label=-genuine" if score == "score=-spoof" else "label=genuine", "--map", score]
     flat = " ".join(_run(scores["eval"], *mapping, "--threshold-from", "test").stdout.split())

@@ -20,7 +20,7 @@ def run(*arguments: object) -> Any:
     return runner.invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
-def test_a_small_folder(tmp_path: Path) -> None:
+def test_simulates_from_a_small_folder(tmp_path: Path) -> None:
     out = tmp_path / "set"
     arguments = (
         out,
@@ -47,7 +47,7 @@ def test_a_small_folder(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.png")} == before
 
 
-def test_two_cannot_make_one_set(tmp_path: Path) -> None:
+def test_rejects_a_second_process_on_one_set(tmp_path: Path) -> None:
     out = tmp_path / "set"
     with alone(out, "set"), pytest.raises(BonafaceError, match="another process is making this set"):
         run(out, "--layout", "folder", "--persons", 1)
@@ -63,7 +63,7 @@ def test_two_cannot_make_one_set(tmp_path: Path) -> None:
         (("--faces", "/nowhere", "--persons", 3), InputError, "found none"),
     ],
 )
-def test_what_cannot_be_is_said(
+def test_rejects_impossible_options(
     tmp_path: Path, arguments: tuple[Any, ...], error: type[InputError] | type[UnknownNameError], message: str
 ) -> None:
     with pytest.raises(error, match=message):

@@ -48,7 +48,7 @@ def many(faces_root: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_prepare_stops_with_one_sentence_and_keeps_the_store(
+def test_interrupted_prepare_prints_one_sentence_and_keeps_the_store(
     sign: signal.Signals, many: Path, tmp_path: Path
 ) -> None:
     store = tmp_path / "store"
@@ -62,7 +62,7 @@ def test_prepare_stops_with_one_sentence_and_keeps_the_store(
     assert len(CropStore.open(store).presentations) == 25 * 41
 
 
-def test_a_reader_that_has_gone_is_not_an_attack(run: Path, faces_root: Path) -> None:
+def test_closed_pipe_does_not_exit_with_1(run: Path, faces_root: Path) -> None:
     """`bonaface check ... | head -1`: exit code 1 would say that an attack was seen."""
     program = start("check", faces_root, "--model", run, "--threshold", "0")
     assert program.stdout is not None
@@ -74,7 +74,9 @@ def test_a_reader_that_has_gone_is_not_an_attack(run: Path, faces_root: Path) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_train_stops_with_one_sentence_and_goes_on(sign: signal.Signals, store: Path, tmp_path: Path) -> None:
+def test_interrupted_train_prints_one_sentence_and_resumes(
+    sign: signal.Signals, store: Path, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     arguments = [
         "--data",

@@ -25,7 +25,7 @@ def test_the_store_may_lie_at_a_url(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("boxes", [True, False])
-def test_a_store_of_the_sets_own_boxes_is_said_to_differ_from_check(
+def test_warns_that_boxes_of_the_set_differ_from_check(
     boxes: bool, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fit, "train", lambda *_, **__: tmp_path / "bundle")
@@ -39,7 +39,7 @@ def test_a_store_of_the_sets_own_boxes_is_said_to_differ_from_check(
     assert ("check finds faces with the detector" in done.output) == boxes
 
 
-def test_a_run_that_is_resumed_elsewhere_says_what_its_store_is_relative_to(
+def test_resume_elsewhere_names_the_folder_of_a_relative_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = RunSettings(choose_preset("bi-fas", None, {}), "stores/mine", "split")

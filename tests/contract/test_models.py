@@ -233,9 +233,7 @@ def test_mixed_precision_keeps_scores_and_losses_in_float32(
     assert all(p.grad.isfinite().all() for p in model.parameters())
 
 
-def test_eight_pictures_are_learned_by_heart(
-    trained: "Trained", pictures: torch.Tensor, labels: torch.Tensor
-) -> None:
+def test_overfits_eight_pictures(trained: "Trained", pictures: torch.Tensor, labels: torch.Tensor) -> None:
     for name, score in predict(trained.model, pictures).scores.items():
         assert score[labels == 1].min() > score[labels == 0].max() + 0.05, name
     if not trained.losses:  # fitted by a solver

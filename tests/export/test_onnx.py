@@ -68,7 +68,7 @@ def test_the_graph_takes_pictures_alone_and_holds_no_generator(generators: tuple
     assert not [name for name in load_file(folder / "model.safetensors") if "generator" in name]
 
 
-def test_a_number_that_is_none_is_refused_in_whatever_output_it_stands(
+def test_rejects_nan_in_any_output(
     generators: tuple[PadModel, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network, folder = generators
@@ -80,7 +80,7 @@ def test_a_number_that_is_none_is_refused_in_whatever_output_it_stands(
     )
 
 
-def test_a_difference_over_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rejects_a_difference_over_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "PARITY", -1.0)
     with pytest.raises(ModelFileError, match="onnxruntime and torch differ by"):
         export_network(small("deep-pix-bis").eval(), tmp_path)

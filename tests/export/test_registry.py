@@ -14,7 +14,7 @@ def test_onnx_is_the_bundles_own_file(bundle: Path, tmp_path: Path) -> None:
     assert (tmp_path / "new" / "network.onnx").read_bytes() == opened.onnx.read_bytes()
 
 
-def test_a_registered_format_is_found_and_an_unknown_one_refused(
+def test_finds_registered_formats_and_rejects_unknown_ones(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registry, "_formats", dict(registry._formats))

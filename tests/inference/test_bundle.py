@@ -13,11 +13,11 @@ def copy(bundle: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(bundle, tmp_path / "bundle"))
 
 
-def test_a_run_and_its_bundle_open_alike(run: Path) -> None:
+def test_opens_a_run_or_its_bundle(run: Path) -> None:
     assert Bundle.open(run).card == Bundle.open(run / "bundle").card
 
 
-def test_the_card_says_what_the_network_needs(bundle: Path) -> None:
+def test_card_has_the_inputs_of_the_network(bundle: Path) -> None:
     card = Bundle.open(bundle).card
     assert card.model == "deep-pix-bis"
     assert card.input_size == 64
@@ -33,7 +33,7 @@ def test_the_card_says_what_the_network_needs(bundle: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "model.safetensors"])
-def test_an_altered_file_is_refused(copy: Path, name: str) -> None:
+def test_rejects_an_altered_file(copy: Path, name: str) -> None:
     data = bytearray((copy / name).read_bytes())
     data[len(data) // 2] ^= 1
     (copy / name).write_bytes(bytes(data))
@@ -42,14 +42,14 @@ def test_an_altered_file_is_refused(copy: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "model.safetensors"])
-def test_a_missing_file_is_refused(copy: Path, name: str) -> None:
+def test_rejects_a_missing_file(copy: Path, name: str) -> None:
     (copy / name).unlink()
     with pytest.raises(ModelFileError, match=rf"{name}: .*missing; copy the bundle again, whole"):
         Bundle.open(copy)
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.999])
-def test_an_edited_threshold_is_refused(copy: Path, threshold: float) -> None:
+def test_rejects_an_edited_threshold(copy: Path, threshold: float) -> None:
     card = json.loads((copy / CARD).read_text())
     card["operating_points"]["eer"]["thresholds"]["feature_map"]["frame"] = threshold
     (copy / CARD).write_text(json.dumps(card))
@@ -58,26 +58,26 @@ def test_an_edited_threshold_is_refused(copy: Path, threshold: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{"])
-def test_half_a_card_is_refused_with_what_to_do(copy: Path, text: str) -> None:
+def test_rejects_a_truncated_card_with_advice(copy: Path, text: str) -> None:
     (copy / CARD).write_text(text)
     with pytest.raises(ModelFileError, match=rf"{CARD}: not a readable .*; copy the bundle again, whole"):
         Bundle.open(copy)
 
 
 @pytest.mark.parametrize("text", ["[]", '{"format": 99}'])
-def test_what_is_no_card_is_refused(copy: Path, text: str) -> None:
+def test_rejects_a_file_that_is_no_card(copy: Path, text: str) -> None:
     (copy / CARD).write_text(text)
     with pytest.raises(ModelFileError, match=CARD):
         Bundle.open(copy)
 
 
-def test_a_card_comes_back_as_it_was_written(copy: Path) -> None:
+def test_card_round_trip(copy: Path) -> None:
     before = read_card(copy / CARD)
     write_card(copy, before)
     assert read_card(copy / CARD) == before
 
 
-def test_a_folder_without_a_bundle_says_what_was_expected(tmp_path: Path) -> None:
+def test_rejects_a_folder_without_a_bundle(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match=r"expected a folder that holds bundle\.json"):
         Bundle.open(tmp_path)
     with pytest.raises(ModelFileError, match="does not exist"):
@@ -87,7 +87,7 @@ def test_a_folder_without_a_bundle_says_what_was_expected(tmp_path: Path) -> Non
         Bundle.open(tmp_path)
 
 
-def test_an_output_that_the_model_lacks_is_named_with_those_it_has(bundle: Path) -> None:
+def test_unknown_output_lists_the_known(bundle: Path) -> None:
     card = Bundle.open(bundle).card
     assert card.output(None) == "feature_map"
     with pytest.raises(UnknownNameError, match="binary, feature_map"):

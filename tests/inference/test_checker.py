@@ -62,7 +62,7 @@ def test_check_and_evaluate_give_the_same_scores(
             assert found.outputs["binary"] == pytest.approx(row.outputs["binary"], abs=1e-6)
 
 
-def test_a_score_is_bona_fide_from_the_threshold_on(run: Path, faces_root: Path) -> None:
+def test_score_at_the_threshold_is_bona_fide(run: Path, faces_root: Path) -> None:
     picture = faces_root / "bonafide/person-0/0.png"
     score = Checker(run).check(picture).score
     assert score is not None
@@ -70,14 +70,14 @@ def test_a_score_is_bona_fide_from_the_threshold_on(run: Path, faces_root: Path)
     assert Checker(run, threshold=float(np.nextafter(score, 1))).check(picture).decision is Decision.ATTACK
 
 
-def test_another_operating_point_decides_by_its_thresholds(run: Path, faces_root: Path) -> None:
+def test_another_operating_point_uses_its_thresholds(run: Path, faces_root: Path) -> None:
     found = Checker(run, operating_point="bpcer=0.01").check(faces_root / "bonafide/person-0/0.png")
     assert found.threshold == Bundle.open(run).card.threshold("feature_map", "frame", "bpcer=0.01")
     with pytest.raises(UnknownNameError, match=r"operating point .*'bpcer=0\.1'.* Known: bpcer=0\.01, eer"):
         Checker(run, operating_point="bpcer=0.1")
 
 
-def test_another_output_decides_by_its_own_threshold(run: Path, faces_root: Path) -> None:
+def test_another_output_uses_its_own_threshold(run: Path, faces_root: Path) -> None:
     found = Checker(run, output="binary").check(faces_root / "bonafide/person-0/0.png")
     assert found.score == found.outputs["binary"]
     assert found.threshold == Bundle.open(run).card.threshold("binary", "frame")
@@ -93,7 +93,7 @@ def test_no_face_and_unreadable_are_non_responses(checker: Checker, faces_root: 
     assert "broken.jpg" in found.detail
 
 
-def test_a_clip_is_scored_by_the_mean_of_its_frames(checker: Checker, run: Path, tmp_path: Path) -> None:
+def test_score_of_a_clip_is_the_mean_of_its_frames(checker: Checker, run: Path, tmp_path: Path) -> None:
     """Ten frames without a face and thirty with one: those that responded decide, at the video's threshold."""
     nobody = np.full((256, 256, 3), (90, 120, 90), np.uint8)
     pictures = [nobody] * 10 + [drawn_portrait(256, 3)] * 30
@@ -197,9 +197,7 @@ def compare(
 class TestSources:
     """What `check` takes in Python."""
 
-    def test_a_path_bytes_a_file_a_picture_and_an_array_are_the_same(
-        self, checker: Checker, faces_root: Path
-    ) -> None:
+    def test_all_kinds_of_source_give_the_same_verdict(self, checker: Checker, faces_root: Path) -> None:
         path = faces_root / "bonafide/person-1/0.png"
         wanted = checker.check(path)
         assert wanted.path == str(path)
@@ -218,9 +216,7 @@ class TestSources:
             assert checker.check(file) == wanted
             assert checker.check(image) == replace(wanted, path="picture")
 
-    def test_a_picture_of_pillows_is_turned_as_its_file_would_be(
-        self, checker: Checker, faces_root: Path
-    ) -> None:
+    def test_pillow_image_is_rotated_like_its_file(self, checker: Checker, faces_root: Path) -> None:
         upright = Image.open(faces_root / "bonafide/person-1/0.png")
         file = io.BytesIO()
         exif = Image.Exif()
@@ -246,13 +242,11 @@ class TestSources:
             ("gopher://host/face.jpg", "gopher://host/face.jpg: expected a path or a URL"),
         ],
     )
-    def test_anything_else_is_refused_in_a_sentence(
-        self, source: object, says: str, checker: Checker
-    ) -> None:
+    def test_rejects_other_kinds_of_source(self, source: object, says: str, checker: Checker) -> None:
         with pytest.raises(InputError, match=says):
             checker.check(cast(Any, source))
 
-    def test_a_url_is_fetched_and_called_as_it_was_given(self, checker: Checker, faces_root: Path) -> None:
+    def test_url_is_fetched_and_named_as_given(self, checker: Checker, faces_root: Path) -> None:
         path = faces_root / "bonafide/person-1/0.png"
         memory = fsspec.filesystem("memory")
         memory.pipe("/faces/a.png", path.read_bytes())
@@ -267,7 +261,7 @@ class TestSources:
             checker.check("memory://faces/c.png")
         memory.rm("/faces", recursive=True)
 
-    def test_a_verdict_is_no_truth_value(self, checker: Checker, faces_root: Path) -> None:
+    def test_rejects_a_verdict_as_a_truth_value(self, checker: Checker, faces_root: Path) -> None:
         found = checker.check(faces_root / "bonafide/person-1/0.png")
         with pytest.raises(TypeError, match=r"ask for verdict\.is_bona_fide"):
             bool(found)
@@ -275,11 +269,11 @@ class TestSources:
         assert not verdict(Decision.ATTACK).is_bona_fide
         assert not verdict(Decision.NO_RESPONSE).is_bona_fide
 
-    def test_the_package_lists_it(self) -> None:
+    def test_package_exports_the_checker(self) -> None:
         assert "Checker" in dir(bonaface)
 
 
-def test_a_clip_that_crashes_the_decoder_gets_no_response_and_ends_nothing(
+def test_clip_that_crashes_the_decoder_is_a_non_response(
     run: Path, faces_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = (
@@ -308,7 +302,7 @@ def test_a_clip_without_a_face_or_without_frames_is_a_non_response(checker: Chec
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_of_equally_frequent_reasons_a_clip_gets_the_first(
+def test_ties_between_reasons_of_a_clip_go_to_the_first(
     turned: bool, checker: Checker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And not the one that this process's hash seed puts first."""
@@ -329,7 +323,7 @@ def test_the_box_is_where_the_face_is(checker: Checker, faces_root: Path) -> Non
     np.testing.assert_allclose(np.subtract(moved.box, alone.box), (256, 0, 256, 0), atol=8)
 
 
-def test_wrong_arguments_are_refused(run: Path) -> None:
+def test_rejects_wrong_arguments(run: Path) -> None:
     with pytest.raises(InputError, match=r"threshold lies in \[0, 1\]"):
         Checker(run, threshold=1.5)
     with pytest.raises(UnknownNameError, match="feature_map"):
@@ -348,6 +342,6 @@ def test_exit_codes(decisions: list[Decision], code: int) -> None:
     assert exit_code(verdict(decision) for decision in decisions) == code
 
 
-def test_nothing_checked_is_misuse() -> None:
+def test_rejects_an_exit_code_of_nothing_checked() -> None:
     with pytest.raises(BonafaceError, match="nothing was checked"):
         exit_code([])

@@ -125,7 +125,7 @@ DESCRIPTIONS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
 
 
 @pytest.mark.parametrize("name", DESCRIPTIONS)
-def test_a_rewritten_description_is_refused(folder: Path, name: str) -> None:
+def test_rejects_a_rewritten_description(folder: Path, name: str) -> None:
     change, said = DESCRIPTIONS[name]
     with pytest.raises(ModelFileError, match=said) as error:
         Bundle.open(rewrite(folder, change))
@@ -135,14 +135,14 @@ def test_a_rewritten_description_is_refused(folder: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "text", ["[" * 100_000, '{"format": NaN}', '{"a": 1e999}', '{"a": "\\ud800"}', "null", '"x"', "7"]
 )
-def test_what_is_no_description_is_refused(folder: Path, text: str) -> None:
+def test_rejects_an_invalid_description(folder: Path, text: str) -> None:
     (folder / CARD).write_text(text)
     with pytest.raises(ModelFileError, match=CARD) as error:
         Bundle.open(folder)
     one_sentence(error)
 
 
-def test_deep_lists_under_a_free_key_are_refused(folder: Path) -> None:
+def test_rejects_deeply_nested_lists(folder: Path) -> None:
     deep = "[" * 900 + "]" * 900
     text = (folder / CARD).read_text().replace('"provenance": {}', f'"provenance": {{"a": {deep}}}')
     (folder / CARD).write_text(text)
@@ -151,7 +151,7 @@ def test_deep_lists_under_a_free_key_are_refused(folder: Path) -> None:
     one_sentence(error)
 
 
-def test_a_description_without_end_is_not_read(folder: Path) -> None:
+def test_rejects_an_endless_description(folder: Path) -> None:
     with (folder / CARD).open("ab") as file:
         file.truncate(2 << 20)
     with pytest.raises(ModelFileError, match="at most 1 MiB"):
@@ -161,7 +161,7 @@ def test_a_description_without_end_is_not_read(folder: Path) -> None:
 WRONG: list[Any] = [None, True, -1, 10**30, 0.5, 1e300, "", "../x", [], [[]], {}, {"a": {}}, [None], ["a", 1]]
 
 
-def test_no_value_of_another_kind_ends_in_a_traceback(folder: Path) -> None:
+def test_values_of_another_type_raise_no_other_error(folder: Path) -> None:
     """Each value of the description, at any depth, replaced by each of those above: refused, or read as it is."""
     honest = json.loads((folder / CARD).read_text())
     del honest["checksum"]
@@ -235,7 +235,7 @@ NETWORKS: dict[str, tuple[onnx.ModelProto, str]] = {
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_unlike_its_description_is_refused_when_it_is_opened(tmp_path: Path, name: str) -> None:
+def test_rejects_a_network_that_differs_from_its_description(tmp_path: Path, name: str) -> None:
     network, said = NETWORKS[name]
     with pytest.raises(ModelFileError, match=said) as error:
         OnnxRunner(Bundle.open(write_bundle(tmp_path / "bundle", network)), threads=1)
@@ -293,7 +293,7 @@ RUNNING: dict[str, tuple[onnx.ModelProto, str]] = {
 
 
 @pytest.mark.parametrize("name", RUNNING)
-def test_a_network_that_gives_no_scores_is_refused_when_it_runs(tmp_path: Path, name: str) -> None:
+def test_rejects_outputs_that_are_no_scores(tmp_path: Path, name: str) -> None:
     network, said = RUNNING[name]
     runner = OnnxRunner(Bundle.open(write_bundle(tmp_path / "bundle", network)), threads=1)
     with pytest.raises(ModelFileError, match=said) as error:
@@ -301,7 +301,7 @@ def test_a_network_that_gives_no_scores_is_refused_when_it_runs(tmp_path: Path, 
     one_sentence(error)
 
 
-def test_a_mean_that_is_a_rounding_over_1_is_1(tmp_path: Path) -> None:
+def test_clips_a_score_that_rounding_left_over_1(tmp_path: Path) -> None:
     bundle = Bundle.open(write_bundle(tmp_path / "bundle", scaled(4.000001)))
     assert OnnxRunner(bundle, threads=1).run(IMAGES)["score"].tolist() == [1.0, 1.0]
 
@@ -335,7 +335,7 @@ def endless(constant: bool) -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize("constant", [False, True])
-def test_a_network_without_end_is_stopped(tmp_path: Path, constant: bool) -> None:
+def test_stops_an_endless_network(tmp_path: Path, constant: bool) -> None:
     begun = time.monotonic()
     bundle = Bundle.open(write_bundle(tmp_path / "bundle", endless(constant)))
     runner = OnnxRunner(bundle, threads=1, seconds=0.2)
@@ -362,9 +362,7 @@ def external(folder: Path, location: str, nested: bool = False) -> None:
 
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize("location", ["weights.bin", "../weights.bin", CARD])
-def test_weights_in_a_file_that_is_not_listed_are_refused(
-    tmp_path: Path, location: str, nested: bool
-) -> None:
+def test_rejects_weights_in_an_unlisted_file(tmp_path: Path, location: str, nested: bool) -> None:
     folder = write_bundle(tmp_path / "bundle")
     if location != CARD:
         (folder / location).write_bytes(np.float32(1).tobytes())
@@ -373,7 +371,7 @@ def test_weights_in_a_file_that_is_not_listed_are_refused(
         OnnxRunner(Bundle.open(folder), threads=1)
 
 
-def test_a_tensor_that_is_called_location_is_none_of_another_file(tmp_path: Path) -> None:
+def test_accepts_a_tensor_that_is_named_location(tmp_path: Path) -> None:
     nodes = [brightness(score="location"), identity("location")]
     runner = OnnxRunner(Bundle.open(write_bundle(tmp_path / "bundle", graph(nodes))), threads=1)
     np.testing.assert_allclose(runner.run(IMAGES)["score"], 0.25)
@@ -382,7 +380,7 @@ def test_a_tensor_that_is_called_location_is_none_of_another_file(tmp_path: Path
 @pytest.mark.parametrize(
     "data", [b"", b"nothing", b"location", b"\xff" * 40 + b"location", b"\x3a\x7flocation"]
 )
-def test_what_is_no_onnx_file_is_refused(tmp_path: Path, data: bytes) -> None:
+def test_rejects_an_invalid_onnx_file(tmp_path: Path, data: bytes) -> None:
     folder = write_bundle(tmp_path / "bundle")
     (folder / ONNX).write_bytes(data)
     write_card(folder, card())
@@ -390,7 +388,7 @@ def test_what_is_no_onnx_file_is_refused(tmp_path: Path, data: bytes) -> None:
         OnnxRunner(Bundle.open(folder), threads=1)
 
 
-def test_a_description_that_could_not_be_read_is_not_written(tmp_path: Path) -> None:
+def test_rejects_writing_an_unreadable_description(tmp_path: Path) -> None:
     folder = write_bundle(tmp_path / "bundle")
     wrong = {"eer": point_of(1.5)}
     with pytest.raises(InputError, match=r"frame: expected float <= 1\.0"):
@@ -404,7 +402,7 @@ def point_of(frame: float) -> Any:
     return replace(card().operating_points["eer"], thresholds={"score": UnitThresholds(frame, 0.5)})
 
 
-def test_a_bundle_of_version_0_1_is_read(folder: Path) -> None:
+def test_reads_a_bundle_of_version_0_1(folder: Path) -> None:
     new = json.loads((folder / CARD).read_text())
     old = {
         key: value
@@ -433,6 +431,6 @@ def test_a_bundle_of_version_0_1_is_read(folder: Path) -> None:
             Bundle.open(sign(folder, old))
 
 
-def test_a_bundle_without_weights_for_torch_says_so(folder: Path) -> None:
+def test_reports_missing_weights_for_torch(folder: Path) -> None:
     with pytest.raises(ModelFileError, match="holds the network for onnxruntime only"):
         _ = Bundle.open(folder).weights

@@ -15,7 +15,7 @@ def row(number: int, score: float = 0.5, response: str = Response.SCORED) -> Sco
     return Score(f"s{number}", f"s{number}", 0, "7", 0, "print-1", "test", score, response, outputs)
 
 
-def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
+def test_journal_rows_round_trip(tmp_path: Path) -> None:
     rows = [row(0, 0.1 + 0.2), row(1, nan, Response.NO_FACE), row(2, 1e-300)]
     Journal(tmp_path / "new" / "j", WORK).add(rows)
     back = Journal(tmp_path / "new" / "j", WORK).rows
@@ -25,14 +25,14 @@ def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
     assert back[1].response == "no face"
 
 
-def test_other_work_is_begun_anew(tmp_path: Path) -> None:
+def test_journal_of_other_work_is_dropped(tmp_path: Path) -> None:
     Journal(tmp_path / "j", WORK).add([row(0)])
     assert not Journal(tmp_path / "j", {**WORK, "bundle": "c"}).rows
     assert not Journal(tmp_path / "j", WORK).rows
 
 
 @given(st.integers(0, 400))
-def test_whatever_a_kill_leaves_the_whole_rows_are_kept(tmp_path_factory: object, cut: int) -> None:
+def test_journal_keeps_whole_rows_after_a_kill(tmp_path_factory: object, cut: int) -> None:
     path = tmp_path_factory.mktemp("journal") / "j"  # type: ignore[attr-defined]
     rows = [row(n) for n in range(5)]
     Journal(path, WORK).add(rows)

@@ -15,7 +15,7 @@ def test_channels_keep_their_own_mean_and_std() -> None:
     np.testing.assert_allclose(images[0, :, 1, 1], [-1.0, -2.0, 0.0], atol=1e-6)
 
 
-def test_it_agrees_with_torchvision() -> None:
+def test_agrees_with_torchvision() -> None:
     torch = pytest.importorskip("torch")
     from torchvision.transforms.v2 import functional
 
@@ -30,6 +30,6 @@ def test_it_agrees_with_torchvision() -> None:
     "crops",
     [np.zeros((2, 2, 3), np.uint8), np.zeros((1, 2, 2, 3), np.float32), np.zeros((1, 3, 2, 2), np.uint8)],
 )
-def test_other_shapes_and_types_are_refused(crops: np.ndarray) -> None:
+def test_rejects_other_shapes_and_types(crops: np.ndarray) -> None:
     with pytest.raises(InputError, match=r"must be \(B, H, W, 3\) uint8"):
         normalise(crops, (0.5,) * 3, (0.5,) * 3)

@@ -12,7 +12,7 @@ from bonaface.inference.runtime import OnnxRunner
 IMAGES = np.random.default_rng(0).normal(size=(3, 3, 64, 64)).astype(np.float32)
 
 
-def test_scores_and_maps_by_name_and_alone_as_in_a_batch(bundle: Path) -> None:
+def test_outputs_are_named_and_independent_of_the_batch(bundle: Path) -> None:
     runner = OnnxRunner(Bundle.open(bundle), threads=1)
     together = runner.run(IMAGES)
     assert {name: value.shape for name, value in together.items()} == {
@@ -36,7 +36,7 @@ def test_torch_gives_the_same_scores(bundle: Path) -> None:
         np.testing.assert_allclose(found[name], value, atol=1e-4)
 
 
-def test_a_network_that_is_none_is_refused(bundle: Path, tmp_path: Path) -> None:
+def test_rejects_an_invalid_network(bundle: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(bundle, tmp_path / "bundle"))
     opened = Bundle.open(copy)
     (copy / "model.onnx").write_bytes(b"nothing")
@@ -44,7 +44,7 @@ def test_a_network_that_is_none_is_refused(bundle: Path, tmp_path: Path) -> None
         OnnxRunner(opened)
 
 
-def test_an_output_that_the_graph_lacks_is_named(bundle: Path) -> None:
+def test_names_an_output_that_the_graph_lacks(bundle: Path) -> None:
     opened = Bundle.open(bundle)
     thresholds = {"depth": UnitThresholds(0.5, 0.5)}
     points = {"eer": OperatingPoint(thresholds, opened.card.source)}

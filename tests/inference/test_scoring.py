@@ -32,7 +32,7 @@ def card(run: Path) -> BundleCard:
     return Bundle.open(run).card
 
 
-def test_each_row_has_the_score_of_its_own_crop(store: Path, card: BundleCard) -> None:
+def test_rows_have_the_score_of_their_own_crop(store: Path, card: BundleCard) -> None:
     opened = CropStore.open(store)
     chosen = [40, 3, 0]  # whatever order is asked for, the store's is kept
     rows = list(
@@ -50,7 +50,7 @@ def test_each_row_has_the_score_of_its_own_crop(store: Path, card: BundleCard) -
         assert (row.split, row.protocol, row.fold, row.dataset) == ("test", "p", "2", "folder")
 
 
-def test_non_responses_are_rows_and_never_reach_the_network(store: Path, card: BundleCard) -> None:
+def test_non_responses_are_rows_without_a_network_run(store: Path, card: BundleCard) -> None:
     opened = CropStore.open(store)
     runner, seen = Brightness(), []
     rows = list(
@@ -72,7 +72,7 @@ def test_non_responses_are_rows_and_never_reach_the_network(store: Path, card: B
     assert [done for done, _ in seen] == [8, 16, 24, 32, 40, 41]
 
 
-def test_skipping_goes_on_with_the_same_rows(store: Path, card: BundleCard) -> None:
+def test_skipped_rows_leave_the_others_unchanged(store: Path, card: BundleCard) -> None:
     opened, part = CropStore.open(store), ScoredSplit(range(41), "test", "p")
     whole = list(score_part(opened, part, card, Brightness()))
     rest = list(score_part(opened, part, card, Brightness(), skip=17))
@@ -81,7 +81,7 @@ def test_skipping_goes_on_with_the_same_rows(store: Path, card: BundleCard) -> N
     assert not list(score_part(opened, part, card, Brightness(), skip=41))
 
 
-def test_an_output_that_the_model_lacks_is_refused_at_once(store: Path, card: BundleCard) -> None:
+def test_rejects_an_unknown_output_at_once(store: Path, card: BundleCard) -> None:
     with pytest.raises(UnknownNameError, match="binary, feature_map"):
         next(
             score_part(

@@ -76,26 +76,26 @@ def test_a_network_may_take_several_views_without_their_shares(tmp_path: Path) -
     assert found["score"] == pytest.approx(0.3, abs=1e-5)
 
 
-def test_shares_that_a_network_needs_are_asked_for(bundle: Path) -> None:
+def test_rejects_missing_shares(bundle: Path) -> None:
     images = np.zeros((1, 3, 3, SIZE, SIZE), np.float32)
     with pytest.raises(ModelFileError, match="needs the mirrored share of each crop"):
         OnnxRunner(Bundle.open(bundle), threads=1).run(images)
 
 
 @pytest.mark.parametrize("views", [("tight",), ("tight", "square-1.3"), (*VIEWS, "square-1.3")])
-def test_another_number_of_views_than_the_networks_is_refused(tmp_path: Path, views: tuple[str, ...]) -> None:
+def test_rejects_another_number_of_views(tmp_path: Path, views: tuple[str, ...]) -> None:
     opened = Bundle.open(write_bundle(tmp_path / "b", gated_brightness(3, 0.5), views=views, face=FACE))
     with pytest.raises(ModelFileError, match=r"but it takes images \(B, 3, 3, 32, 32\) and shares \(B, 3\)"):
         OnnxRunner(opened, threads=1)
 
 
-def test_a_store_with_too_little_context_says_what_to_do(store: Path, bundle: Path) -> None:
+def test_rejects_a_store_with_too_little_context(store: Path, bundle: Path) -> None:
     opened, narrow = Bundle.open(bundle), CropStore.open(store)
     with pytest.raises(InputError, match=r"square-3\.5 reaches over .* prepare --context"):
         list(score_part(narrow, ScoredSplit([0], "test", "test"), opened.card, OnnxRunner(opened)))
 
 
 @pytest.mark.parametrize("context", [0.5, 4.5, float("nan")])
-def test_a_context_out_of_range_is_refused(context: float) -> None:
+def test_rejects_a_context_out_of_range(context: float) -> None:
     with pytest.raises(InputError, match="context must be between 1 and 4"):
         PrepareSettings(context=context)

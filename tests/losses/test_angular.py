@@ -22,7 +22,7 @@ def test_the_margin_is_added_to_the_angle() -> None:
     np.testing.assert_allclose(shifted.numpy(), np.cos(theta + MARGIN), atol=1e-9)
 
 
-def test_beyond_pi_minus_m_the_continuation_falls_and_the_literal_margin_turns_back_up() -> None:
+def test_beyond_pi_minus_m_only_the_literal_margin_rises() -> None:
     theta = np.linspace(pi - MARGIN + 0.01, pi - 0.01, 20)
     cosine = torch.tensor(np.cos(theta))
     continued, literal = add_margin(cosine, MARGIN), add_margin(cosine, MARGIN, literal=True)
@@ -89,7 +89,7 @@ def test_without_margin_it_is_bce_of_the_scaled_cosine() -> None:
 @pytest.mark.parametrize(
     ("margin", "scale"), [(-0.1, 1.0), (2.0, 1.0), (0.5, 0.0), (0.5, -3.0), (float("nan"), 1)]
 )
-def test_settings_without_a_meaning_are_refused(margin: float, scale: float) -> None:
+def test_rejects_margin_and_scale_out_of_range(margin: float, scale: float) -> None:
     with pytest.raises(InputError, match="must be"):
         check_angular(margin, scale)
 

@@ -45,7 +45,7 @@ def test_saturated_logits_keep_finite_loss_and_gradient() -> None:
     np.testing.assert_allclose(logits.grad.numpy(), [[-1, 0], [0, 1]], atol=1e-6)
 
 
-def test_spread_puts_the_label_everywhere() -> None:
+def test_spread_repeats_the_label_at_every_position() -> None:
     spread_labels = spread(torch.tensor([1, 0]), torch.zeros(2, 3, 2))
     assert spread_labels.shape == (2, 3, 2)
     assert spread_labels[0].eq(1).all()

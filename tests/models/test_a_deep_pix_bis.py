@@ -93,7 +93,7 @@ def test_attention_starts_even_and_sums_to_one(model: ADeepPixBiS) -> None:
     assert model.attention_weights().sum().item() == pytest.approx(1)
 
 
-def test_scores_know_no_margin_and_lie_within_sigmoid_of_one(model: ADeepPixBiS) -> None:
+def test_scores_have_no_margin_and_lie_within_sigmoid_of_one(model: ADeepPixBiS) -> None:
     pictures = torch.randn(8, 3, 32, 32)
     other = create_model("a-deep-pix-bis", margin=1.5, **TINY)
     other.load_state_dict(model.state_dict())
@@ -114,6 +114,6 @@ def test_the_embedding_has_512_values_or_is_the_map_itself(model: ADeepPixBiS) -
     assert not any("embed" in name for name, _ in bare.named_parameters())
 
 
-def test_an_embedding_of_less_than_nothing_is_refused() -> None:
+def test_rejects_a_negative_embedding() -> None:
     with pytest.raises(InputError, match="embedding must be 0"):
         create_model("a-deep-pix-bis", embedding=-1, **TINY)

@@ -54,7 +54,7 @@ def test_the_three_levels_of_the_pyramid(name: str, channels: tuple[int, int, in
         ("dla46x_c", 128),  # timm numbers its levels from 1
     ],
 )
-def test_one_level_of_stride_16_drops_what_lies_behind_it(name: str, channels: int) -> None:
+def test_one_level_of_stride_16_drops_later_stages(name: str, channels: int) -> None:
     backbone = create_backbone(f"random:{name}", (16,), 64)
     assert backbone.channels == (channels,)
     assert idle_parameters(backbone) == []
@@ -111,17 +111,17 @@ def test_an_unknown_name_lists_close_ones() -> None:
     assert str(error.value).endswith("timm's others (timm.list_models()).")
 
 
-def test_a_backbone_without_the_strides_is_refused() -> None:
+def test_rejects_a_backbone_without_the_strides() -> None:
     with pytest.raises(InputError, match=r"stride 8, 16, 32, test_vit has 16"):
         create_backbone("random:test_vit", STRIDES, 160)
 
 
-def test_a_backbone_of_one_size_is_refused_at_another() -> None:
+def test_rejects_a_fixed_size_backbone_at_another_size() -> None:
     with pytest.raises(InputError, match="cannot take pictures of 64 px"):
         create_backbone("random:test_coatnet", (16,), 64)
 
 
-def test_a_backbone_with_channels_last_is_refused() -> None:
+def test_rejects_a_channels_last_backbone() -> None:
     with pytest.raises(InputError, match=r"must give features \(B, C, H, W\)"):
         create_backbone("random:test_mambaout", (16,), 64)
 
@@ -137,7 +137,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "strides"), [("densenet161", (16,)), ("efficientnet_b0", STRIDES)])
-def test_without_a_hub_one_sentence_names_the_choices(
+def test_unreachable_hub_is_one_sentence(
     no_network: None, name: str, strides: tuple[Any, ...], capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(BonafaceError) as error:

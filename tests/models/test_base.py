@@ -11,7 +11,7 @@ from bonaface.models import create_model
 TINY: dict[str, Any] = {"backbone": "random:test_efficientnet", "size": 64}
 
 
-def test_images_of_another_shape_are_refused() -> None:
+def test_rejects_images_of_another_shape() -> None:
     model = create_model("deep-pix-bis", **TINY)
     for shape in [(2, 3, 96, 96), (3, 64, 64), (2, 1, 64, 64), (2, 64, 64, 3)]:
         with pytest.raises(InputError, match=r"built for images \(B, 3, 64, 64\), got"):
@@ -31,7 +31,7 @@ def test_the_attention_of_a_deep_pix_bis_is_kept() -> None:
     assert "attention" in create_model("a-deep-pix-bis", **TINY).inference_state_dict()
 
 
-def test_weights_of_another_size_or_model_are_refused() -> None:
+def test_rejects_weights_of_another_size_or_model() -> None:
     model = create_model("deep-pix-bis", **TINY)
     larger = create_model("deep-pix-bis", backbone="random:test_efficientnet", size=96)
     with pytest.raises(ModelFileError, match=r"1 tensors are .* 'binary.weight'"):
@@ -42,7 +42,7 @@ def test_weights_of_another_size_or_model_are_refused() -> None:
         model.load_inference_state_dict({})
 
 
-def test_the_inference_module_is_a_copy_and_leaves_the_training_model_whole() -> None:
+def test_inference_module_is_a_copy() -> None:
     model = create_model("bi-fas-s", **TINY).train()
     module = model.inference_module()
     assert not module.training

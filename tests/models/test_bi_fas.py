@@ -73,7 +73,7 @@ def test_each_level_weighs_the_same_whatever_its_size() -> None:
 
 
 @pytest.mark.parametrize("chosen", [(1,), (1, 2), (3, 4), (5,), (1, 2, 3, 4, 5)])
-def test_any_levels_can_be_supervised_without_idle_parameters(chosen: tuple[Any, ...]) -> None:
+def test_any_supervised_levels_leave_no_unused_parameters(chosen: tuple[Any, ...]) -> None:
     model = create_model("bi-fas-s", levels=chosen, spectrum_size=16, **TINY)
     pictures = torch.randn(2, 3, 64, 64)
     output = model(pictures)
@@ -87,7 +87,7 @@ def test_any_levels_can_be_supervised_without_idle_parameters(chosen: tuple[Any,
 
 
 @pytest.mark.parametrize("wrong", [(), (0,), (6,), (3, 3), (3.0,), (3, "P4"), (True,), ([3],)])
-def test_levels_that_do_not_exist_are_refused(wrong: tuple[Any, ...]) -> None:
+def test_rejects_unknown_levels(wrong: tuple[Any, ...]) -> None:
     with pytest.raises(
         InputError, match=r"levels(: expected a list, each of it a whole| must be distinct) number"
     ):
@@ -185,13 +185,13 @@ def test_generators_draw_spectra_of_80_pixels_in_training_and_nothing_in_evaluat
     assert set(model.spectra(evaluated.embeddings)) == {"P3", "P4", "P5"}  # fig. 9 asks for them by name
 
 
-def test_a_model_reduced_to_inference_says_that_it_has_no_generators() -> None:
+def test_inference_model_reports_missing_generators() -> None:
     model: Any = create_model("bi-fas-s", **TINY).drop_training_parts()
     with pytest.raises(InputError, match="has no generators"):
         model.spectra({})
 
 
 @pytest.mark.parametrize("option", [{"spectrum_size": 0}, {"spectrum_weight": -1.0}])
-def test_spectrum_settings_without_a_meaning_are_refused(option: dict[Any, Any]) -> None:
+def test_rejects_invalid_spectrum_settings(option: dict[Any, Any]) -> None:
     with pytest.raises(InputError, match="must be"):
         create_model("bi-fas-s", **option, **TINY)

@@ -43,7 +43,7 @@ def test_the_linear_layer_reads_the_sigmoid_map_and_the_default_score_is_its_mea
 
 @pytest.mark.parametrize("weight", [-0.1, 1.1, float("nan")])
 @pytest.mark.parametrize("name", ["deep-pix-bis", "a-deep-pix-bis"])
-def test_a_weight_that_is_no_share_is_refused(name: str, weight: float) -> None:
+def test_rejects_a_pixel_weight_outside_0_to_1(name: str, weight: float) -> None:
     with pytest.raises(
         InputError, match=r"pixel_weight must be in \[0, 1\]|pixel_weight: expected a number, got nan"
     ):

@@ -63,7 +63,7 @@ def test_literal_presets_leave_the_running_statistics_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", model_names())
-def test_a_description_says_what_it_is_and_where_from(name: str) -> None:
+def test_description_has_summary_and_source(name: str) -> None:
     description = describe(name)
     assert description.summary.endswith(".")
     assert description.link.startswith("https://")
@@ -104,12 +104,12 @@ def test_an_unknown_option_lists_the_known() -> None:
         ("bi-fas", "pixel_loss", None),
     ],
 )
-def test_an_option_of_another_kind_is_refused(name: str, option: str, value: Any) -> None:
+def test_rejects_an_option_of_another_type(name: str, option: str, value: Any) -> None:
     with pytest.raises(InputError, match=f"{option}: expected .*, got {re.escape(repr(value))}"):
         create_model(name, **{option: value}, **TINY)
 
 
-def test_a_whole_number_is_a_number_and_a_list_is_levels() -> None:
+def test_accepts_integers_as_floats_and_lists_as_tuples() -> None:
     assert create_model("a-deep-pix-bis", scale=4, **TINY).scale == 4
     assert create_model("bi-fas", levels=[4, 3], **TINY).levels == (3, 4)
 
@@ -124,6 +124,6 @@ def test_pretrained_weights_are_the_default_and_can_be_left_out() -> None:
 
 
 @pytest.mark.parametrize(("name", "size"), [("deep-pix-bis", 100), ("bi-fas", 48), ("bi-fas", 0)])
-def test_a_size_that_the_strides_do_not_divide_is_refused(name: str, size: int) -> None:
+def test_rejects_a_size_that_the_strides_do_not_divide(name: str, size: int) -> None:
     with pytest.raises(InputError, match="size must be a multiple of"):
         create_model(name, backbone="random:test_efficientnet", size=size)

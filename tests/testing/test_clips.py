@@ -24,10 +24,10 @@ def test_containers_and_codecs(suffix: str, codec: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".avi", ".mkv", ".mov", ".mp4", ".webm"])
-def test_the_same_pictures_are_the_same_bytes(suffix: str) -> None:
+def test_same_pictures_give_the_same_bytes(suffix: str) -> None:
     assert encode_clip(GREYS, suffix) == encode_clip(GREYS, suffix)
 
 
-def test_an_unknown_suffix_is_refused() -> None:
+def test_rejects_an_unknown_suffix() -> None:
     with pytest.raises(UnknownNameError, match=r"unknown video suffix '\.gif'"):
         encode_clip(GREYS, ".gif")

@@ -17,7 +17,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return request.param, make_layout(request.param, tmp_path_factory.mktemp("layouts") / request.param)
 
 
-def test_every_set_has_a_stand_in_that_its_reader_reads(made: tuple[str, Path]) -> None:
+def test_reader_reads_the_stand_in_of_every_set(made: tuple[str, Path]) -> None:
     name, root = made
     dataset = open_dataset(name)
     table = dataset.read(root)
@@ -30,7 +30,7 @@ def test_every_set_has_a_stand_in_that_its_reader_reads(made: tuple[str, Path]) 
     assert not [note for note in table.notes if "no part of" in note]
 
 
-def test_its_files_are_what_their_names_say(made: tuple[str, Path]) -> None:
+def test_files_match_their_suffix(made: tuple[str, Path]) -> None:
     name, root = made
     rows = open_dataset(name).read(root).rows
     for row in rows[:: max(1, len(rows) // 4)]:
@@ -56,14 +56,14 @@ def test_its_boxes_hold_the_face(made: tuple[str, Path]) -> None:
     assert 80 < y1 - y0 < 220
 
 
-def test_the_same_bytes_each_time(tmp_path: Path) -> None:
+def test_layout_has_the_same_bytes_each_time(tmp_path: Path) -> None:
     one, other = (make_layout("folder", tmp_path / name, frames=2) for name in ("one", "other"))
     files = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file())
     assert len(files) == 40
     assert all((one / file).read_bytes() == (other / file).read_bytes() for file in files)
 
 
-def test_videos_lie_as_the_set_has_them(tmp_path: Path) -> None:
+def test_videos_are_rotated_as_in_the_set(tmp_path: Path) -> None:
     """The phone's videos lie on their side without saying so, the tablet's say so."""
     root = make_layout("replay-mobile", tmp_path / "set")
     phone = probe(root / "train/real/client001_session02_authenticate_mobile_adverse.mov")
@@ -72,14 +72,14 @@ def test_videos_lie_as_the_set_has_them(tmp_path: Path) -> None:
     assert (tablet.width, tablet.height, tablet.rotation) == (144, 256, 270)
 
 
-def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
+def test_rejects_a_folder_that_is_not_empty(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").touch()
     with pytest.raises(InputError, match="expected an empty folder"):
         make_layout("oulu-npu", tmp_path)
     assert sorted(tmp_path.iterdir()) == [tmp_path / "holiday.jpg"]
 
 
-def test_unknown_and_too_large(tmp_path: Path) -> None:
+def test_rejects_unknown_and_too_large_sets(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'oulu-npu'"):
         make_layout("oulu", tmp_path / "x")
     with pytest.raises(InputError, match="too large for a stand-in"):

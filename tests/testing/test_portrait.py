@@ -25,7 +25,7 @@ def test_another_seed_draws_another_person() -> None:
     assert np.abs(drawn_portrait(128, 7).astype(int) - drawn_portrait(128, 8)).mean() > 5
 
 
-def test_it_is_a_picture() -> None:
+def test_portrait_is_an_rgb_picture() -> None:
     picture = drawn_portrait(200)
     assert picture.shape == (200, 200, 3)
     assert picture.dtype == np.uint8

@@ -52,7 +52,7 @@ def test_protocols_are_named_and_explained(tool: Any, demo: Path) -> None:
     assert "Protocol 4: unseen session, instruments and phone" in page
 
 
-def test_the_checked_pictures_stand_there_with_their_verdicts(tool: Any, demo: Path) -> None:
+def test_page_shows_checked_pictures_with_their_verdicts(tool: Any, demo: Path) -> None:
     tool.page(demo)
     page = (demo / "index.html").read_text()
     real, attack = page.index("pictures/bona-fide.png"), page.index("pictures/attack.png")
@@ -63,7 +63,7 @@ def test_the_checked_pictures_stand_there_with_their_verdicts(tool: Any, demo: P
     assert (demo / "index.html").read_text().count("<strong>not checked</strong>") == 2
 
 
-def test_it_says_what_to_do_next_in_commands_that_exist(tool: Any, demo: Path) -> None:
+def test_next_steps_are_existing_commands(tool: Any, demo: Path) -> None:
     from bonaface.cli.main import app
 
     tool.page(demo)

@@ -50,7 +50,7 @@ def crop() -> np.ndarray:
 @pytest.mark.parametrize(
     ("change", "factor"), [(change, factor) for change, factors in FACTORS.items() for factor in factors]
 )
-def test_every_change_is_torchvisions(
+def test_changes_match_torchvision(
     crop: NDArray[np.uint8], change: Callable[..., Any], factor: float
 ) -> None:
     image = Image.fromarray(crop)
@@ -104,7 +104,9 @@ def test_factors_are_uniform_in_torchvisions_range(
     assert abs(middle - centre) < 0.2 * strength
 
 
-def test_a_strength_above_one_never_inverts(monkeypatch: pytest.MonkeyPatch, crop: NDArray[np.uint8]) -> None:
+def test_strength_above_one_never_inverts_a_picture(
+    monkeypatch: pytest.MonkeyPatch, crop: NDArray[np.uint8]
+) -> None:
     factors: list[float] = []
     monkeypatch.setattr(augment, "CHANGES", [lambda image, factor: factors.append(factor) or image] * 4)
     for seed in range(50):
@@ -144,14 +146,14 @@ def test_the_same_seed_gives_the_same_crop_and_leaves_the_input(seed: int, heigh
     assert not np.shares_memory(one, crop)
 
 
-def test_as_many_numbers_are_drawn_whatever_the_strengths(crop: NDArray[np.uint8]) -> None:
+def test_number_of_random_draws_is_independent_of_the_strengths(crop: NDArray[np.uint8]) -> None:
     one, two = np.random.default_rng(5), np.random.default_rng(5)
     augmented(crop, one, **NONE)
     augmented(crop, two)
     assert one.random() == two.random()
 
 
-def test_wrong_input_is_said(crop: NDArray[np.uint8]) -> None:
+def test_rejects_wrong_input(crop: NDArray[np.uint8]) -> None:
     rng = np.random.default_rng(0)
     with pytest.raises(InputError, match=r"crop must be \(H, W, 3\) uint8 RGB, got \(48, 3\) uint8"):
         augmented(crop[0], rng)
@@ -177,7 +179,7 @@ def square_of(side: int, apart: float = 0.17) -> ContextCrop:
 
 
 @pytest.mark.parametrize("side", [48, 200, 512])
-def test_an_attack_leaves_everything_but_the_pixels_in_its_place(side: int) -> None:
+def test_simulated_attack_changes_only_the_pixels(side: int) -> None:
     square = square_of(side)
     attack, again, other = (as_attack(square, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert attack.image.shape == square.image.shape
@@ -187,7 +189,7 @@ def test_an_attack_leaves_everything_but_the_pixels_in_its_place(side: int) -> N
     assert not np.array_equal(attack.image, other.image)
 
 
-def test_a_large_square_is_reduced_and_shows_the_same_crop() -> None:
+def test_large_context_crop_is_reduced_and_gives_the_same_crop() -> None:
     square = square_of(800)
     attack = as_attack(square, np.random.default_rng(1))
     assert attack.image.shape == (512, 512, 3)
@@ -203,7 +205,7 @@ def test_a_large_square_is_reduced_and_shows_the_same_crop() -> None:
     assert np.abs(difference).mean() < 2
 
 
-def test_the_face_of_an_attack_is_found_where_it_was(faces_root: Path) -> None:
+def test_face_of_a_simulated_attack_stays_where_it_was(faces_root: Path) -> None:
     picture = np.asarray(Image.open(faces_root / "bonafide" / "person-1" / "0.png").convert("RGB"))
     detector = Detector(threads=1)
     (face,) = detector.detect(picture)
@@ -217,7 +219,7 @@ def test_the_face_of_an_attack_is_found_where_it_was(faces_root: Path) -> None:
     assert near >= 7
 
 
-def test_a_face_from_the_side_is_shown_at_the_size_of_one_from_the_front() -> None:
+def test_simulated_profile_face_has_the_size_of_a_frontal_one() -> None:
     for apart in (0.0, 0.01):
         attack = as_attack(square_of(200, apart), np.random.default_rng(4))
         front = as_attack(square_of(200, 0.33 * 0.5), np.random.default_rng(4))
@@ -225,18 +227,18 @@ def test_a_face_from_the_side_is_shown_at_the_size_of_one_from_the_front() -> No
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_tones_are_the_other_pictures(seed: int) -> None:
+def test_color_transfer_gives_mean_and_spread_of_the_other_picture(seed: int) -> None:
     rng = np.random.default_rng(seed)
     crop = rng.integers(90, 150, (24, 20, 3), dtype=np.uint8)
     low, high = sorted(rng.choice(np.arange(60, 190), 2, replace=False).tolist())
     other = rng.integers(low, high, (16, 16, 3), dtype=np.uint8)
-    toned = transfer_color(crop, other)
-    np.testing.assert_allclose(toned.mean((0, 1)), other.mean((0, 1)), atol=1.0)
-    np.testing.assert_allclose(toned.std((0, 1)), other.std((0, 1)), atol=1.0)
+    changed = transfer_color(crop, other)
+    np.testing.assert_allclose(changed.mean((0, 1)), other.mean((0, 1)), atol=1.0)
+    np.testing.assert_allclose(changed.std((0, 1)), other.std((0, 1)), atol=1.0)
     assert (transfer_color(crop, crop) == crop).all()
 
 
-def test_what_a_tone_cannot_give_is_clipped_and_a_flat_picture_stays_flat() -> None:
+def test_color_transfer_clips_and_keeps_flat_pictures_flat() -> None:
     flat = np.full((8, 8, 3), 100, np.uint8)
     stripes = np.zeros((8, 8, 3), np.uint8)
     stripes[::2] = 255
@@ -247,13 +249,13 @@ def test_what_a_tone_cannot_give_is_clipped_and_a_flat_picture_stays_flat() -> N
     assert transfer_color(slope, stripes).max() == 255
 
 
-def test_texture_stays_when_tones_go() -> None:
-    """A pattern's place and sign are the crop's own, whatever the other picture is."""
+def test_color_transfer_keeps_texture() -> None:
+    """Position and sign of a pattern stay those of the crop, whatever the other picture is."""
     rng = np.random.default_rng(0)
     crop, other = (rng.integers(60, 200, (32, 32, 3), dtype=np.uint8) for _ in range(2))
-    toned = transfer_color(crop, other)
+    changed = transfer_color(crop, other)
     for channel in range(3):
-        assert np.corrcoef(crop[..., channel].ravel(), toned[..., channel].ravel())[0, 1] > 0.999
+        assert np.corrcoef(crop[..., channel].ravel(), changed[..., channel].ravel())[0, 1] > 0.999
 
 
 def test_flipped_landmarks_stand_on_the_same_pixels_of_the_flipped_picture() -> None:

@@ -26,7 +26,7 @@ from bonaface.training.batches import (
 LABELS = np.array([1, 0, 0, 1, 0, 0, 0, 1, 0, 0])
 
 
-def places(sampler: EpochSampler) -> list[int]:
+def positions(sampler: EpochSampler) -> list[int]:
     return [draw.position for draws in sampler for draw in draws]
 
 
@@ -34,16 +34,14 @@ def places(sampler: EpochSampler) -> list[int]:
     st.lists(st.integers(0, 1), min_size=2, max_size=60).filter(lambda x: 0 < sum(x) < len(x)),
     st.integers(0, 5),
 )
-def test_an_epoch_shows_every_picture_of_the_rarer_class_once_and_as_many_of_the_other(
-    labels: list[int], epoch: int
-) -> None:
+def test_balanced_epoch_under_samples_the_majority_class(labels: list[int], epoch: int) -> None:
     order = epoch_order(np.array(labels), 7, epoch, balance=True)
     rarer = min(Counter(labels).values())
     assert len(set(order.tolist())) == len(order) == 2 * rarer
     assert sum(labels[i] for i in order) == rarer
 
 
-def test_each_epoch_leaves_out_other_pictures_and_the_same_again_for_the_same_seed() -> None:
+def test_under_sampling_depends_on_seed_and_epoch() -> None:
     orders = [tuple(epoch_order(LABELS, 0, epoch, balance=True)) for epoch in range(8)]
     assert len({frozenset(order) for order in orders}) > 3
     assert orders == [tuple(epoch_order(LABELS, 0, epoch, balance=True)) for epoch in range(8)]
@@ -63,9 +61,9 @@ def test_simulated_attacks_are_bona_fide_pictures_of_the_epoch_and_count_in_its_
     labels: list[int], epoch: int, tenths: int
 ) -> None:
     order = epoch_order(np.array(labels), 7, epoch, balance=True, simulate=tenths / 10)
-    real = [place for place in order if place < len(labels)]
-    again = [place - len(labels) for place in order if place >= len(labels)]
-    bona_fide = [place for place in real if labels[place]]
+    real = [position for position in order if position < len(labels)]
+    again = [position - len(labels) for position in order if position >= len(labels)]
+    bona_fide = [position for position in real if labels[position]]
     assert len(set(order.tolist())) == len(order) == 2 * len(bona_fide)
     assert set(again) <= set(bona_fide)
     assert abs(len(again) - tenths / 10 * len(bona_fide)) <= 1
@@ -75,12 +73,12 @@ def test_simulated_attacks_are_bona_fide_pictures_of_the_epoch_and_count_in_its_
     assert len(bona_fide) == sum(labels) or more - round(tenths / 10 * more) > attacks - 1
 
 
-def test_how_many_are_simulated_worked_out_by_hand() -> None:
+def test_number_of_simulated_attacks_by_hand() -> None:
     def counts(bona_fide: int, attacks: int, simulate: float, balance: bool = True) -> tuple[int, int, int]:
         labels = np.repeat([1, 0], [bona_fide, attacks])
         order = epoch_order(labels, 0, 0, balance, simulate)
-        shown, place = np.append(labels, np.zeros_like(labels))[order], order >= len(labels)
-        return int(shown.sum()), int((shown == 0).sum()), int(place.sum())
+        shown, position = np.append(labels, np.zeros_like(labels))[order], order >= len(labels)
+        return int(shown.sum()), int((shown == 0).sum()), int(position.sum())
 
     assert counts(100, 400, 0.3) == (100, 100, 30)
     assert counts(400, 70, 0.3) == (100, 100, 30)  # the 70 attacks there are, and 30 simulated
@@ -88,12 +86,12 @@ def test_how_many_are_simulated_worked_out_by_hand() -> None:
     assert counts(100, 400, 0.3, balance=False) == (100, 430, 30)
 
 
-def test_each_epoch_simulates_other_pictures_and_the_same_again_for_the_same_seed() -> None:
+def test_choice_of_simulated_pictures_depends_on_seed_and_epoch() -> None:
     labels = np.tile([0, 1], 20)
 
     def chosen(seed: int, epoch: int) -> frozenset[int]:
         return frozenset(
-            place for place in epoch_order(labels, seed, epoch, True, 0.3).tolist() if place >= 40
+            position for position in epoch_order(labels, seed, epoch, True, 0.3).tolist() if position >= 40
         )
 
     assert chosen(0, 0) == chosen(0, 0)
@@ -104,14 +102,15 @@ def test_each_epoch_simulates_other_pictures_and_the_same_again_for_the_same_see
 def test_devices_share_an_epoch_without_overlap(world: int) -> None:
     labels = np.tile([0, 1], 15)
     shares = [
-        places(EpochSampler(labels, 4, seed=0, balance=True, rank=rank, world=world)) for rank in range(world)
+        positions(EpochSampler(labels, 4, seed=0, balance=True, rank=rank, world=world))
+        for rank in range(world)
     ]
-    shown = [place for share in shares for place in share]
+    shown = [position for share in shares for position in share]
     assert len(shown) == len(set(shown)) == (30 // (4 * world)) * 4 * world
     assert len({len(share) for share in shares}) == 1
 
 
-def test_a_sampler_goes_on_where_it_was_put() -> None:
+def test_sampler_starts_at_a_given_batch() -> None:
     labels = np.tile([0, 1], 10)
     whole = list(EpochSampler(labels, 4, seed=3, balance=True))
     later = EpochSampler(labels, 4, seed=3, balance=True)
@@ -124,7 +123,7 @@ def test_a_sampler_goes_on_where_it_was_put() -> None:
     assert list(later) != whole
 
 
-def test_no_batch_is_short_unless_it_is_the_only_one() -> None:
+def test_drops_a_short_last_batch_unless_it_is_the_only_one() -> None:
     assert [len(b) for b in EpochSampler(np.tile([0, 1], 5), 4, seed=0, balance=True)] == [4, 4]
     assert [len(b) for b in EpochSampler(np.tile([0, 1], 1), 4, seed=0, balance=True)] == [2]
 
@@ -145,7 +144,7 @@ def test_frames_without_a_face_are_left_out(crops: CropBatches, store: Path) -> 
     assert [opened.presentations[p].label for p in crops.presentations] == crops.labels.tolist()
 
 
-def test_without_a_key_a_crop_is_the_stored_one(crops: CropBatches, store: Path) -> None:
+def test_draw_without_a_key_is_not_augmented(crops: CropBatches, store: Path) -> None:
     batch = crops[[Draw(3, None), Draw(5, None)]]
     opened = CropStore.open(store)
     expected = cut(opened.read(crops.frames[5]), CropSpec.parse("square-1.3"), 32)
@@ -153,7 +152,7 @@ def test_without_a_key_a_crop_is_the_stored_one(crops: CropBatches, store: Path)
     assert batch.labels.tolist() == crops.labels[[3, 5]].tolist()
 
 
-def test_the_key_alone_decides_the_augmentation(crops: CropBatches) -> None:
+def test_augmentation_depends_on_the_key_alone(crops: CropBatches) -> None:
     first, again = (crops[[Draw(3, (0, 1, 2))]].crops for _ in range(2))
     assert torch.equal(first, again)
     assert not torch.equal(first, crops[[Draw(3, (0, 2, 2))]].crops)
@@ -167,10 +166,10 @@ def three_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def test_a_batch_is_made_by_as_many_threads_as_the_network_has_and_is_the_same(
+def test_batches_are_the_same_with_any_number_of_threads(
     crops: CropBatches, three_threads: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    draws = [Draw(place, (0, 1, place), bool(crops.labels[place])) for place in range(6)]
+    draws = [Draw(position, (0, 1, position), bool(crops.labels[position])) for position in range(6)]
     threads, together = set(), Barrier(3, timeout=30)
     show = crops._show
 
@@ -190,7 +189,7 @@ def test_a_batch_is_made_by_as_many_threads_as_the_network_has_and_is_the_same(
     assert torch.equal(batch.presentations, alone.presentations)
 
 
-def test_a_damaged_square_is_told_from_a_thread_as_well(
+def test_damaged_crop_is_reported_from_a_thread(
     crops: CropBatches, three_threads: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def damaged(_: int) -> None:
@@ -198,41 +197,43 @@ def test_a_damaged_square_is_told_from_a_thread_as_well(
 
     monkeypatch.setattr(crops._store, "read", damaged)
     with pytest.raises(InputError, match="damaged at byte 512"):
-        crops[[Draw(place, None) for place in range(4)]]
+        crops[[Draw(position, None) for position in range(4)]]
 
 
 def test_a_simulated_draw_is_an_attack_on_the_same_person(crops: CropBatches) -> None:
-    place = int(np.flatnonzero(crops.labels)[0])
-    plain, attack, again = (crops[[Draw(place, (0, 1, 2), simulated)]] for simulated in (False, True, True))
+    position = int(np.flatnonzero(crops.labels)[0])
+    plain, attack, again = (
+        crops[[Draw(position, (0, 1, 2), simulated)]] for simulated in (False, True, True)
+    )
     assert (plain.labels.tolist(), attack.labels.tolist()) == ([1.0], [0.0])
     assert plain.presentations.tolist() == attack.presentations.tolist()
     assert torch.equal(attack.crops, again.crops)
     assert not torch.equal(plain.crops, attack.crops)
 
 
-def test_a_share_of_a_batch_takes_tones_of_the_batch(store: Path) -> None:
+def test_share_of_a_batch_gets_color_transfer(store: Path) -> None:
     opened = CropStore.open(store)
-    draws = [Draw(place, (7, 0, place)) for place in range(6)]
+    draws = [Draw(position, (7, 0, position)) for position in range(6)]
 
     def batch(color_transfer: float) -> np.ndarray:
-        how = Augmentation(0.0, (0.0, 0.0, 0.0, 0.0), color_transfer=color_transfer)
-        return CropBatches(opened, range(len(opened.table)), [CropSpec.parse("tight")], 32, how)[
+        augmentation = Augmentation(0.0, (0.0, 0.0, 0.0, 0.0), color_transfer=color_transfer)
+        return CropBatches(opened, range(len(opened.table)), [CropSpec.parse("tight")], 32, augmentation)[
             draws
         ].crops.numpy()
 
-    plain, toned = batch(0.0), batch(1.0)
-    assert (batch(1.0) == toned).all()
+    plain, transferred = batch(0.0), batch(1.0)
+    assert (batch(1.0) == transferred).all()
     means = plain.mean((1, 2))
-    for crop in toned:
+    for crop in transferred:
         assert np.abs(means - crop.mean((0, 1))).max(1).min() < 6.0  # clipping moves a mean a little
-    changed = (plain != toned).any((1, 2, 3))
+    changed = (plain != transferred).any((1, 2, 3))
     assert changed.any()
     some = (plain != batch(0.5)).any((1, 2, 3))
     assert some.sum() <= changed.sum()
     # dev has no key: it is shown as it is
-    how = Augmentation(0.0, (0.0, 0.0, 0.0, 0.0), color_transfer=1.0)
-    data = CropBatches(opened, range(len(opened.table)), [CropSpec.parse("tight")], 32, how)
-    assert (data[[Draw(place, None) for place in range(6)]].crops.numpy() == plain).all()
+    augmentation = Augmentation(0.0, (0.0, 0.0, 0.0, 0.0), color_transfer=1.0)
+    data = CropBatches(opened, range(len(opened.table)), [CropSpec.parse("tight")], 32, augmentation)
+    assert (data[[Draw(position, None) for position in range(6)]].crops.numpy() == plain).all()
 
 
 def test_every_picture_takes_one_of_the_crops_at_random(store: Path) -> None:
@@ -252,7 +253,7 @@ def test_every_picture_takes_one_of_the_crops_at_random(store: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_the_loader_remembers_its_place_and_goes_on_there(crops: CropBatches, workers: int) -> None:
+def test_loader_resumes_at_its_saved_position(crops: CropBatches, workers: int) -> None:
     def loader() -> ResumableLoader:
         sampler = EpochSampler(crops.labels, 8, seed=0, balance=True, simulate=0.2)
         return ResumableLoader(crops, sampler, num_workers=workers)
@@ -275,12 +276,12 @@ def test_the_loader_remembers_its_place_and_goes_on_there(crops: CropBatches, wo
     assert len(list(third)) == len(whole)
 
 
-def test_in_order_shows_everything_once_over_all_devices(crops: CropBatches) -> None:
+def test_in_order_gives_every_frame_once_over_all_devices(crops: CropBatches) -> None:
     shown = [b.presentations for rank in range(2) for b in in_order(crops, 16, 0, rank, 2)]
     assert sorted(torch.cat(shown).tolist()) == sorted(crops.presentations.tolist())
 
 
-def test_a_batch_carries_the_targets_that_are_asked_for(store: Path) -> None:
+def test_batch_has_the_requested_targets(store: Path) -> None:
     opened = CropStore.open(store)
     rows = range(len(opened.presentations))
     plain = Augmentation(1.0, (0.0, 0.0, 0.0, 0.0))

@@ -20,7 +20,7 @@ from bonaface.training.checkpoint_saver import HISTORY
 from bonaface.training.data import open_split
 
 
-def test_a_bundle_scores_in_onnxruntime_as_in_torch(run: Path) -> None:
+def test_bundle_scores_in_onnxruntime_match_torch(run: Path) -> None:
     bundle = Bundle.open(run)
     images = np.random.default_rng(7).normal(size=(3, 3, 64, 64)).astype(np.float32)
     exported, expected = OnnxRunner(bundle).run(images), TorchRunner(bundle, "cpu").run(images)
@@ -30,7 +30,7 @@ def test_a_bundle_scores_in_onnxruntime_as_in_torch(run: Path) -> None:
     assert bundle.card.provenance["parity_to_torch"] == pytest.approx(max(differences), abs=1e-5)
 
 
-def test_a_bundle_says_what_the_history_says_of_its_epoch(run: Path) -> None:
+def test_bundle_and_history_agree(run: Path) -> None:
     provenance = Bundle.open(run).card.provenance
     with (run / HISTORY).open() as file:
         (row,) = csv.DictReader(file)
@@ -86,7 +86,7 @@ def test_operating_points_are_set_on_frames_and_on_videos() -> None:
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (1.0, 1.0)])
-def test_a_threshold_beyond_all_scores_is_the_end_of_their_range(low: float, high: float) -> None:
+def test_threshold_beyond_all_scores_is_clipped(low: float, high: float) -> None:
     """Every attack scores as high as the best: the threshold that keeps BPCER lies below all scores, and at 0."""
     rows = [
         Score(

@@ -47,9 +47,7 @@ class Counting:
         return torch.stack([values.mean((1, 2)), values.amax((1, 2))], 1)
 
 
-def test_rows_come_in_the_order_of_the_draws_in_any_shape(
-    data: CropBatches, draws: list[Draw], tmp_path: Path
-) -> None:
+def test_features_are_in_the_order_of_the_draws(data: CropBatches, draws: list[Draw], tmp_path: Path) -> None:
     turned = draws[::-1]
     given, seconds = keep_features(tmp_path, data, turned, Counting(), batch=3)
     assert given.shape == (len(draws), 2, 3)
@@ -60,7 +58,7 @@ def test_rows_come_in_the_order_of_the_draws_in_any_shape(
         np.testing.assert_allclose(given[number], [crop.mean((0, 1)), crop.max((0, 1))], rtol=1e-5)
 
 
-def test_nothing_is_computed_twice_and_a_stop_costs_one_chunk(
+def test_resumed_features_compute_only_the_stopped_chunk_again(
     data: CropBatches, draws: list[Draw], tmp_path: Path
 ) -> None:
     """Forty crops in batches of 3 make chunks of 9: five of them, 14 batches; stopped in the third chunk."""
@@ -97,7 +95,7 @@ def flip_a_bit(path: Path) -> None:
     ],
     ids=["one-bit", "cut-off", "empty", "too-few"],
 )
-def test_a_damaged_chunk_is_computed_again(
+def test_damaged_chunk_is_computed_again(
     damage: Callable[[Path], None], data: CropBatches, draws: list[Draw], tmp_path: Path
 ) -> None:
     expected, _ = keep_features(tmp_path, data, draws, Counting(), batch=4)
@@ -115,7 +113,7 @@ def test_workers_give_the_same_features(data: CropBatches, draws: list[Draw], tm
     assert np.array_equal(given, expected)
 
 
-def test_refuses_features_that_are_no_numbers(data: CropBatches, draws: list[Draw], tmp_path: Path) -> None:
+def test_rejects_infinite_features(data: CropBatches, draws: list[Draw], tmp_path: Path) -> None:
     def infinite(crops: torch.Tensor) -> torch.Tensor:
         return torch.full((len(crops), 2), float("inf"))
 

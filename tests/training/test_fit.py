@@ -80,7 +80,7 @@ def whole(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 # Two epochs of three steps: the second, mid-epoch; the third, at an epoch's end; the fifth, in the second epoch.
 @pytest.mark.parametrize("saves", [2, 3, 5])
-def test_a_stopped_run_ends_in_the_same_weights_bit_for_bit(
+def test_resumed_run_gives_the_same_weights_bit_for_bit(
     saves: int, whole: Path, settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped = tmp_path / "run"
@@ -95,19 +95,19 @@ def test_a_stopped_run_ends_in_the_same_weights_bit_for_bit(
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
-def test_a_finished_run_is_left_as_it_is(whole: Path, settings: RunSettings, tmp_path: Path) -> None:
+def test_finished_run_is_not_changed(whole: Path, settings: RunSettings, tmp_path: Path) -> None:
     run = Path(shutil.copytree(whole, tmp_path / "run"))
     (run / "bundle").mkdir()
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
-    said: list[str] = []
-    assert train(settings, run, resume=True, say=said.append) == run / "bundle"
+    sentences: list[str] = []
+    assert train(settings, run, resume=True, log=sentences.append) == run / "bundle"
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
-    assert said == [f"this run is finished, and left as it is: {run / 'bundle'}"]
+    assert sentences == [f"this run is finished, and left as it is: {run / 'bundle'}"]
     with pytest.raises(InputError, match="these differ: "):
         train(replace(settings, seed=1), run, resume=True)
 
 
-def test_a_stopped_run_with_simulated_attacks_ends_in_the_same_weights_bit_for_bit(
+def test_resumed_run_with_simulated_attacks_gives_the_same_weights(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = {**CHANGES, "epochs": 1, "augment.simulate": 0.5, "augment.crops": ["tight", "square-1.3"]}
@@ -140,7 +140,7 @@ GOES_ON = {
 
 
 @pytest.mark.parametrize("name", GOES_ON)
-def test_a_stopped_run_goes_on_with_its_schedule_and_its_average_bit_for_bit(
+def test_resumed_run_keeps_schedule_and_weight_average(
     name: str, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped after the second of six steps, in the first epoch."""
@@ -183,7 +183,7 @@ def test_each_setting_of_the_gradient_steps_changes_what_is_learned(store: Path,
 
 
 @pytest.mark.parametrize("changes", [{"backbone_rate": 0.0}, {"bn": "fixed"}], ids=["frozen", "fixed"])
-def test_a_run_leaves_the_statistics_of_a_frozen_or_fixed_backbone_as_they_came(
+def test_run_keeps_statistics_of_a_frozen_or_fixed_backbone(
     changes: dict[str, object], store: Path, tmp_path: Path
 ) -> None:
     """In the first epoch, too: Lightning puts no module into training mode by itself."""
@@ -197,7 +197,7 @@ def test_a_run_leaves_the_statistics_of_a_frozen_or_fixed_backbone_as_they_came(
     assert (same == first.keys()) == ("backbone_rate" in changes)
 
 
-def test_the_run_folder_says_everything(whole: Path, store: Path) -> None:
+def test_run_folder_records_settings_versions_and_counts(whole: Path, store: Path) -> None:
     described = json.loads((whole / "run.json").read_text())
     assert described["settings"]["preset"]["lr"] == 1e-4
     assert described["settings"]["store"] == str(store)
@@ -222,9 +222,7 @@ def test_the_best_epoch_has_the_lowest_dev_acer_then_loss_then_number(whole: Pat
     assert tuple(best) == min(rows)
 
 
-def test_a_batch_gathered_from_micro_batches_learns_as_one_that_is_shown_whole(
-    store: Path, tmp_path: Path
-) -> None:
+def test_micro_batches_give_the_weights_of_the_whole_batch(store: Path, tmp_path: Path) -> None:
     """Over a backbone without batch normalisation, which alone sees the micro-batch."""
     changes = {**CHANGES, "backbone": "random:test_vit", "size": 160, "epochs": 1}
     preset = choose_preset("deep-pix-bis", None, changes)
@@ -238,7 +236,7 @@ def test_a_batch_gathered_from_micro_batches_learns_as_one_that_is_shown_whole(
     assert steps == [3, 3]
 
 
-def test_a_folder_in_use_is_not_overwritten(whole: Path, settings: RunSettings, tmp_path: Path) -> None:
+def test_rejects_a_folder_with_a_run(whole: Path, settings: RunSettings, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is a run here already; go on with --resume"):
         train(settings, whole)
     with pytest.raises(InputError, match=r"keeps its settings, but these differ: seed \(0, not 1\)"):
@@ -250,7 +248,7 @@ def test_a_folder_in_use_is_not_overwritten(whole: Path, settings: RunSettings, 
 
 
 @pytest.mark.parametrize("resume", [False, True])
-def test_a_run_killed_before_its_first_file_is_begun_by_the_same_command(
+def test_resume_starts_a_run_that_was_killed_before_its_first_file(
     resume: bool, whole: Path, settings: RunSettings, tmp_path: Path
 ) -> None:
     """A kill leaves the lock and a part of run.json at most."""
@@ -263,7 +261,7 @@ def test_a_run_killed_before_its_first_file_is_begun_by_the_same_command(
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
-def test_a_run_that_version_0_1_began_goes_on(
+def test_resumes_a_run_of_version_0_1(
     whole: Path, settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its checkpoint has the callback that keeps the best epoch under another name."""
@@ -295,25 +293,25 @@ def test_rejects_micro_batches_of_one_picture_where_batch_normalisation_gets_one
     assert (tmp_path / "other" / checkpoint_saver.BEST).is_file()
 
 
-def test_progress_says_the_time_left(
+def test_progress_reports_the_time_left(
     settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said: list[str] = []
+    sentences: list[str] = []
     monkeypatch.setattr(checkpoint_saver.ProgressCallback.__init__, "__defaults__", (0.0,))
-    train(settings, tmp_path / "run", say=said.append)
-    lines = [line for line in said if ", loss " in line]
+    train(settings, tmp_path / "run", log=sentences.append)
+    lines = [line for line in sentences if ", loss " in line]
     assert len(lines) == 12
     assert lines[0].startswith("epoch 1/2, batch 1/6, loss ")
     assert all(line.endswith(" left") for line in lines)
     assert lines[-1].endswith(", 1 s left")
 
 
-def test_two_cannot_go_on_with_one_run(whole: Path, settings: RunSettings) -> None:
+def test_rejects_a_second_process_on_one_run(whole: Path, settings: RunSettings) -> None:
     with alone(whole, "run"), pytest.raises(BonafaceError, match="another process is making this run"):
         train(settings, whole, resume=True)
 
 
-def test_a_damaged_checkpoint_is_refused(whole: Path, settings: RunSettings, tmp_path: Path) -> None:
+def test_rejects_a_damaged_checkpoint(whole: Path, settings: RunSettings, tmp_path: Path) -> None:
     run = shutil.copytree(whole, tmp_path / "run")
     data = bytearray((run / checkpoint_saver.LAST).read_bytes())
     data[len(data) // 2] ^= 1
@@ -324,7 +322,7 @@ def test_a_damaged_checkpoint_is_refused(whole: Path, settings: RunSettings, tmp
         train(settings, run, resume=True)
 
 
-def test_training_says_that_nobody_is_named(
+def test_training_notes_missing_subjects(
     settings: RunSettings, faces_root: Path, store: Path, tmp_path: Path
 ) -> None:
     for path in (path for path in faces_root.rglob("*.png") if path.parent.name in ("person-0", "person-1")):
@@ -337,11 +335,11 @@ def test_training_says_that_nobody_is_named(
     prepare(table, tmp_path / "flat", tmp_path / "store", workers=1)
 
     def first_sentence(settings: RunSettings, run: Path) -> str:
-        def say(sentence: str) -> None:
+        def log(sentence: str) -> None:
             raise InterruptedError(sentence)
 
         with pytest.raises(InterruptedError) as first:
-            train(settings, run, say=say)
+            train(settings, run, log=log)
         return str(first.value)
 
     assert re.match(
@@ -351,14 +349,14 @@ def test_training_says_that_nobody_is_named(
     assert "name no subject" not in first_sentence(settings, tmp_path / "named")
 
 
-def test_training_without_a_dev_subject_is_refused(settings: RunSettings, tmp_path: Path) -> None:
+def test_rejects_training_without_a_dev_subject(settings: RunSettings, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="train has no bona fide and attack frame"):
         train(replace(settings, protocol="test"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow
-def test_a_killed_program_goes_on_and_finishes(settings: RunSettings, whole: Path, tmp_path: Path) -> None:
+def test_killed_program_resumes_and_finishes(settings: RunSettings, whole: Path, tmp_path: Path) -> None:
     """kill -9 from outside at a moment that nobody chose, then --resume, by the real program."""
     run = tmp_path / "run"
     arguments = ["train", "bi-fas-s", "--data", settings.store, "--protocol", "split", "--out", str(run)]

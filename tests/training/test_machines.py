@@ -58,7 +58,7 @@ def test_two_machines_train_together(store: Path, tmp_path: Path) -> None:
         ({"accelerator": "tpu"}, "can't train with accelerator tpu"),
     ],
 )
-def test_what_the_machine_can_not_do_is_refused_and_leaves_no_run(
+def test_rejects_what_the_machine_cannot_do_and_leaves_no_run(
     asked: dict[str, Any], sentence: str, store: Path, tmp_path: Path
 ) -> None:
     preset = choose_preset(
@@ -81,16 +81,14 @@ def test_what_the_machine_can_not_do_is_refused_and_leaves_no_run(
         (1, 9, r"9 devices with 1 pictures .* the 8 of dev; take fewer devices or a smaller --micro-batch"),
     ],
 )
-def test_more_devices_than_there_are_frames_for_are_refused(
-    micro_batch: int, devices: int, sentence: str, store: Path
-) -> None:
+def test_rejects_more_devices_than_frames(micro_batch: int, devices: int, sentence: str, store: Path) -> None:
     preset = choose_preset("deep-pix-bis", None, {"batch": micro_batch * devices})
     settings = RunSettings(preset, str(store), "split", micro_batch=micro_batch, devices=devices)
     with pytest.raises(InputError, match=sentence):
         PadData(CropStore.open(store), settings)
 
 
-def test_a_network_that_can_not_be_built_leaves_no_run(store: Path, tmp_path: Path) -> None:
+def test_network_that_cannot_be_built_leaves_no_run(store: Path, tmp_path: Path) -> None:
     settings = RunSettings(choose_preset("bi-fas", None, {"size": 50, "batch": 16}), str(store), "split")
     with pytest.raises(InputError, match="multiple of 32"):
         train(settings, tmp_path / "run")

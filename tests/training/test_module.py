@@ -1,4 +1,4 @@
-"""The Lightning module: what the network reads, the statistics it is judged with, and how dev judges it."""
+"""The Lightning module: what the network reads, its batch statistics, and its evaluation on dev."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +22,7 @@ TINY: dict[str, Any] = {"backbone": "random:test_efficientnet", "size": 64}
 
 
 def module(store: Path, **changes: Any) -> PadModule:
-    """A module in eval mode beside what Lightning gives it: data, and its place in the first epoch."""
+    """A module in eval mode with what Lightning gives it: data, and its position in the first epoch."""
     settings = RunSettings(
         choose_preset("bi-fas-s", None, {**TINY, "batch": 4, **changes}), str(store), "split", micro_batch=4
     )
@@ -67,8 +67,8 @@ def test_running_statistics_become_plain_means_over_the_first_training_batches(s
     assert not any(layer.training for layer in seen)
 
 
-def test_generators_keep_the_statistics_that_training_left_them(store: Path) -> None:
-    """They do not run out of training: emptied statistics would stay empty, and their spectra be drawn with those."""
+def test_statistics_of_training_parts_are_not_re_estimated(store: Path) -> None:
+    """Generators do not run outside training, so statistics that were reset would stay empty."""
     made = module(store, bn_batches=1)
     made.network.train()(torch.randn(4, 3, 64, 64))
     left = {name: value.clone() for name, value in made.network.generators.state_dict().items()}
@@ -77,14 +77,14 @@ def test_generators_keep_the_statistics_that_training_left_them(store: Path) -> 
     assert all(torch.equal(left[name], value) for name, value in made.network.generators.state_dict().items())
 
 
-def test_without_batches_the_running_statistics_stay_as_training_left_them(store: Path) -> None:
+def test_no_statistics_batches_leave_running_statistics_alone(store: Path) -> None:
     made = module(store, bn_batches=0)
     before = {name: value.clone() for name, value in made.network.state_dict().items()}
     made.estimate_statistics()
     assert all(torch.equal(before[name], value) for name, value in made.network.state_dict().items())
 
 
-def test_a_frozen_backbone_keeps_weights_and_statistics(store: Path) -> None:
+def test_frozen_backbone_keeps_weights_and_statistics(store: Path) -> None:
     made = module(store, bn_batches=1, backbone_rate=0)
     kept = {name: value.clone() for name, value in made.network.backbone.state_dict().items()}
     made.train()
@@ -99,7 +99,7 @@ def test_a_frozen_backbone_keeps_weights_and_statistics(store: Path) -> None:
     assert any(layer.running_mean.ne(0).any() for layer in norms(made.network.fpn))
 
 
-def test_adam_learns_at_the_presets_rate_and_the_backbone_at_its_share(store: Path) -> None:
+def test_adam_uses_the_presets_rate_and_backbone_rate(store: Path) -> None:
     made = module(store, lr=0.01, backbone_rate=0.1, weight_decay=1e-3)
     optimiser = made.configure_optimizers()
     assert type(optimiser) is torch.optim.Adam
@@ -127,11 +127,11 @@ def test_fixed_statistics_are_those_of_the_backbones_weights(store: Path) -> Non
     assert all(layer.running_mean.ne(0).any() for layer in norms(made.network.fpn))
 
 
-def test_dev_judges_the_averaged_weights_with_statistics_of_their_own(store: Path) -> None:
+def test_dev_evaluates_the_averaged_weights_with_their_own_statistics(store: Path) -> None:
     made = module(store, bn_batches=1, ema=0.5)
-    average = made.judged
+    average = made.eval_network
     assert average is not made.network
-    assert module(store).judged.training is False
+    assert module(store).eval_network.training is False
     with torch.no_grad():
         for parameter in average.parameters():
             parameter.mul_(1.1)
@@ -164,7 +164,7 @@ def judged(made: PadModule, scores: list[float], monkeypatch: pytest.MonkeyPatch
     return logged
 
 
-def test_dev_judges_clips_by_the_mean_of_their_frames(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dev_score_of_a_clip_is_the_mean_of_its_frames(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Means 0.9, 0.4 against 0.5, 0.1: one error on each side at any threshold between 0.4 and 0.5."""
     given = judged(module(store), [1.0, 0.8, 0.2, 0.6, 0.9, 0.1, 0.1, 0.1], monkeypatch)
     assert given["dev/acer"] == 0.5
@@ -172,6 +172,6 @@ def test_dev_judges_clips_by_the_mean_of_their_frames(store: Path, monkeypatch: 
     assert given["dev/loss"] == pytest.approx(0.35)
 
 
-def test_a_training_that_diverged_says_so(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_diverged_training(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BonafaceError, match=r"after epoch 1 .* diverged; .* learning rate below 0\.0001"):
         judged(module(store), [float("nan")] * 8, monkeypatch)

@@ -38,17 +38,17 @@ def of_torch(schedule: type, steps: int, **settings: object) -> list[float]:
     return found
 
 
-def test_the_cosine_is_torchs() -> None:
+def test_cosine_schedule_matches_torch() -> None:
     expected = of_torch(torch.optim.lr_scheduler.CosineAnnealingLR, 20, T_max=20)
     np.testing.assert_allclose(rates(schedule="cosine"), expected, atol=1e-12)
 
 
-def test_the_steps_are_torchs() -> None:
+def test_step_schedule_matches_torch() -> None:
     expected = of_torch(torch.optim.lr_scheduler.StepLR, 20, step_size=10, gamma=0.2)
     np.testing.assert_allclose(rates(schedule="step", step_epochs=2, step_factor=0.2), expected, atol=1e-12)
 
 
-def test_warm_up_rises_in_even_steps_and_the_cosine_begins_after_it() -> None:
+def test_warm_up_is_linear_and_precedes_the_cosine() -> None:
     found = rates(schedule="cosine", warmup=0.2)
     assert found[:4] == [0.25, 0.5, 0.75, 1.0]
     expected = [(1 + cos(pi * step / 16)) / 2 for step in range(16)]
@@ -57,7 +57,7 @@ def test_warm_up_rises_in_even_steps_and_the_cosine_begins_after_it() -> None:
     assert 0 < found[-1] < 0.02
 
 
-def test_a_constant_rate_needs_no_schedule() -> None:
+def test_constant_rate_has_no_schedule() -> None:
     assert has_constant_rate(preset())
     assert set(rates()) == {1.0}
     for changes in ({"schedule": "cosine"}, {"schedule": "step"}, {"warmup": 0.1}):
@@ -67,7 +67,7 @@ def test_a_constant_rate_needs_no_schedule() -> None:
 @pytest.mark.parametrize(
     ("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW), ("sgd", torch.optim.SGD)]
 )
-def test_each_optimiser_gets_rate_and_decay_and_the_backbone_its_share(name: str, kind: type) -> None:
+def test_optimisers_get_rate_decay_and_backbone_rate(name: str, kind: type) -> None:
     network = small()
     optimizer = create_optimizer(network, preset(optimizer=name, backbone_rate=0.5, momentum=0.8))
     assert type(optimizer) is kind
@@ -78,7 +78,7 @@ def test_each_optimiser_gets_rate_and_decay_and_the_backbone_its_share(name: str
     assert len(backbone["params"]) == len(list(network.backbone.parameters()))
 
 
-def test_the_average_forgets_the_first_weights_and_then_decays_at_its_own_rate() -> None:
+def test_weight_average_warms_up_and_then_decays_at_its_rate() -> None:
     network = small()
     average = WeightAverage(network, 0.2)
     by_hand = first = network.pixel.weight.detach().clone()
@@ -92,7 +92,7 @@ def test_the_average_forgets_the_first_weights_and_then_decays_at_its_own_rate()
     assert not average.network.pixel.weight.requires_grad
 
 
-def test_buffers_of_the_average_are_those_of_the_last_step() -> None:
+def test_weight_average_has_the_buffers_of_the_last_step() -> None:
     network = small()
     average = WeightAverage(network, 0.9)
     network.train()(torch.randn(4, 3, 64, 64))

@@ -21,12 +21,12 @@ def test_changes_reach_the_preset_and_the_network() -> None:
     assert (preset.lr, preset.epochs, preset.crop, preset.options["scale"]) == (1e-4, 3, "tight", 8)
 
 
-def test_the_default_preset_is_the_papers() -> None:
+def test_default_preset_has_the_papers_values() -> None:
     preset = choose_preset("bi-fas-s", None, {})
     assert (preset.name, preset.lr, preset.epochs, preset.batch, preset.size) == ("paper", 1e-4, 2, 64, 512)
 
 
-def test_augmentation_is_set_by_the_name_of_its_part() -> None:
+def test_sets_augmentation_by_name() -> None:
     texts = ["augment.simulate=0.3", "augment.crops=[tight, square-1.3]", "lr=1e-4"]
     preset = choose_preset("bi-fas", None, parse_changes(texts))
     assert preset.augment == Augment(0.3, ("tight", "square-1.3"))
@@ -56,7 +56,7 @@ def test_settings_of_a_run_of_version_0_1_are_read() -> None:
     assert RunSettings.from_dict(older) == settings()
 
 
-def test_tones_of_a_run_of_version_0_1_are_colour_transfer() -> None:
+def test_reads_tones_of_version_0_1_as_color_transfer() -> None:
     older = settings().as_dict()
     older["preset"]["augment"] = {"simulate": 0.25, "crops": ["tight"], "tones": 0.5}
     assert RunSettings.from_dict(older).preset.augment == Augment(0.25, ("tight",), 0.5)
@@ -72,7 +72,7 @@ def test_tones_of_a_run_of_version_0_1_are_colour_transfer() -> None:
         ({"later": 1}, "unknown key 'later'"),
     ],
 )
-def test_settings_of_another_type_or_version_are_refused(change: dict[str, object], sentence: str) -> None:
+def test_rejects_settings_of_another_type_or_version(change: dict[str, object], sentence: str) -> None:
     with pytest.raises(InputError, match=rf"not the settings of a run of this version \({sentence}"):
         RunSettings.from_dict(settings().as_dict() | change)
 
@@ -87,7 +87,7 @@ def test_the_options_of_a_network_are_checked_as_they_are_chosen() -> None:
         choose_preset("bi-fas", None, {"scale": "large", "literal": 1})
 
 
-def test_wrong_augmentation_is_refused_with_a_sentence() -> None:
+def test_rejects_wrong_augmentation() -> None:
     with pytest.raises(
         UnknownNameError, match=r"Known: .*augment\.color_transfer, augment\.crops, augment\.simulate"
     ):
@@ -106,7 +106,7 @@ def test_wrong_augmentation_is_refused_with_a_sentence() -> None:
             RunSettings(choose_preset("bi-fas", None, changes), "store", "official")
 
 
-def test_wrong_changes_are_refused_with_a_sentence() -> None:
+def test_rejects_wrong_changes() -> None:
     with pytest.raises(InputError, match="expected key=value"):
         parse_changes(["lr"])
     with pytest.raises(InputError, match="epochs: expected a whole number of at least 1, got 'two'"):
@@ -147,12 +147,12 @@ def test_wrong_changes_are_refused_with_a_sentence() -> None:
         ({"epochs": 0, "lr": -1}, "epochs: .* got 0; lr: "),
     ],
 )
-def test_what_a_run_would_stumble_over_is_refused_before_it(changes: dict[str, Any], sentence: str) -> None:
+def test_rejects_settings_that_would_fail_later(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         RunSettings(choose_preset("bi-fas", None, changes), "store", "official")
 
 
-def test_a_machine_that_can_not_be_is_refused() -> None:
+def test_rejects_impossible_machines() -> None:
     with pytest.raises(
         InputError, match="precision: expected 16-mixed or 32-true or bf16-mixed, got 'bf16-true'"
     ):
@@ -163,13 +163,13 @@ def test_a_machine_that_can_not_be_is_refused() -> None:
         settings(seed=-1)
 
 
-def test_what_yaml_can_not_read_is_refused_with_a_sentence() -> None:
+def test_rejects_invalid_yaml() -> None:
     with pytest.raises(InputError, match=r"--set levels=\[3,4: expected a value as YAML has it"):
         parse_changes(["levels=[3,4"])
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"settings": []}', '{"settings": {"preset": []}}'])
-def test_what_is_no_run_is_refused_with_a_sentence(text: str, tmp_path: Path) -> None:
+def test_rejects_a_file_that_is_no_run(text: str, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(InputError, match="the settings of a run"):
         read_settings(tmp_path / "run.json")
@@ -193,7 +193,7 @@ def test_micro_batches_must_make_a_whole_batch() -> None:
     st.integers(0, 9),
     st.sampled_from(["", "1"]),
 )
-def test_settings_come_back_from_json_as_they_were(model: str, seed: int, fold: str) -> None:
+def test_settings_round_trip_through_json(model: str, seed: int, fold: str) -> None:
     before = RunSettings(choose_preset(model, None, {}), "s", "p", seed=seed, fold=fold)
     after = RunSettings.from_dict(before.as_dict())
     assert after == before
@@ -219,6 +219,6 @@ def test_by_default_the_largest_micro_batch_of_at_most_16_is_taken(
     assert RunSettings.from_dict(made.as_dict()) == made
 
 
-def test_a_batch_that_the_devices_cannot_share_is_refused() -> None:
+def test_rejects_a_batch_that_the_devices_cannot_share() -> None:
     with pytest.raises(InputError, match="a batch of 9 can't be gathered"):
         RunSettings(choose_preset("bi-fas", None, {"batch": 9}), "store", "official", devices=2)

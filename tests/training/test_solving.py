@@ -44,7 +44,7 @@ def finished(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-def test_the_bundle_scores_as_scikit_learns_pipeline_on_the_same_crops(finished: Path, store: Path) -> None:
+def test_bundle_scores_match_scikit_learn_on_the_same_crops(finished: Path, store: Path) -> None:
     """Written out by hand: crops, backbone, mean and spread, pipeline; against ONNX through the whole chain."""
     opened, bundle = CropStore.open(store), Bundle.open(finished)
     data = PadData(opened, settings(store))
@@ -78,7 +78,7 @@ def test_the_bundle_scores_as_scikit_learns_pipeline_on_the_same_crops(finished:
     assert bundle.card.provenance["dev_acer"] == pytest.approx(float(history["dev/acer"]))
 
 
-def test_the_run_folder_is_that_of_any_run(finished: Path, store: Path) -> None:
+def test_run_folder_has_the_usual_files(finished: Path, store: Path) -> None:
     described = json.loads((finished / "run.json").read_text())
     assert described["settings"]["preset"]["model"] == "linear-probe"
     assert described["frames"]["train"] == {"attack": 12, "bona_fide": 12}
@@ -87,9 +87,9 @@ def test_the_run_folder_is_that_of_any_run(finished: Path, store: Path) -> None:
     card = Bundle.open(finished).card
     assert (card.outputs, card.maps) == (("linear",), ("linear",))
     assert card.provenance["parity_to_torch"] <= 1e-4
-    said: list[str] = []
-    train(settings(store), finished, resume=True, say=said.append)
-    assert said == [f"this run is finished, and left as it is: {finished / 'bundle'}"]
+    sentences: list[str] = []
+    train(settings(store), finished, resume=True, log=sentences.append)
+    assert sentences == [f"this run is finished, and left as it is: {finished / 'bundle'}"]
 
 
 class StoppedError(Exception):
@@ -97,7 +97,7 @@ class StoppedError(Exception):
 
 
 @pytest.mark.parametrize("chunks", [1, 4, 6])
-def test_a_stopped_run_ends_in_the_same_weights_bit_for_bit(
+def test_resumed_run_gives_the_same_weights_bit_for_bit(
     chunks: int, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped in train, between train and dev, and before the solver: 48 draws make six chunks, dev's eight one."""
@@ -127,7 +127,7 @@ def test_a_stopped_run_ends_in_the_same_weights_bit_for_bit(
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
-def test_the_first_pass_shows_pictures_as_they_are_and_the_others_augmented(store: Path) -> None:
+def test_only_the_first_pass_is_not_augmented(store: Path) -> None:
     labels = np.array([1, 0, 0, 1])
     once = train_draws(labels, settings(store))
     assert [(draw.position, draw.key, draw.simulated) for draw in once] == [
@@ -144,20 +144,20 @@ def test_the_first_pass_shows_pictures_as_they_are_and_the_others_augmented(stor
     assert (len(balanced), balanced[0].position) == (2, 0)
 
 
-def test_settings_of_gradient_steps_are_unknown_to_a_model_that_a_solver_fits(store: Path) -> None:
+def test_rejects_gradient_settings_of_a_solver_model(store: Path) -> None:
     for name in ("lr", "weight_decay", "batch", "bn_batches", "backbone_rate"):
         with pytest.raises(UnknownNameError, match=f"setting of linear-probe '{name}'"):
             choose_preset("linear-probe", None, {name: 1})
     assert settings(store, strength=0.1).preset.options == {"strength": 0.1}
 
 
-def test_several_devices_are_refused(store: Path) -> None:
+def test_rejects_several_devices(store: Path) -> None:
     with pytest.raises(InputError, match="linear-probe is fitted by a solver, on one device"):
         replace(settings(store), devices=2)
     assert replace(settings(store), micro_batch=24).micro_batch == 24  # no optimiser step is to be gathered
 
 
-def test_a_run_with_several_views_ends_in_a_bundle_that_reads_them(store: Path, tmp_path: Path) -> None:
+def test_run_with_several_views_makes_a_bundle_with_them(store: Path, tmp_path: Path) -> None:
     """The scores of the bundle are those of the features that the run has kept, mirrored shares included."""
     views = ("tight", "square-1.3", "square-2.0")
     chosen = settings(store, views=views, mirrored_limit=0.05)

@@ -75,8 +75,8 @@ def trained(registered: None, store: Path, tmp_path_factory: pytest.TempPathFact
 
 def batches(store: Path, **changes: Any) -> CropBatches:
     opened = CropStore.open(store)
-    how = Augmentation(0.5, (0.2, 0.2, 0.2, 0.02), **changes)
-    return CropBatches(opened, range(41), [CropSpec.parse(view) for view in VIEWS], 32, how)
+    augmentation = Augmentation(0.5, (0.2, 0.2, 0.2, 0.02), **changes)
+    return CropBatches(opened, range(41), [CropSpec.parse(view) for view in VIEWS], 32, augmentation)
 
 
 def test_a_batch_holds_each_view_and_its_mirrored_share(store: Path) -> None:
@@ -99,11 +99,11 @@ def test_shares_are_known_without_reading_a_picture(store: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("color_transfer", [0.0, 1.0])
-def test_the_views_of_a_face_are_changed_alike(store: Path, color_transfer: float) -> None:
+def test_views_of_a_face_are_augmented_alike(store: Path, color_transfer: float) -> None:
     """Two equal views are equal after flip, jitter and colour transfer."""
     opened, view = CropStore.open(store), CropSpec.parse("tight")
-    how = Augmentation(0.5, (0.4, 0.4, 0.4, 0.1), color_transfer=color_transfer)
-    data = CropBatches(opened, range(41), [view, view], 32, how)
+    augmentation = Augmentation(0.5, (0.4, 0.4, 0.4, 0.1), color_transfer=color_transfer)
+    data = CropBatches(opened, range(41), [view, view], 32, augmentation)
     draws = [Draw(position, (0, 0, position)) for position in range(12)]
     crops = data[draws].crops
     plain = data[[draw._replace(key=None) for draw in draws]].crops
@@ -138,7 +138,7 @@ def test_its_dev_threshold_is_that_of_its_scores(trained: Path, store: Path) -> 
     assert 0 <= Bundle.open(trained).card.threshold("sum", "video") <= 1
 
 
-def test_images_or_shares_that_do_not_fit_are_refused() -> None:
+def test_rejects_images_or_shares_of_wrong_shape() -> None:
     model = SeveralViews("", 32)
     with pytest.raises(InputError, match=r"built for images \(B, 3, 3, 32, 32\)"):
         model(torch.zeros(2, 3, 32, 32))
@@ -146,13 +146,13 @@ def test_images_or_shares_that_do_not_fit_are_refused() -> None:
         model(torch.zeros(2, 3, 3, 32, 32))
 
 
-def test_one_drawn_crop_and_several_views_exclude_each_other(store: Path) -> None:
+def test_rejects_drawn_crops_with_several_views(store: Path) -> None:
     preset = choose_preset(SeveralViews.name, None, {"augment.crops": ["tight"]})
     with pytest.raises(InputError, match="reads 3 together; leave it empty"):
         RunSettings(preset, str(store), "split", micro_batch=4)
 
 
-def test_a_view_that_is_none_is_refused(store: Path) -> None:
+def test_rejects_an_unknown_view(store: Path) -> None:
     preset = choose_preset(SeveralViews.name, None, {"views": ["tight", "round-1"]})
     with pytest.raises(InputError, match="crop must be"):
         RunSettings(preset, str(store), "split", micro_batch=4)

@@ -31,13 +31,13 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     )
 
 
-def test_weights_come_back(tmp_path: Path) -> None:
+def test_weights_round_trip(tmp_path: Path) -> None:
     save_weights(TENSORS, tmp_path / "w.safetensors")
     assert same(load_weights(tmp_path / "w.safetensors"), TENSORS)
     assert same(load_file(tmp_path / "w.safetensors"), TENSORS)  # it is a plain safetensors file
 
 
-def test_any_flipped_bit_of_weights_is_refused_or_changes_nothing(tmp_path: Path) -> None:
+def test_rejects_any_flipped_bit_of_weights_that_matters(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     save_weights(TENSORS, path)
     refused = 0
@@ -55,7 +55,7 @@ def test_weights_of_version_01_are_read(tmp_path: Path) -> None:
     assert same(load_weights(tmp_path / "w.safetensors"), TENSORS)
 
 
-def test_weights_that_are_missing_or_cut_are_a_sentence(tmp_path: Path) -> None:
+def test_rejects_missing_or_truncated_weights_in_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     with pytest.raises(ModelFileError, match=r"missing or damaged: .*; delete the run's folder checkpoints"):
         load_weights(path)
@@ -65,7 +65,7 @@ def test_weights_that_are_missing_or_cut_are_a_sentence(tmp_path: Path) -> None:
         load_weights(path)
 
 
-def test_any_flipped_bit_of_a_checkpoint_is_refused_or_changes_nothing(tmp_path: Path) -> None:
+def test_rejects_any_flipped_bit_of_a_checkpoint_that_matters(tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
     torch.save({"state_dict": TENSORS, "epoch": 3}, path)
     seal(path)

@@ -1,10 +1,9 @@
-"""The grid itself: what is to be trained and tested, and how it is done by commands that anybody could type.
+"""Train and test a grid of models by the same `bonaface` commands that a person would type.
 
-A job is a run and all of its tests. Each step is a `bonaface` command in a process of its own: what dies there (out of
-memory, a driver) is one failed cell, its log says which command it was, and a stopped run goes on as runs do. A command
-dies with the grid, also where that is killed, so that no network is trained unseen. Folders
-carry a digest of what they were made from, so that another setting or store makes another folder, and what is done is
-known by its folder alone.
+A job is a run and all of its tests. Each step is a `bonaface` command in its own process: a crash (out of memory, a
+driver) is one failed cell, its log names the command, and a stopped run is resumed as usual. A command ends with the
+grid, also where the grid is killed, so that no training continues unnoticed. The name of a folder has a digest of its
+settings and store: another setting or store makes another folder, and a folder alone shows whether its work is done.
 
     OUT/runs/NAME-DIGEST/                              a run; evaluation/NAME-DIGEST/ in it has scores and reports
     OUT/logs/NAME-DIGEST.log, .errors.json             what its commands said, and which of them failed
@@ -34,27 +33,27 @@ from bonaface.jobs.child import start_child
 from bonaface.jobs.run import choose_engine
 from bonaface.store.crop_store import CropStore
 
-_POLL = 0.2  # seconds between two looks whether a command has ended
+_POLL = 0.2  # seconds between two checks whether a command has ended
 _REPORTS = ("html", "json", "md", "tex", "csv")
 _TRAIN = "train"
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A test of a run: what the command is told, and the folder that it fills."""
+    """A test of a run: the arguments of its command, and the folder that it fills."""
 
     arguments: tuple[str, ...]
     folder: Path
 
     @property
     def done(self) -> bool:
-        """Whether scores and reports are there."""
+        """Return whether scores and reports are there."""
         return all((self.folder / f"report.{kind}").is_file() for kind in _REPORTS)
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run to train, and its tests. `errors` is the file in which its failures stand, step by step."""
+    """A run to train, and its tests. `errors` is the file that lists its failures, step by step."""
 
     run: Path
     arguments: tuple[str, ...]
@@ -63,18 +62,18 @@ class Job:
 
     @property
     def errors(self) -> Path:
-        """What failed, by the name of the step."""
+        """Return the path of the failures, by the name of the step."""
         return self.log.with_suffix(".errors.json")
 
     @property
     def done(self) -> bool:
-        """Whether nothing is left to do."""
+        """Return whether nothing is left to do."""
         return all(test.done for test in self.tests)
 
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """Where a cell of the grid is done; without a job where `problem` says why it can't be."""
+    """The job of a cell of the grid; without a job `problem` says why there is none."""
 
     cell: Cell
     job: Job | None
@@ -83,12 +82,12 @@ class PlannedCell:
 
     @property
     def done(self) -> bool:
-        """Whether the cell has its scores."""
+        """Return whether the cell has its scores."""
         return self.test is not None and self.test.done
 
     @property
     def error(self) -> str:
-        """Why the cell is not done: a sentence, or nothing where it was not tried."""
+        """Return the reason why the cell is not done, or nothing where it was not tried."""
         if self.job is None or self.test is None or self.done:
             return self.problem
         if not self.job.errors.is_file():
@@ -98,7 +97,7 @@ class PlannedCell:
 
 
 def plan(spec: Spec, out: Path) -> list[PlannedCell]:
-    """Where each cell of `spec` is done below `out`; a store that can't be opened is its cells' problem."""
+    """Return the job of each cell of `spec` below `out`; a store that can't be opened fails only its own cells."""
     stores = {name: _opened(name, path) for name, path in spec.stores.items()}
     problems: dict[Cell, str] = {}
     runs: dict[Cell, Path] = {}
@@ -134,7 +133,7 @@ def run_grid(
     address: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Do what is not done yet of `planned_cells`, `jobs` runs at a time; failures are left beside the logs.
+    """Run what is not done yet of `planned_cells`, `jobs` runs at a time; failures are left beside the logs.
 
     Args:
         engine: processes of this machine, or tasks of a Ray cluster whose machines all see the same files.
@@ -161,7 +160,7 @@ def run_grid(
 
 
 class GridWorker:
-    """Does a job: trains the run if it has no bundle yet, then whichever tests are missing.
+    """Train the run of a job if it has no bundle yet, then do whichever tests are missing.
 
     Args:
         threads: of each command, where OMP_NUM_THREADS does not say it.
@@ -171,7 +170,7 @@ class GridWorker:
         self._threads = threads
 
     def __call__(self, job: Job, tick: Callable[[int], None]) -> None:
-        """Do what is missing of `job` and call `tick` with the number of tests that are through."""
+        """Do what is missing of `job` and call `tick` with the number of tests that are done."""
         environment = {"OMP_NUM_THREADS": str(self._threads), **os.environ}
         with _alone(job.log, partial(tick, 0)) as log:
             job.errors.unlink(missing_ok=True)
@@ -193,13 +192,13 @@ def _training(job: Job) -> tuple[str, ...]:
         return ("train", "--resume", "--out", str(job.run))
     shutil.rmtree(
         job.run, ignore_errors=True
-    )  # of a run that was killed before it began there is nothing to keep
+    )  # a run that was killed before its first file has nothing to keep
     return job.arguments
 
 
 @contextmanager
 def _alone(path: Path, still: Callable[[], None]) -> Iterator[IO[str]]:
-    """The log at `path`, open to write, while no other grid works on its job.
+    """Open the log at `path` to write, while no other grid works on its job.
 
     A command dies with its grid, and holds the lock of the folder that it fills until then.
     """
@@ -223,7 +222,7 @@ def _alone(path: Path, still: Callable[[], None]) -> Iterator[IO[str]]:
 def _command(
     arguments: Sequence[str], log: IO[str], environment: Mapping[str, str], still: Callable[[], None]
 ) -> str:
-    """Run ``bonaface ARGUMENTS`` and say what went wrong, or nothing. `still` may raise, to stop it."""
+    """Run ``bonaface ARGUMENTS`` and return what went wrong, or nothing. `still` may raise, to stop it."""
     log.write(f"\n{time.strftime('%Y-%m-%d %H:%M:%S')} bonaface {shlex.join(arguments)}\n")
     log.flush()
     begin = os.fstat(log.fileno()).st_size
@@ -233,13 +232,13 @@ def _command(
             still()
     finally:
         if process.poll() is None:
-            process.kill()  # runs and tests go on from what they had
+            process.kill()  # runs and tests resume from what they have saved
             process.wait()
         if process.stdin is not None:
             process.stdin.close()
     with Path(log.name).open("rb") as written:
         written.seek(begin)
-        return _said(code, written.read().decode(errors="replace"))
+        return _reason(code, written.read().decode(errors="replace"))
 
 
 def _ended(process: "subprocess.Popen[bytes]") -> int | None:
@@ -249,8 +248,8 @@ def _ended(process: "subprocess.Popen[bytes]") -> int | None:
         return None
 
 
-def _said(code: int, text: str) -> str:
-    """What a command that ended with `code` gave as its reason; empty for 0."""
+def _reason(code: int, text: str) -> str:
+    """Return the reason that a command gave which ended with `code`; empty for 0."""
     if code == 0:
         return ""
     if code < 0:
@@ -264,7 +263,7 @@ def _said(code: int, text: str) -> str:
 
 
 class _Opened(NamedTuple):
-    """A store's digest, or why it can't be used."""
+    """The digest of a store, or why it can't be used."""
 
     digest: str
     problem: str = ""
@@ -284,7 +283,7 @@ def _opened(name: str, path: str) -> _Opened:
 
 
 def _train(spec: Spec, cell: Cell, out: Path, digest: str) -> tuple[Path, tuple[str, ...]]:
-    """The run's folder, and the command that trains it."""
+    """Return the run's folder, and the command that trains it."""
     model, (dataset, _, protocol) = cell.model, cell.experiment.trained_on.partition("/")
     what = [model.model, "--protocol", protocol, "--fold", cell.train_fold, "--seed", str(cell.seed)]
     what += ["--preset", model.preset] if model.preset else []

@@ -1,4 +1,4 @@
-"""What a grid has found: reports over folds and seeds, the papers' tables, and every cell with its state."""
+"""Collect the results of a grid: reports over folds and seeds, the papers' tables, and every cell with its state."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ _OURS = "ours"
 
 
 def reports_of(planned_cells: Sequence[PlannedCell], units: Sequence[Unit]) -> list[Report]:
-    """For every model and experiment a report over the folds and seeds that are done, by unit and score output.
+    """Return a report for every model and experiment over the folds and seeds that are done, by unit and score output.
 
     A model of which some are missing says so in its name.
     """
@@ -34,7 +34,7 @@ def reports_of(planned_cells: Sequence[PlannedCell], units: Sequence[Unit]) -> l
 
 
 def tables_of(reports: Sequence[Report], planned_cells: Sequence[PlannedCell]) -> list[Grid]:
-    """The papers' tables that have rows of ours, tables of the other protocols, and the cells that failed."""
+    """Return the papers' tables that have rows of ours, tables of the other protocols, and the cells that failed."""
     ours = [grid for grid in paper_grids(reports) if any(row[1].startswith(_OURS) for row in grid.rows)]
     return [*ours, *other_grids(reports), *_failures(planned_cells)]
 
@@ -81,7 +81,7 @@ def _reports(group: Sequence[PlannedCell], units: Sequence[Unit]) -> Iterator[Re
 
 
 def _named(report: Report, planned: PlannedCell, outputs: Sequence[str], several: bool) -> Report:
-    """`report` with the cell's own name for its fold; the output is named only where there is a choice."""
+    """Return `report` with the cell's own name for its fold; the output is named only where there are several."""
     name = " ".join(filter(None, (planned.cell.fold, f"seed {planned.cell.seed}" if several else "")))
     (fold,) = report.folds
     output = report.output if len(outputs) > 1 else ""
@@ -90,7 +90,7 @@ def _named(report: Report, planned: PlannedCell, outputs: Sequence[str], several
 
 def _card(planned: PlannedCell) -> BundleCard:
     assert planned.job is not None
-    # The networks themselves are not looked at: `evaluate` did that before it scored.
+    # The network's files are not checked again: `evaluate` checked them before it scored.
     return read_card(planned.job.run / "bundle" / CARD)
 
 
@@ -102,11 +102,11 @@ def _scores(planned: PlannedCell) -> ScoreTable:
 def _seen(planned: PlannedCell) -> int:
     assert planned.test is not None
     report = json.loads((planned.test.folder / "report.json").read_text(encoding="utf-8"))
-    return int(report.get("seen_in_training", 0))  # older reports did not look
+    return int(report.get("seen_in_training", 0))  # reports of version 0.1 do not have it
 
 
 def _failures(planned_cells: Sequence[PlannedCell]) -> list[Grid]:
-    """A row for each cell that failed; those that could not begin, for want of a store, share a row."""
+    """Return a row for each cell that failed; those without a store share a row."""
     begun = [
         (planned.cell.model.name, *_where(planned), planned.error)
         for planned in planned_cells
@@ -130,7 +130,7 @@ def _where(planned: PlannedCell) -> tuple[str, str, str]:
 
 
 def _cells(planned_cells: Sequence[PlannedCell]) -> str:
-    """A row for each cell: where it is, and how it stands."""
+    """Return a row for each cell: its folder and its state."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(

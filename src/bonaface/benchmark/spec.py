@@ -1,4 +1,4 @@
-"""What a benchmark is to do: a YAML file of stores, models, protocols and seeds, and the cells that it spans.
+"""Read a benchmark from a YAML file of stores, models, protocols and seeds, and list its cells.
 
     stores:                                # by data set: what `bonaface prepare` made, relative to this file
       oulu-npu: $STORES/oulu-npu           # $NAME is a variable of the environment
@@ -56,7 +56,7 @@ class ProtocolEntry(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TrainOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """How training uses the machine: options of `bonaface train`, which says what is the default."""
+    """How training uses the machine: options of `bonaface train`, with the defaults of that command."""
 
     micro_batch: _Count | None = None
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] | None = None
@@ -101,7 +101,7 @@ class Cell:
 
     @property
     def fold(self) -> str:
-        """The folds of both ends in one word; empty where neither protocol has any."""
+        """Return the folds of both ends in one word; empty where neither protocol has any."""
         return "-".join(dict.fromkeys(filter(None, (self.train_fold, self.test_fold))))
 
 
@@ -116,7 +116,7 @@ class Spec:
 
 
 def read_spec(path: Path) -> Spec:
-    """The benchmark in the YAML file at `path`; no store is opened.
+    """Read the benchmark in the YAML file at `path`; no store is opened.
 
     Raises:
         InputError: no such file, or something in it that is none of what a benchmark has.
@@ -135,7 +135,7 @@ def read_spec(path: Path) -> Spec:
 
 
 def check_models(spec: Spec) -> None:
-    """Look that every model of `spec` can be built as it is asked for, before any is trained. Needs torch.
+    """Check that every model of `spec` can be built, before any is trained. Needs torch.
 
     Raises:
         UnknownNameError: no such model, preset or setting. InputError: a setting of the wrong type.
@@ -161,7 +161,7 @@ def _spec(values: Any, folder: Path) -> Spec:
         for end in (experiment.trained_on, experiment.tested_on):
             if end.partition("/")[0] not in file.stores:
                 raise InputError(f"{experiment} needs a store of {end.partition('/')[0]} among the stores")
-    # What belongs to one row of a table is done together, and the tables of the first protocols are there first.
+    # The cells of one row of a table follow each other, so that the tables of the first protocols are finished first.
     experiments = dict.fromkeys(experiment for experiment, *_ in tests)
     cells = [
         Cell(model, experiment, train_fold, test_fold, seed)
@@ -213,6 +213,6 @@ def _protocol(name: str) -> Protocol:
 
 
 def _path(text: str, folder: Path) -> str:
-    """`text` with variables filled in, against the spec's folder; URLs and variables that are not set stay."""
+    """Return `text` with variables filled in, against the spec's folder; URLs and unset variables stay."""
     filled = os.path.expanduser(os.path.expandvars(text))  # noqa: PTH111 - a URL is no path
     return filled if "://" in filled or "$" in filled else str((folder / filled).resolve())

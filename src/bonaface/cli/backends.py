@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def torch_runner(model: Path, backend: str) -> "Runner | None":
-    """The torch runner of a bundle, or None for onnxruntime, which needs nothing more than the bundle.
+    """Return the torch runner of a bundle, or None for onnxruntime, which needs nothing more than the bundle.
 
     Raises:
         UnknownNameError: `backend` is neither ``onnx`` nor ``torch``.

@@ -55,7 +55,7 @@ def _list(console: "Console", every: "list[Dataset]") -> None:
 
 
 def _parts(protocol: "Protocol") -> list[str]:
-    """What train, dev and test have, in a word or two each."""
+    """Return what train, dev and test have, in a word or two each."""
     from bonaface.datasets.protocols import BySubject
 
     splits, counts = protocol.splits, protocol.counts

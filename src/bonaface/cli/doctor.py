@@ -100,8 +100,8 @@ def _show_files(console: "Console", report: "DoctorReport") -> None:
 def _show_detections(console: "Console", seen: "Detections") -> None:
     for device, turns in seen.turns.items():
         words = {-1: "without a face", 0: "upright"}
-        said = (f"{count} {words.get(turn, f'to turn by {turn} degrees')}" for turn, count in turns.items())
-        console.print(f"faces, {device or 'any device'}: {', '.join(said)}", highlight=False)
+        counts = (f"{count} {words.get(turn, f'to turn by {turn} degrees')}" for turn, count in turns.items())
+        console.print(f"faces, {device or 'any device'}: {', '.join(counts)}", highlight=False)
     if seen.agreement is not None:
         console.print(
             f"the set's boxes and the detector's share {seen.agreement:.0%} of their union (median of {seen.compared})",

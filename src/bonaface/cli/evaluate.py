@@ -107,12 +107,12 @@ def evaluate(
         print_report(report, console)
         written = [folder / "scores.csv", *write_report(report, folder, _gallery(store, bundle, scores))]
         for part in parts:
-            (folder / f"scores-{part.split}.part").unlink()  # now that all is there that is made of its rows
+            (folder / f"scores-{part.split}.part").unlink()  # the report that was made of its rows is written
     console.print(f"\nWritten: {', '.join(map(str, written))}", markup=False, highlight=False)
 
 
 def _claim(folder: Path, bundle: "Bundle", store: "CropStore", part: "ScoredSplit") -> None:
-    """Note in `folder` what is evaluated there, that nothing else takes its place.
+    """Record in `folder` what is evaluated there, so that nothing else replaces it.
 
     Raises:
         InputError: results of another run, store, protocol or fold are there.
@@ -130,7 +130,7 @@ def _claim(folder: Path, bundle: "Bundle", store: "CropStore", part: "ScoredSpli
     }
     if path.exists():
         other = json.loads(path.read_text(encoding="utf-8"))
-        # What was moved, or made again at the same place, is the same.
+        # A bundle or store that was moved, or made again at the same path, counts as the same.
         differ = [
             f"the {name} {other[name]['path']}"
             for name in ("bundle", "store")
@@ -146,7 +146,7 @@ def _claim(folder: Path, bundle: "Bundle", store: "CropStore", part: "ScoredSpli
 
 
 def _with_threshold(table: "ScoreTable", settings: "EvaluationSettings", card: "BundleCard") -> "ScoreTable":
-    """`table` with the threshold that its scores are judged at, for `report` and `compare`; dev scores need none."""
+    """Return `table` with the threshold that its scores are judged at, for `report` and `compare`; dev needs none."""
     threshold = settings.threshold
     if isinstance(threshold, str) or settings.aggregation != "mean" or settings.output != card.output(None):
         return table
@@ -179,7 +179,7 @@ def _settings_of(
 
 
 def _tested(name: str, trained_on: str, store: "CropStore") -> str:
-    """The protocol of the store that `name` asks for, which may be one of an inter-dataset experiment."""
+    """Return the protocol of the store that `name` asks for, which may be one of an inter-dataset experiment."""
     from bonaface.datasets.protocols import Experiment
 
     if "/" not in name:
@@ -247,7 +247,7 @@ def _scores(
 
 
 def _gallery(store: "CropStore", bundle: "Bundle", scores: list["Score"]) -> "Gallery":
-    """Gives the crop that the network saw of a frame, as PNG, by the frame's sample_id."""
+    """Return a function that gives the crop that the network saw of a frame, as PNG, by the frame's sample_id."""
     from io import BytesIO
 
     from PIL import Image

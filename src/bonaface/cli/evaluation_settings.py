@@ -58,7 +58,7 @@ def evaluation_settings(
     output: str | None,
     known_sources: tuple[str, ...] = ("dev", "test"),
 ) -> "EvaluationSettings":
-    """The options as `evaluation` takes them; `known_sources` are what the command's --threshold-from takes by name.
+    """Return the options as `evaluation` takes them; `known_sources` are the names that --threshold-from takes.
 
     Raises:
         InputError: an option that is none of its choices.
@@ -96,7 +96,7 @@ def evaluation_settings(
 
 
 def read_scores(paths: list[Path], mapping: list[str] | None) -> "ScoreTable":
-    """The score files at `paths` as one table, with the columns of `mapping` renamed.
+    """Read the score files at `paths` as one table, with the columns of `mapping` renamed.
 
     Raises:
         InputError: a file that is no score table.

@@ -1,4 +1,4 @@
-"""The program `bonaface`: its commands, its exit codes, and how it says what went wrong."""
+"""The program `bonaface`: its commands, its exit codes and its error messages."""
 
 import errno
 import os
@@ -38,17 +38,20 @@ _REFUSED = (
 )
 
 
-class _PastTyper(Exception):  # noqa: N818 - no error: it carries one
-    """Carries an interrupt past Typer to `main`."""
+class _PastTyper(Exception):  # noqa: N818 - it carries an error and is none
+    """Carry an interrupt past Typer to `main`."""
 
     def __init__(self, cause: BaseException) -> None:
         self.cause = cause
 
 
 class _Program(TyperGroup):
-    """Typer would answer Ctrl-C without a word, and a closed pipe with 1, by which `check` means an attack."""
+    """Pass Ctrl-C and a closed pipe to `main`.
 
-    def invoke(self, ctx: Any) -> Any:  # Typer's context, of a class that it keeps to itself
+    Typer itself would end without a message, and with 1 for a closed pipe, which `check` uses for an attack.
+    """
+
+    def invoke(self, ctx: Any) -> Any:  # Typer's context, whose class is private
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, BrokenPipeError) as error:
@@ -90,10 +93,10 @@ def main() -> None:
 
     `check` has its own meanings for 0, 1 and 3 beside these.
     """
-    # OpenMP's threads else spin while they wait, which on a busy machine makes training eight times as slow; read when
-    # torch is loaded.
+    # By default OpenMP's threads spin while they wait, which makes training eight times as slow on a busy machine.
+    # The variable is read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end is stopped as by Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM stops it like Ctrl-C
     try:
         _run()
     except BonafaceError as error:
@@ -103,10 +106,10 @@ def main() -> None:
         typer.echo("bonaface: stopped; what was done is kept", err=True)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        # The reader of a pipe (head, less) has gone: nobody is left to tell, nor to flush for at the exit.
+        # The reader of a pipe (head, less) has closed it, so there is nowhere to print to or to flush at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(INTERRUPTED)
-    except Exception as error:  # noqa: BLE001 - the last net: whatever it is, it is said and has its exit code
+    except Exception as error:  # noqa: BLE001 - any other error is printed and gets its exit code
         if isinstance(error, OSError) and error.errno in DISK_FULL + _REFUSED:
             typer.echo(f"bonaface: {_refusal(error)}", err=True)
             sys.exit(MISUSE)
@@ -120,8 +123,8 @@ def main() -> None:
 
 
 def _refusal(error: OSError) -> str:
-    """What the disk or a folder refused, which its owner can mend."""
-    path = error.filename2 or error.filename  # of a copy, where it was to go
+    """Return the sentence for an error of the disk or a folder that its owner can solve."""
+    path = error.filename2 or error.filename  # of a copy: its destination
     where = f"{path}: " if path else ""
     if error.errno in DISK_FULL:
         return f"{where}the disk is full; free some space and run the same again"

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error with the rate and the time left, fed by (done, total); `what` names what is counted."""
+    """Show a bar on standard error with rate and time left, fed by (done, total); `what` names what is counted."""
     from rich import progress
     from rich.console import Console
 

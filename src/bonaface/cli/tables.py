@@ -1,4 +1,4 @@
-"""Tables on the terminal that lose no name, however narrow it is."""
+"""Build tables for the terminal that keep every name in full, however narrow it is."""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -14,7 +14,7 @@ def names_table(*columns: str, names: int = 1, numbers: int = 0, caption: str | 
     from rich.table import Table
 
     table = Table(box=None, caption=caption, caption_justify="left", pad_edge=False)
-    for place, name in enumerate(columns):
-        justify: Literal["left", "right"] = "left" if place < len(columns) - numbers else "right"
-        table.add_column(name, justify=justify, no_wrap=place < names, overflow="fold")
+    for index, name in enumerate(columns):
+        justify: Literal["left", "right"] = "left" if index < len(columns) - numbers else "right"
+        table.add_column(name, justify=justify, no_wrap=index < names, overflow="fold")
     return table

@@ -118,12 +118,12 @@ def train(
             checkpoint_every=checkpoint_every,
         )
     if fit.is_primary() and _has_own_boxes(settings.store):
-        _say(
+        _log(
             "this store was made with the set's own face boxes (prepare --boxes), but check finds faces with the "
             "detector; so check will see slightly different crops than training and evaluation did, and its "
             "scores will differ"
         )
-    bundle = fit.train(settings, out, resume=resume, say=_say, tensorboard=tensorboard)
+    bundle = fit.train(settings, out, resume=resume, log=_log, tensorboard=tensorboard)
     if fit.is_primary():
         fold_option = f" --fold {settings.fold}" if settings.fold else ""
         typer.echo(
@@ -162,7 +162,7 @@ def _has_own_boxes(store: str) -> bool:
     return description is not None and bool(description["settings"]["boxes"])
 
 
-def _say(sentence: str) -> None:
+def _log(sentence: str) -> None:
     import time
 
     typer.echo(f"{time.strftime('%H:%M:%S')} {sentence}")

@@ -1,4 +1,4 @@
-"""Network -> ``model.onnx`` and ``model.safetensors``: what a bundle runs."""
+"""Write a network to ``model.onnx`` and ``model.safetensors``, the files that a bundle runs."""
 
 import logging
 import warnings
@@ -84,7 +84,7 @@ def _difference(module: torch.nn.Module, path: Path, inputs: Mapping[str, torch.
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """torch's exporter warns and logs about its own internals; none of it is about the network."""
+    """Silence the warnings and logs of torch's exporter about its own internals."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

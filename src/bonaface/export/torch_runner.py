@@ -1,4 +1,4 @@
-"""A bundle's network in torch, for GPUs: the same scores as onnxruntime's."""
+"""Run a bundle's network in torch, for GPUs: the same scores as onnxruntime's."""
 
 from collections.abc import Mapping
 
@@ -38,7 +38,7 @@ class TorchRunner:
 
 
 def load_network(bundle: Bundle) -> PadModel:
-    """The bundle's network with its weights, in eval mode, on the CPU. Nothing is fetched from a hub.
+    """Return the bundle's network with its weights, in eval mode, on the CPU. Nothing is fetched from a hub.
 
     Raises:
         ModelFileError: the weights don't fit the network that the bundle describes.

@@ -1,1 +1,1 @@
-"""A bundle and nothing else -> scores and verdicts, on onnxruntime. Loads no torch."""
+"""Score pictures and give verdicts from a bundle alone, on onnxruntime. Loads no torch."""

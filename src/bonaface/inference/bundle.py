@@ -40,7 +40,7 @@ _Deviation = Annotated[float, Meta(ge=0.001, le=1000)]
 
 
 class FaceSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """How faces were found when the network was trained; `check` finds them the same way.
+    """The face finding that the network was trained with; `check` finds faces in the same way.
 
     `longer_side` and `min_score` are the detector's, `min_side` and `similar` the policy's (`bonaface.face`);
     `frames` is how many frames of a video are looked at, `context` the side of what the crop store kept around a face
@@ -56,7 +56,7 @@ class FaceSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ThresholdSource(Struct, frozen=True, forbid_unknown_fields=True):
-    """On which scores thresholds were set: the dev rows of a data set's protocol and fold, and how many they were."""
+    """The scores that thresholds were set on: the dev rows of a data set's protocol and fold, by their counts."""
 
     dataset: _Text
     protocol: _Text

@@ -1,4 +1,4 @@
-"""`check`: is this picture or clip a bona fide presentation or an attack? From a bundle, without torch."""
+"""Decide whether a picture or clip is a bona fide presentation or an attack, from a bundle, without torch."""
 
 from collections.abc import Iterable, Mapping
 from os import PathLike
@@ -73,7 +73,7 @@ class Checker:
         self._policy = FacePolicy(card.face.min_side, card.face.similar)
 
     def check(self, source: Source, name: str = "") -> Verdict:
-        """The verdict on a picture or a video.
+        """Return the verdict on a picture or a video.
 
         What can't be read is no error: the verdict has no score then, and says why. Files are read in another process,
         which may crash of them.
@@ -221,12 +221,12 @@ def _checked(picture: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _renamed(error: MediaError, called: str, name: str) -> str:
-    """The error's words, which name the file as the caller has."""
+    """Return the error's message with the name of the file as the caller gave it."""
     return str(error).replace(called, name) if called else str(error)
 
 
 def exit_code(verdicts: Iterable[Verdict]) -> int:
-    """What `bonaface check` exits with: 1 with an attack among them, else 3 with a non-response, else 0.
+    """Return the exit code of `bonaface check`: 1 with an attack among them, else 3 with a non-response, else 0.
 
     Raises:
         BonafaceError: there is no verdict.

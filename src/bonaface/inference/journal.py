@@ -1,4 +1,4 @@
-"""Scores as they come, in a file that a stopped evaluation goes on from."""
+"""Write scores as they are computed to a file from which a stopped evaluation is resumed."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from bonaface.core.records import Score
 
 
 class Journal:
-    """A file of JSON lines: first what is being scored, then a line a row.
+    """A file of JSON lines: first the work that is scored, then a line a row.
 
     A line that a kill cut short is dropped, and so is a journal of other work (another model, store or protocol).
 
@@ -30,7 +30,7 @@ class Journal:
         self.rows = [Score(**json.loads(line)) for line in whole]
 
     def add(self, rows: Iterable[Score]) -> None:
-        """Append `rows` and hand them to the system, so that a kill loses at most what was being written."""
+        """Append `rows` and hand them to the system, so that a kill loses at most the line being written."""
         new = list(rows)
         with self._path.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(_plain(row)) + "\n" for row in new)

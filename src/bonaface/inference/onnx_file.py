@@ -1,4 +1,4 @@
-"""Does an ONNX file keep tensors in files of their own? Asked of its bytes, before anything loads it.
+"""Tell from the bytes of an ONNX file whether it keeps tensors in other files, before anything loads it.
 
 An ONNX file is a protobuf message (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3); only the few fields that
 lead to a tensor are looked at (https://protobuf.dev/programming-guides/encoding).

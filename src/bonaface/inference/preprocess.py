@@ -1,4 +1,4 @@
-"""From crops to what the network reads."""
+"""Turn crops into the input of a network."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +14,7 @@ from bonaface.inference.runtime import Runner
 def run_on_views(
     runner: Runner, card: BundleCard, faces: Sequence[Views]
 ) -> Mapping[str, NDArray[np.float32]]:
-    """Return what the network of `card` says of `faces`, each with the crops `card.views`: see `Runner.run`."""
+    """Return the outputs of the network of `card` for `faces`, each with the crops `card.views`: see `Runner.run`."""
     crops = np.stack([views.crops for views in faces])  # (B, V, H, W, 3)
     images = normalise(crops.reshape(-1, *crops.shape[2:]), card.mean, card.std)
     if len(card.views) == 1:

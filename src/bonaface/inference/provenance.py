@@ -1,4 +1,4 @@
-"""What a bundle brings along to be judged by: its own thresholds, where they come from, and what it has seen."""
+"""Read from a bundle what a report needs: its own thresholds, their source, and what it was trained on."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from bonaface.store.crop_store import CropStore
 
 
 def trained_on(card: BundleCard) -> str:
-    """The protocol that the model was trained on, as ``oulu-npu/1``."""
+    """Return the protocol that the model was trained on, as ``oulu-npu/1``."""
     return f"{card.source.dataset}/{card.source.protocol}"
 
 
@@ -27,7 +27,7 @@ def own_threshold(card: BundleCard, output: str, unit: Unit, point: str = DEFAUL
 
 
 def seen_in_training(card: BundleCard, store: CropStore, test: Sequence[int]) -> int:
-    """How many of the presentations `test`, row numbers of `store`, trained or tuned the model.
+    """Return how many of the presentations `test`, row numbers of `store`, trained or tuned the model.
 
     Known where it was trained on this very store, which is where a fold or protocol is easily mistaken; else 0.
     """

@@ -1,4 +1,4 @@
-"""Backends that run a bundle's network. onnxruntime is the light one; torch's is `bonaface.export.torch_runner`."""
+"""Run a bundle's network: by onnxruntime here, by torch in `bonaface.export.torch_runner`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +23,7 @@ _ROUNDING = 1e-5  # by which a mean of values in [0, 1] may leave them
 
 
 class Runner(Protocol):
-    """Runs a network on normalised images."""
+    """Run a network on normalised images."""
 
     def run(
         self, images: NDArray[np.float32], shares: NDArray[np.float32] | None = None
@@ -95,7 +95,7 @@ class OnnxRunner:
 
         def stop() -> None:
             late.set()
-            options.terminate = True  # heard between two nodes, in a loop's body too
+            options.terminate = True  # takes effect between two nodes, also inside a loop
 
         limit = self._seconds * max(len(images), 1)
         timer = Timer(limit, stop)

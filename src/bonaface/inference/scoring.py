@@ -1,4 +1,4 @@
-"""A crop store and a network -> the rows of a score table."""
+"""Score a crop store by a network, as the rows of a score table."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +21,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class ScoredSplit:
-    """The rows of one split that are to be scored, and the names written beside their scores."""
+    """The rows of one split that are scored, and the names written beside their scores."""
 
     rows: Sequence[int]
     split: str
@@ -114,7 +114,7 @@ def score_row(
     scores: Mapping[str, float],
     name: str,
 ) -> Score:
-    """The score table's row of a frame of presentation `row`: `scores` by output, empty where it got no response.
+    """Return the score table's row of a frame of presentation `row`: `scores` by output, empty without a response.
 
     The output `name` is the one that is judged.
     """

@@ -8,12 +8,12 @@ from torch import Tensor
 from bonaface.core.errors import InputError
 from bonaface.losses.pixel import pixel_bce, spread
 
-# 1 - cosine^2 is a multiple of about 1.2e-7 in float32 near its zero: only |cosine| = 1 itself is held back.
+# In float32, 1 - cosine^2 near 0 is a multiple of about 1.2e-7, so this bound changes nothing but |cosine| = 1.
 _LEAST_SQUARED_SINE = 1e-7
 
 
 def add_margin(cosine: Tensor, margin: float, literal: bool = False) -> Tensor:
-    """cos(theta + margin) from cos(theta), with finite gradients everywhere in [-1, 1].
+    """Return cos(theta + margin) for cos(theta), with finite gradients everywhere in [-1, 1].
 
     Computed as cos(theta)cos(m) - sin(theta)sin(m). Beyond theta = pi - m the printed function (eq. 13) turns
     back up and its gradient takes the wrong sign; there ArcFace's monotone continuation cos(theta) - m sin(m) is
@@ -33,7 +33,7 @@ def add_margin(cosine: Tensor, margin: float, literal: bool = False) -> Tensor:
 def angular_bce(
     cosine: Tensor, labels: Tensor, margin: float = 0.5, scale: float = 1.0, literal: bool = False
 ) -> Tensor:
-    """A-BCE (A-DeepPixBiS, eq. 13), one value for each cosine; nothing is reduced.
+    """Return A-BCE (A-DeepPixBiS, eq. 13), one value for each cosine; nothing is reduced.
 
     The margin is added to the angle of bona fide samples only; attacks keep cos(theta). `scale` multiplies the
     cosine before the sigmoid (eq. 6's s; eq. 13 as printed has s = 1).

@@ -5,7 +5,7 @@ from torch.nn import functional
 
 
 def pixel_bce(logits: Tensor, labels: Tensor) -> Tensor:
-    """BCE of sigmoid(logits) against the picture's label, one value for each logit.
+    """Return BCE of sigmoid(logits) against the picture's label, one value for each logit.
 
     The label stands at every position (A-DeepPixBiS, eq. 8 and the summand of eq. 14). Nothing is reduced, so
     that the caller takes the mean (eq. 14) or a weighted sum (eq. 17). Computed in float32.
@@ -22,5 +22,5 @@ def pixel_bce(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def spread(labels: Tensor, like: Tensor) -> Tensor:
-    """The labels (B,) as float32 of `like`'s shape (B, ...): the same value at every position."""
+    """Expand the labels (B,) to float32 of `like`'s shape (B, ...): the same value at every position."""
     return labels.float().view(-1, *[1] * (like.ndim - 1)).expand(like.shape)

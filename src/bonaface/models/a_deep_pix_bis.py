@@ -81,11 +81,11 @@ class ADeepPixBiS(GradientModel):
         self.attention = nn.Parameter(torch.ones(side, side))
 
     def forward_features(self, images: Tensor) -> Features:
-        """The backbone's level of stride 16: "stride16" (B, C, size/16, size/16)."""
+        """Return the backbone's level of stride 16: "stride16" (B, C, size/16, size/16)."""
         return {"stride16": self.backbone(images)[0]}
 
     def forward_head(self, features: Features) -> Output:
-        """Cosines of the pixels and of the picture, and their sigmoids."""
+        """Return the cosines of the pixels and of the picture, and their sigmoids."""
         pixel_cosine = self.pixel(features["stride16"])  # (B, h, w)
         embedding = self.embed(pixel_cosine.flatten(1)).float()  # (B, 512)
         binary_cosine = self.binary(embedding)  # (B,)
@@ -101,7 +101,7 @@ class ADeepPixBiS(GradientModel):
         )
 
     def loss(self, output: Output, targets: Targets, images: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
-        """A-BCE over the attended map and over the picture (eq. 13, 15, 17): "total", "pixel", "binary"."""
+        """Return A-BCE over the attended map and over the picture (eq. 13, 15, 17): "total", "pixel", "binary"."""
         labels = targets["label"]
         pixels = self._angular_bce(output.logits["map"], labels)  # (B, h, w)
         return weigh(
@@ -111,7 +111,7 @@ class ADeepPixBiS(GradientModel):
         )
 
     def attention_weights(self) -> Tensor:
-        """softmax(A) over all positions (eq. 16): (size/16, size/16), sums to 1."""
+        """Return softmax(A) over all positions (eq. 16): (size/16, size/16), sums to 1."""
         return torch.softmax(self.attention.flatten(), 0).view_as(self.attention)
 
     def _angular_bce(self, cosine: Tensor, labels: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ class Backbone(nn.Module):
         self.std = std
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Features of normalised images (B, 3, H, W), one (B, C, H/stride, W/stride) for each stride."""
+        """Return features of normalised images (B, 3, H, W), one (B, C, H/stride, W/stride) for each stride."""
         features = self.network(images)
         return [features] if isinstance(features, Tensor) else list(features)
 
@@ -99,7 +99,7 @@ def create_backbone(name: str, strides: tuple[int, ...], size: int, pretrained: 
 
 
 def _densenet161(pretrained: bool) -> Backbone:
-    """conv0 ... transition2 of torchvision's DenseNet-161: 384 channels at stride 16 (A-DeepPixBiS, sec. IV-D).
+    """Build conv0 ... transition2 of torchvision's DenseNet-161: 384 channels at stride 16 (A-DeepPixBiS, sec. IV-D).
 
     Not timm's: its DenseNet has no level of 384 channels to offer.
     """
@@ -120,7 +120,7 @@ def _timm_backbone(name: str, model: str, strides: tuple[int, ...], pretrained: 
             _ask_hub(name, model)
         network = timm.create_model(model, features_only=True, out_indices=levels, pretrained=pretrained)
     if isinstance(network, EfficientNetFeatures | MobileNetV3Features):
-        # timm keeps the stages behind the deepest output: work without a use, parameters without a gradient
+        # timm keeps the stages after the deepest output, which cost time and whose parameters get no gradient
         network.blocks = network.blocks[: network.feature_info.get_dicts()[-1]["stage"]]
     config = network.pretrained_cfg
     channels = tuple(network.feature_info.channels())
@@ -128,9 +128,9 @@ def _timm_backbone(name: str, model: str, strides: tuple[int, ...], pretrained: 
 
 
 def _levels(name: str, model: str, strides: tuple[int, ...]) -> list[int]:
-    """timm's numbers of the deepest feature level of each stride."""
+    """Return timm's numbers of the deepest feature level of each stride."""
     info = timm.create_model(model, features_only=True).feature_info
-    numbers = dict(zip(info.reduction(), info.out_indices, strict=True))  # the last of equal strides stays
+    numbers = dict(zip(info.reduction(), info.out_indices, strict=True))  # of equal strides the last is taken
     missing = [stride for stride in strides if stride not in numbers]
     if missing:
         raise InputError(
@@ -141,7 +141,7 @@ def _levels(name: str, model: str, strides: tuple[int, ...]) -> list[int]:
 
 
 def _try(backbone: Backbone, size: int) -> None:
-    """Run one empty picture through the backbone: some networks take one size only, or give channels last."""
+    """Run an empty picture through the backbone, to find networks of one fixed size or with channels last."""
     wanted = [(1, c, size // s, size // s) for c, s in zip(backbone.channels, backbone.strides, strict=True)]
     training = backbone.training
     try:
@@ -160,7 +160,7 @@ def _try(backbone: Backbone, size: int) -> None:
 
 
 def _lite0_weights(network: nn.Module) -> dict[str, Tensor]:
-    """The packaged ImageNet weights of EfficientNet-Lite0 under the names that `network` gives them.
+    """Return the packaged ImageNet weights of EfficientNet-Lite0 under the names that `network` gives them.
 
     The package names its tensors otherwise, but holds them in the order of timm's whole network.
     """

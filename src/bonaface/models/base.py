@@ -1,4 +1,4 @@
-"""What every model promises: features, head, a part that is enough to predict, and one of two ways to learn.
+"""The base classes of models: features, head, a part for inference, and one of two ways to learn.
 
 A `GradientModel` has a loss and learns by gradient steps. A `SolverModel` computes features once and sets the weights
 of its head by a solver over them.
@@ -68,25 +68,25 @@ class PadModel(nn.Module, ABC):
 
     @property
     def backbones(self) -> list[nn.Module]:
-        """The parts whose weights were learned elsewhere: its backbone, or none."""
+        """Return the parts whose weights were learned elsewhere: its backbone, or none."""
         return [self.backbone] if self.strides else []
 
     @abstractmethod
     def forward_features(self, images: Tensor) -> Features:
-        """Features by name, each (B, C, h, w), of normalised images (B, 3, input_size, input_size).
+        """Return features by name, each (B, C, h, w), of normalised images (B, 3, input_size, input_size).
 
         Of a model with V views: of images (B, V, 3, input_size, input_size).
         """
 
     @abstractmethod
     def forward_head(self, features: Features) -> Output:
-        """Scores, maps and what the loss needs, from the features.
+        """Return scores, maps and what the loss needs, from the features.
 
         A model with V views finds "shares" (B, V) among them, the mirrored share of each view in [0, 1].
         """
 
     def forward(self, images: Tensor, shares: Tensor | None = None) -> Output:
-        """The network's output for normalised RGB `images` (B, 3, input_size, input_size).
+        """Return the network's output for normalised RGB `images` (B, 3, input_size, input_size).
 
         Args:
             images: (B, V, 3, input_size, input_size) for a model with V views, V > 1.
@@ -110,22 +110,22 @@ class PadModel(nn.Module, ABC):
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """Names of what `inference_module` returns, in its order: the scores, then the maps."""
+        """Return the names of the outputs of `inference_module`, in its order: the scores, then the maps."""
         return self.score_names + self.map_names
 
     def inference_module(self) -> "InferenceModule":
-        """A copy in eval mode without the training parts that returns plain tensors, for export and serving."""
+        """Return a copy in eval mode without the training parts that returns plain tensors, for export and serving."""
         module = InferenceModule(deepcopy(self).drop_training_parts())
         return module.eval()
 
     def drop_training_parts(self) -> Self:
-        """Remove the modules that only the loss needs (for good); returns the model."""
+        """Remove the modules that only the loss needs (for good) and return the model."""
         for part in self.training_parts:
             setattr(self, part, None)
         return self
 
     def inference_state_dict(self) -> dict[str, Tensor]:
-        """The weights without the training parts: contiguous, detached, on the CPU, ready for safetensors.
+        """Return the weights without the training parts: contiguous, detached, on the CPU, ready for safetensors.
 
         The attention tensor of A-DeepPixBiS belongs to them although no score needs it: it is a result that
         paper 1 shows.
@@ -183,7 +183,7 @@ class GradientModel(PadModel):
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """What a `SolverModel` is fitted on: one row for each crop that was shown.
+    """The data that a `SolverModel` is fitted on: one row for each crop that was shown.
 
     Attributes:
         features: (N, ...) float32, what `SolverModel.features` gave of each crop.
@@ -240,6 +240,6 @@ class InferenceModule(nn.Module):
         self.output_names = model.output_names
 
     def forward(self, images: Tensor, shares: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Scores and maps of normalised RGB `images` (B, 3, H, W), or (B, V, 3, H, W) with `shares` (B, V)."""
+        """Return scores and maps of normalised RGB `images` (B, 3, H, W), or (B, V, 3, H, W) with `shares` (B, V)."""
         output = self.model(images, shares)
         return (*output.scores.values(), *output.maps.values())

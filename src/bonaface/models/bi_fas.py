@@ -38,7 +38,7 @@ _GENERATOR_CHANNELS = 32
 
 
 class SpectrumGenerator(nn.Module):
-    """Draws the picture's log spectrum from one pyramid level (eq. 15); no value is negative."""
+    """Generate the picture's log spectrum from one pyramid level (eq. 15); no value is negative."""
 
     def __init__(self, channels: int, size: int) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class SpectrumGenerator(nn.Module):
         self.last = _conv_bn_relu(_GENERATOR_CHANNELS, 1)
 
     def forward(self, level: Tensor) -> Tensor:
-        """The spectrum drawn from a pyramid level (B, C, h, w): (B, size, size)."""
+        """Return the spectrum of a pyramid level (B, C, h, w): (B, size, size)."""
         coarse = self.coarse(level)
         wide = functional.interpolate(
             coarse, size=(self.size, self.size), mode="bilinear", align_corners=False
@@ -64,7 +64,7 @@ def _conv_bn_relu(in_channels: int, channels: int) -> nn.Sequential:
 
 
 def log_spectrum(grey: Tensor, size: int, raw: bool = False) -> Tensor:
-    """Centred log magnitude of the 2-D DFT (eq. 12 to 14), area-resized.
+    """Return the centred log magnitude of the 2-D DFT (eq. 12 to 14), area-resized.
 
     Args:
         grey: (B, H, W) in [0, 1].
@@ -82,7 +82,7 @@ def log_spectrum(grey: Tensor, size: int, raw: bool = False) -> Tensor:
 
 
 def mean_probability_bce(logits: Sequence[Tensor], labels: Tensor) -> Tensor:
-    """BCE of z, the mean over levels of the mean of sigmoid(logits) (eq. 9 to 11), one value a picture.
+    """Return BCE of z, the mean over levels of the mean of sigmoid(logits) (eq. 9 to 11), one value a picture.
 
     log z and log(1 - z) are taken as log-sum-exp of log-sigmoids: finite, with an exact gradient, also where
     every sigmoid has rounded to 0 or 1.
@@ -99,7 +99,7 @@ def mean_probability_bce(logits: Sequence[Tensor], labels: Tensor) -> Tensor:
 
 
 def _log_mean_sigmoid(logits: Sequence[Tensor]) -> Tensor:
-    """log of the mean over levels of the mean of sigmoid: (B,)."""
+    """Return the log of the mean over levels of the mean of sigmoid: (B,)."""
     levels = [functional.logsigmoid(x.float().flatten(1)) for x in logits]
     means = torch.stack([level.logsumexp(1) - log(level.shape[1]) for level in levels])  # (levels, B)
     return means.logsumexp(0) - log(len(levels))
@@ -162,12 +162,12 @@ class BiFas(GradientModel):
         )
 
     def forward_features(self, images: Tensor) -> Features:
-        """The supervised pyramid levels: "P3" (B, 64, size/32, size/32) and so on."""
+        """Return the supervised pyramid levels: "P3" (B, 64, size/32, size/32) and so on."""
         pyramid = self.fpn(self.backbone(images))
         return {f"P{level}": pyramid[level - 1] for level in self.levels}
 
     def forward_head(self, features: Features) -> Output:
-        """Pixel probabilities of each level and z (eq. 9, 10)."""
+        """Return pixel probabilities of each level and z (eq. 9, 10)."""
         logits = {name: self._pixel_logits(name, level) for name, level in features.items()}
         scale = self.scale if self.cosines else 1.0
         maps = {name: torch.sigmoid(scale * values).mean(1) for name, values in logits.items()}  # (B, h, w)
@@ -175,14 +175,14 @@ class BiFas(GradientModel):
         return Output(scores={"pyramid": z}, maps=maps, logits=logits, embeddings=dict(features))
 
     def _pixel_logits(self, name: str, level: Tensor) -> Tensor:
-        """(B, 64, h, w) -> what the sigmoid is taken of: the level itself, or (B, 1, h, w) cosines."""
+        """Return the input of the sigmoid for a level (B, 64, h, w): the level itself, or (B, 1, h, w) cosines."""
         if not self.cosines:
             return level.float()
         cosine: Tensor = self.cosines[name](level)
         return cosine[:, None]
 
     def loss(self, output: Output, targets: Targets, images: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
-        """BCE of z (eq. 11), or the mean A-BCE of the pixels of each level: "total" and "bce" or "a-bce"."""
+        """Return BCE of z (eq. 11), or the mean A-BCE of the pixels of each level: "total" and "bce" or "a-bce"."""
         labels = targets["label"]
         if self.cosines:
             settings = (self.margin, self.scale, self.literal)
@@ -235,14 +235,14 @@ class BiFasS(BiFas):
         ).apply(xavier)
 
     def forward_head(self, features: Features) -> Output:
-        """As Bi-FAS; in training mode `auxiliary` holds the spectra that the generators draw."""
+        """Return the output of Bi-FAS; in training mode `auxiliary` holds the generated spectra."""
         output = super().forward_head(features)
         if self.training and self.generators is not None:
             return replace(output, auxiliary=self.spectra(features))
         return output
 
     def spectra(self, features: Features) -> dict[str, Tensor]:
-        """The spectrum that each level's generator draws (fig. 9): name -> (B, spectrum_size, spectrum_size).
+        """Return the spectrum that each level generates (fig. 9): name -> (B, spectrum_size, spectrum_size).
 
         Raises:
             InputError: this copy of the model was reduced to what inference needs.
@@ -254,13 +254,13 @@ class BiFasS(BiFas):
         return {name: self.generators[name](level) for name, level in features.items()}
 
     def spectrum_target(self, images: Tensor) -> Tensor:
-        """The log spectrum of normalised `images` (B, 3, H, W) in grey: (B, spectrum_size, spectrum_size)."""
+        """Return the log spectrum of normalised `images` (B, 3, H, W) in grey: (B, spectrum_size, spectrum_size)."""
         mean, std, luma = (images.new_tensor(v).view(3, 1, 1).float() for v in (self.mean, self.std, _LUMA))
         grey = ((images.float() * std + mean) * luma).sum(1)  # (B, H, W)
         return log_spectrum(grey, self.spectrum_size, self.raw)
 
     def loss(self, output: Output, targets: Targets, images: Tensor) -> dict[str, Tensor]:
-        """Adds w * RL (eq. 16, 17) as "spectrum" where `output` has spectra: in training mode."""
+        """Return the loss of Bi-FAS; in training mode w * RL (eq. 16, 17) is added, and returned as "spectrum"."""
         terms = super().loss(output, targets, images)
         if not output.auxiliary:
             return terms
@@ -280,7 +280,7 @@ def _checked_levels(levels: Sequence[int]) -> tuple[int, ...]:
 
 
 def _preset(model: str, name: str, bn_batches: int = 200, **options: object) -> Preset:
-    """Sec. 5.1: Adam, lr 1e-4, weight decay 1e-5, two epochs, batch 64; square crops (fig. 3d)."""
+    """Return the preset of sec. 5.1: Adam, lr 1e-4, weight decay 1e-5, two epochs, batch 64; square crops (fig. 3d)."""
     return Preset(
         name=name,
         model=model,

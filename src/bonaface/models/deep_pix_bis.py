@@ -59,11 +59,11 @@ class DeepPixBiS(GradientModel):
         self.binary = nn.Linear((size // 16) ** 2, 1)
 
     def forward_features(self, images: Tensor) -> Features:
-        """The backbone's level of stride 16: "stride16" (B, C, size/16, size/16)."""
+        """Return the backbone's level of stride 16: "stride16" (B, C, size/16, size/16)."""
         return {"stride16": self.backbone(images)[0]}
 
     def forward_head(self, features: Features) -> Output:
-        """The map S (eq. 14) and g (eq. 15)."""
+        """Return the map S (eq. 14) and g (eq. 15)."""
         pixel_logits = self.pixel(features["stride16"]).squeeze(1).float()  # (B, h, w)
         pixels = torch.sigmoid(pixel_logits)
         binary_logits = self.binary(pixels.flatten(1)).squeeze(1).float()  # (B,)
@@ -74,7 +74,7 @@ class DeepPixBiS(GradientModel):
         )
 
     def loss(self, output: Output, targets: Targets, images: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
-        """lambda * BCE(map) + (1 - lambda) * BCE(g) (A-DeepPixBiS, eq. 14, 15): "total", "pixel", "binary"."""
+        """Return lambda * BCE(map) + (1 - lambda) * BCE(g) (A-DeepPixBiS, eq. 14, 15): "total", "pixel", "binary"."""
         return weigh(
             pixel=pixel_bce(output.logits["map"], targets["label"]).mean(),
             binary=pixel_bce(output.logits["binary"], targets["label"]).mean(),
@@ -83,7 +83,7 @@ class DeepPixBiS(GradientModel):
 
 
 def weigh(pixel: Tensor, binary: Tensor, pixel_weight: float) -> dict[str, Tensor]:
-    """Eq. 15 of A-DeepPixBiS: the weighted total beside its two terms."""
+    """Return the weighted total of eq. 15 of A-DeepPixBiS beside its two terms."""
     return {"total": pixel_weight * pixel + (1 - pixel_weight) * binary, "pixel": pixel, "binary": binary}
 
 
@@ -98,7 +98,7 @@ def check_pixel_weight(value: float) -> None:
 
 
 def paper_preset(model: str, name: str, bn_batches: int = 200, **options: Any) -> Preset:
-    """How A-DeepPixBiS trains (its sec. IV-E): Adam, lr 1e-3, weight decay 1e-5, 10 epochs, batch 64, tight crops.
+    """Return the settings of A-DeepPixBiS, sec. IV-E: Adam, lr 1e-3, decay 1e-5, 10 epochs, batch 64, tight crops.
 
     DeepPixBiS takes the same settings, so that the two compare.
     """

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# Below this length a vector has no direction worth the name; it also bounds the normalisation's gradient.
+# A shorter vector has no reliable direction; the limit also bounds the gradient of the normalisation.
 _LEAST_LENGTH = 1e-6
 
 
@@ -23,13 +23,13 @@ class Cosine(nn.Module):
         nn.init.xavier_uniform_(self.weight)
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """(B, C, ...) -> (B, ...) in [-1, 1]."""
+        """Return the cosines (B, ...) in [-1, 1] of vectors (B, C, ...)."""
         direction = unit(self.weight.float(), dim=1).view(1, -1, *[1] * (vectors.ndim - 2))
         return (unit(vectors.float(), dim=1) * direction).sum(1).clamp(-1.0, 1.0)
 
 
 def unit(vectors: Tensor, dim: int) -> Tensor:
-    """`vectors` divided by their L2 norm along `dim`."""
+    """Return `vectors` divided by their L2 norm along `dim`."""
     return functional.normalize(vectors, dim=dim, eps=_LEAST_LENGTH)
 
 
@@ -74,7 +74,7 @@ class BiFpn(nn.Module):
         )
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """Three tensors (B, in_channels[i], H/2^i, W/2^i) -> the pyramid, level 1 (finest) to `coarsest`."""
+        """Turn three tensors (B, in_channels[i], H/2^i, W/2^i) into the pyramid, level 1 (finest) to `coarsest`."""
         levels = list(features)
         levels.append(_pool(self.extra(levels[-1])))
         while len(levels) < self.LEVELS:

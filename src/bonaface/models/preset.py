@@ -12,7 +12,7 @@ _Hue = Annotated[float, Meta(ge=0, le=0.5)]
 
 
 class Augment(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is made of training pictures beside flip and jitter; nothing by default. ``--set augment.NAME=VALUE``."""
+    """Changes to training pictures beside flip and jitter; none by default. ``--set augment.NAME=VALUE``."""
 
     simulate: Annotated[
         _Share,
@@ -37,7 +37,7 @@ class Augment(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 0.0
 
 
-# Fields without a meaning for a model that is fitted by a solver.
+# Fields that a model that is fitted by a solver does not use.
 GRADIENT_FIELDS = (
     "lr",
     "weight_decay",
@@ -57,7 +57,7 @@ GRADIENT_FIELDS = (
 
 
 class Preset(Struct, frozen=True, forbid_unknown_fields=True):
-    """One named way to build and train a model, complete: what a run folder prints."""
+    """One named way to build and train a model, with every setting; a run folder records it in full."""
 
     name: Annotated[str, Meta(description="the preset's name, unique within its model.")]
     model: Annotated[str, Meta(description="the model's name.")]

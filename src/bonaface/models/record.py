@@ -1,4 +1,4 @@
-"""The one record that every network returns, in training and in evaluation alike."""
+"""The record that every network returns, in training and in evaluation."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Output:
-    """What a network says of B pictures. Losses, scorers and explanations read it; no label is needed.
+    """The output of a network for B pictures, for losses, scorers and explanations; it needs no label.
 
     Attributes:
         scores: name -> (B,) float32 in [0, 1], higher for bona fide; the default score comes first.

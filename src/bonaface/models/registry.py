@@ -13,7 +13,7 @@ from bonaface.models.preset import Preset
 
 @dataclass(frozen=True)
 class Description:
-    """What `bonaface models` shows of a model.
+    """The description of a model that `bonaface models` shows.
 
     `options` maps each network or loss option to its default, `types` to its type and `meanings` to what it is.
     `fitted_by_solver` says that it takes no gradient steps, so that `GRADIENT_FIELDS` of a preset mean nothing;
@@ -50,12 +50,12 @@ def register(model: type[PadModel], *, paper: str, link: str, presets: tuple[Pre
 
 
 def model_names() -> tuple[str, ...]:
-    """Names of all models, sorted."""
+    """Return the names of all models, sorted."""
     return tuple(sorted(_entries))
 
 
 def presets(model: str) -> dict[str, Preset]:
-    """The presets of a model by name, the default one first.
+    """Return the presets of a model by name, the default one first.
 
     Raises:
         UnknownNameError: no such model.
@@ -64,7 +64,7 @@ def presets(model: str) -> dict[str, Preset]:
 
 
 def default_preset(model: str) -> Preset:
-    """The first preset of a model.
+    """Return the first preset of a model.
 
     Raises:
         UnknownNameError: no such model.
@@ -114,7 +114,7 @@ def create_model(
 
 
 def describe(name: str) -> Description:
-    """What there is to know of a model before building it.
+    """Return the description of a model without building it.
 
     Raises:
         UnknownNameError: no such model.
@@ -143,7 +143,7 @@ def _entry(name: str) -> _Entry:
 
 
 def _options(model: type[PadModel]) -> dict[str, Any]:
-    """Keyword-only arguments of the model and of the models that it builds on, with their defaults."""
+    """Return keyword-only arguments of the model and of the models that it builds on, with their defaults."""
     parameters = [p for cls in _classes(model) for p in inspect.signature(cls.__init__).parameters.values()]
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
@@ -156,5 +156,5 @@ def _option_types(model: type[PadModel]) -> dict[str, Any]:
 
 
 def _classes(model: type[PadModel]) -> list[type[PadModel]]:
-    """The model and those that it builds on, the most general first."""
+    """Return the model and those that it builds on, the most general first."""
     return [cls for cls in reversed(model.__mro__) if issubclass(cls, PadModel)]

@@ -1,4 +1,4 @@
-"""What a loss compares a network's output with: targets by name, built in the loader for each crop that is shown.
+"""Build the targets of a loss by name, in the loader, for each crop that is shown.
 
 A model names the targets that its loss reads (`GradientModel.targets`). A model's own file may add one:
 

@@ -37,7 +37,7 @@ def encode_clip(
     times: Iterable[int] | None = None,
     options: Mapping[str, str] | None = None,
 ) -> bytes:
-    """The bytes of a video of `pictures`, (H, W, 3) uint8 RGB with even sides, of which there is at least one.
+    """Encode `pictures`, (H, W, 3) uint8 RGB with even sides, at least one, and return the bytes of the video.
 
     Args:
         suffix: .avi, .mkv, .mov, .mp4 or .webm.

@@ -175,7 +175,7 @@ def _oulu_npu(full: bool, frames: int) -> _Files:
 
 
 def _oulu_lists(part: str, users: range) -> Iterator[_Text]:
-    """The lists of one part in the four protocols, as table 1 of both papers has them."""
+    """Yield the lists of one part in the four protocols, as table 1 of both papers has them."""
     test = part == "Test"
     for number, fold in [(1, 0), (2, 0), *((3, k) for k in range(1, 7)), *((4, k) for k in range(1, 7))]:
         sessions = ((3,) if test else (1, 2)) if number in (1, 4) else (1, 2, 3)
@@ -248,7 +248,7 @@ def _replay_mobile(full: bool, frames: int) -> _Files:
 
 
 def _lines(frames: int, size: Size) -> str:
-    """``frame x y width height`` on each line, then a frame without a face."""
+    """Return ``frame x y width height`` on each line, then a frame without a face."""
     boxes = (face_box(size, i) for i in range(frames))
     lines = [f"{i} {x0} {y0} {x1 - x0} {y1 - y0}" for i, (x0, y0, x1, y1) in enumerate(boxes)]
     return "\n".join([*lines, f"{frames} 0 0 0 0"]) + "\n"
@@ -270,7 +270,7 @@ def _siw(full: bool, frames: int) -> _Files:
                 f"spoof/{subject:03d}/{subject:03d}-{sensor}-3-{medium}-{session}"
                 for sensor, medium, session in product("12", "1234", "12")
             ]
-            # 165 subjects times 28 are 142 more than the 4,478 that are published: not everyone has everything
+            # 165 subjects times 28 are 142 more than the published 4,478, so 142 subjects have one video less
             made += 1
             for name in live + prints + (replays[:-1] if made <= 142 else replays):
                 yield _Media(f"{part}/{name}.mov", subject, attack=name.startswith("spoof"))

@@ -25,7 +25,7 @@ SIZE = 32
 
 
 def card(views: Sequence[str] = ("tight",), **changes: Any) -> BundleCard:
-    """A description of a network whose one score output is called ``score``."""
+    """Return a description of a network whose one score output is called ``score``."""
     values: dict[str, Any] = {
         "model": "mine",
         "preset": "paper",
@@ -56,7 +56,7 @@ def graph(
     constants: Mapping[str, Any] | None = None,
     kind: int = TensorProto.FLOAT,
 ) -> onnx.ModelProto:
-    """A network of `nodes`; dimensions by name or number, ``images`` (B, 3, 32, 32) -> ``score`` (B,) by default."""
+    """Return a network of `nodes`, by default ``images`` (B, 3, 32, 32) -> ``score`` (B,); sides may be names."""
     given = inputs or {"images": ("B", 3, SIZE, SIZE)}
     found = outputs or {"score": ("B",)}
     made = helper.make_graph(
@@ -72,12 +72,12 @@ def graph(
 def brightness(
     images: str = "images", score: str = "score", axes: Sequence[int] = (1, 2, 3)
 ) -> onnx.NodeProto:
-    """The mean of the pixels of each picture, which lies in [0, 1] where they do."""
+    """Return the node of the mean of the pixels of each picture, which lies in [0, 1] where they do."""
     return helper.make_node("ReduceMean", [images], [score], axes=list(axes), keepdims=0)
 
 
 def write_bundle(folder: Path, network: onnx.ModelProto | None = None, **changes: Any) -> Path:
-    """A bundle of `network` (None: `brightness`) whose description has `changes`."""
+    """Write a bundle of `network` (None: `brightness`) whose description has `changes`, and return its folder."""
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(network or graph([brightness()]), folder / ONNX)
     write_card(folder, card(**changes))
@@ -102,7 +102,7 @@ def sign(folder: Path, values: Any) -> Path:
 
 
 def gated_brightness(views: int, limit: float) -> onnx.ModelProto:
-    """The mean brightness of those of `views` crops whose mirrored share is below `limit`."""
+    """Return a network of the mean brightness of those of `views` crops whose mirrored share is below `limit`."""
     nodes = [
         brightness(score="means", axes=(2, 3, 4)),  # (B, V)
         helper.make_node("Less", ["shares", "limit"], ["real"]),

@@ -1,4 +1,4 @@
-"""A drawn face that RetinaFace takes for one, so that tests and the demonstration need nobody's portrait."""
+"""Draw a face that RetinaFace detects, so that tests and the demonstration need no real portrait."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ class _Appearance:
 
 
 def drawn_portrait(size: int = 512, seed: int = 0) -> NDArray[np.uint8]:
-    """A person drawn from the chest up, facing the camera: (`size`, `size`, 3) uint8 RGB.
+    """Draw a person from the chest up, facing the camera: (`size`, `size`, 3) uint8 RGB.
 
     `seed` varies skin, hair, eyes, clothes, wall, light, position and size of the face. The same arguments give
     the same pixels. RetinaFace finds exactly one face in it, with a score above 0.9, at sizes from 256 to 640
@@ -69,7 +69,7 @@ class _Brush:
         self.x, self.y = look.centre[0] * canvas.width, look.centre[1] * canvas.height
 
     def box(self, x: float, y: float, width: float, height: float) -> tuple[float, float, float, float]:
-        """The corners, in the canvas's pixels, of an ellipse around (x, y)."""
+        """Return the corners, in the canvas's pixels, of an ellipse around (x, y)."""
         half_x, half_y = width / 2 * self.unit, height / 2 * self.unit
         middle_x, middle_y = self.x + x * self.unit, self.y + y * self.unit
         return middle_x - half_x, middle_y - half_y, middle_x + half_x, middle_y + half_y
@@ -87,7 +87,7 @@ class _Brush:
         blur: float,
         strength: float = 1.0,
     ) -> None:
-        """An ellipse whose edge fades out over `blur`, laid over what is there with `strength` in [0, 1]."""
+        """Draw an ellipse whose edge fades out over `blur`, with `strength` in [0, 1]."""
         radius = blur * self.unit
         x0, y0, x1, y1 = self.box(x, y, width, height)
         left, top = round(x0 - 3 * radius), round(y0 - 3 * radius)
@@ -125,7 +125,7 @@ def _paint(canvas: Image.Image, look: _Appearance) -> None:
 
 
 def _shape(brush: _Brush, look: _Appearance) -> None:
-    """Light and shadow of the head, and the hair over the forehead."""
+    """Draw light and shadow of the head, and the hair over the forehead."""
     for side in (-1, 1):
         brush.soft(_shade(look.skin, 0.66), 0.16 * side, -0.07, 0.22, 0.11, 0.03, 0.6)
         brush.soft(_shade(look.skin, 1.12), 0.2 * side, 0.14, 0.16, 0.12, 0.04, 0.7)

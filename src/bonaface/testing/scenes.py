@@ -20,7 +20,7 @@ _EYES = (0.42, 0.44, 0.58, 0.44)
 
 @cache
 def scene(person: int, attack: bool, size: Size) -> NDArray[np.uint8]:
-    """A person, (H, W, 3) uint8 RGB, as high as the picture and in its middle; an attack is soft and pale."""
+    """Draw a person, (H, W, 3) uint8 RGB, as high as the picture and in its middle; an attack is soft and pale."""
     width, height = size
     picture = Image.fromarray(drawn_portrait(_PORTRAIT, seed=person))
     if attack:
@@ -35,7 +35,7 @@ def scene(person: int, attack: bool, size: Size) -> NDArray[np.uint8]:
 
 @cache
 def picture_file(person: int, attack: bool, size: Size, suffix: str) -> bytes:
-    """`scene` as a .jpg or .png file."""
+    """Return `scene` as a .jpg or .png file."""
     file = io.BytesIO()
     Image.fromarray(scene(person, attack, size)).save(file, "PNG" if suffix == ".png" else "JPEG", quality=95)
     return file.getvalue()
@@ -52,7 +52,7 @@ def clip_file(
     turn: int = 0,
     told: bool = True,
 ) -> bytes:
-    """A video of `scene`, whose head moves a pixel a frame.
+    """Return a video of `scene`, whose head moves a pixel a frame.
 
     Its frames must be turned by `turn` degrees counter-clockwise to be upright; the file says so if `told`.
     """
@@ -63,12 +63,12 @@ def clip_file(
 
 
 def face_box(size: Size, frame: int = 0) -> tuple[int, int, int, int]:
-    """About where the face's box (x0, y0, x1, y1) is in frame `frame` of a clip, in its upright pixels."""
+    """Return about where the face's box (x0, y0, x1, y1) is in frame `frame` of a clip, in its upright pixels."""
     return _position(_BOX, size, frame)
 
 
 def eye_positions(size: Size, frame: int = 0) -> tuple[int, int, int, int]:
-    """About where the eyes are: x and y of the one at the left in the picture, then of the other."""
+    """Return about where the eyes are: x and y of the one at the left in the picture, then of the other."""
     return _position(_EYES, size, frame)
 
 

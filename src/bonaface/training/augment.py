@@ -1,4 +1,4 @@
-"""Random flip and colour jitter of training crops, with torchvision's meaning and without torch; simulated attacks.
+"""Flip and jitter training crops with torchvision's meaning and without torch; simulate attacks from them.
 
 Neither paper gives a strength for its colour jitter. The order of the four changes is random and each factor
 is uniform, as in torchvision's `ColorJitter`.
@@ -16,15 +16,15 @@ from bonaface.face.crop import RESAMPLING, ContextCrop
 from bonaface.face.detect import Box, Point
 from bonaface.simulate.pictures import simulate_attack_crop
 
-# Pixels of a square's side that are simulated at most: the chain's time grows with the area.
+# Largest side, in pixels, at which an attack is simulated: the time grows with the area.
 _SIMULATED = 512
-# Of a frontal face, by RetinaFace's box and landmarks: the distance between the eyes over the box's height. A face that
-# shows less than the second is seen from the side, and the distance says nothing of its size.
+# Distance between the eyes over the height of the box, by RetinaFace: of a frontal face, and the least of a face that
+# counts as frontal. Of a face seen from the side the distance does not tell the size.
 _EYES, _FRONTAL = 0.33, 0.2
 
 
 def as_attack(square: ContextCrop, rng: np.random.Generator) -> ContextCrop:
-    """The face square of a bona fide presentation as a simulated attack's: printed or shown, and photographed again.
+    """Turn the crop of a bona fide presentation into a simulated attack's: printed or shown, and photographed again.
 
     The face stays where it is. A square of more than 512 pixels is reduced to that first, so that a picture costs at
     most about 150 ms. Species are drawn by `simulate.pictures.SPECIES`, masks left out; everything else from `rng`.
@@ -108,16 +108,16 @@ def flip_landmarks(points: NDArray[np.float32], width: int) -> NDArray[np.float3
 
 
 def transfer_color(crop: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """`crop` with the mean and the spread of each channel of `other`; both (H, W, 3) uint8 RGB of any size.
+    """Give `crop` the mean and the spread of each channel of `other`; both (H, W, 3) uint8 RGB of any size.
 
     Colour transfer after Reinhard, Ashikhmin, Gooch & Shirley (IEEE CG&A 21, 2001), in RGB. Between pictures of both
-    classes, exposure, contrast and cast of colour say nothing of the class any more; what is left is texture and form.
+    classes, exposure, contrast and cast of colour then say nothing about the class, and texture and shape remain.
     """
     own, wanted = (_moments(picture) for picture in (crop, other))
-    gain = wanted[1] / np.maximum(own[1], 1.0)  # a channel without spread stays so
+    gain = wanted[1] / np.maximum(own[1], 1.0)  # a channel without spread gets none
     moved = crop * gain + (wanted[0] - own[0] * gain)
-    toned: NDArray[np.uint8] = np.clip(np.rint(moved), 0, 255).astype(np.uint8)
-    return toned
+    changed: NDArray[np.uint8] = np.clip(np.rint(moved), 0, 255).astype(np.uint8)
+    return changed
 
 
 def _moments(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -153,7 +153,7 @@ def turn_hue(image: Image.Image, share: float) -> Image.Image:
         green - blue,
         np.where(high == green, blue - red + 2 * chroma, red - green + 4 * chroma),
     )
-    hue /= np.maximum(chroma, 1)  # grey has no hue: any number will do
+    hue /= np.maximum(chroma, 1)  # grey has no hue, so any number is right
     hue += np.float32(6 * share)  # in sixths of the circle
     hue -= 6 * np.floor(hue / 6)
     shares = np.abs(hue - 3) - 1, 2 - np.abs(hue - 2), 2 - np.abs(hue - 4)  # of red, green and blue

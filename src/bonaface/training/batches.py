@@ -1,4 +1,4 @@
-"""Crops for training: what is drawn is a pure function of seed, epoch and position, so that a run can be resumed.
+"""Load crops for training; each draw is a pure function of seed, epoch and position, so that a run can be resumed.
 
 Reading, cutting and augmenting happen between the network's steps, in its threads, or in worker processes; the
 network gets uint8 crops and normalises them on its own device.
@@ -22,7 +22,9 @@ from bonaface.store.crop_store import CropStore
 from bonaface.training.augment import as_attack, flip_and_jitter, flip_landmarks, transfer_color
 
 _NO_LANDMARKS = ((0.0, 0.0),) * 5
-_TONES = 1  # beside a picture's key: a stream of its own, so that what else is drawn stays what it was
+# Appended to a picture's key: colour transfer has its own random stream, so that flip, jitter and crop are drawn alike
+# with it and without it.
+_COLOR_TRANSFER = 1
 
 
 class Batch(NamedTuple):
@@ -37,7 +39,7 @@ class Batch(NamedTuple):
 
     @property
     def labels(self) -> torch.Tensor:
-        """The target "label"."""
+        """Return the target "label"."""
         return self.targets["label"]
 
 
@@ -52,8 +54,8 @@ class Draw(NamedTuple):
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Flip with probability `flip`; jitter strengths of brightness, contrast, saturation, hue; the crops of which one
-    is drawn for each picture (empty: always the network's); the share of
+    """How training pictures are changed: the probability of a flip; jitter strengths of brightness, contrast,
+    saturation, hue; the crops of which one is drawn for each picture (empty: always the network's); the share of
     pictures that take the colour statistics of another one of their micro-batch."""
 
     flip: float
@@ -65,7 +67,7 @@ class Augmentation:
 class CropBatches(Dataset[Batch]):
     """The frames of some presentations, as batches: ``batches[list of draws] -> Batch``.
 
-    Frames without a face are left out here: they teach nothing, and evaluation counts them.
+    Frames without a face are left out: there is no crop to learn from. Evaluation counts them as non-responses.
 
     Args:
         store: the crop store.
@@ -103,7 +105,7 @@ class CropBatches(Dataset[Batch]):
         return len(self.frames)
 
     def __getitem__(self, draws: Sequence[Draw]) -> Batch:
-        shown = self._toned(self._shown(draws), draws)
+        shown = self._color_transferred(self._shown(draws), draws)
         rows = torch.from_numpy(self.presentations[[draw.position for draw in draws]])
         targets = {name: _column([build(each) for each in shown]) for name, build in self._builders.items()}
         shares = torch.from_numpy(np.stack([each.shares for each in shown]))
@@ -139,27 +141,27 @@ class CropBatches(Dataset[Batch]):
         return (row, 0, SIMULATED_ATTACK) if draw.simulated else (row, row.label, row.species)
 
     def _shown(self, draws: Sequence[Draw]) -> list[Shown]:
-        # While a batch is made in the network's own process, the network waits, so its threads are free; the loader's
-        # processes have one each.
+        # A batch that is made in the network's own process can use the network's threads, because the network waits for
+        # it. The loader's processes have one thread each.
         threads = min(torch.get_num_threads(), len(draws))
         if threads <= 1:
             return list(map(self._show, draws))
         with ThreadPoolExecutor(threads) as pool:
             return list(pool.map(self._show, draws))
 
-    def _toned(self, shown: list[Shown], draws: Sequence[Draw]) -> list[Shown]:
+    def _color_transferred(self, shown: list[Shown], draws: Sequence[Draw]) -> list[Shown]:
         if not self._augmentation.color_transfer:
             return shown
-        toned = list(shown)
+        changed = list(shown)
         for number, draw in enumerate(draws):
             if draw.key is not None:
-                rng = np.random.default_rng((*draw.key, _TONES))
+                rng = np.random.default_rng((*draw.key, _COLOR_TRANSFER))
                 if rng.random() < self._augmentation.color_transfer:
                     other = shown[int(rng.integers(len(shown)))]
                     crop = shown[number].crop
-                    changed = transfer_color(_one_picture(crop), _one_picture(other.crop))
-                    toned[number] = replace(shown[number], crop=changed.reshape(crop.shape))
-        return toned
+                    picture = transfer_color(_one_picture(crop), _one_picture(other.crop))
+                    changed[number] = replace(shown[number], crop=picture.reshape(crop.shape))
+        return changed
 
     def _show(self, draw: Draw) -> Shown:
         square, specs, size = self._store.read(self.frames[draw.position]), self._views, self._size
@@ -167,18 +169,18 @@ class CropBatches(Dataset[Batch]):
             crops, shares = cut_views(square, specs, size)
             points = crop_landmarks(square, specs[0], size)
             return Shown(*self._about(draw), crops if len(specs) > 1 else crops[0], points, shares)
-        rng, how = np.random.default_rng(draw.key), self._augmentation
-        if how.crops:
-            specs = (how.crops[int(rng.integers(len(how.crops)))],)
+        rng, augmentation = np.random.default_rng(draw.key), self._augmentation
+        if augmentation.crops:
+            specs = (augmentation.crops[int(rng.integers(len(augmentation.crops)))],)
         if draw.simulated:
-            # Before the crop is cut: a print's edge and the room behind it belong into a wide crop.
+            # Before the crop is cut, because a wide crop shows a print's edge and the room behind it.
             square = as_attack(square, rng)
-        brightness, contrast, saturation, hue = how.jitter
+        brightness, contrast, saturation, hue = augmentation.jitter
         crops, shares = cut_views(square, specs, size)
         crop, flipped = flip_and_jitter(
             _one_picture(crops),
             rng,
-            flip=how.flip,
+            flip=augmentation.flip,
             brightness=brightness,
             contrast=contrast,
             saturation=saturation,
@@ -191,7 +193,7 @@ class CropBatches(Dataset[Batch]):
 
 
 def _one_picture(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return crops (..., H, W, 3) one over the other, (N * H, W, 3): what is done to it is done to all alike."""
+    """Stack crops (..., H, W, 3) to one picture (N * H, W, 3), so that they are all changed in the same way."""
     return crops.reshape(-1, *crops.shape[-2:])
 
 
@@ -205,7 +207,7 @@ def _column(values: Sequence[Target]) -> torch.Tensor:
 def epoch_order(
     labels: NDArray[np.int64], seed: int, epoch: int, balance: bool, simulate: float = 0.0
 ) -> NDArray[np.int64]:
-    """The order in which an epoch shows its pictures, as indices in `labels`.
+    """Return the order in which an epoch shows its pictures, as indices in `labels`.
 
     With `balance` the majority class is under-sampled at random, anew in each epoch (A-DeepPixBiS, sec. IV-E):
     every picture of the minority class is shown once and as many of the other.
@@ -221,13 +223,13 @@ def epoch_order(
         shown, again = _balanced(len(attacks), len(bona_fide), simulate)
         attacks = rng.permutation(attacks)[: shown - again]
         bona_fide = rng.permutation(bona_fide)[:shown]
-    # Nothing is drawn for nothing, so that runs without simulation are what they were.
+    # No number is drawn where nothing is simulated: such runs keep the order that they had before simulation existed.
     twice = len(labels) + rng.permutation(bona_fide)[:again] if again else bona_fide[:0]
     return rng.permutation(np.concatenate([attacks, bona_fide, twice]))
 
 
 def _balanced(attacks: int, bona_fide: int, simulate: float) -> tuple[int, int]:
-    """How many of each class an epoch shows, and how many of the attacks are simulated."""
+    """Return how many of each class an epoch shows, and how many of the attacks are simulated."""
     enough = bona_fide if simulate == 1.0 else int(attacks / (1.0 - simulate) + 1e-9)
     shown = min(bona_fide, enough)
     return shown, shown - min(attacks, shown - round(simulate * shown))
@@ -236,8 +238,7 @@ def _balanced(attacks: int, bona_fide: int, simulate: float) -> tuple[int, int]:
 class EpochSampler(Sampler[list[Draw]]):
     """Batches of draws for one device of `world`. `epoch` and `start` (batches already done) say where it begins.
 
-    A last batch that is not full is left out, so that batch normalisation never sees a handful of pictures, unless
-    it is the only one.
+    A last batch that is not full is left out, unless it is the only one: batch normalisation needs many pictures.
     """
 
     def __init__(
@@ -258,7 +259,7 @@ class EpochSampler(Sampler[list[Draw]]):
         self.start = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Go to the beginning of `epoch`; called by Lightning. The epoch one is in already is left where it is."""
+        """Go to the beginning of `epoch`; called by Lightning. A call with the present epoch changes nothing."""
         if epoch != self.epoch:
             self.epoch, self.start = epoch, 0
 
@@ -297,18 +298,18 @@ class ResumableLoader(DataLoader[Batch]):
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """The epoch and how many of its batches have been given out."""
+        """Return the epoch and how many of its batches have been given out."""
         return {"epoch": self._draws.epoch, "batches": self._given}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on after the batches that `state` counts."""
+        """Continue after the batches that `state` counts."""
         self._draws.epoch, self._draws.start = state["epoch"], state["batches"]
         if self._draws.start >= len(self._draws):
             self._draws.epoch, self._draws.start = state["epoch"] + 1, 0
 
 
 def in_order(data: CropBatches, batch: int, workers: int, rank: int = 0, world: int = 1) -> DataLoader[Batch]:
-    """A loader over all of `data` (one device's share of it), in order and without augmentation."""
+    """Return a loader over all of `data` (one device's share of it), in order and without augmentation."""
     indices = range(rank, len(data), world)
     chunks = [[Draw(p, None) for p in indices[i : i + batch]] for i in range(0, len(indices), batch)]
     return DataLoader(data, batch_size=None, sampler=chunks, num_workers=workers)

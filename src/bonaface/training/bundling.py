@@ -1,4 +1,4 @@
-"""The end of a run: the best weights become a bundle, with thresholds from dev."""
+"""Write the bundle at the end of a run: the best weights, with thresholds from dev."""
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -46,7 +46,7 @@ def write_bundle(
     store: CropStore,
     dev: Sequence[int],
     provenance: Mapping[str, Any],
-    say: Callable[[str], None] = lambda _: None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> Bundle:
     """Export the best weights of `run`, set thresholds on the dev rows, and put ``run/bundle`` in place as a whole.
 
@@ -56,18 +56,18 @@ def write_bundle(
     network.load_state_dict(load_weights(run / BEST))
     making, done = run / "bundle.part", run / "bundle"
     shutil.rmtree(making, ignore_errors=True)
-    say("writing the bundle: exporting the network to ONNX")
+    log("writing the bundle: exporting the network to ONNX")
     difference = export_network(network.cpu().eval(), making)
     card = _card(network, settings, store, {**provenance, "parity_to_torch": difference})
     write_card(making, card)
-    say("writing the bundle: scoring dev for the thresholds")
+    log("writing the bundle: scoring dev for the thresholds")
     scores = list(
         score_part(
             store,
             ScoredSplit(dev, "dev", settings.protocol, settings.fold),
             card,
             OnnxRunner(Bundle(making, card)),
-            progress=Progress(say, "scoring dev: frame"),
+            progress=Progress(log, "scoring dev: frame"),
         )
     )
     write_card(making, msgspec.structs.replace(card, operating_points=operating_points(scores, card)))
@@ -115,7 +115,7 @@ def operating_points(scores: Sequence[Score], card: BundleCard) -> dict[str, Ope
         means = video_scores(index, values)
         for rule, set_threshold in RULES.items():
             frame, video = set_threshold(labels, values), set_threshold(labels[first], means)
-            # A threshold just below all scores, or just above, is 0 or 1: no score lies beyond.
+            # A threshold just below or above all scores is clipped to [0, 1], where every score lies.
             points[rule][output] = UnitThresholds(*np.clip((frame, video), 0.0, 1.0).tolist())
     return {rule: OperatingPoint(thresholds, source) for rule, thresholds in points.items()}
 

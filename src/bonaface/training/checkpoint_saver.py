@@ -1,4 +1,4 @@
-"""What a run keeps on disk while it goes: the point to go on from, the best weights, and a log."""
+"""Save what a run needs while it trains: the checkpoint to resume from, the best weights, and a log."""
 
 import csv
 import time
@@ -23,11 +23,11 @@ HISTORY = "history.csv"
 
 
 class CheckpointSaver(Callback):
-    """Keeps ``checkpoints/last.ckpt`` every `every` optimiser steps and after each epoch, and the best epoch's weights.
+    """Save ``checkpoints/last.ckpt`` every `every` optimiser steps and after each epoch, and the best epoch's weights.
 
     Best is the lowest dev ACER at the dev EER threshold; ties go to the lower dev loss, then to the earlier epoch
-    (docs/decisions.md, "Training"). Each file replaces the one before as a whole, so a kill at any moment leaves one
-    to go on from.
+    (docs/decisions.md, "Training"). Each file is replaced as a whole, so a run that is killed at any moment can be
+    resumed.
     """
 
     def __init__(self, run: Path, every: int) -> None:
@@ -38,24 +38,24 @@ class CheckpointSaver(Callback):
         self._since = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
-        """What goes into the checkpoint: the best epoch so far, the history, and the seconds spent."""
+        """Return what the checkpoint needs: the best epoch so far, the history, and the seconds spent."""
         return {"best": self.best, "rows": self.rows, "seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over from the checkpoint."""
+        """Take the values from the checkpoint."""
         self.best = None if state_dict["best"] is None else tuple(state_dict["best"])
         self.rows = list(state_dict["rows"])
         self._seconds = state_dict["seconds"]
 
     @property
     def outcome(self) -> Outcome:
-        """What the best epoch reached; there is one after the first epoch."""
+        """Return the result of the best epoch; there is one after the first epoch."""
         assert self.best is not None, "a run of at least one epoch has a best one"
         return Outcome(*self.best, self.seconds)
 
     @property
     def seconds(self) -> float:
-        """Wall time of the run so far, in seconds, over all its starts."""
+        """Return the wall time of the run so far, in seconds, over all its starts."""
         return self._seconds + time.monotonic() - self._since
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -80,7 +80,7 @@ class CheckpointSaver(Callback):
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Keep the weights if this epoch is the best so far, then the point to go on from."""
+        """Save the weights if this epoch is the best so far, then the checkpoint."""
         values = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
         epoch = trainer.current_epoch
         this = (values["dev/acer"], values["dev/loss"], epoch)
@@ -91,7 +91,7 @@ class CheckpointSaver(Callback):
             self.best = this
             if trainer.is_global_zero and isinstance(pl_module, PadModule):
                 with whole_file(self._run / BEST) as part:
-                    save_weights(plain_state(pl_module.judged), part)
+                    save_weights(plain_state(pl_module.eval_network), part)
         if trainer.is_global_zero:
             write_history(self._run, self.rows)
         self._save(trainer)
@@ -116,10 +116,10 @@ def write_history(run: Path, rows: Sequence[Mapping[str, float]]) -> None:
 
 
 class RandomState(Callback):
-    """Carries torch's random state in the checkpoint, so that a resumed run draws what it would have drawn."""
+    """Keep torch's random state in the checkpoint, so that a resumed run draws the same numbers."""
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of the CPU's generator and of every CUDA device's."""
+        """Return the state of the CPU's generator and of every CUDA device's."""
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
         return {"cpu": torch.get_rng_state(), "cuda": cuda}
 
@@ -128,7 +128,7 @@ class RandomState(Callback):
         self._state = state_dict
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Put the states back, as the last thing before the first batch."""
+        """Restore the state, as the last step before the first batch."""
         state = getattr(self, "_state", None)
         if state is not None:
             torch.set_rng_state(state["cpu"].cpu())
@@ -137,10 +137,10 @@ class RandomState(Callback):
 
 
 class ProgressCallback(Callback):
-    """Say how far the run is: a line every `every` seconds with the time left, and one after each epoch."""
+    """Report the progress of a run: a line every `every` seconds with the time left, and one after each epoch."""
 
-    def __init__(self, say: Callable[[str], None], every: float = EVERY) -> None:
-        self._say, self._every = say, every
+    def __init__(self, log: Callable[[str], None], every: float = EVERY) -> None:
+        self._log, self._every = log, every
         self._next = 0.0
         self._began, self._first = 0.0, 0
 
@@ -159,7 +159,7 @@ class ProgressCallback(Callback):
         batch: Batch,
         batch_idx: int,
     ) -> None:
-        """Say epoch, batch, loss and the time left, dev included as far as it has been seen."""
+        """Report epoch, batch, loss and the time left, with the time for dev once an epoch has shown it."""
         now = time.monotonic()
         if now >= self._next:
             self._next = now + self._every
@@ -167,15 +167,15 @@ class ProgressCallback(Callback):
             done = _batches_done(trainer, batch_idx + 1)
             total = int(trainer.num_training_batches) * int(trainer.max_epochs or 0)
             left = (now - self._began) / (done - self._first) * (total - done)
-            self._say(
+            self._log(
                 f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}, batch {batch_idx + 1}/"
                 f"{trainer.num_training_batches}, loss {loss:.4f}, {duration(left)} left"
             )
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """A line after each epoch: dev ACER, loss, threshold."""
+        """Print a line after each epoch: dev ACER, loss, threshold."""
         values = trainer.callback_metrics
-        self._say(
+        self._log(
             f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} done: dev ACER {100 * values['dev/acer']:.2f} %, "
             f"dev loss {values['dev/loss']:.4f}, dev EER threshold {values['dev/threshold']:.4f}"
         )

@@ -1,4 +1,4 @@
-"""What a run trains on and is tuned on: a protocol's train and dev rows of a crop store."""
+"""Load the train and dev rows of a protocol from a crop store."""
 
 import lightning
 from torch.utils.data import DataLoader
@@ -22,7 +22,7 @@ from bonaface.training.settings import RunSettings
 
 
 def open_split(store: CropStore, protocol: str, fold: str, seed: int) -> Split:
-    """The rows of `store` that train, tune and test under `protocol`.
+    """Return the rows of `store` that train, tune and test under `protocol`.
 
     Raises:
         UnknownNameError: the store's data set has no such protocol, or the protocol no such fold.
@@ -68,7 +68,7 @@ class PadData(lightning.LightningDataModule):
             )
 
     def train_loader(self, epoch: int = 0) -> ResumableLoader:
-        """The under-sampled, shuffled and augmented batches of an epoch, for this device."""
+        """Return the under-sampled, shuffled and augmented batches of an epoch, for this device."""
         settings = self._settings
         sampler = EpochSampler(
             self.train.labels,
@@ -83,11 +83,11 @@ class PadData(lightning.LightningDataModule):
         return ResumableLoader(self.train, sampler, num_workers=settings.workers)
 
     def train_dataloader(self) -> ResumableLoader:
-        """Lightning's hook for `train_loader`."""
+        """Return `train_loader`, as Lightning's hook."""
         return self.train_loader()
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Dev frames in order, this device's share."""
+        """Return the dev frames in order, this device's share."""
         batch = 2 * self._settings.micro_batch  # no activations are kept, so twice as many fit
         return in_order(self.dev, batch, self._settings.workers, self._rank, self._world)
 
@@ -96,7 +96,7 @@ class PadData(lightning.LightningDataModule):
         return -(-len(self.train_loader()) // self._settings.accumulate)
 
     def shown_per_epoch(self) -> int:
-        """How many frames an epoch shows, those included that it shows as simulated attacks too."""
+        """Return how many frames an epoch shows, with those that are shown again as simulated attacks."""
         preset, seed = self._settings.preset, self._settings.seed
         balance = preset.balance == "undersample"
         return len(epoch_order(self.train.labels, seed, 0, balance, preset.augment.simulate))

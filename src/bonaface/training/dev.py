@@ -1,4 +1,4 @@
-"""How a run's dev set is judged: what chooses the checkpoint, and what the history shows."""
+"""Evaluate a run on its dev set: these figures choose the checkpoint and fill the history."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from bonaface.metrics.videos import video_scores
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run reached: ACER and loss on dev, the epoch (counted from 0) whose weights are kept, seconds in all."""
+    """The result of a run: ACER and loss on dev, the epoch (counted from 0) whose weights are kept, seconds in all."""
 
     acer: float
     loss: float

@@ -1,10 +1,10 @@
-"""Features of crops, computed once and kept in a run's folder in chunks that are written whole.
+"""Compute features of crops once, and keep them in a run's folder in chunks that are written whole.
 
     RUN/features/train/00000.npz   of 256 crops or a few more: `values` (n, ...) float32 and `seconds`, what they took
     RUN/features/dev/00000.npz
 
-A zip file's checksums tell a damaged chunk; it is computed again. A kill at any moment costs one chunk, and what is
-computed later is the same, for a chunk's batches are always the same ones.
+A zip file's checksums reveal a damaged chunk, which is computed again. A kill at any moment costs one chunk. A resumed
+run gives the same features, because a chunk always consists of the same batches.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""A run from its settings to its bundle."""
+"""Train a model: from the settings of a run to its bundle."""
 
 import json
 import logging
@@ -56,19 +56,19 @@ def train(
     run: Path,
     *,
     resume: bool = False,
-    say: Callable[[str], None] = lambda _: None,
+    log: Callable[[str], None] = lambda _: None,
     tensorboard: bool = False,
 ) -> Path:
-    """Train, and write the bundle. Returns the bundle's folder, ``run/bundle``.
+    """Train a model, write its bundle and return the bundle's folder, ``run/bundle``.
 
     The folder `run` gets ``run.json`` (every setting, versions, counts), ``checkpoints/``, ``history.csv`` (a line an
     epoch), ``logs/`` and, at the end, ``bundle/``; and ``features/``, where the model is fitted by a solver. With
-    `resume` a run that was stopped goes on from what it has kept, or from the start where that is nothing; on one
-    machine with the same number of threads it ends in the same weights, bit for bit. One that has its bundle is
-    finished, and left as it is.
+    `resume` a run that was stopped continues from its last checkpoint, or from the start where there is none; on one
+    machine with the same number of threads it ends in the same weights, bit for bit. A run that has its bundle is
+    finished, and nothing is changed.
 
     Args:
-        say: gets a sentence now and then about how far the run is.
+        log: gets a sentence now and then about how far the run is.
         tensorboard: log for TensorBoard rather than as CSV.
 
     Raises:
@@ -82,12 +82,12 @@ def train(
     if is_primary():
         _claim(run, settings, store, resume)
     bundle = run / "bundle"
-    if resume and bundle.is_dir():  # it is put in place as a whole, when all is done
+    if resume and bundle.is_dir():  # it is renamed to this as a whole at the very end
         if is_primary():
-            say(f"this run is finished, and left as it is: {bundle}")
+            log(f"this run is finished, and left as it is: {bundle}")
         return bundle
     with alone(run, "run") if is_primary() else nullcontext():
-        return _train(settings, run, store, data, say, tensorboard)
+        return _train(settings, run, store, data, log, tensorboard)
 
 
 def _train(
@@ -95,7 +95,7 @@ def _train(
     run: Path,
     store: CropStore,
     data: PadData,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     tensorboard: bool,
 ) -> Path:
     keep_freed_memory()
@@ -108,21 +108,21 @@ def _train(
         pretrained=settings.pretrained and not last.is_file(),
         **settings.preset.options,
     )
-    say = say if is_primary() else lambda _: None
+    log = log if is_primary() else lambda _: None
     for note in data.split.notes:
-        say(note)
+        log(note)
     saver = CheckpointSaver(run, settings.checkpoint_every)
     logger = (TensorBoardLogger if tensorboard else CSVLogger)(run, "logs", version="")
     with _quiet():
-        trainer = run_trainer(settings, run, [saver, RandomState(), ProgressCallback(say)], logger)
+        trainer = run_trainer(settings, run, [saver, RandomState(), ProgressCallback(log)], logger)
         module = PadModule(network, settings) if isinstance(network, GradientModel) else None
         if module:
             _check_micro_batch(module, settings)
-        # Only now is it sure that there will be a run; the processes of the other devices start below.
+        # Written after the checks above, so that a refused run leaves no file; other devices' processes start below.
         if is_primary():
             write_json(run / RUN, _description(settings, store, data))
         if isinstance(network, SolverModel):
-            outcome = solve(network, settings, run, data, trainer, say)
+            outcome = solve(network, settings, run, data, trainer, log)
         elif module:
             _fit(trainer, module, data, last)
             outcome = saver.outcome
@@ -130,7 +130,7 @@ def _train(
             raise TypeError(f"{type(network)} is neither a GradientModel nor a SolverModel")
     if is_primary():
         write_bundle(
-            run, network, settings, store, data.split.dev, _provenance(settings, store, outcome), say
+            run, network, settings, store, data.split.dev, _provenance(settings, store, outcome), log
         )
     trainer.strategy.barrier("bundle")
     return run / "bundle"
@@ -140,15 +140,15 @@ def _check_micro_batch(module: PadModule, settings: RunSettings) -> None:
     """Refuse micro-batches of one picture where batch normalisation would get one value for each channel.
 
     Raises:
-        InputError: so it is.
+        InputError: batch normalisation would get one value.
     """
     if settings.micro_batch > 1:
         return
-    size, trial = settings.preset.size, deepcopy(module).train()
+    size, probe = settings.preset.size, deepcopy(module).train()
     views = (len(settings.views),) if len(settings.views) > 1 else ()
     try:
         with torch.no_grad(), torch.random.fork_rng():
-            trial.network.forward_features(torch.zeros(1, *views, 3, size, size))
+            probe.network.forward_features(torch.zeros(1, *views, 3, size, size))
     except ValueError as error:
         raise InputError(
             f"{settings.preset.model} at {size} px can't learn from micro-batches of one picture: its coarsest level "
@@ -158,7 +158,7 @@ def _check_micro_batch(module: PadModule, settings: RunSettings) -> None:
 
 
 def is_primary() -> bool:
-    """Whether this is the process of the first device of the first machine, which writes and speaks for all."""
+    """Return whether this process is the first device's on the first machine: it alone writes files and prints."""
     # Before there is a trainer, Lightning counts the devices of each machine from 0.
     first_machine = int(os.environ.get("NODE_RANK", "0")) == 0
     return bool(rank_zero_only.rank == 0) and first_machine  # type: ignore[attr-defined]
@@ -168,20 +168,22 @@ def _fit(trainer: lightning.Trainer, module: PadModule, data: PadData, last: Pat
     if last.is_file():
         check_seal(last)
     try:
-        with _lightning_alone_hears_sigterm():
+        with _sigterm_for_lightning_only():
             trainer.fit(module, data, ckpt_path=last if last.is_file() else None, weights_only=True)
     except (SystemExit, RuntimeError) as error:
-        # Lightning leaves the program with 1 on Ctrl-C, and with 0 when the system asks it to end (SIGTERM); then
-        # the loader's processes may be gone before it has seen that.
+        # Lightning raises SystemExit with 1 on Ctrl-C, and with 0 on SIGTERM. After SIGTERM the loader's processes may
+        # end first, which is a RuntimeError.
         if isinstance(error, SystemExit) or trainer.received_sigterm:
             raise KeyboardInterrupt from error
         raise
 
 
 @contextmanager
-def _lightning_alone_hears_sigterm() -> Iterator[None]:
-    """Take the program's own handler away meanwhile: Lightning, which ends between two steps, would call it as well,
-    and an interrupt at any other moment, as while the loader's processes are shut down, leaves a traceback.
+def _sigterm_for_lightning_only() -> Iterator[None]:
+    """Remove the program's own SIGTERM handler while Lightning trains.
+
+    Lightning stops between two steps and would call that handler as well; its interrupt at any other moment, as while
+    the loader's processes shut down, would leave a traceback.
     """
     if threading.current_thread() is not threading.main_thread():  # where no handler can be set
         yield
@@ -196,7 +198,7 @@ def _lightning_alone_hears_sigterm() -> Iterator[None]:
 def run_trainer(
     settings: RunSettings, run: Path, callbacks: Sequence[Callback], logger: Logger | bool
 ) -> lightning.Trainer:
-    """The Lightning trainer that `settings` ask for, with `run` as its folder.
+    """Return the Lightning trainer that `settings` ask for, with `run` as its folder.
 
     Raises:
         InputError: this machine has no such accelerator, not so many devices, or they know no such precision.
@@ -227,7 +229,7 @@ def run_trainer(
             f"can't train with accelerator {settings.accelerator}, {settings.devices} device(s), precision "
             f"{settings.precision}: {str(error).strip().splitlines()[0]}"
         ) from error
-    if trainer.precision != settings.precision:  # Lightning takes another with a warning, which nobody sees
+    if trainer.precision != settings.precision:  # Lightning takes another one with a mere warning
         raise InputError(
             f"can't train in precision {settings.precision} on this accelerator; take {trainer.precision}"
         )
@@ -290,7 +292,7 @@ def _versions() -> dict[str, str]:
 
 
 class _quiet(warnings.catch_warnings):  # noqa: N801 - used like a function
-    """Lightning's advice (workers, logging intervals, tips) is not for the users of a command."""
+    """Hide Lightning's advice (workers, logging intervals, tips), which is not for the users of a command."""
 
     def __enter__(self) -> None:
         super().__enter__()

@@ -1,4 +1,4 @@
-"""glibc's allocator set for training on the CPU."""
+"""Set glibc's allocator for training on the CPU."""
 
 import ctypes
 import platform

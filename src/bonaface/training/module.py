@@ -35,8 +35,8 @@ class PadModule(lightning.LightningModule):
         self._dev: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
 
     @property
-    def judged(self) -> GradientModel:
-        """The network that dev judges and that is kept: the average of the weights where there is one."""
+    def eval_network(self) -> GradientModel:
+        """Return the network that dev evaluates and that is saved: the average of the weights where there is one."""
         return self._average.network if self._average else self.network
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -50,7 +50,7 @@ class PadModule(lightning.LightningModule):
         self.train()
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        """One micro-batch: the network's total loss, every term of it logged."""
+        """Return the network's total loss on a micro-batch, and log every term of it."""
         images = self.images(batch.crops)
         losses = self.network.loss(self.network(images, batch.shares), batch.targets, images)
         self.log_dict(
@@ -65,9 +65,9 @@ class PadModule(lightning.LightningModule):
     def validation_step(self, batch: Batch, _: int) -> None:
         """Keep the default output's score and the loss of every dev frame."""
         images = self.images(batch.crops)
-        output = self.judged(images, batch.shares)
-        total = self.judged.loss(output, batch.targets, images)["total"]
-        scores = output.scores[self.judged.score_names[0]].float()
+        output = self.eval_network(images, batch.shares)
+        total = self.eval_network.loss(output, batch.targets, images)["total"]
+        scores = output.scores[self.eval_network.score_names[0]].float()
         self._dev.append((batch.presentations, batch.labels, scores, total.expand(len(images)).float()))
 
     def on_validation_epoch_end(self) -> None:
@@ -87,7 +87,7 @@ class PadModule(lightning.LightningModule):
         self.log_dict(judge_dev(rows, labels, scores, losses), rank_zero_only=True)
 
     def train(self, mode: bool = True) -> Self:
-        """As in torch; but a backbone that does not learn keeps its statistics too, as do those of `bn` "fixed"."""
+        """Set the mode as torch does, but keep a backbone in eval mode where its statistics must not change."""
         super().train(mode)
         for layer in self._still_layers(self.network):
             layer.eval()
@@ -126,7 +126,7 @@ class PadModule(lightning.LightningModule):
         the averages alone.
         Parts that only the loss needs keep theirs: out of training they do not run, so nothing would refill them.
         """
-        batches, network = self._settings.preset.bn_batches, self.judged
+        batches, network = self._settings.preset.bn_batches, self.eval_network
         kept = set(self._still_layers(network))
         for name in network.training_parts:
             kept.update(getattr(network, name).modules())
@@ -160,5 +160,5 @@ class PadModule(lightning.LightningModule):
 
 
 def plain_state(network: nn.Module) -> dict[str, Tensor]:
-    """The network's tensors on the CPU, contiguous and detached, as safetensors wants them."""
+    """Return the network's tensors on the CPU, contiguous and detached, as safetensors needs them."""
     return {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}

@@ -1,4 +1,4 @@
-"""Crops as the loader gives them -> images as a network reads them, on the network's own device."""
+"""Turn the loader's crops into the images that a network reads, on the network's own device."""
 
 from collections.abc import Sequence
 

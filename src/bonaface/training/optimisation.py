@@ -1,4 +1,4 @@
-"""How a preset's gradient steps are taken: optimiser, learning rate by step, weight averaging."""
+"""Build a preset's optimiser, its learning rate by step, and the average of its weights."""
 
 from copy import deepcopy
 from math import cos, pi

@@ -1,4 +1,4 @@
-"""How far a long step is, in sentences now and then, with the time left."""
+"""Report the progress of a long step in a sentence now and then, with the time left."""
 
 import time
 from collections.abc import Callable
@@ -15,36 +15,36 @@ def duration(seconds: float) -> str:
 
 
 class Progress:
-    """Say how far a step is, at most every `every` seconds: ``progress(done, total)``.
+    """Report the progress of a step at most every `every` seconds: ``progress(done, total)``.
 
     The time left is reckoned from what was done since the first call, so that what an earlier start had done already
     does not count.
 
     Args:
-        say: gets the sentences.
+        log: gets the sentences.
         what: what is counted, as "training pictures".
         clock: gives the time in seconds.
     """
 
     def __init__(
         self,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
         what: str,
         every: float = EVERY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._say, self._what, self._every, self._clock = say, what, every, clock
+        self._log, self._what, self._every, self._clock = log, what, every, clock
         self._start: tuple[float, int] | None = None
         self._next = 0.0
 
     def __call__(self, done: int, total: int) -> None:
-        """Note that `done` of `total` are done."""
+        """Report that `done` of `total` are done, if it is time."""
         now = self._clock()
         if self._start is None:
             self._start, self._next = (now, done), now + self._every
         elif now >= self._next:
             self._next = now + self._every
-            self._say(f"{self._what} {done}/{total}{self._left(now, done, total)}")
+            self._log(f"{self._what} {done}/{total}{self._left(now, done, total)}")
 
     def _left(self, now: float, done: int, total: int) -> str:
         began, first = self._start or (now, done)

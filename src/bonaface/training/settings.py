@@ -31,7 +31,7 @@ _CountFrom0 = Annotated[int, Meta(ge=0)]
 
 
 class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that decides which weights come out of a run, and how it uses the machine.
+    """Everything that decides which weights a run gives, and how it uses the machine.
 
     `preset.batch` pictures make one optimiser step, whatever the machine: they are gathered from micro-batches of
     `micro_batch` on each of `devices` x `nodes`; 0 takes the largest of at most 16 that can be gathered. Batch
@@ -94,11 +94,11 @@ class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def accumulate(self) -> int:
-        """How many micro-batches of each device make one optimiser step."""
+        """Return how many micro-batches of each device make one optimiser step."""
         return self.preset.batch // (self.micro_batch * self.devices * self.nodes)
 
     def as_dict(self) -> dict[str, Any]:
-        """The settings as plain JSON values."""
+        """Return the settings as plain JSON values."""
         return dict(json.loads(msgspec.json.encode(self)))
 
     @classmethod
@@ -114,7 +114,7 @@ class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
             raise InputError(f"these are not the settings of a run of this version ({error})") from error
 
     def differences(self, other: "RunSettings") -> list[str]:
-        """The names of the settings that differ from `other`, with both values, for a person to read."""
+        """Return the names of the settings that differ from `other`, with both values, for a person to read."""
         mine, theirs = _flat(self.as_dict()), _flat(other.as_dict())
         return [
             f"{key} ({theirs.get(key)!r}, not {mine.get(key)!r})"
@@ -134,7 +134,7 @@ def _of_this_version(values: Any) -> Any:
 
 
 def choose_preset(model: str, name: str | None, changes: Mapping[str, Any]) -> Preset:
-    """The preset `name` of `model` (None: its first) with `changes` made to it.
+    """Return the preset `name` of `model` (None: its first) with `changes` made to it.
 
     A change names a field of the preset (`lr`, `epochs`, `crop`, ...; `augment.simulate` one of its `augment`) or an
     option of the network.
@@ -171,7 +171,7 @@ def choose_preset(model: str, name: str | None, changes: Mapping[str, Any]) -> P
 
 
 def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
-    """``["lr=1e-4", "crop=tight"]`` -> values by name, each read as YAML. Raises InputError for another form."""
+    """Read ``["lr=1e-4", "crop=tight"]`` as values by name, each of them YAML. Raises InputError for another form."""
     changes: dict[str, Any] = {}
     for text in texts:
         key, equals, value = text.partition("=")
@@ -187,7 +187,7 @@ def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def read_settings(path: Path) -> RunSettings:
-    """The settings in a run's ``run.json``."""
+    """Read the settings in a run's ``run.json``."""
     if not path.is_file():
         raise InputError(
             f"{path.parent}: there is no run to go on with; name its model, --data and --protocol"

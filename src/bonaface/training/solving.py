@@ -1,4 +1,4 @@
-"""The run of a model that a solver fits: its features are computed once and kept, then the solver sets its head."""
+"""Train a model that a solver fits: compute its features once, then let the solver set the weights of its head."""
 
 import time
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def solve(
     run: Path,
     data: PadData,
     trainer: lightning.Trainer,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> Outcome:
     """Fit `network` on the features of the train rows, and keep its weights and a history of one line in `run`.
 
@@ -42,7 +42,7 @@ def solve(
 
     Args:
         trainer: names the device and the precision of the features.
-        say: gets a sentence now and then.
+        log: gets a sentence now and then.
     """
     device = trainer.strategy.root_device
     network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
@@ -61,26 +61,29 @@ def solve(
             compute,
             batch=2 * settings.micro_batch,  # no activations are kept, so twice as many fit
             workers=settings.workers,
-            progress=Progress(say, f"features of {name}"),
+            progress=Progress(log, f"features of {name}"),
         )
         labels, subjects, species = part.about(draws)
         return FeatureSet(values, labels, subjects, species, part.shares(draws)), seconds
 
-    say(
+    log(
         f"computing the features of {len(data.train)} train and {len(data.dev)} dev pictures once; they are kept"
     )
     train, train_seconds = kept("train", data.train, train_draws(data.train.labels, settings))
     dev, dev_seconds = kept("dev", data.dev, [Draw(position, None) for position in range(len(data.dev))])
-    say(f"fitting on {len(train)} pictures")
+    log(f"fitting on {len(train)} pictures")
     began = time.monotonic()
     network.cpu().fit(train, dev)
     seconds = train_seconds + dev_seconds + time.monotonic() - began
-    figures = {"train/total": float(_losses(network, train)[1].mean()), **_judged(network, data.dev, dev)}
+    figures = {
+        "train/total": float(_losses(network, train)[1].mean()),
+        **_dev_figures(network, data.dev, dev),
+    }
     with whole_file(run / BEST) as part:
         save_weights(plain_state(network), part)
     row: dict[str, Any] = {"epoch": 0, "step": 0, "seconds": round(seconds, 1), **figures}
     write_history(run, [row])
-    say(
+    log(
         f"fitted: dev ACER {100 * figures['dev/acer']:.2f} %, dev loss {figures['dev/loss']:.4f}, "
         f"dev EER threshold {figures['dev/threshold']:.4f}"
     )
@@ -88,19 +91,19 @@ def solve(
 
 
 def train_draws(labels: NDArray[np.int64], settings: RunSettings) -> list[Draw]:
-    """Return what a solver is shown of train: each pass in the order of the data, the first without augmentation."""
+    """Return the draws that a solver is fitted on: each pass in the data's order, the first without augmentation."""
     preset, count = settings.preset, len(labels)
     draws = []
     for epoch in range(preset.epochs):
         simulate = preset.augment.simulate if epoch else 0.0
         order = np.sort(epoch_order(labels, settings.seed, epoch, preset.balance == "undersample", simulate))
-        for place, number in enumerate(order.tolist()):
-            key = (settings.seed, epoch, place) if epoch else None
+        for position, number in enumerate(order.tolist()):
+            key = (settings.seed, epoch, position) if epoch else None
             draws.append(Draw(number % count, key, number >= count))
     return draws
 
 
-def _judged(network: SolverModel, part: CropBatches, dev: FeatureSet) -> dict[str, float]:
+def _dev_figures(network: SolverModel, part: CropBatches, dev: FeatureSet) -> dict[str, float]:
     scores, losses = _losses(network, dev)
     return judge_dev(part.presentations, dev.labels, scores, losses)
 

@@ -1,4 +1,4 @@
-"""The files of a run that it reads again, refused when a bit of them has changed."""
+"""Save and load the files that a run reads again, and refuse those that were damaged."""
 
 import hashlib
 from collections.abc import Mapping
