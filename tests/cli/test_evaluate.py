@@ -157,7 +157,7 @@ def test_rejects_a_folder_with_other_results(run: Path, store: Path, tmp_path: P
         assert isinstance(done.exception, InputError)
         assert f"holds the results of {said}; give these another folder (--out)" in str(done.exception)
     assert (tmp_path / "report.json").read_bytes() == before
-    # What was moved, or made again at this place, is no other.
+    # A bundle or store that was moved, or made again at the same path, counts as the same.
     for same in ({"path": "moved"}, {"digest": "0" * 64}):
         path.write_text(json.dumps({**note, "store": {**note["store"], **same}}))
         assert evaluate(run, store, "split", "--out", tmp_path).exit_code == 0

@@ -28,8 +28,8 @@ def test_check_prints_verdicts_and_sets_the_exit_code(run: Path, faces_root: Pat
     attack = bonaface("check", nobody, picture, "--model", run, "--threshold", "1")
     assert attack.returncode == 1
     assert f"{nobody}: no response (no face)" in attack.stdout
-    silent = bonaface("check", nobody, picture, "--model", run, "--threshold", "0")
-    assert silent.returncode == 3
+    no_response = bonaface("check", nobody, picture, "--model", run, "--threshold", "0")
+    assert no_response.returncode == 3
 
 
 def test_check_names_an_unreadable_file_once(run: Path, tmp_path: Path) -> None:

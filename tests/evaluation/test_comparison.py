@@ -73,7 +73,7 @@ def test_system_compared_with_itself_shows_no_difference(drawn: Callable[..., An
 def test_pairing_narrows_the_interval_in_any_row_order(
     drawn: Callable[..., Any], noisy: Callable[..., Any]
 ) -> None:
-    """Subjects differ much more than the systems: unpaired, the difference would drown."""
+    """Subjects differ much more than the systems: the interval of the unpaired difference would be wide."""
     first = drawn(videos=400)
     second = noisy(first, 2, 0.02)
     shuffled = ScoreTable(second.data.take(np.random.default_rng(0).permutation(len(second))))
@@ -168,7 +168,7 @@ def _renamed(table: ScoreTable, fold: str, prefix: str) -> ScoreTable:
 
 
 def test_rejects_pairing_by_row_position(tmp_path: Path) -> None:
-    """The same scores in another order: paired by place they would be 42 different decisions."""
+    """The same scores in another order: paired by position, 42 decisions would differ."""
     rows = [(f"p{n}", n % 2, n / 60) for n in range(60)]
     tables = {}
     for name in ("filename", "who"):

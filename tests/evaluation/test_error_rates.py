@@ -57,7 +57,7 @@ def test_errors_counted_by_hand(row: Callable[..., Any]) -> None:
 
 
 def test_interval_of_a_rate_is_over_subjects(row: Callable[..., Any]) -> None:
-    """The attacks v5 to v11 are of the subjects 2, 0, 1, 2 (silent), 0, 1, 2: each has one error of two."""
+    """The attacks v5 to v11 are of the subjects 2, 0, 1, 2 (no response), 0, 1, 2: each has one error of two."""
     found = figures_of(_samples(row), 0.5)
     pooled = found.errors.apcer["pooled"]
     assert (pooled.errors, pooled.total) == (3, 6)

@@ -53,7 +53,7 @@ def test_rows_read_as_they_are_printed() -> None:
 
 
 def test_printed_acer_is_the_mean_of_the_printed_errors() -> None:
-    """A slip of the hand in the data would show here; one row is odd in print and says so."""
+    """This would reveal a typing error in the data; one row is odd in print, and its note says so."""
     odd = []
     for row in published():
         if "acer" in row.figures:

@@ -54,9 +54,9 @@ def test_every_model_runs_in_onnxruntime_as_in_torch(
         expected = network(torch.from_numpy(images))
     for score, values in expected.scores.items():
         np.testing.assert_allclose(found[score], values.numpy(), atol=1e-4)
-    for place, values in expected.maps.items():
-        np.testing.assert_allclose(found[f"map_{place}"], values.numpy(), atol=1e-4)
-    assert names == [*network.score_names, *(f"map_{place}" for place in network.map_names)]
+    for name, values in expected.maps.items():
+        np.testing.assert_allclose(found[f"map_{name}"], values.numpy(), atol=1e-4)
+    assert names == [*network.score_names, *(f"map_{name}" for name in network.map_names)]
 
 
 def test_the_graph_takes_pictures_alone_and_holds_no_generator(generators: tuple[PadModel, Path]) -> None:

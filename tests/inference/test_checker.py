@@ -108,7 +108,7 @@ def test_score_of_a_clip_is_the_mean_of_its_frames(checker: Checker, run: Path, 
 
 
 def test_check_and_evaluate_give_a_clip_the_same_score(checker: Checker, run: Path, tmp_path: Path) -> None:
-    """A small face that moves: the crop store looks for it near its last place, and so does `check`."""
+    """A small face that moves: the crop store looks for it near its last position, and so does `check`."""
     root, wall = tmp_path / "set", np.full((480, 640, 3), 150, np.uint8)
     frames = []
     for i in range(8):

@@ -63,10 +63,10 @@ def test_non_responses_are_rows_without_a_network_run(store: Path, card: BundleC
             progress=lambda *a: seen.append(a),
         )
     )
-    silent = [row for row in rows if row.response]
-    assert [row.response for row in silent] == ["no face"]
-    assert np.isnan(silent[0].score)
-    assert not silent[0].outputs
+    unscored = [row for row in rows if row.response]
+    assert [row.response for row in unscored] == ["no face"]
+    assert np.isnan(unscored[0].score)
+    assert not unscored[0].outputs
     assert sum(runner.batches) == 40
     assert seen[-1] == (41, 41)
     assert [done for done, _ in seen] == [8, 16, 24, 32, 40, 41]

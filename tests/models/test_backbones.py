@@ -128,7 +128,7 @@ def test_rejects_a_channels_last_backbone() -> None:
 
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Every request goes to a port where nobody listens; nothing is in a cache."""
+    """Send every request to a closed port, with an empty cache."""
     for scheme in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(scheme, "http://127.0.0.1:9")
     monkeypatch.setattr(urllib.request, "_opener", None)

@@ -186,7 +186,7 @@ def test_each_setting_of_the_gradient_steps_changes_what_is_learned(store: Path,
 def test_run_keeps_statistics_of_a_frozen_or_fixed_backbone(
     changes: dict[str, object], store: Path, tmp_path: Path
 ) -> None:
-    """In the first epoch, too: Lightning puts no module into training mode by itself."""
+    """The first epoch is tested too, because Lightning puts no module into training mode by itself."""
     chosen = choose_preset("deep-pix-bis", None, {**CHANGES, **changes})
     train(RunSettings(chosen, str(store), "split", micro_batch=8), tmp_path / "run")
     torch.manual_seed(0)
@@ -357,7 +357,7 @@ def test_rejects_training_without_a_dev_subject(settings: RunSettings, tmp_path:
 
 @pytest.mark.slow
 def test_killed_program_resumes_and_finishes(settings: RunSettings, whole: Path, tmp_path: Path) -> None:
-    """kill -9 from outside at a moment that nobody chose, then --resume, by the real program."""
+    """Kill -9 the real program at an arbitrary moment, then run it with --resume."""
     run = tmp_path / "run"
     arguments = ["train", "bi-fas-s", "--data", settings.store, "--protocol", "split", "--out", str(run)]
     arguments += ["--micro-batch", "4", "--workers", "0", "--checkpoint-every", "1"]

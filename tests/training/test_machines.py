@@ -19,7 +19,7 @@ from bonaface.training.settings import RunSettings, choose_preset
 
 @pytest.mark.slow
 def test_two_machines_train_together(store: Path, tmp_path: Path) -> None:
-    """Two programs as two machines would run them, over one shared folder: the first writes, and speaks, for both."""
+    """Two programs as two machines would run them, over one shared folder: only the first writes and prints."""
     run = tmp_path / "run"
     arguments = ["train", "bi-fas", "--data", str(store), "--protocol", "split", "--out", str(run)]
     arguments += ["--micro-batch", "4", "--workers", "0", "--nodes", "2", "--accelerator", "cpu"]

@@ -40,7 +40,7 @@ _Count = Annotated[int, Meta(ge=1)]
 
 
 class ModelEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    """One of the file's `models`: what `bonaface train` is told, and a name for the tables."""
+    """One of the file's `models`: the arguments of `bonaface train`, and a name for the tables."""
 
     model: str
     preset: str | None = None
@@ -81,7 +81,7 @@ class SpecFile(Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Model:
-    """A model of the benchmark: its name in the tables, and what `bonaface train` is told."""
+    """A model of the benchmark: its name in the tables, and the arguments of `bonaface train`."""
 
     name: str
     model: str
@@ -119,7 +119,7 @@ def read_spec(path: Path) -> Spec:
     """Read the benchmark in the YAML file at `path`; no store is opened.
 
     Raises:
-        InputError: no such file, or something in it that is none of what a benchmark has.
+        InputError: there is no such file, or it is no valid benchmark.
         UnknownNameError: a data set, protocol, fold or unit that does not exist.
     """
     try:

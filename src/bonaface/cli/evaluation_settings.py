@@ -61,7 +61,7 @@ def evaluation_settings(
     """Return the options as `evaluation` takes them; `known_sources` are the names that --threshold-from takes.
 
     Raises:
-        InputError: an option that is none of its choices.
+        InputError: an option has an unknown value.
     """
     from difflib import get_close_matches
     from typing import cast

@@ -1,4 +1,4 @@
-"""The bar that commands show while long work goes on."""
+"""The progress bar of the commands."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 def names_table(*columns: str, names: int = 1, numbers: int = 0, caption: str | None = None) -> "Table":
     """Return an empty table of `columns`, of which the first `names` hold names and the last `numbers` numbers.
 
-    A name stays in one piece. What else does not fit goes on in the next line of its cell.
+    A name is never cut. Other text that does not fit is wrapped in its cell.
     """
     from rich.table import Table
 

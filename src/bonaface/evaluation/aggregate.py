@@ -68,7 +68,7 @@ def to_unit(
     A video's score is the `aggregation` of its frames that responded; it is a non-response only if none did.
 
     Raises:
-        UnknownNameError: `unit`, `aggregation` or `output` is none of those that exist.
+        UnknownNameError: there is no such `unit`, `aggregation` or `output`.
         InputError: the table has no rows.
     """
     if unit not in UNITS:

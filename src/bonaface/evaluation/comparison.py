@@ -128,7 +128,7 @@ def compare_tables(
     for table, name in zip((first, second), names, strict=True):
         if not table.named:
             raise InputError(
-                f"nothing in the table {name} names the presentations, and rows are not paired by their place; "
+                f"nothing in the table {name} names the presentations, and rows are not paired by their position; "
                 "name the column that does with --map sample_id=COLUMN (or video_id=COLUMN)"
             )
     chosen = settings or EvaluationSettings()

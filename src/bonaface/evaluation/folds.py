@@ -90,7 +90,7 @@ class EvaluationSettings:
         """Return the threshold that came with the scores, if it is for this score, unit and rule.
 
         Raises:
-            InputError: several of them.
+            InputError: several thresholds came with the scores.
         """
         found = [
             Threshold(value, rule, data, self.unit if unit else "")

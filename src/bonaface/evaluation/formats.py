@@ -1,6 +1,6 @@
 """Read score files that other programs wrote, and give their columns our names.
 
-Recognised without being told: the CSV of bob.pad.base (claimed_id, test_label, is_bonafide, attack_type,
+Recognised by themselves: the CSV of bob.pad.base (claimed_id, test_label, is_bonafide, attack_type,
 score; video_key and frame_id for videos) and its older text files of four or five columns. Any other table is
 read with a mapping of columns.
 """
@@ -22,7 +22,7 @@ COLUMNS = (
 # Columns that `evaluate` writes beside the scores: the threshold that it used, the same in every row.
 THRESHOLD_COLUMNS = ("threshold", "threshold_rule", "threshold_data", "threshold_unit")
 
-# Ours on the left; `sample_id` and `video_id` are both the test label where a picture is all there is.
+# Ours on the left; `sample_id` and `video_id` are both the test label where a presentation is one picture.
 _BOB = {
     "sample_id": "test_label",
     "video_id": "video_key",

@@ -145,7 +145,7 @@ class ScoreTable:
 
     @property
     def pictures(self) -> bool:
-        """Whether each video is a single frame, so that pictures are judged."""
+        """Return whether each video is a single frame, so that pictures are judged."""
         return bool(np.unique(self.codes("fold", "video_id")).size == len(self))
 
     def values(self, column: str) -> list[str]:

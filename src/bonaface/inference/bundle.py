@@ -177,7 +177,7 @@ class Bundle:
         """Open a bundle, or a run's folder that has one in ``bundle/``.
 
         Raises:
-            ModelFileError: there is none, a file is missing, was altered, or says what no bundle can.
+            ModelFileError: there is no bundle, or a file of it is missing, altered or invalid.
         """
         folder = _bundle_folder(Path(path))
         card = read_card(folder / CARD)
@@ -210,7 +210,7 @@ def write_card(folder: Path, card: BundleCard) -> None:
     """Write ``bundle.json`` over the network's files in `folder`, with their checksums and its own.
 
     Raises:
-        InputError: `card` is none that `read_card` would take.
+        InputError: `read_card` would refuse `card`.
     """
     weights = folder / WEIGHTS
     files = BundleFiles(sha256(folder / ONNX), sha256(weights) if weights.is_file() else None)

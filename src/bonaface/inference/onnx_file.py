@@ -38,7 +38,7 @@ def has_external_data(path: Path) -> bool:
         if not path.stat().st_size:
             return False  # which can't be mapped
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            # The key under which a tensor names its file: without the word there is none to look for.
+            # A tensor names its file under this key, so a file without the word has no such tensor.
             if data.find(b"location") < 0:
                 return False
             try:

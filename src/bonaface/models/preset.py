@@ -118,7 +118,7 @@ class Preset(Struct, frozen=True, forbid_unknown_fields=True):
     schedule: Annotated[
         Literal["constant", "cosine", "step"],
         Meta(
-            description='how the learning rate goes on: "constant"; "cosine", half a cosine down to 0 at the end; '
+            description='how the learning rate changes: "constant"; "cosine", half a cosine down to 0 at the end; '
             '"step", times `step_factor` after every `step_epochs` epochs.'
         ),
     ] = "constant"

@@ -27,14 +27,14 @@ class _Media:
     size: Size = _WIDE
     codec: str = ""
     turn: int = 0
-    told: bool = True
+    rotation_marked: bool = True
 
     def content(self, frames: int) -> bytes:
         suffix = PurePosixPath(self.path).suffix
         if suffix in (".jpg", ".png"):
             return picture_file(self.person, self.attack, self.size, suffix)
         return clip_file(
-            self.person, self.attack, self.size, suffix, frames, self.codec, self.turn, self.told
+            self.person, self.attack, self.size, suffix, frames, self.codec, self.turn, self.rotation_marked
         )
 
 
@@ -238,13 +238,26 @@ def _replay_mobile(full: bool, frames: int) -> _Files:
                 for what, light in product(shown, ("lighton", "lightoff"))
             ]
             # the phone's videos lie on their side and do not say so, the tablet's the other way and do
-            turn, told = (90, False) if device == "mobile" else (270, True)
+            turn, rotation_marked = (90, False) if device == "mobile" else (270, True)
             for name in real + attacks:
-                yield _Media(f"{part}/{name}.mov", client, name in attacks, _TALL, turn=turn, told=told)
+                yield _Media(
+                    f"{part}/{name}.mov",
+                    client,
+                    name in attacks,
+                    _TALL,
+                    turn=turn,
+                    rotation_marked=rotation_marked,
+                )
                 yield _Text(f"faceloc/rect/{part}/{name}.face", _lines(frames, _TALL))
             for light in ("lighton", "lightoff"):
                 name = f"client{client:03d}_session01_enroll_{device}_{light}"
-                yield _Media(f"enroll/{part}/{name}.mov", client, size=_TALL, turn=turn, told=told)
+                yield _Media(
+                    f"enroll/{part}/{name}.mov",
+                    client,
+                    size=_TALL,
+                    turn=turn,
+                    rotation_marked=rotation_marked,
+                )
 
 
 def _lines(frames: int, size: Size) -> str:

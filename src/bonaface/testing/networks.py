@@ -1,4 +1,4 @@
-"""Small bundles around ONNX graphs made by hand, as a stranger may write them."""
+"""Make small bundles around ONNX graphs, also hostile ones."""
 
 import hashlib
 import json
@@ -85,7 +85,7 @@ def write_bundle(folder: Path, network: onnx.ModelProto | None = None, **changes
 
 
 def rewrite(folder: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
-    """Change the description of the bundle in `folder` and give it a fresh checksum, as a stranger can."""
+    """Change the description of the bundle in `folder` and give it a fresh checksum, as an attacker can."""
     values = json.loads((folder / CARD).read_text())
     del values["checksum"]
     replaced = change(values)

@@ -50,14 +50,14 @@ def clip_file(
     frames: int,
     codec: str = "",
     turn: int = 0,
-    told: bool = True,
+    rotation_marked: bool = True,
 ) -> bytes:
     """Return a video of `scene`, whose head moves a pixel a frame.
 
-    Its frames must be turned by `turn` degrees counter-clockwise to be upright; the file says so if `told`.
+    Its frames must be turned by `turn` degrees counter-clockwise to be upright; the file says so if `rotation_marked`.
     """
     seen = [np.roll(scene(person, attack, size), i, axis=1) for i in range(frames)]
-    if told:
+    if rotation_marked:
         return encode_clip(seen, suffix, codec=codec, rotation=turn)
     return encode_clip([np.rot90(picture, -turn // 90) for picture in seen], suffix, codec=codec)
 

@@ -209,12 +209,12 @@ def epoch_order(
 ) -> NDArray[np.int64]:
     """Return the order in which an epoch shows its pictures, as indices in `labels`.
 
-    With `balance` the majority class is under-sampled at random, anew in each epoch (A-DeepPixBiS, sec. IV-E):
-    every picture of the minority class is shown once and as many of the other.
+    With `balance` the majority class is under-sampled at random in each epoch (A-DeepPixBiS, sec. IV-E): every
+    picture of the minority class is shown once, and as many of the majority class.
 
-    A share `simulate` of the bona fide pictures shown, drawn anew in each epoch, is shown once more as simulated
-    attacks: as ``len(labels) + index``. With `balance` they count as attacks like any other, so the classes stay equal
-    and of N attacks shown, ``simulate * N`` are simulated; without it they are added.
+    A share `simulate` of the bona fide pictures shown, drawn in each epoch, is shown once more as simulated attacks:
+    as ``len(labels) + index``. With `balance` they count as attacks like any other, so the classes stay equal and of N
+    attacks shown, ``simulate * N`` are simulated; without it they are added.
     """
     rng = np.random.default_rng((seed, epoch))
     attacks, bona_fide = (np.flatnonzero(labels == label) for label in (0, 1))

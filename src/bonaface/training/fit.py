@@ -68,7 +68,7 @@ def train(
     finished, and nothing is changed.
 
     Args:
-        log: gets a sentence now and then about how far the run is.
+        log: called with a sentence now and then about the progress of the run.
         tensorboard: log for TensorBoard rather than as CSV.
 
     Raises:

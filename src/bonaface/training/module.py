@@ -124,7 +124,7 @@ class PadModule(lightning.LightningModule):
         With few steps and a small momentum the running averages would still hold most of their initial values
         (docs/decisions.md, "Training"). `preset.bn_batches` batches at most, which the devices share; 0 leaves
         the averages alone.
-        Parts that only the loss needs keep theirs: out of training they do not run, so nothing would refill them.
+        Parts that only the loss needs keep theirs: they do not run in eval mode, so nothing would fill them again.
         """
         batches, network = self._settings.preset.bn_batches, self.eval_network
         kept = set(self._still_layers(network))

@@ -17,8 +17,7 @@ def duration(seconds: float) -> str:
 class Progress:
     """Report the progress of a step at most every `every` seconds: ``progress(done, total)``.
 
-    The time left is reckoned from what was done since the first call, so that what an earlier start had done already
-    does not count.
+    The time left is computed from what was done since the first call; what an earlier start had done does not count.
 
     Args:
         log: gets the sentences.

@@ -38,11 +38,11 @@ def solve(
     """Fit `network` on the features of the train rows, and keep its weights and a history of one line in `run`.
 
     In the first pass (`epochs` of the preset) the pictures are shown as they are, and augmented in those that follow.
-    What was computed before a kill is not computed again, and the result is the same bit for bit.
+    A resumed run computes only the features that are missing, and its result is the same bit for bit.
 
     Args:
         trainer: names the device and the precision of the features.
-        log: gets a sentence now and then.
+        log: called with a sentence now and then.
     """
     device = trainer.strategy.root_device
     network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]

@@ -55,8 +55,8 @@ def test_the_legend_covers_no_curve(drawn: Callable[..., Any]) -> None:
         (histogram_svg(fold.histogram, 0.5), [*fold.histogram.counts, "threshold"]),
     ):
         (top,) = re.findall(r'viewBox="0 (-?\d+) ', svg)
-        places = [float(re.search(rf'y="([-\d.]+)"[^>]*>{name}</text>', svg)[1]) for name in names]
-        assert all(int(top) < y < 14 for y in places)
+        positions = [float(re.search(rf'y="([-\d.]+)"[^>]*>{name}</text>', svg)[1]) for name in names]
+        assert all(int(top) < y < 14 for y in positions)
 
 
 @pytest.mark.parametrize(
