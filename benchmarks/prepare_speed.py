@@ -54,12 +54,12 @@ class Reference:
     detector: Detector
     frames: int
 
-    def __call__(self, shard: Shard, tick: Callable[[int], None]) -> None:
+    def __call__(self, shard: Shard, progress: Callable[[int], None]) -> None:
         """Look at every frame of `shard`."""
         for i, row in enumerate(shard.rows):
             for _, picture in open_media(self.root / row.path, self.frames).frames:
                 self.detector.detect(picture)
-            tick(i + 1)
+            progress(i + 1)
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,11 @@ class PlainDecode:
     root: Path
     library: str
 
-    def __call__(self, shard: Shard, tick: Callable[[int], None]) -> None:
+    def __call__(self, shard: Shard, progress: Callable[[int], None]) -> None:
         """Decode the videos of `shard`."""
         for i, row in enumerate(shard.rows):
             by_opencv(self.root / row.path) if self.library == "OpenCV" else by_pyav(self.root / row.path)
-            tick(i + 1)
+            progress(i + 1)
 
 
 def by_pyav(path: Path) -> None:

@@ -39,7 +39,7 @@ def test_values_become_records() -> None:
         ({"inner": []}, "inner: expected object, got array"),
     ],
 )
-def test_what_does_not_fit_is_refused_with_its_place(values: Any, sentence: str) -> None:
+def test_rejects_wrong_values_and_names_their_position(values: Any, sentence: str) -> None:
     with pytest.raises(InputError) as error:
         convert(values, Outer)
     assert str(error.value) == sentence

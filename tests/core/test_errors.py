@@ -16,17 +16,17 @@ KNOWN = ("bi-fas", "deep-pix-bis", "oulu-npu", "MSU", "nuaa")
         ("DeepPixBis", "deep-pix-bis"),
     ],
 )
-def test_a_close_name_is_offered_whatever_its_letters_size(name: str, meant: str) -> None:
+def test_suggests_a_close_name_whatever_its_case(name: str, meant: str) -> None:
     assert f"unknown thing '{name}'. Did you mean '{meant}'? Known: MSU, bi-fas" in str(
         UnknownNameError("thing", name, KNOWN)
     )
 
 
 @pytest.mark.parametrize("name", ["", "resnet", "???"])
-def test_nothing_is_offered_where_nothing_is_close(name: str) -> None:
+def test_suggests_nothing_if_no_name_is_close(name: str) -> None:
     message = str(UnknownNameError("thing", name, KNOWN))
     assert message == f"unknown thing {name!r}. Known: MSU, bi-fas, deep-pix-bis, nuaa, oulu-npu."
 
 
-def test_no_names_are_said_to_be_none() -> None:
+def test_error_says_none_if_no_names_are_known() -> None:
     assert str(UnknownNameError("thing", "a", ())) == "unknown thing 'a'. Known: none."

@@ -42,7 +42,7 @@ def test_a_number_must_be_finite(value: float, kind: Any) -> None:
         (Annotated[str, Meta(extra={"expected": "a colour"})], "a colour"),
     ],
 )
-def test_types_are_said_in_words(kind: Any, words: str) -> None:
+def test_expectation_describes_types_in_words(kind: Any, words: str) -> None:
     assert expectation(kind) == words
 
 

@@ -45,7 +45,7 @@ def test_files_have_the_mode_that_the_user_gives_new_files(tmp_path: Path) -> No
     assert stat.S_IMODE((tmp_path / "file.txt").stat().st_mode) == 0o640
 
 
-def test_json_refuses_what_json_has_not(tmp_path: Path) -> None:
+def test_write_json_rejects_nan(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"é": [1, 2.5, None]})
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"é": [1, 2.5, None]}
     with pytest.raises(ValueError, match="JSON"):
@@ -58,7 +58,7 @@ def test_the_checksum_is_sha256s(tmp_path: Path) -> None:
     assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
-def test_two_cannot_make_one_folder_and_nothing_is_left_of_the_lock(tmp_path: Path) -> None:
+def test_lock_admits_one_process_and_is_removed(tmp_path: Path) -> None:
     folder = tmp_path / "set"
     with alone(folder, "set"):
         (folder / "made.txt").touch()
@@ -77,7 +77,7 @@ def test_a_new_folder_in_which_nothing_was_made_is_removed(tmp_path: Path) -> No
 
 
 def test_a_killed_process_leaves_no_lock_behind(tmp_path: Path) -> None:
-    """Its file stays, and belongs to nobody."""
+    """The lock's file stays, but no process holds it."""
     program = (
         "import sys, pathlib\n"
         "from bonaface.core.files import alone\n"
@@ -98,7 +98,7 @@ def test_a_killed_process_leaves_no_lock_behind(tmp_path: Path) -> None:
         assert not holds_files(folder)
 
 
-def test_leftovers_of_a_killed_process_are_no_files(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_process_are_not_counted_as_files(tmp_path: Path) -> None:
     for name, left in ((".lock", True), (".run.json.ab.part", True), ("x.part", False), (".bashrc", False)):
         (tmp_path / name).touch()
         assert is_leftover(name) is left

@@ -14,7 +14,7 @@ from bonaface.core.paths import entries, files_below, is_remote, local_copy, rea
 
 @pytest.fixture
 def memory(tmp_path: Path) -> Iterator[Path]:
-    """An empty folder of a file system that is not this machine's."""
+    """Return an empty folder of a file system that is not this machine's."""
     yield to_path(f"memory://{tmp_path.name}")
     fsspec.filesystem("memory").store.clear()
 
@@ -30,12 +30,12 @@ def test_paths_and_urls(tmp_path: Path) -> None:
     assert str(remote / "b.txt") == "memory://places/a/b.txt"
 
 
-def test_a_file_system_that_nobody_knows_is_a_sentence() -> None:
+def test_rejects_an_unknown_file_system() -> None:
     with pytest.raises(InputError, match="xyz://a/b: expected a path or a URL that fsspec knows"):
         to_path("xyz://a/b")
 
 
-def test_a_file_system_whose_package_is_missing_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_the_missing_package_of_a_file_system(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(known_implementations, "far", {"class": "far.Away", "err": "Install far"})
     with pytest.raises(InputError, match=r"far://a: this file system needs a package .*: Install far"):
         to_path("far://a")
@@ -61,7 +61,7 @@ def test_a_file_at_a_url_is_written_whole_or_not_at_all(memory: Path) -> None:
 
 
 @pytest.mark.parametrize("remote", [False, True])
-def test_folders_are_listed_alike(memory: Path, tmp_path: Path, remote: bool) -> None:
+def test_local_and_remote_folders_are_listed_alike(memory: Path, tmp_path: Path, remote: bool) -> None:
     root = memory if remote else tmp_path
     for name in ("b/deep/er.txt", "b/c.txt", "a.txt"):
         with whole_file(root / name) as part:
@@ -75,7 +75,7 @@ def test_folders_are_listed_alike(memory: Path, tmp_path: Path, remote: bool) ->
         read_range(root / "none", 0, 1)
 
 
-def test_a_copy_lives_as_long_as_it_is_read(memory: Path, tmp_path: Path) -> None:
+def test_local_copy_is_deleted_when_the_block_ends(memory: Path, tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(b"123")
     with local_copy(tmp_path / "a.bin") as path:
         assert path == tmp_path / "a.bin"
@@ -89,7 +89,9 @@ def test_a_copy_lives_as_long_as_it_is_read(memory: Path, tmp_path: Path) -> Non
         assert not path.exists()
 
 
-def test_a_network_that_fails_is_no_missing_file(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_failure_is_not_reported_as_a_missing_file(
+    memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*arguments: object, **more: Any) -> None:
         raise ConnectionResetError("connection lost")
 

@@ -26,7 +26,7 @@ def test_a_verdict_is_plain_json() -> None:
     assert values["box"] == [0, 1, 2.5, 3]
 
 
-def test_an_unknown_name_lists_those_that_are_known_and_guesses() -> None:
+def test_unknown_name_error_lists_known_names_and_suggests_one() -> None:
     error = UnknownNameError("model", "bifas", ["deep-pix-bis", "bi-fas"])
     assert str(error) == "unknown model 'bifas'. Did you mean 'bi-fas'? Known: bi-fas, deep-pix-bis."
     assert str(UnknownNameError("model", "x", [])) == "unknown model 'x'. Known: none."

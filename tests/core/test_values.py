@@ -10,7 +10,7 @@ from bonaface.core.values import as_number
     ("text", "value"),
     [("1e-4", 0.0001), ("0.5", 0.5), ("3", 3), ("tight", "tight"), ("true", True), ("[1, 2]", [1, 2])],
 )
-def test_what_yaml_leaves_as_text_becomes_the_number_that_it_spells(text: str, value: Any) -> None:
+def test_converts_numbers_that_yaml_reads_as_text(text: str, value: Any) -> None:
     found = as_number(yaml.safe_load(text))
     assert found == value
     assert type(found) is type(value)

@@ -1,4 +1,4 @@
-"""Stand-ins of the licensed sets, made once and read by many tests: never written to."""
+"""Stand-ins of the licensed sets, made once and only read by the tests."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,7 @@ from bonaface.testing import make_layout
 
 @pytest.fixture(scope="session")
 def complete(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The complete layout of a set, its videos empty."""
+    """Make the complete layout of a set, with empty videos."""
     made: dict[str, Path] = {}
 
     def root(dataset: str) -> Path:

@@ -55,7 +55,7 @@ def test_the_complete_set(table: PresentationTable) -> None:
         ("7", "display-video", "normal"), ("8", "display-video", "low"), ("HR_4", "display-video", "high"),
     ],
 )  # fmt: skip
-def test_what_a_name_means(name: str, species: str, device: str) -> None:
+def test_parses_file_names(name: str, species: str, device: str) -> None:
     row = casia_fasd.parse(f"test_release/7/{name}.avi")
     assert row is not None
     assert (row.species, row.device, row.subject, row.split) == (species, device, "test-7", "test")
@@ -72,7 +72,7 @@ def test_low_and_normal_quality_as_bob_has_them() -> None:
             )
 
 
-def test_what_is_missing_or_strange_is_named(tmp_path: Path) -> None:
+def test_notes_name_missing_and_unexpected_files(tmp_path: Path) -> None:
     for name in ("train_release/3/1.avi", "train_release/21/1.avi", "train_release/3/9.avi"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -87,13 +87,13 @@ def test_what_is_missing_or_strange_is_named(tmp_path: Path) -> None:
     )
 
 
-def test_another_folder_is_an_error(tmp_path: Path) -> None:
+def test_rejects_another_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected the folders train_release, test_release"):
         casia_fasd.read(tmp_path)
 
 
 @given(st.text())
-def test_other_names_fit_no_pattern(name: str) -> None:
+def test_names_of_another_form_give_no_row(name: str) -> None:
     assert casia_fasd.parse(name) is None
     row = casia_fasd.parse(f"train_release/1/{name}.avi")
     assert (row is not None) == (name in {*"12345678", "HR_1", "HR_2", "HR_3", "HR_4"})

@@ -24,7 +24,7 @@ def label(kind: int, light: int, place: int, attack: int) -> list[int]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A picture of each kind for train person 7, and a live test picture."""
+    """Make a picture of each kind for train person 7, and a live test picture."""
     train = {
         f"Data/train/7/{'spoof' if kind else 'live'}/{kind:06d}.jpg": label(
             kind, min(kind, 1), 2 * min(kind, 1), min(kind, 1)
@@ -62,7 +62,7 @@ def test_missing_pictures_are_named(root: Path) -> None:
     assert table.notes == ("1 listed pictures are missing and left out: Data/train/7/spoof/000004.jpg",)
 
 
-def test_the_stand_in_has_all_of_it(tmp_path: Path) -> None:
+def test_splits_have_the_counts_of_the_lists(tmp_path: Path) -> None:
     table = celeba_spoof.read(make_layout("celeba-spoof", tmp_path / "set"))
     split = split_rows(table, celeba_spoof.DATASET.protocols[0])
     assert table.counts(split.test) == (2, 20)
@@ -80,14 +80,14 @@ def test_the_stand_in_has_all_of_it(tmp_path: Path) -> None:
         ({"Data/train/7/live/000000.jpg": label(-1, 1, 1, 1)}, "000000.jpg: expected 44 whole numbers"),
     ],
 )
-def test_a_list_of_another_kind_is_an_error(root: Path, labels: object, says: str) -> None:
+def test_rejects_a_list_of_another_kind(root: Path, labels: object, says: str) -> None:
     write(root, "train", labels)
     with pytest.raises(InputError, match=says) as caught:
         celeba_spoof.read(root)
     assert "train_label.json" in str(caught.value)
 
 
-def test_a_missing_or_broken_list_is_an_error(root: Path) -> None:
+def test_rejects_a_missing_or_broken_list(root: Path) -> None:
     path = root / "metas" / "intra_test" / "test_label.json"
     path.write_text("{")
     with pytest.raises(
@@ -110,7 +110,7 @@ def test_boxes_are_scaled_to_the_picture(root: Path) -> None:
     assert celeba_spoof.boxes(root, celeba_spoof.read(root).rows[1]) == {}
 
 
-def test_a_damaged_picture_is_one_row_without_a_box_and_not_the_end(root: Path, tmp_path: Path) -> None:
+def test_a_damaged_picture_gives_one_row_without_a_box(root: Path, tmp_path: Path) -> None:
     table = celeba_spoof.read(root)
     for row in table.rows[:2]:
         Image.new("RGB", (224, 224)).save(root / row.path)

@@ -19,13 +19,13 @@ from bonaface.testing.clips import encode_clip
 
 @pytest.fixture(scope="module")
 def casia(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two subjects a split of CASIA-FASD."""
+    """Make two subjects per split of CASIA-FASD."""
     return make_layout("casia-fasd", tmp_path_factory.mktemp("doctor") / "casia-fasd")
 
 
 @pytest.fixture(scope="module")
 def phone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two clients a split of Replay-Mobile, with boxes; the phone's videos lie on their side."""
+    """Make two clients per split of Replay-Mobile, with boxes; the phone's videos lie on their side."""
     return make_layout("replay-mobile", tmp_path_factory.mktemp("doctor") / "replay-mobile")
 
 
@@ -33,7 +33,7 @@ def texts(report: DoctorReport) -> str:
     return "\n".join(map(str, report.findings))
 
 
-def test_a_whole_set_has_nothing_wrong(tmp_path: Path) -> None:
+def test_a_complete_set_has_no_findings(tmp_path: Path) -> None:
     root = make_layout("folder", tmp_path / "mine")
     seen: list[tuple[int, int]] = []
     report = examine(
@@ -52,7 +52,7 @@ def test_a_whole_set_has_nothing_wrong(tmp_path: Path) -> None:
     assert json.loads(json.dumps(report.as_dict()))["missing"] == []
 
 
-def test_a_complete_layout_is_complete(complete: Callable[[str], Path]) -> None:
+def test_a_complete_layout_misses_nothing(complete: Callable[[str], Path]) -> None:
     root, oulu = complete("oulu-npu"), open_dataset("oulu-npu")
     report = examine(oulu, root, open_files=False)
     assert report.findings == ()
@@ -86,7 +86,7 @@ def test_counts_where_dev_is_carved_from_train(casia: Path) -> None:
     )
 
 
-def test_all_that_is_missing_is_named(casia: Path) -> None:
+def test_every_missing_file_is_named(casia: Path) -> None:
     report = examine(open_dataset("casia-fasd"), casia, open_files=False)
     assert len(report.missing) == 600 - 48
     assert "test_release/30/HR_4.avi" in report.missing
@@ -165,7 +165,7 @@ def test_rotation_by_device_and_boxes(phone: Path) -> None:
     assert "lies" not in texts(report)
 
 
-def test_lying_faces_of_a_set_that_is_not_turned_are_said(phone: Path) -> None:
+def test_reports_turned_faces_of_a_set_that_is_not_turned(phone: Path) -> None:
     dataset = replace(open_dataset("replay-mobile"), find_turn=False)
     text = texts(examine(dataset, phone, detect=8))
     assert (
@@ -176,7 +176,7 @@ def test_lying_faces_of_a_set_that_is_not_turned_are_said(phone: Path) -> None:
     assert "lies" not in texts(examine(without, phone, detect=8))
 
 
-def test_boxes_elsewhere_are_named(phone: Path, tmp_path: Path) -> None:
+def test_boxes_outside_the_picture_are_named(phone: Path, tmp_path: Path) -> None:
     root = tmp_path / "set"
     shutil.copytree(phone, root)
     boxes = root / "faceloc" / "rect" / "train" / "real"
@@ -232,12 +232,12 @@ def test_a_simulated_set_is_noted_and_what_it_lacks_is_found(tmp_path: Path) -> 
     )
 
 
-def test_another_folder_is_an_error(tmp_path: Path) -> None:
+def test_rejects_another_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected the folders"):
         examine(open_dataset("oulu-npu"), tmp_path)
 
 
-def test_what_several_folds_lack_is_said_once_with_their_number() -> None:
+def test_findings_of_several_folds_are_reported_once_with_their_number() -> None:
     rows = [
         make_row(f"{i}", species, subject=f"{i}", device="1") for i, species in enumerate(("", "print-1") * 3)
     ]

@@ -44,7 +44,7 @@ def test_other_files_are_left_out_and_counted(tmp_path: Path) -> None:
     assert table.notes == ("1 files are neither picture nor video and were left out: 'bonafide/Thumbs.db'",)
 
 
-def test_names_that_are_no_text_are_left_out(tmp_path: Path) -> None:
+def test_names_that_are_not_utf8_are_left_out(tmp_path: Path) -> None:
     touch(tmp_path, "bonafide/a.jpg")
     (tmp_path / "bonafide" / os.fsdecode(b"\xff.jpg")).touch()
     table = folder.read(tmp_path)
@@ -62,12 +62,12 @@ def test_names_that_are_no_text_are_left_out(tmp_path: Path) -> None:
         ("bonafide/a.txt", "no presentation was found"),
     ],
 )
-def test_another_layout_is_refused(tmp_path: Path, name: str, sentence: str) -> None:
+def test_rejects_another_layout(tmp_path: Path, name: str, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         folder.read(touch(tmp_path, name))
 
 
-def test_a_csv_file_instead(tmp_path: Path) -> None:
+def test_reads_a_csv_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     path.write_text("path,label,subject\nx/a.jpg,1,Ann\n")
     assert folder.read(path).rows == (Presentation("x/a.jpg", "x/a.jpg", 1, subject="Ann"),)
@@ -84,6 +84,6 @@ def test_split_keeps_a_person_of_both_classes_together(tmp_path: Path) -> None:
     assert split.notes == ()
 
 
-def test_test_takes_everything(tmp_path: Path) -> None:
+def test_test_protocol_takes_every_row(tmp_path: Path) -> None:
     table = folder.read(touch(tmp_path, "bonafide/a.jpg", "attack/mask/b.jpg"))
     assert split_rows(table, find_protocol(folder.DATASET.protocols, "test")).test == (0, 1)

@@ -48,7 +48,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_is_missing_or_strange_is_named(root: Path) -> None:
+def test_notes_name_missing_and_unexpected_files(root: Path) -> None:
     (root / "scene01" / "real" / "real_client004_android_SD_scene01.mp4").touch()  # in no list
     table = msu_mfsd.read(root)
     notes = "\n".join(table.notes)
@@ -79,7 +79,7 @@ def test_what_is_missing_or_strange_is_named(root: Path) -> None:
         ("test_sub_list.txt", "\n", r"expected a client's number on each line, got nothing"),
     ],
 )
-def test_a_bad_list_is_an_error(root: Path, name: str, text: str | None, says: str) -> None:
+def test_rejects_a_bad_list(root: Path, name: str, text: str | None, says: str) -> None:
     (root / name).unlink()
     if text is not None:
         (root / name).write_text(text)
@@ -98,7 +98,7 @@ def test_boxes_have_corners_and_eyes(root: Path) -> None:
     begin=st.sampled_from(("real", "attack")),
     instrument=st.sampled_from(("", "ipad_video_", "iphone_video_", "printed_photo_", "mask_")),
 )
-def test_names_are_taken_apart(kind: str, begin: str, instrument: str) -> None:
+def test_parses_file_names(kind: str, begin: str, instrument: str) -> None:
     row = msu_mfsd.parse(
         f"scene01/{kind}/{begin}_client012_android_SD_{instrument}scene01.mp4", {"012": "train"}
     )
@@ -108,6 +108,6 @@ def test_names_are_taken_apart(kind: str, begin: str, instrument: str) -> None:
 
 
 @given(st.text())
-def test_other_names_fit_no_pattern(name: str) -> None:
+def test_names_of_another_form_give_no_row(name: str) -> None:
     assert msu_mfsd.parse(name, {}) is None
     assert msu_mfsd.parse(f"scene01/real/{name}", {}) is None

@@ -59,7 +59,7 @@ def test_listed_pictures_without_a_file_are_counted(root: Path) -> None:
     )
 
 
-def test_what_is_missing_is_named(root: Path) -> None:
+def test_missing_files_are_named(root: Path) -> None:
     (root / "client_test_raw.txt").unlink()
     with pytest.raises(
         InputError, match=r"expected NUAA's raw pictures .* but client_test_raw\.txt is not there"
@@ -67,12 +67,12 @@ def test_what_is_missing_is_named(root: Path) -> None:
         nuaa.read(root)
 
 
-def test_another_folder_is_refused(tmp_path: Path) -> None:
+def test_rejects_another_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"ClientRaw, ImposterRaw, client_train_raw.txt, .* are not there"):
         nuaa.read(tmp_path)
 
 
-def test_a_line_that_names_no_picture(root: Path) -> None:
+def test_rejects_a_line_that_names_no_picture(root: Path) -> None:
     with (root / "client_train_raw.txt").open("ab") as file:
         file.write(b"0001.jpg\r\n")
     with pytest.raises(
@@ -82,7 +82,7 @@ def test_a_line_that_names_no_picture(root: Path) -> None:
 
 
 def full_size(root: Path) -> None:
-    """Empty files in the real set's numbers of subjects and pictures (published counts, docs/decisions.md)."""
+    """Make empty files in the real set's numbers of subjects and pictures (published counts, docs/decisions.md)."""
     client = {"train": [(s, 1743 // 9 + (s <= 1743 % 9)) for s in range(1, 10)]}
     client["test"] = [(s, 3362 // 9 + (s - 6 <= 3362 % 9)) for s in range(7, 16)]
     imposter = {"train": [(s, 1748 // 9 + (s <= 1748 % 9)) for s in range(1, 10)]}

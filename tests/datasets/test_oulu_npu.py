@@ -29,7 +29,7 @@ def table(complete: Callable[[str], Path]) -> PresentationTable:
 
 
 def belongs(name: str, protocol: str, fold: str, part: str) -> bool:
-    """Whether a video is in a part of a protocol, by the paper's words (FG 2017, section IV)."""
+    """Return whether a video is in a part of a protocol, by the paper's text (FG 2017, section IV)."""
     phone, session, user, file = (int(number) for number in name.split("_"))
     test = part == "test"
     users = {"train": range(1, 21), "dev": range(21, 36), "test": range(36, 56)}[part]
@@ -84,7 +84,7 @@ def test_a_protocol_of_the_complete_set_opens_in_half_a_second(complete: Callabl
 
 @pytest.fixture
 def root(tmp_path: Path, complete: Callable[[str], Path]) -> Path:
-    """Two empty videos and the set's lists."""
+    """Make two empty videos and the set's lists."""
     for name in ("Train_files/1_1_01_1.avi", "Test_files/2_3_36_5.avi"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).touch()
@@ -127,11 +127,11 @@ def test_a_missing_list_is_named(root: Path) -> None:
     assert "lists are missing" not in "".join(oulu_npu.read(root).notes)
 
 
-def test_lists_of_a_part_of_the_set_are_right(root: Path) -> None:
+def test_lists_of_a_partial_set_are_accepted(root: Path) -> None:
     assert len(oulu_npu.read(root)) == 2
 
 
-def test_what_is_missing_or_strange_is_named(root: Path) -> None:
+def test_notes_name_missing_and_unexpected_files(root: Path) -> None:
     (root / "Train_files" / "1_1_36_1.avi").touch()  # a test user
     (root / "Test_files" / "copy of 2_3_36_5.avi").touch()
     table = oulu_npu.read(root)
@@ -146,7 +146,7 @@ def test_what_is_missing_or_strange_is_named(root: Path) -> None:
     assert "train has 1 bona fide and 0 attack presentations, and 360 and 1440 are published" in notes
 
 
-def test_another_folder_is_an_error(tmp_path: Path) -> None:
+def test_rejects_another_folder(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match="expected the folders Train_files, Dev_files, Test_files of oulu-npu"
     ):
@@ -183,7 +183,7 @@ def test_no_boxes_without_a_file(root: Path) -> None:
     user=st.integers(0, 99),
     file=st.integers(0, 9),
 )
-def test_names_are_taken_apart(folder: str, phone: int, session: int, user: int, file: int) -> None:
+def test_parses_file_names(folder: str, phone: int, session: int, user: int, file: int) -> None:
     row = oulu_npu.parse(f"{folder}/{phone}_{session}_{user:02d}_{file}.avi")
     if 1 <= phone <= 6 and 1 <= session <= 3 and 1 <= file <= 5:
         assert row is not None
@@ -195,6 +195,6 @@ def test_names_are_taken_apart(folder: str, phone: int, session: int, user: int,
 
 
 @given(st.text())
-def test_other_names_fit_no_pattern(name: str) -> None:
+def test_names_of_another_form_give_no_row(name: str) -> None:
     assert oulu_npu.parse(name) is None
     assert oulu_npu.parse(f"Train_files/{name}") is None

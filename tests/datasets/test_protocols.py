@@ -23,7 +23,7 @@ def table_of(*rows: Presentation) -> PresentationTable:
 
 @st.composite
 def tables(draw: st.DrawFn, subjects: int = 3) -> PresentationTable:
-    """Tables of at least `subjects` subjects, each with both classes, one or the other."""
+    """Draw tables of at least `subjects` subjects, each with bona fide rows, attacks or both."""
     people = draw(st.integers(subjects, 15))
     rows: list[Presentation] = []
     for person in range(people):
@@ -76,7 +76,7 @@ def test_dev_is_carved_from_train_by_subject(table: PresentationTable, seed: int
 
 @given(tables(subjects=5), st.randoms())
 @settings(max_examples=30, deadline=None)
-def test_who_is_drawn_does_not_depend_on_the_order_of_rows(table: PresentationTable, random: Any) -> None:
+def test_drawn_subjects_do_not_depend_on_the_order_of_rows(table: PresentationTable, random: Any) -> None:
     rows = list(table.rows)
     random.shuffle(rows)
     other = table_of(*rows)
@@ -85,7 +85,7 @@ def test_who_is_drawn_does_not_depend_on_the_order_of_rows(table: PresentationTa
     assert people(table, one.dev) == people(other, two.dev)
 
 
-def test_seeds_draw_different_people() -> None:
+def test_seeds_draw_different_subjects() -> None:
     table = table_of(
         *(row(i, subject=f"p{i}") for i in range(50)),
         *(row(i, 0, subject=f"p{i % 50}") for i in range(50, 99)),
@@ -94,7 +94,7 @@ def test_seeds_draw_different_people() -> None:
     assert len(tested) == 10
 
 
-def test_folds_go_round_all_subjects() -> None:
+def test_folds_test_every_subject() -> None:
     table = table_of(*(row(i, i % 2, subject=f"p{i // 2}") for i in range(30)))
     protocol = Protocol("five", "", BySubject(test=3, dev=3), folds=("1", "2", "3", "4", "5"))
     splits = [split_rows(table, protocol, fold) for fold in protocol.folds]
@@ -127,7 +127,7 @@ def test_rows_without_a_subject_stand_alone_with_a_warning() -> None:
     assert "drawn/drawn: 10 rows name no subject (s0, s1, s2 and 7 more)" in split.notes[0]
 
 
-def test_too_few_subjects() -> None:
+def test_rejects_too_few_subjects() -> None:
     table = table_of(row(0, subject="Ann"), row(1), row(2, 0, subject="Ann"))
     with pytest.raises(
         InputError, match=r"drawn/drawn: 1 test and 1 dev subjects leave none to train, .* only 2: .*Ann"
@@ -156,7 +156,7 @@ def test_too_few_subjects() -> None:
         (("A",), "a", False),
     ],
 )
-def test_rows_speak_of_values(patterns: tuple[str, ...], value: str, agrees: bool) -> None:
+def test_rows_select_by_patterns(patterns: tuple[str, ...], value: str, agrees: bool) -> None:
     assert Rows(device=patterns).matcher("7")(row(0, device=value)) is agrees
 
 
@@ -167,7 +167,7 @@ def test_rows_join_columns_by_and() -> None:
     assert not wanted(row(0, split="test", session="1"))
 
 
-def test_an_empty_split_is_an_error() -> None:
+def test_rejects_an_empty_split() -> None:
     table = table_of(row(0, split="train", subject="a"), row(1, split="train", subject="b"))
     with pytest.raises(InputError, match="drawn/carved: no row of the table is in test"):
         split_rows(table, CARVED)
@@ -258,7 +258,7 @@ def oulu() -> PresentationTable:
 
 
 @pytest.mark.parametrize(("name", "seen", "unseen", "folds", "counts"), OULU)
-def test_published_protocols_can_be_said(
+def test_published_protocols_in_every_form(
     oulu: PresentationTable, name: str, seen: Rows, unseen: Rows, folds: int, counts: tuple[int, ...]
 ) -> None:
     names = ("",) if folds == 1 else tuple(str(k + 1) for k in range(folds))

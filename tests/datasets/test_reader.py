@@ -55,7 +55,7 @@ def test_a_complete_set_has_no_notes(tmp_path: Path) -> None:
     assert table.notes == ()
 
 
-def test_what_differs_is_noted_and_the_rest_goes_on(tmp_path: Path) -> None:
+def test_differences_are_noted_and_the_rest_is_read(tmp_path: Path) -> None:
     touch(tmp_path, "a/1.avi", "a/strange.avi", "a/other.avi")
     expected = [f"a/{i}.avi" for i in range(1, 9)]
     table = read_layout(
@@ -83,7 +83,7 @@ def test_counts_of_a_set_without_splits(tmp_path: Path) -> None:
     assert table.notes == ("the set has 1 bona fide and 0 attack presentations, and 2 and 1 are published",)
 
 
-def test_nothing_that_fits_is_an_error(tmp_path: Path) -> None:
+def test_rejects_a_folder_without_a_fitting_file(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match="expected the folder a of set, and found none; give the folder that holds it"
     ):
@@ -125,14 +125,14 @@ def test_a_broken_line_is_named(tmp_path: Path, line: str) -> None:
         read_boxes(tmp_path / "x.face")
 
 
-def test_a_file_that_is_not_there_has_no_boxes(tmp_path: Path) -> None:
+def test_a_missing_file_has_no_boxes(tmp_path: Path) -> None:
     assert read_boxes(tmp_path / "x.face") == {}
 
 
 @given(
     st.lists(st.tuples(*[st.integers(-9999, 9999)] * 5), max_size=20), st.sampled_from((" ", ",", ", ", "\t"))
 )
-def test_written_numbers_are_read(
+def test_written_numbers_round_trip(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, ...]], between: str
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "numbers.face"

@@ -18,7 +18,7 @@ def test_every_module_is_registered_under_its_name() -> None:
 
 
 @pytest.mark.parametrize("name", dataset_names())
-def test_every_set_says_what_it_is(name: str) -> None:
+def test_every_set_has_reference_and_layout(name: str) -> None:
     dataset = open_dataset(name)
     assert dataset.name == name
     assert dataset.title

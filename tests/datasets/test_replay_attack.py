@@ -82,7 +82,7 @@ def test_a_client_without_all_videos_is_named(tmp_path: Path) -> None:
     assert "dev has 1 bona fide and 0 attack presentations, and 60 and 300 are published" in notes
 
 
-def test_another_folder_is_an_error(tmp_path: Path) -> None:
+def test_rejects_another_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected the folders train/real"):
         replay_attack.read(tmp_path)
 
@@ -101,7 +101,7 @@ def test_boxes(tmp_path: Path, table: PresentationTable) -> None:
     camera=st.sampled_from(("mobile", "highdef")),
     shown=st.sampled_from(("photo", "video")),
 )
-def test_names_of_attacks_are_taken_apart(support: str, instrument: str, camera: str, shown: str) -> None:
+def test_parses_names_of_attacks(support: str, instrument: str, camera: str, shown: str) -> None:
     row = replay_attack.parse(
         f"test/attack/{support}/attack_{instrument}_client021_session01_{camera}_{shown}_controlled.mov"
     )
@@ -114,6 +114,6 @@ def test_names_of_attacks_are_taken_apart(support: str, instrument: str, camera:
 
 
 @given(st.text())
-def test_other_names_fit_no_pattern(name: str) -> None:
+def test_names_of_another_form_give_no_row(name: str) -> None:
     assert replay_attack.parse(name) is None
     assert replay_attack.parse(f"test/attack/hand/attack_{name}.mov") is None

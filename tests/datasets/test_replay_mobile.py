@@ -59,7 +59,7 @@ def test_a_row(table: PresentationTable) -> None:
     )  # fmt: skip
 
 
-def test_what_is_missing_or_strange_is_named(tmp_path: Path) -> None:
+def test_notes_name_missing_and_unexpected_files(tmp_path: Path) -> None:
     real = tmp_path / "train" / "real"
     real.mkdir(parents=True)
     (real / "client001_session02_authenticate_mobile_adverse.mov").touch()
@@ -75,7 +75,7 @@ def test_what_is_missing_or_strange_is_named(tmp_path: Path) -> None:
     assert "the folder test/attack is not there" in notes
 
 
-def test_another_folder_is_an_error(tmp_path: Path) -> None:
+def test_rejects_another_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected the folders train/real, train/attack"):
         replay_mobile.read(tmp_path)
 
@@ -96,7 +96,7 @@ def test_boxes(tmp_path: Path, table: PresentationTable) -> None:
     shown=st.sampled_from(("photo", "video")),
     light=st.sampled_from(("on", "off")),
 )
-def test_names_of_attacks_are_taken_apart(
+def test_parses_names_of_attacks(
     folder: str, client: int, device: str, instrument: str, shown: str, light: str
 ) -> None:
     path = (
@@ -112,6 +112,6 @@ def test_names_of_attacks_are_taken_apart(
 
 
 @given(st.text())
-def test_other_names_fit_no_pattern(name: str) -> None:
+def test_names_of_another_form_give_no_row(name: str) -> None:
     assert replay_mobile.parse(name) is None
     assert replay_mobile.parse(f"train/real/{name}.mov") is None

@@ -26,7 +26,7 @@ def test_the_complete_set(table: PresentationTable) -> None:
     }  # fmt: skip
 
 
-def test_another_number_of_videos_is_said(tmp_path: Path) -> None:
+def test_notes_another_number_of_videos(tmp_path: Path) -> None:
     path = tmp_path / "Train" / "live" / "003" / "003-1-1-1-1.mov"
     path.parent.mkdir(parents=True)
     path.touch()
@@ -39,7 +39,7 @@ def test_another_number_of_videos_is_said(tmp_path: Path) -> None:
 
 
 def belongs(row: Presentation, protocol: str, fold: str, test: bool) -> bool:
-    """Whether a video is in train (with dev) or test, by the paper's words (section 4.2)."""
+    """Return whether a video is in train (with dev) or test, by the paper's text (section 4.2)."""
     _, _, kind, medium, _ = Path(row.path).stem.split("-")
     if row.path.startswith("Test") != test:
         return False
@@ -62,7 +62,7 @@ def test_every_row_of_every_protocol_and_fold(table: PresentationTable, name: st
     assert len({table.rows[i].subject for i in split.dev}) == 18
 
 
-def test_another_folder_is_an_error(tmp_path: Path) -> None:
+def test_rejects_another_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected the folders Train, Test"):
         siw.read(tmp_path)
 
@@ -81,7 +81,7 @@ def test_boxes_are_one_a_line(tmp_path: Path, table: PresentationTable) -> None:
     medium=st.integers(0, 5),
     session=st.integers(0, 5),
 )
-def test_names_are_taken_apart(kind: str, sensor: int, attack: int, medium: int, session: int) -> None:
+def test_parses_file_names(kind: str, sensor: int, attack: int, medium: int, session: int) -> None:
     row = siw.parse(f"Test/{kind}/007/007-{sensor}-{attack}-{medium}-{session}.mp4")
     fits = sensor in (1, 2) and 1 <= medium <= 4 and 1 <= session <= 4
     fits = fits and attack in ((1,) if kind == "live" else (2, 3))
@@ -92,14 +92,14 @@ def test_names_are_taken_apart(kind: str, sensor: int, attack: int, medium: int,
 
 
 @given(st.text())
-def test_other_names_fit_no_pattern(name: str) -> None:
+def test_names_of_another_form_give_no_row(name: str) -> None:
     assert siw.parse(name) is None
     assert siw.parse(f"Train/live/001/{name}.mov") is None
 
 
 @pytest.mark.parametrize("face", ["153-2-1-1-1.m.face", "153-2-1-1-1.face"])
 def test_names_with_an_m_in_them_are_read_with_their_boxes(face: str, tmp_path: Path) -> None:
-    """Sixteen live videos of the test part are called so."""
+    """Sixteen live videos of the test part have such names."""
     folder = tmp_path / "Test" / "live" / "153"
     folder.mkdir(parents=True)
     (folder / "153-2-1-1-1.m.mov").touch()

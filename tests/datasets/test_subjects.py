@@ -24,7 +24,7 @@ def test_the_subject_is_the_named_group_or_the_first(pattern: str) -> None:
     assert named.notes == ("a note",)
 
 
-def test_who_has_a_name_keeps_it() -> None:
+def test_rows_with_a_subject_keep_it() -> None:
     rows = (Presentation("a", "x_1.jpg", 1, subject="Ann"), Presentation("b", "y_1.jpg", 1))
     named = name_subjects(PresentationTable("folder", rows), r"([a-z])_")
     assert [row.subject for row in named.rows] == ["Ann", "y"]
@@ -41,12 +41,12 @@ def test_who_has_a_name_keeps_it() -> None:
         (r"7|/([a-z]+)_", "finds nobody in 1 of 2 paths: bonafide/7.jpg"),
     ],
 )
-def test_a_pattern_that_names_not_everybody_is_refused(pattern: str, message: str) -> None:
+def test_rejects_a_pattern_that_misses_a_row(pattern: str, message: str) -> None:
     with pytest.raises(InputError, match=message.replace("(", r"\(")):
         name_subjects(table("bonafide/ann_1.jpg", "bonafide/7.jpg"), pattern)
 
 
-def test_a_pattern_where_all_have_names_is_refused() -> None:
+def test_rejects_a_pattern_if_all_rows_have_a_subject() -> None:
     rows = (Presentation("a", "a.jpg", 1, subject="Ann"),)
     with pytest.raises(InputError, match="every presentation names its subject"):
         name_subjects(PresentationTable("folder", rows), "(.)")
@@ -63,7 +63,7 @@ def test_rows_without_a_subject_are_counted_in_a_note() -> None:
 
 
 def flat_folder(root: Path, persons: int = 10, shots: int = 4) -> Path:
-    """One's own pictures as they come from a phone: no folder for each person, the person in the name alone."""
+    """Make a user's pictures as a phone names them: no folder for each person, the person in the name alone."""
     for kind in ("bonafide", "attack/print-1"):
         (root / kind).mkdir(parents=True)
         for person in range(persons):
@@ -72,7 +72,7 @@ def flat_folder(root: Path, persons: int = 10, shots: int = 4) -> Path:
     return root
 
 
-def test_one_person_of_a_flat_folder_is_in_train_and_test_until_the_pattern_says_who_is_who(
+def test_subject_pattern_keeps_a_person_of_a_flat_folder_in_one_split(
     tmp_path: Path,
 ) -> None:
     root = flat_folder(tmp_path)

@@ -35,7 +35,7 @@ def tables(draw: st.DrawFn) -> PresentationTable:
 
 @given(tables())
 @settings(max_examples=30, deadline=None)
-def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, table: PresentationTable) -> None:
+def test_parquet_round_trips(tmp_path_factory: pytest.TempPathFactory, table: PresentationTable) -> None:
     folder = tmp_path_factory.mktemp("table")
     table.write(folder / "t.parquet")
     assert PresentationTable.read(folder / "t.parquet") == table
@@ -78,7 +78,7 @@ def test_duplicates_are_named() -> None:
         PresentationTable("mine", (GENUINE, PRINT, PRINT))
 
 
-def test_no_row_is_an_error() -> None:
+def test_rejects_an_empty_table() -> None:
     with pytest.raises(InputError, match="mine: no presentation was found"):
         PresentationTable("mine", ())
 
@@ -122,12 +122,12 @@ def test_csv_as_a_spreadsheet_writes_it(tmp_path: Path) -> None:
         ("path,label\n", "no presentation was found"),
     ],
 )
-def test_csv_that_is_wrong_says_where(tmp_path: Path, text: str, sentence: str) -> None:
+def test_csv_errors_name_line_and_column(tmp_path: Path, text: str, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         PresentationTable.from_csv(write(tmp_path, text))
 
 
-def test_csv_that_is_no_text(tmp_path: Path) -> None:
+def test_rejects_csv_that_is_not_text(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_bytes(b"path,label\n\0\0\1\xff\xfe,1\n")
     with pytest.raises(
@@ -138,7 +138,7 @@ def test_csv_that_is_no_text(tmp_path: Path) -> None:
         PresentationTable.from_csv(tmp_path / "none.csv")
 
 
-def test_parquet_of_something_else(tmp_path: Path) -> None:
+def test_rejects_parquet_of_something_else(tmp_path: Path) -> None:
     pq.write_table(pa.table({"path": ["a"]}), tmp_path / "other.parquet")
     with pytest.raises(
         InputError, match=r"expected a presentation table with the columns sample_id, .* got path"
@@ -163,7 +163,7 @@ def test_parquet_of_something_else(tmp_path: Path) -> None:
         ("label", [1], "3", "its notes are no list of sentences"),
     ],
 )
-def test_parquet_of_somebody_elses_making(
+def test_rejects_parquet_with_impossible_values(
     tmp_path: Path, column: str, values: list, notes: str, message: str
 ) -> None:
     path = tmp_path / "t.parquet"

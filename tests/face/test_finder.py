@@ -11,7 +11,7 @@ WALL = np.full((240, 400, 3), 150, np.uint8)
 
 
 def scene(x: int = 60) -> NDArray[np.uint8]:
-    """A standing face beside the middle, in a picture that is wider than high."""
+    """Return an upright face beside the middle, in a picture that is wider than high."""
     picture = WALL.copy()
     picture[20:220, x : x + 200] = drawn_portrait(200, 3)
     return picture
@@ -23,7 +23,7 @@ def detector() -> Detector:
 
 
 @pytest.mark.parametrize("lies", [0, 90, 180, 270])
-def test_the_face_stands_and_its_box_is_given_where_it_was(detector: Detector, lies: int) -> None:
+def test_finds_a_turned_face_and_its_box_in_the_original_frame(detector: Detector, lies: int) -> None:
     upright = scene()
     (face,) = detector.detect(upright)
     stored = turned(upright, lies)
@@ -50,7 +50,7 @@ def test_a_box_is_turned_back_as_pixels_are(turn: int) -> None:
     assert turned_back(box, turn, (9, 5)) == (2, 1, 6, 3)
 
 
-def test_the_first_face_that_stands_tells_for_all_that_follow(detector: Detector) -> None:
+def test_the_first_upright_face_decides_the_turn_of_all_frames(detector: Detector) -> None:
     finder = FaceFinder(detector)
     assert finder.find(WALL).turn == 0
     assert finder.turn is None

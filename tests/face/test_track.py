@@ -10,7 +10,7 @@ WIDTH, HEIGHT = 960, 540
 
 
 class Watched(Detector):
-    """A detector that remembers how large the pictures were that it saw."""
+    """A detector that records the sizes of the pictures that it was given."""
 
     def __init__(self) -> None:
         super().__init__(320, threads=1)
@@ -27,7 +27,7 @@ def detector() -> Watched:
 
 
 def frame(*places: tuple[int, int]) -> NDArray[np.uint8]:
-    """A wall with a person at each place (the portrait's corner)."""
+    """Return a wall with a person at each position (the portrait's corner)."""
     picture = np.full((HEIGHT, WIDTH, 3), 150, np.uint8)
     for seed, (x, y) in enumerate(places):
         picture[y : y + 256, x : x + 256] = drawn_portrait(256, seed)
@@ -40,7 +40,7 @@ def overlap(one: Face, other: Face) -> float:
     return float(width * height / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - width * height))
 
 
-def test_a_face_that_moves_a_little_is_found_near_its_last_place(detector: Watched) -> None:
+def test_a_face_that_moves_a_little_is_found_in_the_window(detector: Watched) -> None:
     tracker = Tracker(detector)
     for i in range(6):
         picture = frame((200 + 15 * i, 100 + 7 * i))
@@ -63,7 +63,7 @@ def test_a_face_that_jumps_is_looked_for_in_the_whole_frame(detector: Watched) -
     assert [size == (WIDTH, HEIGHT) for size in detector.seen] == [True, False, True]
 
 
-def test_a_face_that_goes_is_gone(detector: Watched) -> None:
+def test_a_face_that_leaves_is_no_longer_found(detector: Watched) -> None:
     tracker = Tracker(detector)
     tracker.detect(frame((200, 100)))
     assert tracker.detect(frame()) == []
@@ -79,7 +79,7 @@ def test_several_faces_are_never_tracked(detector: Watched) -> None:
 
 
 def test_a_second_face_beside_the_first_is_seen(detector: Watched) -> None:
-    """Where it is in the window, the whole frame decides."""
+    """If it is in the window, the whole frame decides."""
     tracker = Tracker(detector)
     tracker.detect(frame((300, 150)))
     assert len(tracker.detect(frame((300, 150), (500, 150)))) == 2
@@ -105,7 +105,7 @@ def test_a_face_at_the_windows_edge_may_go_on_outside(
 
 
 class Scripted(Detector):
-    """Finds in turn what it is given, whatever the picture."""
+    """Returns the given results in turn, whatever the picture."""
 
     def __init__(self, *answers: Face) -> None:
         super().__init__(320)
@@ -135,7 +135,7 @@ def test_a_face_that_is_whole_and_certain_is_taken_as_it_is() -> None:
     assert face.box == (3 * (96 + 20), 3 * (32 + 20), 3 * (96 + 80), 3 * (32 + 90))
 
 
-def test_a_frame_of_another_size_begins_anew(detector: Watched) -> None:
+def test_a_frame_of_another_size_is_searched_whole(detector: Watched) -> None:
     tracker = Tracker(detector)
     tracker.detect(frame((200, 100)))
     tracker.detect(np.ascontiguousarray(np.rot90(frame((200, 100)), 2)[:, :-2]))

@@ -16,7 +16,7 @@ def detector() -> Detector:
 
 @pytest.mark.parametrize("turn", [0, 90, 180, 270])
 @pytest.mark.parametrize("seed", [0, 3])
-def test_the_turn_is_found(detector: Detector, turn: int, seed: int) -> None:
+def test_finds_the_turn(detector: Detector, turn: int, seed: int) -> None:
     upright = drawn_portrait(256, seed)
     lying = np.rot90(upright, -turn // 90)
     assert find_turn(detector, np.ascontiguousarray(lying)) == turn
@@ -28,7 +28,7 @@ def test_without_a_face_there_is_no_turn(detector: Detector) -> None:
 
 
 def face(roll: float) -> Face:
-    """A face whose head leans by `roll` degrees."""
+    """Return a face whose head leans by `roll` degrees."""
     angle = np.radians(roll)
     points = np.array([(-20, -20), (20, -20), (0, 0), (-15, 20), (15, 20)]) @ np.array(
         [(np.cos(angle), np.sin(angle)), (-np.sin(angle), np.cos(angle))]
@@ -40,12 +40,12 @@ def face(roll: float) -> Face:
     ("roll", "answer"),
     [(0, True), (44, True), (-44, True), (46, False), (-46, False), (90, False), (180, False)],
 )
-def test_what_stands(roll: float, answer: bool) -> None:
+def test_stands_within_45_degrees(roll: float, answer: bool) -> None:
     assert stands(face(roll)) is answer
 
 
 class Scripted(Detector):
-    """Finds in turn what it is given, whatever the picture."""
+    """Returns the given results in turn, whatever the picture."""
 
     def __init__(self, *answers: list[Face]) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class Scripted(Detector):
 
 
 def test_a_lying_face_is_not_taken_for_a_standing_one() -> None:
-    """RetinaFace finds most of them, and as surely."""
+    """RetinaFace finds most lying faces, with scores as high as upright ones."""
     lying, standing, hanging = (
         replace(face(roll), score=score) for roll, score in ((90, 1.0), (10, 0.9), (180, 1.0))
     )

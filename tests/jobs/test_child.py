@@ -43,7 +43,7 @@ def wait_until(condition: Any) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="looks for the process in /proc")
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
-def test_it_dies_with_its_parent(sign: signal.Signals, tmp_path: Path) -> None:
+def test_child_dies_with_its_parent(sign: signal.Signals, tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text(SLOW)
     log = tmp_path / "log"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
@@ -57,7 +57,7 @@ def test_it_dies_with_its_parent(sign: signal.Signals, tmp_path: Path) -> None:
     wait_until(lambda: not is_alive(int(child)))
 
 
-def test_it_ends_by_itself_with_its_own_code(tmp_path: Path) -> None:
+def test_child_keeps_its_own_exit_code(tmp_path: Path) -> None:
     (tmp_path / "three.py").write_text("import sys; print(__name__, sys.argv[1:]); sys.exit(3)")
     with (tmp_path / "log").open("w") as log:
         environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}

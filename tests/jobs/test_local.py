@@ -1,4 +1,4 @@
-"""The pool's processes are spawned, so what runs in them lives in scripts of its own."""
+"""The pool's processes are spawned, so their workers are written to scripts."""
 
 import os
 import signal
@@ -26,11 +26,11 @@ class Writer:
     def at(self, job, done):
         return f"step {done} of {job['name']}"
 
-    def __call__(self, job, tick):
+    def __call__(self, job, progress):
         (out / "started" / f"{os.getpid()}").touch()
         for step in range(job["steps"]):
             time.sleep(job.get("sleep", 0))
-            tick(step + 1)
+            progress(step + 1)
         if job.get("raises"):
             raise ValueError(f"job {job['name']} is wrong")
         if job.get("dies") == "always" or (job.get("dies") and not (out / "died").exists()):
@@ -47,10 +47,10 @@ class Careful(Writer):  # dies at the steps in `bombs` that are not left out
         path.touch()
         return True
 
-    def __call__(self, job, tick):
+    def __call__(self, job, progress):
         if job.get("dies_early"):
             os.abort()
-        tick(0)
+        progress(0)
         for step in range(job["steps"]):
             if job.get("dies_further_on") and not (out / f"died-{step}").exists():
                 (out / f"died-{step}").touch()
@@ -59,7 +59,7 @@ class Careful(Writer):  # dies at the steps in `bombs` that are not left out
                 with (out / "deaths").open("a") as file:
                     print(job["name"], step, file=file)
                 os.abort()
-            tick(step + 1)
+            progress(step + 1)
         (out / job["name"]).touch()
 
 
@@ -126,10 +126,10 @@ def test_one_worker_stays_in_this_process() -> None:
     seen: list[int] = []
     pids = []
 
-    def worker(job: int, tick: Callable[..., Any]) -> None:
+    def worker(job: int, progress: Callable[..., Any]) -> None:
         pids.append(os.getpid())
-        tick(1)
-        tick(job)
+        progress(1)
+        progress(job)
 
     run_jobs(worker, [3, 5], 1, seen.append)
     assert seen == [1, 3, 4, 8]
@@ -137,11 +137,11 @@ def test_one_worker_stays_in_this_process() -> None:
 
 
 def test_no_jobs() -> None:
-    run_jobs(lambda job, tick: None, [], 2)
+    run_jobs(lambda job, progress: None, [], 2)
 
 
 def test_a_workers_error_ends_the_run(script: Path) -> None:
-    """The other process ends at its next tick, and what was waiting is not begun."""
+    """The other process ends at its next step, and waiting jobs are not begun."""
     jobs = [
         {"name": "bad", "steps": 1, "raises": True},
         {"name": "job-long", "steps": 300, "sleep": 0.1},
@@ -162,7 +162,7 @@ def test_a_job_whose_process_is_killed_is_done_again(script: Path) -> None:
     assert done(script) == {f"job{i}" for i in range(6)}
 
 
-def test_a_job_that_always_kills_ends_in_a_sentence(script: Path) -> None:
+def test_reports_a_job_that_always_kills_its_process(script: Path) -> None:
     out, err = start(script, [{"name": "bomb", "steps": 1, "dies": "always"}], 2).communicate(timeout=60)
     assert out.startswith(
         "BonafaceError worker processes were killed 3 times without getting any further, at step 1 of bomb, most "
@@ -170,7 +170,7 @@ def test_a_job_that_always_kills_ends_in_a_sentence(script: Path) -> None:
     assert err == ""
 
 
-def test_what_kills_three_processes_is_left_out(script: Path) -> None:
+def test_a_step_that_kills_three_processes_is_left_out(script: Path) -> None:
     jobs = [
         {"name": "job-a", "steps": 5, "bombs": [1, 3]},
         {"name": "job-b", "steps": 3, "bombs": [0]},
@@ -190,7 +190,7 @@ def test_what_kills_three_processes_is_left_out(script: Path) -> None:
         ({"dies_early": True}, "step 0 of bomb"),  # as where a model cannot be loaded: no step is the reason
     ],
 )
-def test_what_cannot_be_left_out_ends_in_a_sentence(script: Path, job: dict, place: str) -> None:
+def test_reports_steps_that_cannot_be_left_out(script: Path, job: dict, place: str) -> None:
     out, err = start(script, [{"name": "bomb", "steps": 2, **job}], 2, "Careful").communicate(timeout=60)
     assert out.startswith(
         f"BonafaceError worker processes were killed 3 times without getting any further, at {place}"
@@ -199,7 +199,7 @@ def test_what_cannot_be_left_out_ends_in_a_sentence(script: Path, job: dict, pla
     assert not list(script.parent.glob("left-*"))
 
 
-def test_deaths_in_ever_other_places_end_in_a_sentence(script: Path) -> None:
+def test_reports_deaths_at_other_steps_each_time(script: Path) -> None:
     """As where memory is short, which is no step's fault."""
     job = {"name": "bomb", "steps": 9, "dies_further_on": True}
     out, err = start(script, [job], 2, "Careful").communicate(timeout=60)
@@ -208,7 +208,7 @@ def test_deaths_in_ever_other_places_end_in_a_sentence(script: Path) -> None:
     assert not list(script.parent.glob("left-*"))
 
 
-def test_ctrl_c_is_clean(script: Path) -> None:
+def test_ctrl_c_ends_all_processes(script: Path) -> None:
     long = [{"name": f"long{i}", "steps": 1000, "sleep": 0.1} for i in range(2)]
     process = start(script, [*long, *named(1)], 3)
     wait_for(lambda: len(workers_of(script)) == 3 and done(script))  # so one of them waits for a job
@@ -229,7 +229,7 @@ def test_workers_die_with_their_parent(script: Path) -> None:
     assert len(done(script)) < 50
 
 
-def test_a_process_killed_while_another_starts_holds_nothing_up(script: Path) -> None:
+def test_a_process_killed_during_a_spawn_does_not_block_the_run(script: Path) -> None:
     process = start(script, named(12, sleep=0.05), 2)
     path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     children: list[str] = []

@@ -27,15 +27,15 @@ from bonaface.jobs import ray as ray_pool
 out = Path(sys.argv[1])
 
 
-def work(job, tick):
-    tick(1)
+def work(job, progress):
+    progress(1)
     if job == "wrong":
         raise InputError("job wrong is wrong")
     if job == "bomb" or (job == "dies" and not (out / "died").exists()):
         (out / "died").touch()
         os.kill(os.getpid(), 9)
     (out / f"job-{job}").touch()
-    tick(2)
+    progress(2)
 
 
 class Careful:
@@ -49,12 +49,12 @@ class Careful:
         left.touch()
         return True
 
-    def __call__(self, job, tick):
-        tick(0)
+    def __call__(self, job, progress):
+        progress(0)
         for step in range(4):
             if step in (1, 2) and job != "e" and not (out / f"left-{job}-{step}").exists():
                 os.abort()
-            tick(step + 1)
+            progress(step + 1)
         (out / f"job-{job}").touch()
 
 
@@ -95,11 +95,11 @@ def wait_for(condition: Any, seconds: float = 90.0) -> None:
 def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r'the engine ray needs .* pip install "bonaface\[scale\]"'):
-        run_on_ray(lambda job, tick: None, [1])
+        run_on_ray(lambda job, progress: None, [1])
 
 
 @pytest.mark.slow
-def test_jobs_deaths_and_errors(tmp_path: Path) -> None:
+def test_ray_runs_jobs_retries_deaths_and_raises_errors(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     done = subprocess.run(
@@ -159,7 +159,7 @@ def test_ray_makes_the_same_store_whatever_is_killed(tmp_path: Path) -> None:
 
 
 def workers_of(driver: int) -> list[int]:
-    """The Ray processes below the process `driver` that do, or wait for, a task."""
+    """Return the Ray processes below the process `driver` that do, or wait for, a task."""
     found: list[int] = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:

@@ -1,4 +1,4 @@
-"""What a file does to the process that reads it, and that it does nothing to the one that asks."""
+"""A file may crash, block or fill the process that reads it, but not the process that asks."""
 
 import io
 import os
@@ -31,7 +31,7 @@ def png() -> bytes:
 
 
 def child(decoder: Decoder) -> int:
-    """The process that is ready for the next file."""
+    """Return the idle process, which reads the next file."""
     return decoder._idle[os.getpid()][-1]._child.pid
 
 
@@ -42,7 +42,7 @@ def decoder() -> Decoder:
 
 @pytest.fixture
 def crashing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Processes that die of SIGABRT at the third frame of a file called bomb."""
+    """Make processes die of SIGABRT at the third frame of a file called bomb."""
     script = (
         "import os, sys; sys.path[:] = {path!r}\n"
         "from bonaface.media import decoder, frames\n"
@@ -60,7 +60,7 @@ def crashing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(decoding, "_START", script)
 
 
-def test_frames_are_those_that_are_read_here(decoder: Decoder, tmp_path: Path) -> None:
+def test_frames_agree_with_reading_in_this_process(decoder: Decoder, tmp_path: Path) -> None:
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(encode_clip([NOISE] * 5, ".mp4"))
     for source in (png(), clip, clip.read_bytes()):
@@ -71,7 +71,7 @@ def test_frames_are_those_that_are_read_here(decoder: Decoder, tmp_path: Path) -
             np.testing.assert_array_equal(one, other)
 
 
-def test_what_is_in_a_file_is_what_is_found_here(decoder: Decoder) -> None:
+def test_probe_agrees_with_this_process(decoder: Decoder) -> None:
     animation = io.BytesIO()
     Image.fromarray(NOISE).save(
         animation,
@@ -117,7 +117,7 @@ def test_errors_name_the_file_as_the_caller_does(
             decoder.open(Path(path), 1)
 
 
-def test_a_crash_is_said_and_the_frames_before_it_are_kept(
+def test_reports_a_crash_and_keeps_the_frames_before_it(
     decoder: Decoder, crashing: None, tmp_path: Path
 ) -> None:
     bomb, clip = tmp_path / "bomb.mp4", tmp_path / "clip.mp4"
@@ -132,14 +132,14 @@ def test_a_crash_is_said_and_the_frames_before_it_are_kept(
     assert len(list(decoder.open(clip, 6).frames)) == 6
 
 
-def test_a_process_that_was_killed_is_replaced_and_nobody_hears_of_it(decoder: Decoder) -> None:
+def test_a_killed_process_is_replaced_without_an_error(decoder: Decoder) -> None:
     decoder.start()
     os.kill(child(decoder), signal.SIGKILL)
     ((_, picture),) = decoder.open(png(), 1).frames
     np.testing.assert_array_equal(picture, NOISE)
 
 
-def test_a_file_that_keeps_the_decoder_busy_is_given_up(
+def test_gives_up_a_file_that_takes_too_long(
     decoder: Decoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     script = (
@@ -171,7 +171,7 @@ def test_a_picture_that_needs_too_much_memory_is_refused(
         decoder.open(png(), 1)
 
 
-def test_frames_that_nobody_wants_leave_no_process_behind(decoder: Decoder) -> None:
+def test_unread_frames_leave_no_process_behind(decoder: Decoder) -> None:
     frames: Any = decoder.open(encode_clip([NOISE] * 6, ".mp4"), 6).frames
     next(frames)
     frames.close()
@@ -196,7 +196,7 @@ def test_several_threads_have_a_process_each(decoder: Decoder) -> None:
     assert 1 <= len(decoder._idle[os.getpid()]) <= 3
 
 
-def test_it_ends_with_the_process_that_has_started_it(tmp_path: Path) -> None:
+def test_decoder_process_ends_with_its_parent(tmp_path: Path) -> None:
     code = (
         "import os, sys\n"
         "from bonaface.media.decoder import Decoder\n"
@@ -219,7 +219,7 @@ def test_it_ends_with_the_process_that_has_started_it(tmp_path: Path) -> None:
         time.sleep(0.05)
 
 
-def test_a_decoder_goes_to_other_processes_empty(
+def test_a_pickled_decoder_carries_no_processes(
     decoder: Decoder, through_a_pipe: Callable[[Any], Any]
 ) -> None:
     decoder.start()

@@ -51,7 +51,7 @@ def test_an_animation_is_a_videos_frames(form: str, n: int) -> None:
 
 
 @pytest.mark.parametrize("form", ["TIFF", "MPO"])
-def test_pages_and_second_pictures_are_no_frames(form: str) -> None:
+def test_pages_and_second_pictures_are_not_frames(form: str) -> None:
     media = open_media(encoded(form, PICTURES), 5)
     assert not media.moving
     ((_, picture),) = media.frames
@@ -63,13 +63,13 @@ def test_an_animation_of_one_frame_is_a_picture(form: str) -> None:
     assert not open_media(encoded(form, PICTURES[:1]), 5).moving
 
 
-def test_an_animation_that_is_cut_off_ends_in_a_sentence() -> None:
+def test_reports_a_truncated_animation() -> None:
     data = encoded("GIF", PICTURES)
     with pytest.raises(MediaError, match=r"damaged|expected a picture"):
         list(open_media(data[: len(data) // 2], 100).frames)
 
 
-def test_what_there_is_not_or_cannot_be_opened(tmp_path: Path) -> None:
+def test_rejects_missing_and_unreadable_files(tmp_path: Path) -> None:
     (tmp_path / "locked.jpg").write_bytes(b"x")
     for path, says in {
         tmp_path / "gone.jpg": "there is no such file",
@@ -81,7 +81,7 @@ def test_what_there_is_not_or_cannot_be_opened(tmp_path: Path) -> None:
             open_media(path, 1)
 
 
-def test_a_pipe_into_which_nobody_writes_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gives_up_a_pipe_without_a_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bonaface.media.source._PATIENCE", 0.2)
     os.mkfifo(tmp_path / "pipe")
     start = time.monotonic()

@@ -1,4 +1,4 @@
-"""Files made to crash, to fill the memory or to hold up: each ends in a sentence, soon, in little memory."""
+"""Files made to crash, to fill the memory or to block: each gives an error soon and in little memory."""
 
 import io
 import os
@@ -71,14 +71,14 @@ def decoder() -> Decoder:
 
 
 def peak(decoder: Decoder) -> float:
-    """The most memory in MiB that the process has had which reads the next file."""
+    """Return the peak memory in MiB of the process that reads the next file."""
     pid = decoder._idle[os.getpid()][-1]._child.pid
     (line,) = (row for row in Path(f"/proc/{pid}/status").read_text().splitlines() if row.startswith("VmHWM"))
     return int(line.split()[1]) / 1024
 
 
 def processor_seconds(decoder: Decoder) -> float:
-    """What the process that reads the next file has worked so far; 0 where it has yet to be started."""
+    """Return the processor time of the process that reads the next file, in seconds; 0 before it is started."""
     idle = decoder._idle.get(os.getpid())
     if not idle:
         return 0.0
@@ -87,7 +87,7 @@ def processor_seconds(decoder: Decoder) -> float:
 
 
 def outcome(decoder: Decoder, source: Path | bytes) -> str:
-    """What is said of a file, which is read within 5 s of the processor's time; a busy machine takes longer."""
+    """Return the message for a file, which must be read within 5 s of processor time; a busy machine takes longer."""
     start = processor_seconds(decoder)
     try:
         for _ in decoder.open(source, 20).frames:
@@ -112,7 +112,7 @@ def test_a_header_of_50000_pixels_a_side_is_refused_before_decoding(form: str, d
 
 
 @pytest.mark.parametrize("form", PICTURES)
-def test_truncated_flipped_and_appended_to(form: str, decoder: Decoder) -> None:
+def test_truncated_flipped_and_extended_files_give_a_result_or_an_error(form: str, decoder: Decoder) -> None:
     data = encoded(SMALL, form)
     rng = np.random.default_rng(5)
     for length in np.linspace(0, len(data) - 1, 12).astype(int).tolist():
@@ -128,7 +128,7 @@ def test_truncated_flipped_and_appended_to(form: str, decoder: Decoder) -> None:
     assert peak(decoder) < MEBIBYTES
 
 
-def test_names_places_and_sizes_that_are_strange(decoder: Decoder, tmp_path: Path) -> None:
+def test_strange_names_paths_and_sizes(decoder: Decoder, tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "wrong.mp4").write_bytes(encoded(SMALL, "PNG"))
     (tmp_path / "one.png").write_bytes(encoded(Image.new("RGB", (1, 1)), "PNG"))
@@ -148,7 +148,7 @@ def test_names_places_and_sizes_that_are_strange(decoder: Decoder, tmp_path: Pat
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read(decoder: Decoder, tmp_path: Path) -> None:
+def test_reports_a_file_without_read_permission(decoder: Decoder, tmp_path: Path) -> None:
     (tmp_path / "locked.jpg").write_bytes(encoded(SMALL, "JPEG"))
     (tmp_path / "locked.jpg").chmod(0)
     assert "cannot be opened" in outcome(decoder, tmp_path / "locked.jpg")
@@ -174,7 +174,7 @@ def test_the_largest_pictures_stay_within_half_a_gigabyte(form: str, mode: str) 
         assert peak(fresh) < MEBIBYTES + 100  # what the process has before it reads is about 60
 
 
-def test_an_animation_without_end_is_given_up(decoder: Decoder) -> None:
+def test_gives_up_an_endless_animation(decoder: Decoder) -> None:
     """Two thousand frames of four megapixels."""
     frames = [Image.new("P", (2000, 2000), i % 2) for i in range(2)]
     data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:] * 3)

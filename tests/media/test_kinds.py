@@ -34,7 +34,7 @@ def picture(form: str, **options: object) -> bytes:
         ("Thumbs.db", False, False),
     ],
 )
-def test_names_tell_what_a_file_is(name: str, media: bool, video: bool) -> None:
+def test_kind_by_suffix(name: str, media: bool, video: bool) -> None:
     assert is_media(Path(name)) is media
     assert is_video(name) is is_video(Path(name)) is video
 
@@ -85,12 +85,12 @@ def test_videos_are_known_by_their_content(suffix: str, tmp_path: Path) -> None:
         (b"", None),
     ],
 )
-def test_other_contents(head: bytes, kind: Kind | None) -> None:
+def test_unknown_contents_have_no_kind(head: bytes, kind: Kind | None) -> None:
     assert sniff(head) is kind
 
 
 @pytest.mark.parametrize("name", ["face.jpg", "clip.mp4"])
-def test_where_the_content_tells_nothing_the_name_decides(name: str, tmp_path: Path) -> None:
+def test_suffix_decides_if_the_content_is_unknown(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     for content in (b"", b"nothing"):
         path.write_bytes(content)
@@ -99,7 +99,7 @@ def test_where_the_content_tells_nothing_the_name_decides(name: str, tmp_path: P
         assert is_media(path)
 
 
-def test_what_is_no_file_is_not_looked_into(tmp_path: Path) -> None:
+def test_pipes_and_folders_are_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe", tmp_path / "gone", Path("/dev/zero"), Path("a\0b")):
         assert content_kind(path) is None

@@ -33,7 +33,7 @@ def encoded(image: Image.Image | NDArray[Any], form: str, **options: Any) -> byt
 
 
 def png(width: int, height: int, depth: int, colour: int, data: bytes | None, *chunks: Any) -> bytes:
-    """A PNG written by hand, for the kinds that Pillow does not write."""
+    """Return a PNG written by hand, for the kinds that Pillow does not write."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -70,7 +70,7 @@ class TestPlain:
         path.write_bytes(data)
         np.testing.assert_array_equal(read_picture(path), read_picture(data))
 
-    def test_the_bytes_decide_and_not_the_name(self, tmp_path: Path) -> None:
+    def test_format_is_read_from_the_content_not_the_name(self, tmp_path: Path) -> None:
         path = tmp_path / "face.jpg"
         path.write_bytes(encoded(NOISE, "PNG"))
         np.testing.assert_array_equal(read_picture(path), NOISE)
@@ -92,14 +92,14 @@ class TestOrientation:
 
     @pytest.mark.parametrize("form", ["PNG", "TIFF", "WEBP"])
     @pytest.mark.parametrize("orientation", range(1, 9))
-    def test_each_is_turned_upright(self, orientation: int, form: str) -> None:
+    def test_every_exif_orientation_is_turned_upright(self, orientation: int, form: str) -> None:
         stored = np.ascontiguousarray(self.STORED[orientation](NOISE))
         options = {"lossless": True} if form == "WEBP" else {}
         data = encoded(stored, form, exif=upright_exif(orientation), **options)
         np.testing.assert_array_equal(read_picture(data), NOISE)
 
     @pytest.mark.parametrize("form", ["JPEG", "AVIF"])
-    def test_in_lossy_formats_too(self, form: str) -> None:
+    def test_exif_orientation_of_lossy_formats_is_turned_upright(self, form: str) -> None:
         stored = np.ascontiguousarray(np.rot90(SMOOTH, 1))
         picture = read_picture(encoded(stored, form, quality=95, exif=upright_exif(6)))
         assert picture.shape == SMOOTH.shape
@@ -127,16 +127,16 @@ class TestOrientation:
 
 
 class TestKinds:
-    def test_grey(self) -> None:
+    def test_reads_grey(self) -> None:
         grey = NOISE[:, :, 0]
         np.testing.assert_array_equal(read_picture(encoded(grey, "PNG")), np.stack([grey] * 3, axis=2))
 
-    def test_one_bit(self) -> None:
+    def test_reads_one_bit_pictures(self) -> None:
         bits = Image.fromarray(NOISE).convert("1")
         expected = np.where(np.asarray(bits), 255, 0)
         np.testing.assert_array_equal(read_picture(encoded(bits, "PNG"))[:, :, 1], expected)
 
-    def test_palette(self) -> None:
+    def test_reads_palette_pictures(self) -> None:
         palette = Image.fromarray(NOISE).quantize(16)
         np.testing.assert_array_equal(
             read_picture(encoded(palette, "PNG")), np.asarray(palette.convert("RGB"))
@@ -198,7 +198,7 @@ class TestKinds:
         np.testing.assert_allclose(read_picture(data)[0, :, 0], [0, 156, 255], atol=1)
 
     @pytest.mark.parametrize("kind", ["F", "I", "LAB"])
-    def test_kinds_without_an_agreed_rgb_are_refused(self, kind: str) -> None:
+    def test_rejects_modes_without_an_agreed_rgb(self, kind: str) -> None:
         image = Image.new(kind, (8, 8))
         with pytest.raises(PictureError, match=f"{kind!r}.*save the picture as 8-bit RGB"):
             read_picture(encoded(image, "TIFF"))
@@ -208,7 +208,7 @@ class TestCmyk:
     CYAN = Image.new("CMYK", (16, 16), (255, 0, 0, 0))
 
     @pytest.mark.parametrize("form", ["JPEG", "TIFF"])
-    def test_ink_is_turned_to_light(self, form: str) -> None:
+    def test_cmyk_is_converted_to_rgb(self, form: str) -> None:
         # Pillow and Photoshop write CMYK JPEGs inverted, with an Adobe marker; TIFF is not inverted.
         data = encoded(self.CYAN, form)
         assert (b"Adobe" in data) == (form == "JPEG")
@@ -232,7 +232,7 @@ class TestCmyk:
 
 
 def cmyk_profile() -> bytes:
-    """The smallest ICC profile for CMYK: no ink is white, all inks are black, else Lab (50, 0, 0)."""
+    """Return the smallest ICC profile for CMYK: no ink is white, all inks are black, else Lab (50, 0, 0)."""
     lightness = [255, *[128] * 14, 0]
     grid = b"".join(bytes([value, 128, 128]) for value in lightness)
     ramp = bytes(range(256))
@@ -289,12 +289,12 @@ class TestHeif:
         pytest.importorskip("pillow_heif").register_heif_opener()
         return encoded(SMOOTH, "HEIF", quality=95, exif=upright_exif(6).tobytes())
 
-    def test_it_is_read_and_turned(self, data: bytes) -> None:
+    def test_heic_is_read_and_turned(self, data: bytes) -> None:
         picture = read_picture(data)
         assert picture.shape == (37, 24, 3)
         assert np.abs(picture.astype(int) - np.rot90(SMOOTH, -1)).mean() < 4
 
-    def test_without_the_extra_a_sentence_names_it(
+    def test_heic_without_the_extra_names_the_package(
         self, data: bytes, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, "pillow_heif", None)
@@ -303,7 +303,7 @@ class TestHeif:
         ):
             read_picture(data)
 
-    def test_damage_ends_in_a_sentence(self, data: bytes) -> None:
+    def test_reports_a_damaged_heic(self, data: bytes) -> None:
         with pytest.raises(PictureError):
             read_picture(data[: len(data) // 2])
 
@@ -318,7 +318,7 @@ class TestAnimation:
 
 @pytest.fixture
 def switching_often() -> Iterator[None]:
-    """Python's threads take turns a thousand times as often: what can go wrong between them does."""
+    """Let Python's threads switch a thousand times as often, so that races show."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(5e-6)
     yield
@@ -383,7 +383,7 @@ FORMS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF"]
 
 class TestDamage:
     @pytest.mark.parametrize("form", FORMS)
-    def test_half_a_file(self, form: str, tmp_path: Path) -> None:
+    def test_reports_a_truncated_picture(self, form: str, tmp_path: Path) -> None:
         data = encoded(NOISE, form)
         path = tmp_path / f"half.{form.lower()}"
         path.write_bytes(data[: len(data) // 2])
@@ -394,7 +394,7 @@ class TestDamage:
         ("name", "content"),
         [("text.png", b"I am no picture"), ("page.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n")],
     )
-    def test_what_is_no_picture(self, name: str, content: bytes, tmp_path: Path) -> None:
+    def test_rejects_files_that_are_not_pictures(self, name: str, content: bytes, tmp_path: Path) -> None:
         path = tmp_path / name
         path.write_bytes(content)
         with pytest.raises(PictureError, match=rf"{name}: expected a picture \(JPEG, PNG"):
@@ -408,7 +408,7 @@ class TestDamage:
             read_picture(tmp_path / "empty.jpg")
 
     @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-    def test_what_a_pipe_brings_is_read_or_refused(self, tmp_path: Path) -> None:
+    def test_reads_or_rejects_the_content_of_a_pipe(self, tmp_path: Path) -> None:
         for content, outcome in ((encoded(NOISE, "PNG"), nullcontext()), (b"", pytest.raises(PictureError))):
             pipe = tmp_path / "pipe"
             os.mkfifo(pipe)
@@ -425,26 +425,26 @@ class TestDamage:
         with pytest.raises(PictureError, match="expected a picture"):
             read_picture(data)
 
-    def test_a_missing_file(self, tmp_path: Path) -> None:
+    def test_reports_a_missing_file(self, tmp_path: Path) -> None:
         with pytest.raises(PictureError, match=r"gone\.jpg: there is no such file"):
             read_picture(tmp_path / "gone.jpg")
 
-    def test_a_folder(self, tmp_path: Path) -> None:
+    def test_rejects_a_folder(self, tmp_path: Path) -> None:
         with pytest.raises(PictureError, match="expected a picture or video file, got a folder"):
             read_picture(tmp_path)
 
-    def test_a_name_that_no_file_can_have(self, tmp_path: Path) -> None:
+    def test_rejects_an_impossible_file_name(self, tmp_path: Path) -> None:
         with pytest.raises(PictureError, match="cannot be opened"):
             read_picture(tmp_path / "a\0b.jpg")
 
-    def test_the_error_is_one_of_ours(self) -> None:
+    def test_picture_error_is_a_bonaface_error(self) -> None:
         assert issubclass(PictureError, BonafaceError)
         with pytest.raises(PictureError, match="the picture's bytes"):
             read_picture(b"")
 
     @given(st.sampled_from(["JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF"]), st.data())
     @settings(max_examples=80, deadline=None)
-    def test_any_change_gives_a_picture_or_an_error_of_ours(self, form: str, data: Any) -> None:
+    def test_any_changed_bytes_give_a_picture_or_a_picture_error(self, form: str, data: Any) -> None:
         content = bytearray(encoded(NOISE, form))
         for _ in range(data.draw(st.integers(1, 8))):
             at = data.draw(st.integers(0, len(content) - 1))

@@ -26,7 +26,7 @@ FRAMES = 45
 
 
 def numbered(number: int, width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.uint8]:
-    """A picture that shows its number in black and white bars under a grey one, so that it can be read again."""
+    """Return a picture that shows its number in black and white bars under a grey one, so that it can be read again."""
     bits = [(number >> bit) & 1 for bit in range(BITS)]
     bars = np.repeat(np.array(bits, np.uint8) * 200 + 28, width // BITS)
     picture = np.broadcast_to(bars[None, :, None], (height, width, 3)).copy()
@@ -74,7 +74,7 @@ def kind(request: pytest.FixtureRequest) -> tuple[str, bytes]:
 
 
 def decoded_in_sequence(file: bytes) -> list[NDArray[np.uint8]]:
-    """Every frame, as PyAV's own loop gives them."""
+    """Return every frame, as PyAV's own loop decodes them."""
     with av.open(io.BytesIO(file), "r") as container:
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]  # type: ignore[misc]
 
@@ -121,7 +121,7 @@ def test_frames_shown_before_a_keyframe_but_stored_behind_it_need_the_group_befo
 
 
 def test_the_planned_packets_are_enough(kind: tuple[str, bytes]) -> None:
-    """Decoding everything is for files that lie about their keyframes."""
+    """The fallback of decoding everything is only for files with falsely marked keyframes."""
     scan = video._scan(kind[1])
     if not scan.timed or "intra-refresh" in kind[0]:
         return  # nothing is planned for the one, and the other has keyframes that are none
@@ -165,7 +165,7 @@ def without_reordering_told(file: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_frames_out_of_order_are_not_lost_where_the_stream_does_not_tell(suffix: str) -> None:
+def test_reordered_frames_of_an_avi_are_not_lost(suffix: str) -> None:
     file = clip(suffix, "libx264", options={**B_FRAMES, "profile": "main", "bf": "5", "b-pyramid": "normal"})
     silent = without_reordering_told(file)
     for n in (5, 20, 100):
@@ -243,7 +243,7 @@ def test_frames_of_4k() -> None:
     assert [number_of(picture) for _, picture in frames] == [0, 1]
 
 
-def test_files_and_their_bytes_are_the_same(tmp_path: Path) -> None:
+def test_a_video_and_its_bytes_give_the_same_frames(tmp_path: Path) -> None:
     file = clip(".mp4", frames=5)
     path = tmp_path / "straße 1.mp4"
     path.write_bytes(file)
@@ -254,7 +254,7 @@ def test_files_and_their_bytes_are_the_same(tmp_path: Path) -> None:
 
 
 def read(source: Path | bytes, n: int) -> tuple[list[int], str]:
-    """The numbers that the frames show, and what is said at the end."""
+    """Return the numbers that the frames show, and the error after the last one."""
     numbers: list[int] = []
     try:
         for number, picture in read_frames(source, n):
@@ -266,7 +266,7 @@ def read(source: Path | bytes, n: int) -> tuple[list[int], str]:
 
 
 def fast_start(path: Path, pictures: list[NDArray[np.uint8]]) -> bytes:
-    """An MP4 file whose index comes first, so that a part of it can be read."""
+    """Return an MP4 file whose index comes first, so that a part of it can be read."""
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=25, options=B_FRAMES)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
@@ -277,7 +277,7 @@ def fast_start(path: Path, pictures: list[NDArray[np.uint8]]) -> bytes:
 
 
 @pytest.mark.parametrize("suffix", [".avi", ".webm", ".mkv", ".mp4"])
-def test_a_file_that_is_cut_off_gives_what_it_has_and_says_so(
+def test_a_truncated_video_gives_its_frames_and_an_error(
     suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (FRAMES, HEIGHT // 4, WIDTH, 3), np.uint8)
@@ -300,7 +300,7 @@ def test_a_file_that_is_cut_off_gives_what_it_has_and_says_so(
     assert capfd.readouterr() == ("", "")
 
 
-def test_an_index_that_was_cut_off_leaves_nothing(tmp_path: Path) -> None:
+def test_rejects_a_video_with_a_truncated_index(tmp_path: Path) -> None:
     path = tmp_path / "half.mp4"
     file = clip(".mp4")
     path.write_bytes(file[: len(file) // 2])
@@ -312,7 +312,7 @@ def test_an_index_that_was_cut_off_leaves_nothing(tmp_path: Path) -> None:
             attempt()
 
 
-def test_files_that_are_no_video(tmp_path: Path) -> None:
+def test_rejects_files_that_are_not_videos(tmp_path: Path) -> None:
     cases = {
         "missing.mp4": "expected a video file, but there is none",
         "folder.mp4": "expected a video file, but there is none",
@@ -336,7 +336,7 @@ def test_files_that_are_no_video(tmp_path: Path) -> None:
 
 
 def sound(cover: bool = False) -> bytes:
-    """A second of silence, with a picture of the record's sleeve if `cover`."""
+    """Return a second of silence, with a picture of the record's sleeve if `cover`."""
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
         stream = container.add_stream("aac", rate=16000, layout="mono")
@@ -361,15 +361,15 @@ def test_too_many_pixels_are_refused_before_decoding(monkeypatch: pytest.MonkeyP
         probe(clip(".mp4", frames=2))
 
 
-def test_keyframes_that_are_none_are_found_out() -> None:
-    """Without its table of keyframes every packet of an MP4 file claims to be one."""
+def test_detects_falsely_marked_keyframes() -> None:
+    """Without its table of keyframes every packet of an MP4 file is marked as one."""
     file = clip(".mp4", "libx264", options=B_FRAMES)
     assert file.count(b"stss") == 1
     assert read(file.replace(b"stss", b"free"), 7) == (list(evenly_spaced(FRAMES, 7)), "")
 
 
-def test_a_damaged_frame_is_left_out_and_said() -> None:
-    """Of a Motion JPEG file with one picture wiped out, the others are what they were."""
+def test_a_damaged_frame_is_left_out_and_reported() -> None:
+    """Of a Motion JPEG file with one picture zeroed out, the others are unchanged."""
     file = clip(".avi", "mjpeg")
     pictures = [i for i in range(len(file)) if file.startswith(b"\xff\xd8\xff", i)]
     assert len(pictures) == FRAMES
@@ -380,8 +380,8 @@ def test_a_damaged_frame_is_left_out_and_said() -> None:
     assert read(wiped, 3) == (list(evenly_spaced(FRAMES, 3)), "")
 
 
-def test_a_frame_with_a_hole_is_left_out_and_said() -> None:
-    """The decoder would fill a hole with what it guesses: not what the camera saw."""
+def test_an_incomplete_frame_is_left_out_and_reported() -> None:
+    """The decoder would fill the missing part with a guess, which the camera did not see."""
     noise = np.random.default_rng(0).integers(0, 256, (12, HEIGHT // 2, WIDTH, 3), np.uint8)
     pictures = [numbered(i) for i in range(12)]
     for picture, grains in zip(pictures, noise, strict=True):
@@ -399,7 +399,7 @@ def test_a_frame_with_a_hole_is_left_out_and_said() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.data())
-def test_damage_anywhere_ends_in_frames_or_a_sentence(data: st.DataObject) -> None:
+def test_damage_anywhere_gives_frames_or_a_video_error(data: st.DataObject) -> None:
     suffix, codec, options = KINDS[
         data.draw(st.sampled_from(("h264.mp4", "mpeg4.avi", "vp9.webm", "hevc.mp4")))
     ]
@@ -415,7 +415,9 @@ def test_damage_anywhere_ends_in_frames_or_a_sentence(data: st.DataObject) -> No
 def recorded(
     form: str, numbers: range, *, start: int = 0, muxer: dict[str, str] | None = None, **stream: object
 ) -> bytes:
-    """A video of `numbers` in the container `form`, from frame time `start` on, with attributes of the stream."""
+    """Return a video of `numbers` in the container `form`, from frame time `start` on, with attributes of the
+    stream.
+    """
     file = io.BytesIO()
     codec = str(stream.pop("codec", "libx264"))
     encoder: Any = stream.pop("encoder", B_FRAMES if codec == "libx264" else {})
@@ -477,7 +479,7 @@ class TestClock:
         assert len(shown) >= 12
 
     def test_times_without_any_order_are_left_to_the_decoder(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """As if each frame were shown before all that come before it in the file, at rising times of decoding."""
+        """Each frame is to be shown before all frames that precede it in the file, at rising decoding times."""
         monkeypatch.setattr(video._Clock, "time", lambda self, packet, number: (0, -number))
         file = recorded("mp4", range(FRAMES))
         assert video._scan(file).delay == FRAMES - 1
@@ -492,7 +494,7 @@ class TestClock:
         assert read(file, 100) == (list(range(FRAMES)), "")
         assert probe(file).damage == ""
 
-    def test_a_cut_file_that_begins_late_is_still_said_to_be_cut(self) -> None:
+    def test_reports_a_truncated_file_that_begins_late(self) -> None:
         file = recorded("matroska", range(FRAMES), start=75, encoder={"bf": "0"})
         assert "it says that it lasts 4.8 s and ends after" in read(file[: len(file) // 2], 100)[1]
 
@@ -509,7 +511,7 @@ class TestClock:
 
 
 class TestPixels:
-    """What a file says of the shape and colour of its pixels."""
+    """The shape and colour of pixels as a file gives them."""
 
     @pytest.mark.parametrize("form", ["mp4", "matroska", "avi"])
     @pytest.mark.parametrize(
@@ -610,7 +612,7 @@ def encode_large_ts() -> bytes:
 
 
 def resident() -> float:
-    """Resident memory of this process in MiB."""
+    """Return the resident memory of this process in MiB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 

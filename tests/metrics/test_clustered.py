@@ -25,7 +25,7 @@ from bonaface.metrics.intervals import clopper_pearson
 def _drawn(
     seed: int, people: int = 20, correlation: float = 0.25, rate: float = 0.2, sd: float = 1.0
 ) -> tuple[Any, Any, Any]:
-    """Labels, scores and subjects: 6 bona fide and 24 attacks each, true EER `rate` where `sd` is 1."""
+    """Draw labels, scores and subjects: 6 bona fide and 24 attacks each, true EER `rate` where `sd` is 1."""
     rng = np.random.default_rng(seed)
     labels = np.repeat([1, 0], [6 * people, 24 * people])
     subjects = np.r_[np.repeat(np.arange(people), 6), np.repeat(np.arange(people), 24)]
@@ -69,7 +69,7 @@ def test_one_presentation_a_subject_gives_clopper_and_pearsons(errors: int) -> N
         assert found == pytest.approx(clopper_pearson(errors, 20), rel=1e-9)
 
 
-def test_ten_people_who_always_or_never_fail_are_ten_facts() -> None:
+def test_fully_correlated_presentations_count_once_per_subject() -> None:
     subjects, wrong = np.repeat(np.arange(10), 50), np.repeat(np.arange(10) < 3, 50)
     bounds = interval(share(wrong, np.ones(500, dtype=bool), Owners.of(subjects)))
     # The variance over 10 subjects is 0.3 * 0.7 / 9: that of 9 facts, less the toll of t.
@@ -91,8 +91,8 @@ def test_the_variance_is_that_of_leaving_out_each_subject() -> None:
 
 
 @pytest.mark.parametrize("sd", [1.0, 2.0])
-def test_the_spread_of_the_eer_is_that_of_new_studies(sd: float) -> None:
-    """What one study says of its EER's spread, on average, and how far the EERs of 300 studies spread."""
+def test_eer_variance_agrees_with_simulated_studies(sd: float) -> None:
+    """The mean standard deviation that a study gives its EER agrees with the spread of the EERs of 300 studies."""
     studies = [_drawn(seed, sd=sd) for seed in range(300)]
     found = [equal_error(labels, scores, Owners.of(subjects)) for labels, scores, subjects in studies]
     assert found[0].value == eer(*studies[0][:2])
@@ -100,8 +100,10 @@ def test_the_spread_of_the_eer_is_that_of_new_studies(sd: float) -> None:
     assert np.sqrt(np.mean([one.variance for one in found])) == pytest.approx(spread, rel=0.1)
 
 
-def test_the_eer_leans_on_the_class_whose_scores_are_rare_at_the_threshold() -> None:
-    """Attacks twice as wide: a bona fide error moves the threshold past few attacks, so it weighs less than half."""
+def test_eer_weighs_the_class_with_fewer_scores_at_the_threshold_more() -> None:
+    """Attacks spread twice as wide: a bona fide error moves the threshold past few attacks, so it weighs less than
+    half.
+    """
     weights = [equal_error(*_with_owners(_drawn(seed, sd=2.0))).size for seed in range(30)]
     even = 4 / (1 / 120 + 1 / 480)
     # size is 1 / (w ** 2 / 120 + (1 - w) ** 2 / 480), and w is about 1/3 there.
@@ -142,7 +144,7 @@ def test_the_mean_of_two_rates_by_zou_and_donner() -> None:
     assert acer.influence.tolist() == pytest.approx(((one.influence + two.influence) / 2).tolist())
 
 
-def test_the_worst_of_several_is_not_pulled_up_by_choosing() -> None:
+def test_worst_interval_corrects_for_selection() -> None:
     labels, scores, subjects = _drawn(4)
     owners, wrong = Owners.of(subjects), scores >= 0
     kinds = np.arange(labels.size) % 3
@@ -157,14 +159,14 @@ def test_the_worst_of_several_is_not_pulled_up_by_choosing() -> None:
     assert worst_interval(rates[:1], other) == mean_interval(rates[0], other)
 
 
-def test_nothing_that_counts_says_nothing() -> None:
+def test_interval_without_presentations_is_zero_to_one() -> None:
     nobody = share([True, False], [False, False], Owners.of(["a", "b"]))
     assert np.isnan(nobody.value)
     assert interval(nobody) == (0, 1)
     assert worst_interval([nobody]) == worst_interval([]) == (0, 1)
 
 
-def test_a_difference_by_students_t() -> None:
+def test_difference_interval_by_students_t() -> None:
     labels, one, subjects = _drawn(5)
     two = one + np.random.default_rng(0).normal(0, 0.5, one.size)
     first, second = (_rate(labels, scores, subjects, label=0) for scores in (one, two))
@@ -178,13 +180,13 @@ def _rows(labels: Any, subjects: Any) -> list[Any]:
     return [np.flatnonzero((labels == 0) & (subjects == who)) for who in range(20)]
 
 
-def test_no_disagreement_leaves_room_for_some() -> None:
+def test_difference_interval_has_a_minimum_width() -> None:
     one = _rate(*_drawn(6), label=1)
     low, high = difference_interval(one, one)
     assert -low == high == pytest.approx(-np.log(0.025) / 120)
 
 
-def test_folds_of_other_people_say_more_than_the_same_again() -> None:
+def test_folds_with_other_subjects_give_narrower_intervals() -> None:
     one = _rate(*_drawn(7), label=0)
     again = mean_over([one, one])
     assert (again.value, again.variance, again.step) == (one.value, pytest.approx(one.variance), one.step / 2)
@@ -195,8 +197,8 @@ def test_folds_of_other_people_say_more_than_the_same_again() -> None:
     assert apart.variance == pytest.approx(one.variance / 2, rel=0.05)
 
 
-def test_intervals_hold_the_truth_of_new_studies() -> None:
-    """A small piece of benchmarks/coverage.py; Clopper and Pearson's, which knows of no subjects, fails it."""
+def test_intervals_cover_the_true_rate_of_simulated_studies() -> None:
+    """A small piece of benchmarks/coverage.py; Clopper and Pearson's intervals, which ignore subjects, fail it."""
     held, naive = [], []
     for seed in range(300):
         found = _rate(*_drawn(seed, rate=0.05), label=0)

@@ -57,7 +57,7 @@ def test_eer_counted_by_hand() -> None:
     assert eer([0, 0, 1], [0.1, 0.9, 0.5]) == pytest.approx(1 / 2)
 
 
-def test_held_errors_counted_by_hand() -> None:
+def test_fixed_error_rates_counted_by_hand() -> None:
     labels = [1] * 10 + [0] * 10 + [0] * 2
     species = [""] * 10 + ["print-1"] * 10 + ["display-1"] * 2
     scores = [n / 10 + 0.05 for n in range(10)] + [n / 10 for n in range(10)] + [0.0, 0.32]
@@ -90,7 +90,7 @@ def test_apcer_at_bpcer_is_the_best_of_all_thresholds(at: float, digits: int) ->
     assert apcer_at_bpcer(labels, species, scores, at).value == best
 
 
-def test_a_share_that_floats_miss_by_a_hair_is_still_held() -> None:
+def test_fixed_error_rate_tolerates_float_rounding() -> None:
     # 0.29 * 100 is 28.999...: 29 of 100 attacks may pass all the same, so 0.71 and over is accepted.
     labels = [0] * 100 + [1] * 2
     scores = [n / 100 for n in range(100)] + [0.705, 0.715]
@@ -98,7 +98,7 @@ def test_a_share_that_floats_miss_by_a_hair_is_still_held() -> None:
     assert bpcer_at_apcer(labels, ["print-1"] * 100 + [""] * 2, scores, 0.28) == Rate(1, 2)
 
 
-def test_what_cannot_be_held_is_refused() -> None:
+def test_rejects_impossible_fixed_error_rates() -> None:
     for figure in (bpcer_at_apcer, apcer_at_bpcer):
         with pytest.raises(InputError, match=r"must lie in \[0, 1\], got 1.5"):
             figure([0, 1], ["print-1", ""], [0.1, 0.2], 1.5)

@@ -35,7 +35,7 @@ def test_beta_quantile_agrees_with_scipy(probability: float, a: float, b: float)
     assert beta_quantile(probability, a, b) == pytest.approx(beta.ppf(probability, a, b), rel=1e-7)
 
 
-def test_no_trials_no_knowledge() -> None:
+def test_interval_of_zero_trials_is_zero_to_one() -> None:
     assert wilson(0, 0) == (0.0, 1.0)
     assert clopper_pearson(0, 0) == (0.0, 1.0)
 

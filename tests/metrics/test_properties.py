@@ -1,4 +1,4 @@
-"""What must hold for every set of scores, drawn by hypothesis, with few distinct values, for the ties."""
+"""Properties of the metrics on sets of scores drawn by hypothesis, with few distinct values to get ties."""
 
 from collections.abc import Callable
 from typing import Any
@@ -42,7 +42,7 @@ def _figures(
 
 
 @given(score_sets(), st.sampled_from(MAPS))
-def test_rising_maps_of_the_scores_change_nothing(
+def test_monotone_score_transforms_change_nothing(
     drawn: tuple[NDArray[np.int64], NDArray[np.str_], NDArray[np.float64]], rising: Callable[..., Any]
 ) -> None:
     labels, species, scores = drawn
@@ -135,7 +135,7 @@ def test_the_parts_add_up(
 
 
 @given(score_sets())
-def test_turning_classes_and_scores_round_swaps_the_errors(
+def test_swapping_classes_and_negating_scores_swaps_the_errors(
     drawn: tuple[NDArray[np.int64], NDArray[np.str_], NDArray[np.float64]],
 ) -> None:
     labels, _, scores = drawn
@@ -145,7 +145,7 @@ def test_turning_classes_and_scores_round_swaps_the_errors(
 
 
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.5, 0.99))
-def test_intervals_hold_the_rate_and_mirror(counts: tuple[int, int], level: float) -> None:
+def test_intervals_contain_the_rate_and_are_symmetric(counts: tuple[int, int], level: float) -> None:
     errors, total = counts
     for interval in (wilson, clopper_pearson):
         low, high = interval(errors, total, level)

@@ -48,7 +48,7 @@ def test_thresholds_beyond_all_scores() -> None:
     assert rates.bpcer(LABELS, SCORES, math.inf) == Rate(4, 4)
 
 
-def test_nothing_out_of_nothing() -> None:
+def test_rate_of_zero_presentations_is_nan() -> None:
     assert math.isnan(Rate(0, 0).value)
     assert Rate(0, 0).interval() == (0.0, 1.0)
     assert rates.apcer([1, 1], [0.1, 0.2], 0.5) == Rate(0, 0)
@@ -66,7 +66,7 @@ def test_the_interval_by_name() -> None:
 
 
 @pytest.mark.parametrize(("errors", "total"), [(-1, 3), (4, 3)])
-def test_impossible_rates(errors: int, total: int) -> None:
+def test_rejects_impossible_rates(errors: int, total: int) -> None:
     with pytest.raises(InputError, match="0 <= errors <= total"):
         Rate(errors, total)
 
@@ -83,7 +83,7 @@ def test_impossible_rates(errors: int, total: int) -> None:
         ([0, 1, 1], [0.1, -math.inf, math.nan], "got -inf in row 1"),
     ],
 )
-def test_bad_arrays_are_refused_by_row(labels: list[Any], scores: list[Any], message: str) -> None:
+def test_rejects_bad_arrays_and_names_the_row(labels: list[Any], scores: list[Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         rates.apcer(labels, scores, 0.5)
 

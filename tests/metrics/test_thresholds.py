@@ -27,12 +27,12 @@ def test_candidates_are_midpoints_and_one_beyond_either_end() -> None:
         (1e-310, 2e-310),
     ],
 )
-def test_a_midpoint_parts_its_neighbours_even_where_no_float_lies_between(low: Any, high: Any) -> None:
+def test_midpoint_separates_adjacent_floats(low: Any, high: Any) -> None:
     middle = candidates([low, high])[1]
     assert low < middle <= high
 
 
-def test_a_sweep_counts_what_the_rates_count() -> None:
+def test_sweep_agrees_with_the_rates() -> None:
     rng = np.random.default_rng(3)
     labels = rng.integers(0, 2, 200)
     scores = np.round(rng.random(200), 1)
@@ -52,7 +52,7 @@ def test_eer_threshold_counted_by_hand() -> None:
     assert eer_threshold([0, 0, 0, 1, 1, 1], [0.1, 0.2, 0.6, 0.3, 0.7, 0.8]) == pytest.approx(0.45)
 
 
-def test_of_two_equally_good_thresholds_the_middle() -> None:
+def test_eer_threshold_is_the_middle_of_two_tied_candidates() -> None:
     # Below the shared score 0.4 FAR is 1/2 and FRR 0, above it the other way round: both miss by a half.
     labels, scores = [0, 0, 1, 1], [0.2, 0.4, 0.4, 0.8]
     assert eer_threshold(labels, scores) == pytest.approx(((0.2 + 0.4) / 2 + (0.4 + 0.8) / 2) / 2)
@@ -85,7 +85,7 @@ def test_bpcer_threshold_of_few_presentations_rejects_none() -> None:
     assert bpcer_threshold([1, 1], [0.5, 0.6]) == np.nextafter(0.5, 0)
 
 
-def test_bpcer_threshold_refuses_what_it_cannot_keep() -> None:
+def test_bpcer_threshold_rejects_impossible_input() -> None:
     with pytest.raises(InputError, match="needs bona fide presentations"):
         bpcer_threshold([0, 0], [0.1, 0.2])
     for at in (1.0, -0.1, math.nan):

@@ -1,4 +1,4 @@
-"""A video's score of its frames': by numpy and by exact fractions, in any order of the frames."""
+"""The score of a video against numpy and exact fractions, in any order of the frames."""
 
 import time
 from fractions import Fraction
@@ -18,9 +18,7 @@ BY_NUMPY = {"mean": np.mean, "median": np.median, "min": np.min}
 
 
 @given(FRAMES, st.sampled_from(AGGREGATIONS))
-def test_each_aggregation_is_numpys_over_the_frames_that_have_a_score(
-    frames: list[tuple[int, float]], aggregation: Aggregation
-) -> None:
+def test_aggregations_agree_with_numpy(frames: list[tuple[int, float]], aggregation: Aggregation) -> None:
     videos, scores = (np.array(column) for column in zip(*frames, strict=True))
     given_scores = video_scores(videos, scores, aggregation, count=6)
     for video in range(6):
@@ -32,7 +30,7 @@ def test_each_aggregation_is_numpys_over_the_frames_that_have_a_score(
 
 
 @given(FRAMES, st.randoms(use_true_random=False))
-def test_the_order_of_the_frames_changes_no_bit(frames: list[tuple[int, float]], random: object) -> None:
+def test_video_scores_do_not_depend_on_frame_order(frames: list[tuple[int, float]], random: object) -> None:
     shuffled = list(frames)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     for aggregation in AGGREGATIONS:
@@ -42,7 +40,7 @@ def test_the_order_of_the_frames_changes_no_bit(frames: list[tuple[int, float]],
 
 
 def test_a_plain_sum_would_depend_on_the_order() -> None:
-    """Ten scores of hundredths: summed from left to right they give two different means in two orders."""
+    """Ten scores in hundredths, summed from left to right, give two different means in two orders."""
     scores = np.array([0.1, 0.7, 0.2, 0.9, 0.3, 0.6, 0.01, 0.33, 0.57, 0.99])
     plain = {float(sum(np.random.default_rng(seed).permutation(scores))) for seed in range(20)}
     exact = {

@@ -23,13 +23,13 @@ def persons() -> list[Portrait]:
 
 @pytest.fixture
 def stage() -> Stage:
-    """A plain grey room, 256 x 256, under a white light from the front."""
+    """Return a plain grey room, 256 x 256, under a white light from the front."""
     return Stage(np.full((3, 256, 256), 0.5, np.float32), lighting(6500, 0, 0, 0.5, 1.0, 0.0))
 
 
 @pytest.fixture(scope="session")
 def photo(persons: list[Portrait]) -> Photo:
-    """A photograph of the first person, 256 x 256, the eyes 52 pixels apart."""
+    """Return a photograph of the first person, 256 x 256, the eyes 52 pixels apart."""
     stage = Stage(np.full((3, 256, 256), 0.5, np.float32), lighting(6500, 0, 0, 0.5, 1.0, 0.0))
     framed = bona_fide(persons[0], Position(128, 105, 52), stage, Turn())
     return shoot(framed, PHONES[0], Shot(), stream(0, "photo"))
@@ -37,7 +37,7 @@ def photo(persons: list[Portrait]) -> Photo:
 
 @pytest.fixture
 def faces(tmp_path: Path) -> Path:
-    """A folder with four drawn portraits, a picture of nobody and a file that is none."""
+    """Make a folder with four drawn portraits, a picture without a face and a file that is not a picture."""
     folder = tmp_path / "faces"
     folder.mkdir()
     for number in range(4):

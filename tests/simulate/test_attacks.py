@@ -30,14 +30,14 @@ def sheet_of(
     return print_sheet(photo, printer, position, SIZE, grip or Grip(), stream(0, "print"))
 
 
-def test_a_print_shows_the_photograph_at_its_place(photo: Photo, stage: Stage) -> None:
+def test_a_print_shows_the_photograph_at_its_position(photo: Photo, stage: Stage) -> None:
     framed = printed(sheet_of(photo), Hold(), PLACE, stage, stream(0))
     assert framed.landmarks[:2].mean(0) == pytest.approx([128, 105], abs=1)
     ours, theirs = luma(framed.view.light)[60:180, 80:176], photo.picture[60:180, 80:176, 1].astype(float)
     assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.8
 
 
-def test_a_screen_shows_the_photograph_at_its_place(photo: Photo, stage: Stage) -> None:
+def test_a_screen_shows_the_photograph_at_its_position(photo: Photo, stage: Stage) -> None:
     panel = show_panel(photo, replace(DISPLAYS[1], mirror=0.0), PLACE, SIZE, Grip())
     framed = shown(panel, Hold(), PLACE, stage, stream(0))
     assert framed.landmarks[:2].mean(0) == pytest.approx([128, 105], abs=1)
@@ -85,7 +85,7 @@ def test_flat_paper_is_lit_evenly_and_a_face_is_not(photo: Photo, persons: list[
     assert change(lambda s: bona_fide(persons[0], PLACE, s, Turn())) < 0.75
 
 
-def test_paper_mirrors_what_lies_opposite_evenly(photo: Photo, stage: Stage) -> None:
+def test_paper_mirrors_its_surroundings_evenly(photo: Photo, stage: Stage) -> None:
     # Fresnel at a refractive index of 1.5: ((1.5 - 1) / (1.5 + 1)) ** 2 = 4 % of a wall lit as the paper is
     dark, bright = (
         printed(sheet_of(photo), Hold(opposite=o), PLACE, stage, stream(0)).view.light[:, 80:140, 90:160]
@@ -143,8 +143,8 @@ def test_a_screen_close_by_has_waves_and_a_print_of_dots_too(photo: Photo, stage
     )
 
 
-def test_moire_reaches_the_picture_and_goes_with_defocus(photo: Photo, stage: Stage) -> None:
-    """A panel whose pixels are nearly the camera's: bands in colour, which a lens out of focus takes away."""
+def test_moire_reaches_the_picture_and_is_removed_by_defocus(photo: Photo, stage: Stage) -> None:
+    """A panel whose pixels are nearly the camera's gives coloured bands, which a lens out of focus removes."""
     grip = Grip(eyes_mm=50 * 1.06 * 25.4 / 110)  # 1.06 panel pixels for one of the camera's
     grey = replace(photo, picture=np.full_like(photo.picture, 160))
     panel = show_panel(
@@ -177,9 +177,7 @@ def test_a_mask_covers_the_wearers_face_and_not_the_hair(
     assert np.abs(framed.landmarks - wearer.landmarks).max() < 0.45 * 50
 
 
-def test_through_the_holes_one_sees_the_wearers_eyes(
-    photo: Photo, persons: list[Portrait], stage: Stage
-) -> None:
+def test_eye_holes_show_the_wearers_eyes(photo: Photo, persons: list[Portrait], stage: Stage) -> None:
     wearer = bona_fide(persons[1], PLACE, stage, Turn())
     closed, cut = (worn(sheet_of(photo), wearer, stage, holes, stream(0, "mask")) for holes in (False, True))
     (x0, y0), (x1, y1) = np.rint(cut.landmarks[:2]).astype(int)

@@ -41,14 +41,14 @@ def grey(level: float, side: int = 128) -> View:
 
 
 def grating(period: float, side: int = 256, depth: float = 0.3) -> View:
-    """Light of 0.5 with a vertical grating of `period` pixels on it."""
+    """Return light of 0.5 with a vertical grating of `period` pixels on it."""
     x = np.arange(side, dtype=np.float32)[None, :] * np.ones((side, 1), np.float32)
     wave = Wave(x / np.float32(period), np.full((3, side, side), depth, np.float32))
     return View(np.full((3, side, side), 0.5, np.float32), (wave,))
 
 
 def strongest(plane: NDArray[np.float32]) -> tuple[float, float]:
-    """The frequency, cycles a pixel, and the amplitude of the strongest line across."""
+    """Return the frequency in cycles per pixel and the amplitude of the strongest line across."""
     row = plane.mean(0) - plane.mean()
     spectrum = np.abs(np.fft.rfft(row)) / len(row) * 2
     return float(np.fft.rfftfreq(len(row))[spectrum.argmax()]), float(spectrum.max())
@@ -99,7 +99,7 @@ def test_a_missed_exposure_is_off_by_more_than_accidents_make_it() -> None:
     assert 0.15 < np.mean(np.array(errors[0.5]) > 1.0) < 0.4
 
 
-def test_a_stop_is_twice_the_light() -> None:
+def test_one_stop_doubles_the_light() -> None:
     one, two = (expose(grey(0.5).light, PLAIN, Shot(exposure=e), stream(0))[0].mean() for e in (0.0, 1.0))
     assert two / one == pytest.approx(2.0, rel=0.03)
 
@@ -132,7 +132,7 @@ def test_a_grating_too_fine_for_the_sensor_folds_back(period: float) -> None:
     assert frequency == pytest.approx(alias, abs=0.004)
 
 
-def test_defocus_and_shake_take_moire_away() -> None:
+def test_defocus_and_shake_remove_moire() -> None:
     sharp = strongest(through_lens(grating(1.06), PLAIN, Shot(), 0.5)[1])[1]
     soft = strongest(through_lens(grating(1.06), PLAIN, Shot(defocus=1.5), 0.5)[1])[1]
     shaken = strongest(through_lens(grating(1.06), PLAIN, Shot(motion=(3.0, 0.0)), 0.5)[1])[1]
@@ -159,7 +159,7 @@ def test_what_is_blurred_as_pixels_and_as_a_wave_is_the_same() -> None:
     assert as_wave == pytest.approx(as_pixels * np.sinc(1 / 6), rel=0.06)
 
 
-def test_the_transfer_of_a_disc_is_a_discs() -> None:
+def test_disc_transfer_function_agrees_with_a_sampled_disc() -> None:
     radius, side = 3.0, 257
     y, x = np.mgrid[:side, :side] - side // 2
     # the disc by its share of each pixel, 8 x 8 samples
@@ -184,7 +184,7 @@ def test_a_lens_that_cannot_focus_blurs_what_is_nearer_or_farther_than_it_is_sha
 
 @pytest.mark.parametrize(("width", "resolution"), [(512, 1.0), (256, 1.0), (1024, 1.0), (512, 0.5)])
 def test_what_is_out_of_focus_is_so_by_the_same_share_of_the_picture(width: int, resolution: float) -> None:
-    """The edge of a dark half, from a tenth to nine tenths, is as wide in a small picture as in a large one."""
+    """The edge of a dark half, from 10 to 90 %, is the same share of a small picture as of a large one."""
     light = np.full((3, width, width), 0.05, np.float32)
     light[:, :, width // 2 :] = 0.25
     camera = replace(PLAIN, fixed=2.0, lens=0.05, full_well=1e7, read=0.0, resolution=resolution)
@@ -197,7 +197,7 @@ def test_what_is_out_of_focus_is_so_by_the_same_share_of_the_picture(width: int,
     assert edge * 512 / width == pytest.approx(2.9, abs=0.7)
 
 
-def test_front_and_web_cameras_mostly_cannot_focus_and_a_photographers_can() -> None:
+def test_front_and_web_cameras_mostly_have_a_fixed_focus() -> None:
     drawn = [draw_camera(stream(0, "camera", n)) for n in range(400)]
     share = {
         kind: np.mean([camera.fixed > 0 for camera in drawn if camera.name == kind])
@@ -224,7 +224,7 @@ def test_fringes_shift_red_against_blue() -> None:
     assert middle[0] < middle[1] - 0.2 < middle[2] - 0.4
 
 
-def test_white_balance_takes_the_lights_colour_out() -> None:
+def test_white_balance_removes_the_lights_colour() -> None:
     tinted = grey(0.4).light * np.array([1.6, 1.0, 0.5], np.float32)[:, None, None]
 
     def cast(white: float) -> Any:
@@ -287,7 +287,7 @@ def test_the_phones_differ() -> None:
     assert len({picture.tobytes() for picture in pictures}) == 6
 
 
-def test_drawn_cameras_cover_the_street() -> None:
+def test_drawn_cameras_cover_all_kinds() -> None:
     cameras = [draw_camera(stream(0, "camera", i)) for i in range(300)]
     kinds = [camera.name for camera in cameras]
     assert {kinds.count(kind) > 15 for kind in ("phone", "web camera", "still camera")} == {True}

@@ -17,7 +17,7 @@ def frames(count: int = 4, size: tuple[int, int] = (48, 64)) -> list[NDArray[np.
 
 
 @pytest.mark.parametrize("suffix", [".avi", ".mov"])
-def test_what_goes_in_comes_out(suffix: str) -> None:
+def test_encoded_frames_are_decoded_again(suffix: str) -> None:
     flat = [np.full((48, 64, 3), level, np.uint8) for level in (50, 120, 200)]
     with av.open(io.BytesIO(encode(flat, suffix, 10, 95))) as container:
         stream = container.streams.video[0]
@@ -31,7 +31,7 @@ def test_the_same_frames_are_the_same_bytes(suffix: str) -> None:
     assert encode(frames(), suffix, 10, 90) == encode(frames(), suffix, 10, 90)
 
 
-def test_memory_that_nobody_wrote_is_not_read() -> None:
+def test_bytes_do_not_depend_on_uninitialised_memory() -> None:
     # x264's macroblock tree would: of these frames about one encoding in thirty then comes out otherwise
     rng = np.random.default_rng(0)
     base = (128 + 40 * clouds((64, 272), 24.0, rng)).clip(0, 255).astype(np.uint8)
@@ -48,11 +48,11 @@ def test_memory_that_nobody_wrote_is_not_read() -> None:
     assert b"mbtree=0" in seen.pop()
 
 
-def test_quality_costs_bytes() -> None:
+def test_higher_quality_gives_more_bytes() -> None:
     assert len(encode(frames(), ".avi", 10, 95)) > 1.2 * len(encode(frames(), ".avi", 10, 45))
 
 
-def test_bad_frames_are_refused() -> None:
+def test_rejects_bad_frames() -> None:
     with pytest.raises(InputError, match="even, got 63 x 48"):
         encode([np.zeros((48, 63, 3), np.uint8)], ".avi", 10, 90)
     with pytest.raises(InputError, match="at least one"):

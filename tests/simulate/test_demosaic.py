@@ -6,12 +6,12 @@ from bonaface.simulate.display import Floats
 
 
 def rebuilt(light: Floats, simple: bool = False) -> tuple[Floats, Floats, Floats]:
-    """The whole way: filters, demosaicing, and red and blue put back on green at full size."""
+    """Return light after filters and demosaicing, with red and blue added to green at full size."""
     sites = demosaic(mosaic(light, np.eye(3)), simple)
     return sites.green, sites.green[::2, ::2] + sites.red, sites.green[::2, ::2] + sites.blue
 
 
-def test_each_site_sees_its_filter() -> None:
+def test_each_mosaic_site_holds_its_filters_light() -> None:
     light = np.stack([np.full((4, 4), value, np.float32) for value in (1.0, 2.0, 3.0)])
     assert mosaic(light, np.eye(3))[:2, :2].tolist() == [[1.0, 2.0], [2.0, 3.0]]
     mixed = mosaic(light, np.full((3, 3), 1 / 3))
@@ -19,13 +19,13 @@ def test_each_site_sees_its_filter() -> None:
 
 
 @pytest.mark.parametrize("simple", [False, True])
-def test_an_even_colour_comes_back(simple: bool) -> None:
+def test_demosaic_restores_a_uniform_colour(simple: bool) -> None:
     light = np.stack([np.full((8, 8), value, np.float32) for value in (0.2, 0.5, 0.9)])
     for plane, value in zip(rebuilt(light, simple), (0.5, 0.2, 0.9), strict=True):
         assert plane == pytest.approx(value, abs=1e-6)
 
 
-def test_red_and_blue_are_at_the_middles_of_the_squares() -> None:
+def test_red_and_blue_are_sampled_at_the_middles_of_the_squares() -> None:
     x = np.arange(16, dtype=np.float32)[None, :] * np.ones((16, 1), np.float32)
     light = np.stack([x, np.zeros_like(x), 2 * x])
     sites = demosaic(mosaic(light, np.eye(3)), simple=True)

@@ -15,7 +15,7 @@ def shown(code: int, display: Display) -> NDArray[np.float32]:
     return show_picture(np.full((16, 16, 3), code, np.uint8), display, 40.0).light
 
 
-def test_black_glows_and_white_is_the_brightness() -> None:
+def test_black_level_and_white_are_the_displays() -> None:
     assert shown(0, PLAIN) == pytest.approx(0.01)
     assert shown(255, replace(PLAIN, brightness=1.7)) == pytest.approx(1.7, rel=1e-4)
 

@@ -23,7 +23,7 @@ def test_faces_are_chosen_by_the_seed_and_those_without_one_left_out(faces: Path
 
 @pytest.fixture
 def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the pictures that are opened."""
+    """Record the names of the pictures that are opened."""
     names: list[str] = []
 
     def reading(path: Path, detector: object) -> object:
@@ -34,7 +34,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def test_what_was_seen_is_not_looked_at_again(faces: Path, tmp_path: Path, looked: list[str]) -> None:
+def test_known_pictures_are_not_looked_at_again(faces: Path, tmp_path: Path, looked: list[str]) -> None:
     seen = tmp_path / "set" / "faces.json"
     chosen = find_faces([faces], 4, 0, seen=seen)
     first = len(looked)
@@ -60,10 +60,10 @@ def test_a_picture_that_has_changed_is_looked_at_again(
     assert sorted(looked) == ["2.png", "nobody.png"]
 
 
-def test_what_was_found_before_a_stop_is_kept(
+def test_portraits_found_before_a_stop_are_kept(
     faces: Path, tmp_path: Path, looked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_LOT", 1)
+    monkeypatch.setattr(module, "_BATCH", 1)
     seen = tmp_path / "faces.json"
 
     def stop(done: int, _: int) -> None:
@@ -90,14 +90,14 @@ def test_what_was_found_before_a_stop_is_kept(
         '{"version": 1, "pictures": {"a": 1}}',
     ],
 )
-def test_a_broken_memory_is_as_good_as_none(text: str, faces: Path, tmp_path: Path) -> None:
+def test_a_damaged_file_of_known_faces_is_ignored(text: str, faces: Path, tmp_path: Path) -> None:
     (tmp_path / "faces.json").write_text(text)
     chosen = find_faces([faces], 2, 0, seen=tmp_path / "faces.json")
     assert chosen == find_faces([faces], 2, 0)
     assert len(json.loads((tmp_path / "faces.json").read_text())["pictures"]) >= 2
 
 
-def test_a_memory_of_another_version_is_as_good_as_none(
+def test_a_file_of_known_faces_of_another_version_is_ignored(
     faces: Path, tmp_path: Path, looked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = tmp_path / "faces.json"

@@ -33,13 +33,13 @@ def test_retinaface_finds_the_landmarks(persons: list[Portrait]) -> None:
         assert off[2] < 0.22
 
 
-def test_the_same_person_twice(persons: list[Portrait]) -> None:
+def test_a_person_is_the_same_at_every_call(persons: list[Portrait]) -> None:
     again = person_portrait(0, 1)
     assert (again.light == persons[0].light).all()
     assert (again.alpha == persons[0].alpha).all()
 
 
-def test_another_outfit_is_the_same_face(persons: list[Portrait]) -> None:
+def test_another_outfit_keeps_the_face(persons: list[Portrait]) -> None:
     other = person_portrait(0, 1, outfit=2)
     x, y = np.rint(persons[0].landmarks[2]).astype(int)
     box = np.s_[:, y - 60 : y + 60, x - 50 : x + 50]
@@ -47,7 +47,7 @@ def test_another_outfit_is_the_same_face(persons: list[Portrait]) -> None:
     assert np.abs(other.light - persons[0].light)[:, -100:].mean() > 0.01
 
 
-def test_the_nose_stands_out(persons: list[Portrait]) -> None:
+def test_the_relief_is_highest_at_the_nose(persons: list[Portrait]) -> None:
     for portrait in persons:
         x, y = np.rint(portrait.landmarks).astype(int).T
         relief = portrait.relief[y, x]

@@ -39,7 +39,7 @@ def test_a_take_is_frames_that_move_a_little(
     assert all((one.picture != two.picture).any() for one, two in pairwise(frames))
 
 
-def test_a_take_hangs_on_its_key_and_the_seed_alone(persons: list[Portrait]) -> None:
+def test_a_take_depends_on_its_key_and_the_seed_alone(persons: list[Portrait]) -> None:
     alone = [f.picture for f in film(persons).shoot(take(DISPLAYS[0]), 1)]
     busy = film(persons)
     list(busy.shoot(take(PRINTERS[0]), 1))
@@ -56,7 +56,7 @@ def test_a_replay_moves_on_the_screen_and_a_photograph_does_not(persons: list[Po
     assert made._photos(take(PRINTERS[0]), 1) is stolen  # one photographing for all instruments
 
 
-def test_motion_is_small_smooth_and_itself() -> None:
+def test_motion_is_small_smooth_and_reproducible() -> None:
     motion = Motion(stream(0, "m"), 1.0)
     position = Position(100, 100, 50)
     path = np.array([(p.x, p.y, p.eyes, p.roll) for p in (motion.moved(position, n) for n in range(60))])
@@ -69,6 +69,6 @@ def test_motion_is_small_smooth_and_itself() -> None:
     ).all()
 
 
-def test_nothing_moves_without_strength() -> None:
+def test_zero_strength_gives_no_motion() -> None:
     still = Motion(stream(0, "m"), 0.0)
     assert still.moved(Position(1, 2, 3), 7) == Position(1, 2, 3)

@@ -26,7 +26,7 @@ def test_flat_and_straight_is_a_scaling() -> None:
 
 
 @pytest.mark.parametrize("how", HOLDS.values(), ids=HOLDS)
-def test_the_eyes_come_to_the_place(how: Hold) -> None:
+def test_the_eyes_come_to_the_position(how: Hold) -> None:
     held = hold(SIZE, SHEET, EYES, Position(104, 98, 60, 0.1), how)
     found = held.found(EYES)
     assert found.mean(0) == pytest.approx([104, 98], abs=6)
@@ -34,7 +34,7 @@ def test_the_eyes_come_to_the_place(how: Hold) -> None:
 
 
 @pytest.mark.parametrize("how", HOLDS.values(), ids=HOLDS)
-def test_what_is_found_is_what_is_read_there(how: Hold) -> None:
+def test_found_agrees_with_the_map(how: Hold) -> None:
     held = hold(SIZE, SHEET, EYES, Position(104, 98, 60), how)
     for mark, (x, y) in zip(MARKS, held.found(MARKS), strict=True):
         read = held.where[:, round(y), round(x)]

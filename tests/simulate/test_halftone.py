@@ -10,7 +10,7 @@ from bonaface.simulate.warp import projective_map
 
 
 def drawn_panel(layout: str, cells: int, fine: int) -> NDArray[np.float64]:
-    """Sub-pixels drawn as they are, (3, cells * fine, cells * fine), each colour's mean 1."""
+    """Return sub-pixels drawn as they are, (3, cells * fine, cells * fine), each colour's mean 1."""
     u = (np.arange(cells * fine) + 0.5) / fine
     x, y = np.meshgrid(u, u)
 
@@ -70,7 +70,7 @@ def test_no_ink_and_all_ink_have_no_dots() -> None:
 
 
 def test_the_camera_reads_the_panel_like_its_drawing() -> None:
-    """The whole way: sub-pixels drawn very finely, blurred by the aperture and read at the sensor's pixels."""
+    """The reference: sub-pixels drawn very finely, blurred by the aperture and read at the sensor's pixels."""
     step = 0.93  # panel pixels for one of the camera's: a beat of 14 pixels
     side, fine, lens = 96, 60, 0.35
     u = step * ((np.arange(side * fine) + 0.5) / fine - 0.5)
@@ -87,7 +87,7 @@ def test_the_camera_reads_the_panel_like_its_drawing() -> None:
         assert np.ptp(lit[3:-3]) > 0.04
 
 
-def test_what_no_camera_can_see_is_left_out() -> None:
+def test_lines_too_fine_for_a_camera_are_left_out() -> None:
     fine = projective_map(np.diag([3.0, 3.0, 1.0]), (32, 32))
     light = np.ones((3, 32, 32), np.float32)
     assert lattice_waves(fine, light, spectrum("stripe")) == ()

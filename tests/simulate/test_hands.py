@@ -40,7 +40,7 @@ def test_a_patch_goes_behind_what_hides_it() -> None:
 
 
 @pytest.mark.parametrize("room", [100.0, 30.0, -20.0])
-def test_a_thumb_keeps_to_its_room(room: float) -> None:
+def test_a_thumb_reaches_no_further_than_room(room: float) -> None:
     for number in range(20):
         _, _, thumb = hand((0.0, 0.0), 0.0, 2.0, room, stream(0, number))
         assert max(c.x1 for c in thumb) <= room + 1e-6

@@ -20,7 +20,7 @@ from bonaface.simulate.light import (
 )
 
 
-def test_every_code_comes_back() -> None:
+def test_every_srgb_code_round_trips() -> None:
     codes = np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3)
     assert (to_picture(to_light(codes)) == codes).all()
 
@@ -38,7 +38,7 @@ def test_the_table_is_right_to_one_code(value: float) -> None:
     assert abs(int(look_up(np.full((1, 1), value, np.float32), encode_table())[0, 0]) - 255 * exact) <= 0.75
 
 
-def test_what_lies_outside_is_clipped() -> None:
+def test_values_out_of_range_are_clipped() -> None:
     assert to_picture(np.array([-1.0, 0.5, 7.0], np.float32).reshape(3, 1, 1)).ravel().tolist()[::2] == [
         0,
         255,
@@ -64,7 +64,7 @@ def test_blur_of_something_tiny() -> None:
     assert blur(np.ones((2, 2), np.float32), 1.9) == pytest.approx(1.0)
 
 
-def test_planes_and_back() -> None:
+def test_planes_round_trip() -> None:
     picture = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
     assert (picture_of(planes_of(picture)) == picture).all()
     assert planes_of(picture).flags.c_contiguous

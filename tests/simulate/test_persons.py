@@ -70,7 +70,7 @@ def test_coefficients_are_normal_within_the_limit() -> None:
     assert drawn.std() == pytest.approx(0.95, abs=0.03)
 
 
-def test_a_person_does_not_hang_on_the_others() -> None:
+def test_a_person_does_not_depend_on_the_others() -> None:
     assert (everyone(3)[2] == everyone(9)[2]).all()
     assert (everyone(3)[2] != everyone(3, seed=1)[2]).any()
 

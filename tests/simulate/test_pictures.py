@@ -55,7 +55,7 @@ def test_the_same_stream_makes_the_same_picture(persons: list[Portrait], photo: 
 def test_attackers_mostly_show_good_photographs(
     persons: list[Portrait], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of the same accidents: less noise, less blur, and exposures that are nearer to right; the others as they were."""
+    """Good photographs have less noise, less blur and better exposures; the others are drawn as bona fide."""
     import bonaface.simulate.pictures as pictures
 
     taken = []
@@ -77,7 +77,7 @@ def test_attackers_mostly_show_good_photographs(
 def test_what_is_shown_small_is_taken_from_near(
     photo: Photo, persons: list[Portrait], monkeypatch: pytest.MonkeyPatch, species: str
 ) -> None:
-    """A lens that can't focus, sharp where people sit, sees it blurred by how much smaller than life it is."""
+    """A fixed-focus lens that is sharp at a person's usual distance blurs a small photograph held nearer."""
     import bonaface.simulate.pictures as pictures
 
     seen = []
@@ -140,8 +140,8 @@ def test_species_are_drawn_by_their_shares_and_masks_need_a_wearer(
         simulate_attack(photo, stream(0), SIZE, "display-phon")
 
 
-def test_a_crop_stays_a_crop(photo: Photo) -> None:
-    """As augmentation: the same size, and the face where it was, so that the crop's box still fits."""
+def test_attack_crop_keeps_size_and_face_position(photo: Photo) -> None:
+    """Augmentation needs the same size and the face at its position, so that the crop's box still fits."""
     for number in range(6):
         attack = simulate_attack_crop(photo.picture, photo.landmarks, stream(0, "crop", number))
         assert attack.shape == photo.picture.shape
@@ -152,7 +152,7 @@ def test_a_crop_stays_a_crop(photo: Photo) -> None:
             assert np.hypot(*(eyes[1] - eyes[0])) == pytest.approx(photo.eyes, rel=0.25)
 
 
-def test_a_crop_of_odd_size(photo: Photo) -> None:
+def test_attack_crop_of_odd_size(photo: Photo) -> None:
     crop = np.ascontiguousarray(photo.picture[10:211, 20:225])
     attack = simulate_attack_crop(crop, photo.landmarks - [20, 10], stream(0), "print-held")
     assert attack.shape == (201, 205, 3)
@@ -160,12 +160,12 @@ def test_a_crop_of_odd_size(photo: Photo) -> None:
         simulate_attack_crop(crop, photo.landmarks - [20, 10], stream(0), "print-cut")
 
 
-def test_a_crop_without_a_face_is_refused(photo: Photo) -> None:
+def test_attack_crop_rejects_coinciding_eyes(photo: Photo) -> None:
     with pytest.raises(InputError, match="landmarks"):
         simulate_attack_crop(photo.picture, np.zeros((5, 2)), stream(0))
 
 
-def test_faces_lie_alike_in_both_classes() -> None:
+def test_drawn_positions_seldom_leave_the_frame() -> None:
     # one function for both; the square of scale 1.3 around RetinaFace's box seldom leaves the frame
     places = [draw_position((512, 512), stream(0, "place", n)) for n in range(400)]
     reach = 1.3 * (1.22 + 1.81) / 2

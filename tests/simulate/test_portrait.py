@@ -75,7 +75,9 @@ def test_reading_finds_the_face(tmp_path: Path) -> None:
         (np.asarray(Image.fromarray(drawn_portrait(512, 3)).resize((256, 512))), "from the side"),
     ],
 )
-def test_what_is_no_portrait_is_refused(tmp_path: Path, picture: NDArray[np.uint8], message: str) -> None:
+def test_rejects_pictures_that_are_not_portraits(
+    tmp_path: Path, picture: NDArray[np.uint8], message: str
+) -> None:
     with pytest.raises(InputError, match=message):
         read_portrait(save(tmp_path / "p.png", picture), Detector(threads=1))
 

@@ -17,13 +17,13 @@ def level(code: int, side: int = 64) -> NDArray[np.uint8]:
     return np.full((side, side, 3), code, np.uint8)
 
 
-def test_white_is_the_papers() -> None:
+def test_white_prints_as_bare_paper() -> None:
     sheet = print_picture(level(255), replace(EVEN, white=(0.9, 0.8, 0.7)), 100.0, stream(0))
     assert sheet.reflectance.mean((1, 2)) == pytest.approx([0.9, 0.8, 0.7], rel=0.01)
     assert sheet.reflectance.dtype == np.float32
 
 
-def test_black_is_not_black() -> None:
+def test_printed_black_reflects_light() -> None:
     dark = print_picture(level(0), EVEN, 100.0, stream(0)).reflectance.mean()
     assert 0.005 < dark < 0.06
 
@@ -57,7 +57,7 @@ def test_dot_gain_darkens_the_middle_and_not_the_ends() -> None:
 
 
 @pytest.mark.parametrize("dots", [1, 4, 9])
-def test_diffusion_keeps_the_mean_and_fills_whole_places(dots: int) -> None:
+def test_error_diffusion_keeps_the_mean_and_sets_whole_dots(dots: int) -> None:
     ramp = np.tile(np.arange(256, dtype=np.uint8), (64, 1))
     inked = _diffused(np.stack([ramp] * 4), dots)
     places = inked.astype(float) * dots / 255
@@ -75,7 +75,7 @@ def test_fewer_dots_are_grainier() -> None:
     assert coarse > 2 * fine > 0
 
 
-def test_passes_of_the_head_show() -> None:
+def test_banding_is_visible() -> None:
     sheet = print_picture(
         level(120, 128), replace(EVEN, banding=0.03, dots=5000), 150.0, stream(0)
     ).reflectance[1]
@@ -102,7 +102,7 @@ def test_a_screen_has_waves_only_where_it_can_be_seen() -> None:
     assert print_picture(picture, EVEN, 12.0, stream(0)).waves(where, light) == ()
 
 
-def test_the_dots_take_the_inks_own_light_away() -> None:
+def test_dots_absorb_their_inks_complement() -> None:
     picture = level(128)
     picture[..., 0] = 60  # much cyan
     sheet = print_picture(picture, replace(EVEN, screen=50.0, grey=0.0), 12.0, stream(0))
@@ -158,7 +158,7 @@ def test_drawn_printers_have_photo_paper_which_is_smooth_and_never_screened() ->
 
 
 def test_prints_keep_the_tones_of_what_is_printed() -> None:
-    """Over paper white and the printer's black: the rest is for the driver to mend."""
+    """Between paper white and the printer's black the driver keeps the tones."""
     drawn = [draw_printer(stream(0, "printer", n)) for n in range(60)]
     full = [printer for printer in drawn if printer.density == min(printer.weak) == 1.0]
     for code in (90, 140, 200):

@@ -30,7 +30,7 @@ def test_hands_hold_without_covering_the_face(held: Held) -> None:
     assert covered > 12
 
 
-def test_no_hands_no_skin(held: Held) -> None:
+def test_grip_without_hands_draws_no_skin(held: Held) -> None:
     scene = np.zeros((3, 256, 256), np.float32)
     seen = in_front(scene, held, Position(128, 110, 40), 1.0, FRONT, Grip(), stream(0))
     assert not seen.light.any()

@@ -48,7 +48,7 @@ def test_rooms_are_light_of_the_asked_size(size: tuple[int, int]) -> None:
         assert 0.03 < made.mean() < 3.0
 
 
-def test_rooms_differ_and_come_back() -> None:
+def test_rooms_differ_by_seed_and_repeat() -> None:
     one, again, other = (room((96, 96), stream(0, "room", n)) for n in (1, 1, 2))
     assert (one == again).all()
     assert np.abs(one - other).mean() > 0.02

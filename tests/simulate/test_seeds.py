@@ -21,11 +21,11 @@ def test_the_same_names_give_the_same_numbers() -> None:
         (1, "person", 3, 0),
     ],
 )
-def test_any_other_name_gives_others(other: tuple[Any, ...]) -> None:
+def test_other_names_give_other_numbers(other: tuple[Any, ...]) -> None:
     assert stream(1, "person", 3).random() != stream(*other).random()
 
 
-def test_a_text_is_no_number() -> None:
+def test_a_text_and_its_number_give_different_streams() -> None:
     # blake2b("x") as a number must not name the same stream as "x"
     from hashlib import blake2b
 
@@ -33,14 +33,14 @@ def test_a_text_is_no_number() -> None:
     assert stream(0, "x").random() != stream(0, number).random()
 
 
-def test_streams_do_not_hang_together() -> None:
+def test_streams_are_uncorrelated() -> None:
     draws = np.array([stream(0, "person", number).standard_normal(200) for number in range(50)])
     between = np.corrcoef(draws)[np.triu_indices(50, 1)]
     assert np.abs(between).max() < 0.35
     assert abs(between.mean()) < 0.01
 
 
-def test_the_numbers_are_those_of_all_machines() -> None:
+def test_streams_are_the_same_on_all_machines() -> None:
     assert stream(0, "person", 1).integers(0, 1000, 4).tolist() == [660, 481, 141, 224]
 
 

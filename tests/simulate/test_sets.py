@@ -60,7 +60,7 @@ def oulu(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_a_folder_is_read_as_one(small: Path) -> None:
+def test_a_simulated_folder_set_is_read_as_the_original(small: Path) -> None:
     table = open_dataset("folder").read(small)
     assert sorted(row.label for row in table.rows) == [0] * 4 + [1] * 4
     assert {row.subject for row in table.rows} == {"person-001", "person-002"}
@@ -69,7 +69,7 @@ def test_a_folder_is_read_as_one(small: Path) -> None:
         assert picture(small / row.path).shape == (96, 96, 3)
 
 
-def test_an_oulu_set_is_read_as_one(oulu: Path) -> None:
+def test_a_simulated_oulu_set_is_read_as_the_original(oulu: Path) -> None:
     dataset = open_dataset("oulu-npu")
     table = dataset.read(oulu)
     assert sorted(row.sample_id for row in table.rows) == [
@@ -83,7 +83,7 @@ def test_an_oulu_set_is_read_as_one(oulu: Path) -> None:
 
 
 def test_the_eyes_are_where_the_file_says(tmp_path: Path) -> None:
-    """The detector, which knows nothing of the file, finds the eyes of the picture there."""
+    """The detector finds the eyes of the picture where the file has them."""
     plan = Plan("oulu-npu", persons=3, phones=1, sessions=1, frames=2, size=(270, 480))
     begin(tmp_path, plan)
     writer = SetWriter(tmp_path, plan)
@@ -113,7 +113,7 @@ def test_two_workers_write_the_same_bytes(small: Path, tmp_path: Path) -> None:
     assert contents(tmp_path / "again") == contents(small)
 
 
-def test_another_seed_writes_others(small: Path, tmp_path: Path) -> None:
+def test_another_seed_writes_other_bytes(small: Path, tmp_path: Path) -> None:
     plan = Plan("folder", persons=1, frames=1, size=(96, 96), seed=1)
     write(tmp_path / "other", plan)
     name = "bonafide/person-001/0001.png"
@@ -121,7 +121,7 @@ def test_another_seed_writes_others(small: Path, tmp_path: Path) -> None:
     assert abs(one - other).mean() > 10  # another person before another wall, not the same with other noise
 
 
-def test_what_is_there_is_left_alone_and_what_is_not_is_made_the_same(small: Path, tmp_path: Path) -> None:
+def test_existing_files_are_kept_and_missing_ones_are_made_the_same(small: Path, tmp_path: Path) -> None:
     root = tmp_path / "set"
     shutil.copytree(small, root)
     kept, lost = sorted(root.rglob("*.png"))[:2]
@@ -134,7 +134,7 @@ def test_what_is_there_is_left_alone_and_what_is_not_is_made_the_same(small: Pat
     assert contents(root) == contents(small)
 
 
-def test_a_run_that_is_killed_goes_on(oulu: Path, tmp_path: Path) -> None:
+def test_a_killed_run_is_continued(oulu: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from bonaface.simulate.sets import *\n"
         "plan = Plan('oulu-npu', persons=3, phones=1, sessions=1, frames=2, size=(64, 96))\n"
@@ -205,7 +205,7 @@ def test_readers_say_that_a_set_is_simulated_and_how_much_of_it_is_there(oulu: P
     assert open_dataset("oulu-npu").read(tmp_path / "half").dataset == "oulu-npu"
 
 
-def test_a_folder_of_somebodys_is_not_touched(tmp_path: Path) -> None:
+def test_rejects_a_folder_with_other_files(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="not empty"):
         begin(tmp_path, SMALL)
@@ -227,7 +227,7 @@ def test_a_folder_of_somebodys_is_not_touched(tmp_path: Path) -> None:
         ({"persons": 3, "faces": (Path("a.jpg"),)}, InputError, "only 1 faces"),
     ],
 )
-def test_a_plan_that_cannot_be(
+def test_rejects_impossible_plans(
     arguments: dict[Any, Any], error: type[InputError] | type[UnknownNameError], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -238,7 +238,7 @@ def test_a_plan_that_cannot_be(
     ("plan", "total"),
     [(Plan("oulu-npu"), 4950), (Plan("replay-mobile"), 1030), (Plan("oulu-npu", 3, 2, 2), 60)],
 )
-def test_how_many_files(plan: Plan, total: int) -> None:
+def test_total_files_of_a_plan(plan: Plan, total: int) -> None:
     assert total_files(plan) == total
 
 
@@ -250,7 +250,7 @@ def test_a_set_of_given_faces(faces: Path, tmp_path: Path) -> None:
     assert min(picture(tmp_path / "set" / row.path).std() for row in table.rows) > 5
 
 
-def test_a_folder_with_nothing_but_what_was_seen_of_the_faces_is_begun(faces: Path, tmp_path: Path) -> None:
+def test_a_folder_that_holds_only_the_file_of_known_faces_is_accepted(faces: Path, tmp_path: Path) -> None:
     plan = Plan(
         "folder",
         persons=2,

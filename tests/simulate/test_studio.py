@@ -16,7 +16,7 @@ AHEAD = Turn()
 PLACE = Position(128, 105, 50)
 
 
-def test_the_eyes_are_at_the_place(persons: list[Portrait], stage: Stage) -> None:
+def test_the_eyes_are_at_the_position(persons: list[Portrait], stage: Stage) -> None:
     for portrait in persons:
         marks = bona_fide(portrait, Position(120, 110, 48, 0.1), stage, AHEAD).landmarks
         assert marks[:2].mean(0) == pytest.approx([120, 110], abs=0.5)

@@ -39,7 +39,7 @@ def test_sample_agrees_with_scipy(shape: tuple[Any, ...]) -> None:
     assert sample(image, where).dtype == np.float32
 
 
-def test_beyond_the_border_the_border_repeats() -> None:
+def test_sample_repeats_the_border() -> None:
     image = np.arange(12, dtype=np.float32).reshape(3, 4)
     where = np.array([[[-5.0, 9.0]], [[-1.0, 7.0]]], np.float32)
     assert sample(image, where)[0] == pytest.approx([0.0, 11.0], abs=0.01)

@@ -41,7 +41,7 @@ SETTINGS = PrepareSettings(frames=3, longer_side=320, policy=FacePolicy(min_side
 
 
 def seen(presentation: int, frame: int, seed: int) -> FrameResult:
-    """A face somewhere in a picture of noise, in part outside of it."""
+    """Draw a face somewhere in a picture of noise, partly outside of it."""
     rng = np.random.default_rng(seed)
     picture = rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)
     x, y = rng.uniform(-10, 50, 2).tolist()
@@ -78,7 +78,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(tmp_path_factory.mktemp("store") / "s")
 
 
-def test_everything_comes_back(path: Path) -> None:
+def test_store_round_trips(path: Path) -> None:
     store = CropStore.open(path)
     assert (store.dataset, store.table, store.presentations) == ("folder", TABLE, TABLE.rows)
     assert (store.settings, store.frames_per_video, store.longer_side) == (SETTINGS, 3, 320)
@@ -107,7 +107,7 @@ def test_frames_are_a_sequence(path: Path) -> None:
         frames[5]
 
 
-def test_the_same_findings_give_the_same_bytes(path: Path, tmp_path: Path) -> None:
+def test_the_same_results_give_the_same_bytes(path: Path, tmp_path: Path) -> None:
     again = make(tmp_path / "again")
     files = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
     assert len(files) == 7
@@ -115,7 +115,7 @@ def test_the_same_findings_give_the_same_bytes(path: Path, tmp_path: Path) -> No
     assert CropStore.open(path).digest == CropStore.open(again).digest
 
 
-def test_digest_knows_a_single_pixel(path: Path, tmp_path: Path) -> None:
+def test_digest_changes_with_a_single_pixel(path: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     layout.begin(other, TABLE, layout.describe(TABLE, SETTINGS))
     square = FINDINGS[0][0].square
@@ -143,7 +143,7 @@ def test_a_shard_is_a_plain_tar_of_pictures(path: Path) -> None:
     np.testing.assert_array_equal(np.asarray(image), FINDINGS[1][2].square.image)
 
 
-def test_it_goes_to_other_processes_and_threads(path: Path, through_a_pipe: Callable[..., Any]) -> None:
+def test_store_can_be_used_by_processes_and_threads(path: Path, through_a_pipe: Callable[..., Any]) -> None:
     store = through_a_pipe(CropStore.open(path))
     with ThreadPoolExecutor(4) as pool:
         squares = list(pool.map(store.read, [0, 1, 3] * 20))
@@ -156,7 +156,7 @@ def test_a_frame_without_a_face_has_no_square(path: Path) -> None:
         CropStore.open(path).read(2)
 
 
-def test_what_is_no_finished_store_is_refused(tmp_path: Path) -> None:
+def test_rejects_a_store_that_is_not_finished(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected a crop store, but store\.json is not there"):
         CropStore.open(tmp_path)
     path = make(tmp_path / "s")
@@ -172,7 +172,7 @@ def test_what_is_no_finished_store_is_refused(tmp_path: Path) -> None:
             CropStore.open(path)
 
 
-def test_damage_is_seen(tmp_path: Path) -> None:
+def test_detects_damage(tmp_path: Path) -> None:
     path = make(tmp_path / "s")
     tar = layout.shard_path(path, 0, "tar")
     data = bytearray(tar.read_bytes())
@@ -202,7 +202,7 @@ def flipped(data: bytes, bit: int) -> bytes:
 
 
 def refusal(do: Callable[[], object]) -> str:
-    """Return the sentence by which `do` is refused, or nothing."""
+    """Return the sentence with which `do` is rejected, or nothing."""
     try:
         do()
     except InputError as error:
@@ -211,7 +211,7 @@ def refusal(do: Callable[[], object]) -> str:
 
 
 def without_checksums(path: Path) -> None:
-    """Make the store one of version 0.1."""
+    """Turn the store into one of version 0.1."""
     description = json.loads((path / "store.json").read_text())
     del description["checksum"], description["checksums"]
     description["recipe"] = description.pop("settings")
@@ -323,7 +323,7 @@ def test_a_store_of_version_01_that_was_not_finished_goes_on_and_gets_checksums(
 
 
 def resealed(path: Path, **changes: Any) -> None:
-    """Rewrite the description as whoever made the store could, with a checksum that fits."""
+    """Rewrite the description with a checksum that fits, as a forger could."""
     values = json.loads((path / "store.json").read_text()) | changes
     values.pop("checksum")
     for name in values["checksums"]:
@@ -342,7 +342,7 @@ def resealed(path: Path, **changes: Any) -> None:
         ({"frames": 0}, "settings that no store is made with: frames, 0, and"),
     ],
 )
-def test_settings_of_a_stranger_are_held_to_their_types(tmp_path: Path, settings: dict, message: str) -> None:
+def test_rejects_settings_of_wrong_types(tmp_path: Path, settings: dict, message: str) -> None:
     path = make(tmp_path / "s")
     known = json.loads((path / "store.json").read_text())["settings"]
     resealed(path, settings=known | settings)
@@ -366,9 +366,7 @@ def test_settings_of_a_stranger_are_held_to_their_types(tmp_path: Path, settings
         ("factor", float("nan"), "there is a face without its place"),
     ],
 )
-def test_rows_of_a_stranger_are_held_to_their_ranges(
-    tmp_path: Path, column: str, value: object, message: str
-) -> None:
+def test_rejects_rows_out_of_range(tmp_path: Path, column: str, value: object, message: str) -> None:
     path = make(tmp_path / "s")
     table = pq.read_table(path / "frames.parquet")
     rows = table.to_pylist()
@@ -391,7 +389,7 @@ def test_rows_without_a_column_or_with_one_of_another_type_are_refused(tmp_path:
             CropStore.open(path)
 
 
-def test_a_table_that_says_it_is_endless_is_not_read(tmp_path: Path) -> None:
+def test_rejects_a_table_that_claims_too_many_rows(tmp_path: Path) -> None:
     path = make(tmp_path / "s")
     table = pq.read_table(path / "frames.parquet")
     pq.write_table(pa.concat_tables([table] * 10), path / "frames.parquet")
@@ -403,7 +401,7 @@ def test_a_table_that_says_it_is_endless_is_not_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["longer than a square", "unpacks to more than it says", "no picture"])
-def test_a_square_of_a_stranger_is_bounded(
+def test_rejects_a_square_larger_than_a_stores(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = {

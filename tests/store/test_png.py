@@ -13,7 +13,7 @@ from bonaface.store.png import read_png, write_png
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32))
 @settings(max_examples=40, deadline=None)
-def test_two_readers_see_the_same_pixels(height: int, width: int, seed: int) -> None:
+def test_pillow_and_ffmpeg_read_the_same_pixels(height: int, width: int, seed: int) -> None:
     image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     data = write_png(image)
     with Image.open(io.BytesIO(data)) as read:
@@ -52,7 +52,7 @@ def test_smooth_pictures_become_smaller() -> None:
         ("RGB", "WEBP", {"lossless": True}),
     ],
 )
-def test_files_of_others_are_read_too(mode: str, kind: str, options: dict) -> None:
+def test_reads_png_files_of_other_writers(mode: str, kind: str, options: dict) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (150, 210, 3), dtype=np.uint8)
     image = Image.fromarray(noise).convert(mode)
     buffer = io.BytesIO()
@@ -67,7 +67,7 @@ def test_our_own_files_need_no_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 20, 60, 3000])
-def test_half_a_file_is_an_error(length: int) -> None:
+def test_rejects_a_truncated_file(length: int) -> None:
     image = np.random.default_rng(0).integers(0, 256, (100, 100, 3), dtype=np.uint8)
     with pytest.raises(OSError, match=r"identify|[Tt]runcated|broken"):
         read_png(write_png(image)[:length], 1024)

@@ -62,13 +62,13 @@ def table(faces_root: Path) -> PresentationTable:
 
 @pytest.fixture(scope="module")
 def whole(faces_root: Path, table: PresentationTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The store of `table` made by one process in one go."""
+    """Make the store of `table` by one process without a stop."""
     path = tmp_path_factory.mktemp("prepare") / "whole"
     prepare(table, faces_root, path, settings=SETTINGS, workers=1)
     return path
 
 
-def test_a_store_holds_what_detector_and_crop_say(
+def test_a_store_agrees_with_detector_and_crop(
     faces_root: Path, table: PresentationTable, whole: Path
 ) -> None:
     store = CropStore.open(whole)
@@ -128,9 +128,7 @@ def wait_for(condition: Callable[..., Any], seconds: float = 60.0) -> None:
         time.sleep(0.005)
 
 
-def test_killed_at_any_moment_it_ends_with_the_same_bytes(
-    faces_root: Path, whole: Path, tmp_path: Path
-) -> None:
+def test_a_killed_run_ends_with_the_same_bytes(faces_root: Path, whole: Path, tmp_path: Path) -> None:
     script, store = tmp_path / "script.py", tmp_path / "store"
     script.write_text(SCRIPT)
 
@@ -158,7 +156,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(
     assert files_of(store) == files_of(whole)
 
 
-def test_what_kills_its_worker_is_a_row_and_the_set_goes_on(
+def test_a_file_that_kills_its_worker_gives_one_unreadable_row(
     faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path
 ) -> None:
     """Outside of the decoder, which has processes of its own: as a file over which the detector crashes."""
@@ -189,7 +187,7 @@ shard_writer._read = lambda path, n: os.abort() if str(path).endswith({tuple(kil
     )  # of 11: the rest is a function of the table
 
 
-def test_a_damaged_list_of_what_is_left_out_is_said(
+def test_reports_a_damaged_list_of_left_out_presentations(
     faces_root: Path, table: PresentationTable, tmp_path: Path
 ) -> None:
     path = tmp_path / "s" / "shards" / "00000.left-out.json"
@@ -203,7 +201,7 @@ def test_a_damaged_list_of_what_is_left_out_is_said(
             prepare(table, faces_root, tmp_path / "s", settings=SETTINGS, workers=1)
 
 
-def test_what_cannot_be_read_is_a_row(faces_root: Path, table: PresentationTable, tmp_path: Path) -> None:
+def test_unreadable_files_give_a_row(faces_root: Path, table: PresentationTable, tmp_path: Path) -> None:
     root = tmp_path / "root"
     shutil.copytree(faces_root, root)
     (root / table.rows[1].path).write_text("no picture")
@@ -218,7 +216,7 @@ def test_what_cannot_be_read_is_a_row(faces_root: Path, table: PresentationTable
     assert [frame.width for frame in frames] == [256, 0, 0, 256]
 
 
-def test_a_video_that_breaks_off_keeps_its_frames(
+def test_a_truncated_video_keeps_its_frames(
     faces_root: Path, table: PresentationTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     picture = read_picture(faces_root / table.rows[0].path)
@@ -241,7 +239,7 @@ def test_a_video_that_breaks_off_keeps_its_frames(
     assert summary.non_response == {}
 
 
-def test_an_error_of_the_detector_is_not_the_files_fault(
+def test_a_detector_error_is_not_reported_as_an_unreadable_file(
     faces_root: Path, table: PresentationTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(self: Detector, picture: NDArray[np.uint8]) -> None:
@@ -252,7 +250,7 @@ def test_an_error_of_the_detector_is_not_the_files_fault(
         prepare(table, faces_root, tmp_path / "s", workers=1)
 
 
-def test_a_full_disk_is_said_and_mended(
+def test_reports_a_full_disk_and_continues_later(
     faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = layout.write_shard
@@ -297,7 +295,7 @@ def test_another_table_is_refused(faces_root: Path, table: PresentationTable, wh
         prepare(PresentationTable("folder", table.rows[1:]), faces_root, whole, settings=SETTINGS)
 
 
-def test_other_software_may_open_a_store_but_not_go_on_with_it(
+def test_other_software_may_open_but_not_continue_a_store(
     faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = tmp_path / "s"
@@ -309,9 +307,7 @@ def test_other_software_may_open_a_store_but_not_go_on_with_it(
         prepare(table, faces_root, store, settings=SETTINGS)
 
 
-def test_a_folder_of_other_things_is_left_alone(
-    faces_root: Path, table: PresentationTable, tmp_path: Path
-) -> None:
+def test_rejects_a_folder_of_other_files(faces_root: Path, table: PresentationTable, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(
         InputError, match=r"expected a crop store, an empty folder or none, but it has thesis\.tex"
@@ -320,7 +316,7 @@ def test_a_folder_of_other_things_is_left_alone(
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_a_store_in_a_files_place_is_refused(
+def test_rejects_a_store_path_that_is_a_file(
     faces_root: Path, table: PresentationTable, tmp_path: Path
 ) -> None:
     (tmp_path / "s").touch()
@@ -328,7 +324,7 @@ def test_a_store_in_a_files_place_is_refused(
         prepare(table, faces_root, tmp_path / "s")
 
 
-def test_the_wrong_root_is_said_before_the_work(table: PresentationTable, tmp_path: Path) -> None:
+def test_reports_a_wrong_root_before_the_work(table: PresentationTable, tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match="none of the table's files is there, as the first: bonafide/person-0"
     ):
@@ -336,7 +332,9 @@ def test_the_wrong_root_is_said_before_the_work(table: PresentationTable, tmp_pa
     assert not (tmp_path / "s").exists()
 
 
-def test_two_cannot_make_one_store(faces_root: Path, table: PresentationTable, tmp_path: Path) -> None:
+def test_two_processes_cannot_make_one_store(
+    faces_root: Path, table: PresentationTable, tmp_path: Path
+) -> None:
     with (
         FileLock(tmp_path / LOCK),
         pytest.raises(BonafaceError, match="another process is making this store"),
@@ -346,7 +344,7 @@ def test_two_cannot_make_one_store(faces_root: Path, table: PresentationTable, t
 
 @pytest.fixture
 def memory(tmp_path: Path) -> Iterator[Path]:
-    """A folder of a file system that is not this machine's."""
+    """Return a folder of a file system that is not this machine's."""
     yield to_path(f"memory://{tmp_path.name}")
     fsspec.filesystem("memory").store.clear()
 
@@ -396,7 +394,7 @@ def test_a_missing_file_on_a_url_is_a_row_as_anywhere(
     )
 
 
-def test_a_store_begun_before_a_setting_existed_goes_on(
+def test_continues_a_store_begun_before_a_setting_existed(
     faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(whole, tmp_path / "s")
@@ -407,7 +405,7 @@ def test_a_store_begun_before_a_setting_existed_goes_on(
     prepare(table, faces_root, tmp_path / "s", settings=SETTINGS)
 
 
-def test_an_address_is_rays(faces_root: Path, table: PresentationTable, tmp_path: Path) -> None:
+def test_rejects_an_address_without_ray(faces_root: Path, table: PresentationTable, tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match="ray://head:10001 is a Ray cluster's address, and the engine is local"
     ):
@@ -450,7 +448,7 @@ def test_reads_a_store_of_version_01(
 
 
 @pytest.mark.parametrize("name", ["presentations.parquet", "frames.parquet", "shards/00000.parquet"])
-def test_what_the_error_says_mends_a_damaged_store(
+def test_the_errors_advice_repairs_a_damaged_store(
     name: str, faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path
 ) -> None:
     """Delete it and run the same bonaface prepare again."""
@@ -467,7 +465,7 @@ def test_what_the_error_says_mends_a_damaged_store(
     assert files_of(store) == files_of(whole)
 
 
-def test_a_table_with_other_notes_takes_a_deleted_ones_place(
+def test_a_table_with_other_notes_replaces_a_deleted_one(
     faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path
 ) -> None:
     store = shutil.copytree(whole, tmp_path / "s")

@@ -1,4 +1,4 @@
-"""What is done with one shard: turning, the set's own boxes, tracking. The stand-in of Replay-Mobile has it all."""
+"""Turning, the set's own boxes and tracking in one shard, on a stand-in of Replay-Mobile."""
 
 import shutil
 from dataclasses import replace
@@ -35,7 +35,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def two(root: Path) -> PresentationTable:
-    """A video that lies on its side and does not say so, and one that stands."""
+    """Return a video that lies on its side without a rotation tag, and an upright one."""
     table = open_dataset("replay-mobile").read(root)
     return replace(table, rows=tuple(row for row in table.rows if row.path in (LYING, STANDING)), notes=())
 
@@ -44,7 +44,7 @@ def rows_of(store: Path) -> list[dict]:
     return pq.read_table(store / layout.FRAMES).to_pylist()
 
 
-def test_videos_that_lie_are_turned_and_it_is_recorded(
+def test_turned_videos_are_made_upright_and_the_turn_is_recorded(
     root: Path, two: PresentationTable, tmp_path: Path
 ) -> None:
     prepare(two, root, tmp_path / "s", workers=1)
@@ -60,15 +60,15 @@ def test_videos_that_lie_are_turned_and_it_is_recorded(
         assert eyes[1] < mouth[1]
 
 
-def test_what_lies_is_turned_whatever_set_it_is_of(
+def test_turned_videos_of_any_set_are_made_upright(
     root: Path, two: PresentationTable, tmp_path: Path
 ) -> None:
-    """`check` knows of no set, and must see the same pixels."""
+    """`check` knows no data set, and must see the same pixels."""
     prepare(PresentationTable("mine", two.rows), root, tmp_path / "s", workers=1)
     assert [row["turn"] for row in rows_of(tmp_path / "s")] == [90, 90, 90, 0, 0, 0]
 
 
-def test_a_file_that_crashes_the_decoder_is_a_row_and_the_set_goes_on(
+def test_a_file_that_crashes_the_decoder_gives_one_unreadable_row(
     root: Path, two: PresentationTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = (
@@ -86,7 +86,7 @@ def test_a_file_that_crashes_the_decoder_is_a_row_and_the_set_goes_on(
     assert [frame.response for frame in CropStore.open(tmp_path / "s").frames] == ["unreadable", "", "", ""]
 
 
-def test_the_sets_boxes_in_place_of_the_detector(
+def test_uses_the_sets_boxes_instead_of_the_detector(
     root: Path, two: PresentationTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked: list[int] = []
@@ -108,7 +108,9 @@ def test_the_sets_boxes_in_place_of_the_detector(
     assert [row["turn"] for row in rows_of(store.path)] == [90, 90, 90, 0, 0, 0]
 
 
-def test_boxes_that_are_missing_broken_or_outside(root: Path, two: PresentationTable, tmp_path: Path) -> None:
+def test_missing_broken_and_outside_boxes_give_non_responses(
+    root: Path, two: PresentationTable, tmp_path: Path
+) -> None:
     copy = tmp_path / "set"
     for path in (LYING, STANDING, "faceloc/rect/train/real"):
         (copy / path).parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +131,7 @@ def test_boxes_that_are_missing_broken_or_outside(root: Path, two: PresentationT
     assert [path for path, _ in summary.unreadable] == [STANDING]
 
 
-def test_broken_boxes_before_any_others_do_not_stop_the_work(
+def test_broken_boxes_in_the_first_row_do_not_stop_the_work(
     root: Path, two: PresentationTable, tmp_path: Path
 ) -> None:
     copy = shutil.copytree(root, tmp_path / "set")
@@ -142,7 +144,7 @@ def test_broken_boxes_before_any_others_do_not_stop_the_work(
     } == {second}
 
 
-def test_boxes_that_no_row_has_are_said_before_the_work(
+def test_reports_a_set_without_boxes_before_the_work(
     root: Path, two: PresentationTable, tmp_path: Path
 ) -> None:
     shutil.copytree(root / "train", tmp_path / "set" / "train")
@@ -156,7 +158,7 @@ def test_boxes_that_no_row_has_are_said_before_the_work(
     assert not (tmp_path / "s").exists()
 
 
-def test_only_the_first_frame_of_a_video_is_looked_at_as_a_whole(
+def test_only_the_first_frame_of_a_video_is_searched_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = make_layout("folder", tmp_path / "mine")
@@ -178,7 +180,7 @@ def test_only_the_first_frame_of_a_video_is_looked_at_as_a_whole(
     assert len(sizes) == 6
 
 
-def test_a_worker_that_cannot_see_the_files_makes_nothing(two: PresentationTable, tmp_path: Path) -> None:
+def test_a_worker_without_the_files_makes_nothing(two: PresentationTable, tmp_path: Path) -> None:
     shard = Shard(0, 0, two.rows)
     writer = ShardWriter(
         tmp_path / "away", tmp_path / "s", PrepareSettings(), "replay-mobile", layout.software()

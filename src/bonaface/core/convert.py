@@ -9,18 +9,18 @@ from bonaface.core.errors import InputError, UnknownNameError
 
 T = TypeVar("T")
 
-_MESSAGE = re.compile(r"(?P<said>.*?)(?: - at `\$\.?(?P<where>.*)`)?", re.DOTALL)
+_MESSAGE = re.compile(r"(?P<text>.*?)(?: - at `\$\.?(?P<where>.*)`)?", re.DOTALL)
 _STEP = re.compile(r"[^.\[\]]+|(?<=\[)\.\.\.(?=\])")
 _UNKNOWN = "Object contains unknown field "
 _CHOICE = "Invalid enum value "
-_SHOWN = 60  # characters of a wrong value
+_SHOWN = 60  # characters shown of a wrong value
 
 
 def convert(values: object, kind: type[T]) -> T:
-    """Return `values` as a `kind`. Nothing is guessed: text is no number and true is none either.
+    """Return `values` as a `kind`, without conversions: neither text nor true is taken for a number.
 
     Raises:
-        InputError: `values` is no `kind`; the sentence says where in it, what was expected and what came.
+        InputError: `values` is not a `kind`; the sentence says where, what was expected and what came.
     """
     try:
         return msgspec.convert(values, kind)
@@ -29,23 +29,23 @@ def convert(values: object, kind: type[T]) -> T:
 
 
 def _sentence(message: str, values: object, kind: Any) -> str:
-    """Return msgspec's `message` as the project says such things, with what came or what is known."""
+    """Return msgspec's `message` in the project's wording, with the value that came or the names that are known."""
     found = _MESSAGE.fullmatch(message)
     assert found is not None, "the pattern takes any text"
-    said = found["said"].replace("`", "")
+    text = found["text"].replace("`", "")
     where = found["where"] or ""
     for theirs, ours in (
         ("Object missing required field ", "lacks "),
         ("Expected ", "expected "),
     ):
-        said = said.replace(theirs, ours)
-    if said.startswith(_UNKNOWN):
-        said = str(UnknownNameError("key", said.removeprefix(_UNKNOWN), _known(kind, where))).rstrip(".")
-    elif said.startswith(_CHOICE):
-        said = f"expected {' or '.join(_known(kind, where))}, got {said.removeprefix(_CHOICE)}"
-    elif said.startswith("expected") and ", got" not in said:
-        said += _got(values, where)
-    return f"{where}: {said}" if where else said
+        text = text.replace(theirs, ours)
+    if text.startswith(_UNKNOWN):
+        text = str(UnknownNameError("key", text.removeprefix(_UNKNOWN), _known(kind, where))).rstrip(".")
+    elif text.startswith(_CHOICE):
+        text = f"expected {' or '.join(_known(kind, where))}, got {text.removeprefix(_CHOICE)}"
+    elif text.startswith("expected") and ", got" not in text:
+        text += _got(values, where)
+    return f"{where}: {text}" if where else text
 
 
 def _got(values: Any, where: str) -> str:

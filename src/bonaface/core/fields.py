@@ -1,4 +1,4 @@
-"""The typed fields of settings: do values fit them, what do they expect in words, and what are they for."""
+"""The typed fields of settings: checks of values, and descriptions of what a field expects and is for."""
 
 from collections.abc import Callable, Iterator
 from math import isfinite
@@ -54,7 +54,7 @@ def descriptions(documented: type | Callable[..., Any]) -> dict[str, str]:
 
 
 def expectation(kind: Any) -> str:
-    """Return in words what a value of the type `kind` is; ``Meta(extra={"expected": ...})`` has the last word."""
+    """Return in words what a value of the type `kind` is; ``Meta(extra={"expected": ...})`` overrides it."""
     return _expectation(inspect.type_info(kind))
 
 

@@ -17,7 +17,7 @@ LOCK = ".lock"
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; it takes `path`'s place when the block ends without an error.
+    """Yield a temporary path beside `path`, which replaces `path` when the block ends without an error.
 
     The bytes are on the disk before the name changes, so that a crash leaves the old file or the new one,
     never half of it. On an error the temporary file is removed and the error goes on. Where `path` is a URL
@@ -45,12 +45,12 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def alone(folder: Path, what: str) -> Iterator[None]:
-    """Let no other process make `folder`, a `what`, meanwhile; the system lifts the lock if this one is killed.
+    """Hold a lock on `folder`, a `what`, that no other process can take; the system lifts it if this one is killed.
 
     A new folder in which nothing was made is removed in the end. Object stores have no locks: at a URL nothing is held.
 
     Raises:
-        BonafaceError: another process is at it.
+        BonafaceError: another process is making it.
     """
     if is_remote(folder):
         yield
@@ -77,7 +77,7 @@ def alone(folder: Path, what: str) -> Iterator[None]:
 
 
 def is_leftover(name: str) -> bool:
-    """Return whether a file of that name is a lock, or what a killed process had not finished: nothing of anybody's."""
+    """Return whether a file of that name is a lock or an unfinished file of a killed process."""
     return name == LOCK or (name.startswith(".") and name.endswith(".part"))
 
 
@@ -103,18 +103,18 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def json_text(value: Any) -> str:
-    """The text that `write_json` writes."""
+    """Return the text that `write_json` writes."""
     return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def checksum_of(value: Any) -> str:
-    """Return the SHA-256 of what JSON says of `value`, whatever its spaces and its order of names: 64 hex digits."""
+    """Return the SHA-256 of `value` as JSON with sorted names and no spaces: 64 hex digits."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of the file at `path`, as 64 hexadecimal digits."""
+    """Return the SHA-256 of the file at `path`, as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -7,7 +7,7 @@ Engine = Literal["local", "ray"]  # processes of this machine, or tasks of a Ray
 
 
 def usable_cores() -> int:
-    """How many cores this process may run on: its affinity where the system tells, else all there are."""
+    """Return how many cores this process may run on: its CPU affinity where the system tells it, else all cores."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

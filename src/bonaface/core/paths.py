@@ -43,16 +43,16 @@ def to_path(where: str | Path) -> Path:
 
 
 def is_remote(path: str | Path) -> bool:
-    """Whether `path`, one that `to_path` gave, is a URL's."""
+    """Return whether `path`, as `to_path` returned it, is a URL."""
     return not isinstance(path, (str, Path))
 
 
 @contextmanager
 def local_copy(path: Path) -> Iterator[Path]:
-    """`path` itself, or a temporary copy of what is at a URL, gone when the block ends.
+    """Yield `path` itself, or a temporary copy of what is at a URL, which is deleted when the block ends.
 
-    A file is fetched whole before it is opened: so a network that fails is told from a file that is broken, and a video
-    can be read twice. Where there is no file, there is no file at the path that is given either.
+    A file is fetched whole before it is opened: so a failing network is told from a broken file, and a video can be
+    read twice. Where there is no file at the URL, there is none at the yielded path either.
 
     Raises:
         BonafaceError: the file is there and cannot be fetched.
@@ -76,7 +76,7 @@ def upload(file: Path, path: Path) -> None:
     """Put `file`, of this machine, at the URL `path`. Object stores show it whole or not at all.
 
     Raises:
-        BonafaceError: it cannot be put there.
+        BonafaceError: it cannot be written there.
     """
     remote: Any = path
     try:
@@ -87,7 +87,7 @@ def upload(file: Path, path: Path) -> None:
 
 
 def read_range(path: Path, start: int, length: int) -> bytes:
-    """`length` bytes of a file from `start` on, fewer where it ends before. Raises OSError."""
+    """Return `length` bytes of a file from `start` on, fewer where the file ends before. Raises OSError."""
     if is_remote(path):
         remote: Any = path
         data: bytes = remote.fs.cat_file(remote.path, start=start, end=start + length)
@@ -98,7 +98,7 @@ def read_range(path: Path, start: int, length: int) -> bytes:
 
 
 def entries(folder: Path) -> list[tuple[str, bool]]:
-    """(name, is a folder) of everything in `folder`, sorted by name; nothing where there is no such folder."""
+    """Return (name, is a folder) of everything in `folder`, sorted by name; nothing if there is no such folder."""
     if is_remote(folder):
         remote: Any = folder
         remote.fs.invalidate_cache()
@@ -117,7 +117,7 @@ def entries(folder: Path) -> list[tuple[str, bool]]:
 
 
 def files_below(folder: Path) -> Iterator[tuple[str, int]]:
-    """(path relative to `folder` with ``/``, bytes) of the files at any depth below it."""
+    """Yield (path relative to `folder` with ``/``, bytes) of the files at any depth below it."""
     if is_remote(folder):
         remote: Any = folder
         start = len(remote.path.rstrip("/")) + 1

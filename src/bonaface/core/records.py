@@ -16,8 +16,8 @@ from bonaface.core.errors import InputError
 BONA_FIDE = 1
 ATTACK = 0
 
-# How the name of a data set begins whose presentations never took place. Stores, bundles, score tables and reports all
-# carry the set's name, so all of them say it.
+# The prefix of a simulated data set's name. Stores, bundles, score tables and reports all carry the name of the set, so
+# all of them show that it is simulated.
 SIMULATED = "simulated-"
 
 
@@ -118,7 +118,7 @@ class Verdict:
 
     @property
     def is_bona_fide(self) -> bool:
-        """Whether the decision is bona fide; no response is not."""
+        """Return whether the decision is bona fide; a non-response is not."""
         return self.decision is Decision.BONA_FIDE
 
     def __bool__(self) -> bool:
@@ -128,5 +128,5 @@ class Verdict:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """The verdict as plain JSON values."""
+        """Return the verdict as plain JSON values."""
         return {**asdict(self), "decision": str(self.decision), "response": str(self.response)}

@@ -4,7 +4,7 @@ from typing import Any
 
 
 def as_number(value: Any) -> Any:
-    """`value`, or the number that it spells: YAML 1.1 reads 1e-4 as text, for it wants a point in the mantissa."""
+    """Return `value`, or the number that its text spells: YAML 1.1 reads 1e-4 as text, as it has no decimal point."""
     if isinstance(value, str):
         try:
             return float(value)

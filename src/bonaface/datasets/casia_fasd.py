@@ -1,6 +1,6 @@
 """CASIA-FASD (Zhang et al., ICB 2012): three cameras; warped photographs, photographs with cut eyes, a tablet.
 
-Which of files 1 to 8 are of the camera of low and which of normal quality is not said by their names:
+The names do not tell which of files 1 to 8 are of the camera of low quality and which of normal quality:
 
 - The paper gives the size 640 x 480 to low, 480 x 640 to normal and 1280 x 720 to high quality.
 - Face boxes of all 600 videos come with bob.db.casia_fasd 2.0.10. In the files 1, 3, 5 and 7 of all persons they reach
@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bonaface.core.records import Presentation
-from bonaface.datasets.protocols import Counts, Protocol, PublishedSplits, Rows
+from bonaface.datasets.protocols import Protocol, PublishedCounts, PublishedSplits, Rows
 from bonaface.datasets.reader import make_row, read_layout
 from bonaface.datasets.registry import Dataset
 from bonaface.datasets.table import PresentationTable
@@ -43,10 +43,10 @@ _PATH = re.compile(
 
 
 def read(root: Path) -> PresentationTable:
-    """List the videos below `root`, by path; none is opened.
+    """Read the list of videos below `root`, by path, without opening one.
 
     `sample_id` is the path. The numbers start anew in both folders, so subject 1 of the train folder is ``train-1``.
-    What is missing of the 600 videos is said in the notes.
+    The notes name which of the 600 videos are missing.
 
     Raises:
         InputError: no folder of the set is there.
@@ -63,7 +63,7 @@ def read(root: Path) -> PresentationTable:
 
 
 def parse(path: str) -> Presentation | None:
-    """The row of ``train_release/ID/HR_1.avi``; None if the path is of another form."""
+    """Return the row of ``train_release/ID/HR_1.avi``; None if the path is of another form."""
     match = _PATH.fullmatch(path)
     if not match:
         return None
@@ -96,7 +96,7 @@ def _protocol(name: str, description: str, test: tuple[int, int], **columns: tup
         splits=PublishedSplits(
             train=Rows(split=("train",), **columns), test=Rows(split=("test",), **columns)
         ),
-        counts=Counts(train=(test[0] * 2 // 3, test[1] * 2 // 3), test=test),
+        counts=PublishedCounts(train=(test[0] * 2 // 3, test[1] * 2 // 3), test=test),
     )
 
 

@@ -1,6 +1,6 @@
 """CelebA-Spoof (Zhang et al., ECCV 2020): pictures of 10,177 people with ten kinds of attack.
 
-There are 625,537 pictures in all; the lists of train and test name those that the authors give out."""
+There are 625,537 pictures in all; the lists of train and test name those that the authors distribute."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -39,13 +39,13 @@ _BOX_SIDE = 224  # of the square that a picture is scaled to in the box files
 
 
 def read(root: Path) -> PresentationTable:
-    """List the pictures of the intra-test lists below `root`, in their order; none is opened.
+    """Read the pictures of the intra-test lists below `root`, in their order, without opening one.
 
     `sample_id` is the path, `session` the environment and light of an attack (``indoor-dark``). Listed pictures
     without a file are left out and named in the notes.
 
     Raises:
-        InputError: a list is missing or is no such list.
+        InputError: a list is missing or is not such a list.
     """
     there = set(files_below(root, ("Data",), _SUFFIXES))
     rows: list[Presentation] = []
@@ -61,10 +61,10 @@ def read(root: Path) -> PresentationTable:
 
 
 def boxes(root: Path, row: Presentation) -> Mapping[int, Box]:
-    """The set's own box (``*_BB.txt``: ``x y width height score`` in the picture scaled to 224 x 224).
+    """Return the set's own box (``*_BB.txt``: ``x y width height score`` in the picture scaled to 224 x 224).
 
     Raises:
-        InputError: the box file or the picture, whose size is needed, is no such file.
+        InputError: the box file, or the picture whose size is needed, cannot be read.
     """
     path = root / row.path
     for _, numbers in numbers_in(path.with_name(f"{path.stem}_BB.txt"), 4):

@@ -1,4 +1,4 @@
-"""What is wrong with a copy of a data set, said before any long work starts."""
+"""The check of a data set's copy, before any long work starts."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,14 +26,14 @@ from bonaface.media.info import evenly_spaced
 Progress = Callable[[int, int], None]
 
 _SAME_FACE = 0.3  # intersection over union below which two boxes are of two faces
-_LOT = 1000  # files
+_BATCH = 1000  # files
 _PROPORTION = 0.05  # by how much width over height may differ from the published
 _decoder = Decoder()
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is not as it should be: what, and the files or rows that it is about (all of them)."""
+    """A problem of a data set's copy, with all the files or rows that it concerns."""
 
     text: str
     names: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """What there is of one published split (`""` where a set has none)."""
+    """The presentations of one published split (`""` where a set has none)."""
 
     split: str
     bona_fide: int
@@ -54,7 +54,7 @@ class SplitCounts:
 
 @dataclass(frozen=True)
 class Files:
-    """What the files of one device are like.
+    """A summary of the files of one device.
 
     `frames` are the fewest, the median and the most of a video. `shapes` counts codec, upright size and the rotation
     that the file asks for: ``h264 720 x 1280, turned 90``.
@@ -68,7 +68,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Detections:
-    """The detector's opinion of some frames, one a file.
+    """The detector's result on some frames, one per file.
 
     `turns` counts by device how the picture must be turned for the face to stand (degrees counter-clockwise, -1
     where there is no face). `agreement` is the median intersection over union with the set's own box in the
@@ -83,12 +83,11 @@ class Detections:
 
 @dataclass(frozen=True)
 class DoctorReport:
-    """What `examine` has seen.
+    """The result of `examine`.
 
-    `findings` is empty where nothing is wrong; `notes` say what is as it should be. `missing` are the paths of the
-    complete set that are not there, as far as the set tells what it should have. `files` is empty where no file was
-    opened, `with_boxes` (files that have face boxes) None where the set comes with none, `detections` None where none
-    were asked for.
+    `findings` is empty if nothing is wrong; `notes` report what is as it should be. `missing` are the paths of the
+    complete set that are not there, where the complete set is known. `files` is empty if no file was opened,
+    `with_boxes` (files that have face boxes) None if the set comes with none, `detections` None if none were asked for.
     """
 
     dataset: str
@@ -102,7 +101,7 @@ class DoctorReport:
     notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """The report as plain JSON values."""
+        """Return the report as plain JSON values."""
         return asdict(self)
 
 
@@ -115,10 +114,10 @@ def examine(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> DoctorReport:
-    """Look at a copy of `dataset` below `root` for what is missing, strange or broken.
+    """Check a copy of `dataset` below `root` for what is missing, unexpected or broken.
 
     Args:
-        open_files: read every file and its boxes: pictures are decoded, of videos the packets are read and a
+        open_files: read every file and its boxes; pictures are decoded, of videos the packets are read and a
             frame is decoded.
         detect: in how many files, evenly spaced over the set, to look for the face; one frame each.
         workers: threads; None is one for each core.
@@ -129,25 +128,25 @@ def examine(
     """
     table = dataset.read(root)
     base = root if root.is_dir() else root.parent
-    # Of a simulated set that is whole the one note says that it is simulated and whole.
+    # The one note of a complete simulated set says that it is simulated and complete.
     fine = len(table) == planned_presentations(root)
     findings = [*(() if fine else map(Problem, table.notes)), *_protocols(dataset, table)]
-    looks: list[_FileCheck] = []
+    checks: list[_FileCheck] = []
     with_boxes = None
     if open_files:
-        looks = _look_at(base, table.rows, workers, progress)
-        findings += _broken(looks)
-        findings += _of_another_shape(looks, dataset)
+        checks = _check_files(base, table.rows, workers, progress)
+        findings += _broken(checks)
+        findings += _of_another_shape(checks, dataset)
     if open_files and dataset.boxes:
         boxes = _boxes(dataset, base, table.rows, findings)
         with_boxes = sum(map(bool, boxes))
-        findings += _misplaced(looks, boxes, dataset.find_turn)
+        findings += _misplaced(checks, boxes, dataset.find_turn)
     return DoctorReport(
         dataset=dataset.name,
         root=str(root),
         parts=_parts(table),
         missing=_missing(dataset, root, table),
-        files=_files(looks),
+        files=_files(checks),
         with_boxes=with_boxes,
         detections=_detect(dataset, base, table.rows, detect, findings) if detect else None,
         findings=tuple(findings),
@@ -157,7 +156,7 @@ def examine(
 
 @dataclass(frozen=True)
 class _FileCheck:
-    """One file: its frames and upright size in pixels, or what is wrong with it."""
+    """The check of one file: its frames and upright size in pixels, or what is wrong with it."""
 
     row: Presentation
     problem: str = ""
@@ -173,12 +172,12 @@ def _missing(dataset: Dataset, root: Path, table: PresentationTable) -> tuple[st
 
 def _protocols(dataset: Dataset, table: PresentationTable) -> Iterator[Problem]:
     for protocol in dataset.protocols:
-        said = list(
+        texts = list(
             dict.fromkeys(text for fold in protocol.folds for text in _differences(table, protocol, fold))
         )
-        if said:
-            more = f" (and {len(said) - 1} more like it)" if len(said) > 1 else ""
-            yield Problem(f"{said[0]}{more}")
+        if texts:
+            more = f" (and {len(texts) - 1} more like it)" if len(texts) > 1 else ""
+            yield Problem(f"{texts[0]}{more}")
 
 
 def _differences(table: PresentationTable, protocol: Protocol, fold: str) -> Iterator[str]:
@@ -204,20 +203,20 @@ def _differences(table: PresentationTable, protocol: Protocol, fold: str) -> Ite
             )
 
 
-def _look_at(
+def _check_files(
     base: Path, rows: Sequence[Presentation], workers: int | None, progress: Progress | None
 ) -> list[_FileCheck]:
-    looks: list[_FileCheck] = []
+    checks: list[_FileCheck] = []
     with ThreadPoolExecutor(workers or usable_cores()) as pool:
-        while len(looks) < len(rows):  # by lots, as the pool takes in all that it is given at once
-            for look in pool.map(partial(_look, base), rows[len(looks) : len(looks) + _LOT]):
-                looks.append(look)
+        while len(checks) < len(rows):  # in batches, as the pool queues all that it is given at once
+            for check in pool.map(partial(_check_file, base), rows[len(checks) : len(checks) + _BATCH]):
+                checks.append(check)
                 if progress:
-                    progress(len(looks), len(rows))
-    return looks
+                    progress(len(checks), len(rows))
+    return checks
 
 
-def _look(base: Path, row: Presentation) -> _FileCheck:
+def _check_file(base: Path, row: Presentation) -> _FileCheck:
     path = base / row.path
     try:
         info = _decoder.probe(path)
@@ -228,27 +227,27 @@ def _look(base: Path, row: Presentation) -> _FileCheck:
     return _FileCheck(row, info.damage, info.frames, (info.width, info.height), shape)
 
 
-def _broken(looks: Iterable[_FileCheck]) -> Iterator[Problem]:
+def _broken(checks: Iterable[_FileCheck]) -> Iterator[Problem]:
     by_problem: dict[str, list[str]] = defaultdict(list)
-    for look in looks:
-        if look.problem:
-            by_problem[look.problem].append(look.row.path)
+    for check in checks:
+        if check.problem:
+            by_problem[check.problem].append(check.row.path)
     for problem, paths in sorted(by_problem.items()):
         yield Problem(problem, tuple(paths))
 
 
-def _of_another_shape(looks: Iterable[_FileCheck], dataset: Dataset) -> Iterator[Problem]:
-    """Files whose sides are in another proportion than those of the camera which their name says.
+def _of_another_shape(checks: Iterable[_FileCheck], dataset: Dataset) -> Iterator[Problem]:
+    """Yield the files whose sides have another proportion than those of the camera that their name gives.
 
-    The proportion and not the size: what was scaled down whole is still of that camera.
+    The proportion is compared and not the size, as a picture that was scaled down is still of that camera.
     """
     others: dict[str, list[str]] = defaultdict(list)
-    for look in looks:
-        if not (look.frames and dataset.size):
+    for check in checks:
+        if not (check.frames and dataset.size):
             continue
-        (width, height), (across, down) = look.size, dataset.size(look.row)
+        (width, height), (across, down) = check.size, dataset.size(check.row)
         if abs(width * down / (height * across) - 1) > _PROPORTION:
-            others[f"{look.row.device}: {across} x {down}"].append(f"{look.row.path} ({width} x {height})")
+            others[f"{check.row.device}: {across} x {down}"].append(f"{check.row.path} ({width} x {height})")
     for camera, files in sorted(others.items()):
         yield Problem(f"not in the proportion of the camera that the name says ({camera})", tuple(files))
 
@@ -256,7 +255,7 @@ def _of_another_shape(looks: Iterable[_FileCheck], dataset: Dataset) -> Iterator
 def _boxes(
     dataset: Dataset, base: Path, rows: Iterable[Presentation], findings: list[Problem]
 ) -> list[Mapping[int, Box]]:
-    """The boxes of each row; what is wrong with their files goes to `findings`."""
+    """Return the boxes of each row, and append the problems of their files to `findings`."""
     found = []
     without = []
     for row in rows:
@@ -274,7 +273,7 @@ def _boxes(
 
 
 def _own_boxes(dataset: Dataset, base: Path, row: Presentation) -> tuple[Mapping[int, Box], str]:
-    """The set's boxes of a row, and what is wrong with their file."""
+    """Return the set's boxes of a row, and what is wrong with their file."""
     try:
         return (dataset.boxes(base, row) if dataset.boxes else {}), ""
     except (BonafaceError, OSError) as error:
@@ -282,18 +281,20 @@ def _own_boxes(dataset: Dataset, base: Path, row: Presentation) -> tuple[Mapping
 
 
 def _misplaced(
-    looks: Iterable[_FileCheck], boxes: Iterable[Mapping[int, Box]], find_turn: bool
+    checks: Iterable[_FileCheck], boxes: Iterable[Mapping[int, Box]], find_turn: bool
 ) -> Iterator[Problem]:
-    """Boxes that lie more outside the picture than in it, or are of frames that the video does not have."""
+    """Yield the boxes that lie more outside the picture than in it, or belong to frames that the video does not
+    have.
+    """
     outside, beyond = [], []
-    for look, own in zip(looks, boxes, strict=False):
-        if look.frames and own:
-            width, height = look.size
+    for check, own in zip(checks, boxes, strict=False):
+        if check.frames and own:
+            width, height = check.size
             sizes = [(width, height), (height, width)] if find_turn else [(width, height)]
             if all(any(_share_inside(box, size) < 0.5 for box in own.values()) for size in sizes):
-                outside.append(look.row.path)
-            if max(own) >= look.frames:
-                beyond.append(look.row.path)
+                outside.append(check.row.path)
+            if max(own) >= check.frames:
+                beyond.append(check.row.path)
     if outside:
         yield Problem("face boxes outside the picture", tuple(outside))
     if beyond:
@@ -306,14 +307,14 @@ def _share_inside(box: Box, size: tuple[int, int]) -> float:
 
 
 def _common(one: Box, other: Box) -> float:
-    """The area that two boxes share."""
+    """Return the area that two boxes share."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     return max(0.0, width) * max(0.0, height)
 
 
 def _overlap(one: Box, other: Box) -> float:
-    """Intersection over union."""
+    """Return the intersection over union of two boxes."""
     common = _common(one, other)
     areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
     return common / (sum(areas) - common)
@@ -331,7 +332,7 @@ def _detect(
         try:
             frame, picture = _frame(base / row.path)
         except (BonafaceError, OSError):
-            continue  # said with the files, where they were opened
+            continue  # reported with the files, if they were opened
         turn = find_turn(detector, picture)
         turns[row.device][-1 if turn is None else turn] += 1
         if turn is None:
@@ -351,7 +352,7 @@ def _detect(
 
 
 def _frame(path: Path) -> tuple[int, NDArray[np.uint8]]:
-    """The frame in the middle of a video, with its number, or the picture."""
+    """Return the frame in the middle of a video, with its number, or the picture."""
     return next(_decoder.open(path, 1).frames)
 
 
@@ -382,17 +383,17 @@ def _parts(table: PresentationTable) -> tuple[SplitCounts, ...]:
     )
 
 
-def _files(looks: Iterable[_FileCheck]) -> tuple[Files, ...]:
+def _files(checks: Iterable[_FileCheck]) -> tuple[Files, ...]:
     by_device: dict[str, list[_FileCheck]] = defaultdict(list)
-    for look in looks:
-        if look.frames:
-            by_device[look.row.device].append(look)
+    for check in checks:
+        if check.frames:
+            by_device[check.row.device].append(check)
     return tuple(_file_group(device, group) for device, group in sorted(by_device.items()))
 
 
-def _file_group(device: str, looks: Sequence[_FileCheck]) -> Files:
-    counts = sorted(look.frames for look in looks)
-    shapes = Counter(look.shape for look in looks)
+def _file_group(device: str, checks: Sequence[_FileCheck]) -> Files:
+    counts = sorted(check.frames for check in checks)
+    shapes = Counter(check.shape for check in checks)
     return Files(
-        device, len(looks), (counts[0], round(median(counts)), counts[-1]), dict(shapes.most_common())
+        device, len(checks), (counts[0], round(median(counts)), counts[-1]), dict(shapes.most_common())
     )

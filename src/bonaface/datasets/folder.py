@@ -13,7 +13,7 @@ from bonaface.media.kinds import is_media
 
 
 def read(root: Path) -> PresentationTable:
-    """List the presentations below `root`, sorted by path, or those in the CSV file `root`.
+    """Read the list of presentations below `root`, sorted by path, or those in the CSV file `root`.
 
     `sample_id` is the path. The same SUBJECT below ``bonafide`` and below ``attack`` is the same person.
     Files that are neither picture nor video, by name or content, are left out and counted in the notes; hidden files
@@ -47,7 +47,7 @@ def read(root: Path) -> PresentationTable:
 def _subjects(
     root: Path, folder: str, label: int, species: str, left_out: list[str]
 ) -> Iterator[Presentation]:
-    """The rows of ``folder/[SUBJECT/]file``."""
+    """Return the rows of ``folder/[SUBJECT/]file``."""
     for name, is_folder in _entries(root, folder):
         if not is_folder:
             yield from _row(root, f"{folder}/{name}", label, species, "", left_out)
@@ -72,7 +72,7 @@ def _row(
 
 
 def _entries(root: Path, folder: str) -> list[tuple[str, bool]]:
-    """(name, is a folder) of everything in ``root/folder`` that is not hidden, sorted by name."""
+    """Return (name, is a folder) of everything in ``root/folder`` that is not hidden, sorted by name."""
     return [entry for entry in entries(root / folder) if not entry[0].startswith(".")]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bonaface.core.errors import InputError
 from bonaface.core.records import Presentation
-from bonaface.datasets.protocols import Counts, Protocol, PublishedSplits, Rows
+from bonaface.datasets.protocols import Protocol, PublishedCounts, PublishedSplits, Rows
 from bonaface.datasets.reader import lines_of, make_row, read_boxes, read_layout
 from bonaface.datasets.registry import Box, Dataset
 from bonaface.datasets.table import PresentationTable, name_some
@@ -22,10 +22,10 @@ _PATH = re.compile(
 
 
 def read(root: Path) -> PresentationTable:
-    """List the videos below `root`, by path; none is opened.
+    """Read the list of videos below `root`, by path, without opening one.
 
-    `sample_id` is the path. The two lists say which client trains and which tests. What is missing of
-    their eight videos each, and counts that differ from the published ones, are said in the notes.
+    `sample_id` is the path. The two lists say which client trains and which tests. The notes name which of their eight
+    videos each are missing, and counts that differ from the published ones.
 
     Raises:
         InputError: a list or the folder ``scene01`` is missing, or a list is wrong.
@@ -43,7 +43,7 @@ def read(root: Path) -> PresentationTable:
 
 
 def parse(path: str, splits: Mapping[str, str]) -> Presentation | None:
-    """The row of a video's path, with the split of its client (three digits); None if it is of another form."""
+    """Return the row of a video's path, with the split of its client (three digits); None for paths of another form."""
     match = _PATH.fullmatch(path)
     if not match or bool(match["instrument"]) != path.startswith("scene01/attack/"):
         return None
@@ -58,12 +58,12 @@ def parse(path: str, splits: Mapping[str, str]) -> Presentation | None:
 
 
 def boxes(root: Path, row: Presentation) -> Mapping[int, Box]:
-    """The set's own boxes, beside each video: ``frame,x0,y0,x1,y1`` and the eyes, in a file ending in ``.face``."""
+    """Return the boxes beside each video: ``frame,x0,y0,x1,y1`` and the eyes, in a file ending in ``.face``."""
     return read_boxes((root / row.path).with_suffix(".face"), corners=True)
 
 
 def _splits(root: Path) -> dict[str, str]:
-    """The split of each client, whose number has three digits."""
+    """Return the split of each client, whose number has three digits."""
     splits: dict[str, str] = {}
     for split, name in _LISTS.items():
         path = root / name
@@ -106,7 +106,7 @@ DATASET = Dataset(
             name="official",
             description="the published lists of clients; dev is a fifth of the train clients",
             splits=PublishedSplits(train=Rows(split=("train",)), test=Rows(split=("test",))),
-            counts=Counts(train=(30, 90), test=(40, 120)),
+            counts=PublishedCounts(train=(30, 90), test=(40, 120)),
         ),
     ),
 )

@@ -1,7 +1,7 @@
 """NUAA Photograph Imposter Database (Tan et al., ECCV 2010): webcam pictures of people and of their
 photographs.
 
-Only the raw pictures are read, by the official list files. Copies of the lists go about that also name
+Only the raw pictures are read, by the official list files. Some copies of the lists also name
 pictures of subjects 0017 to 0023, whose files the database does not have; such lines are left out and
 counted in the table's notes.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bonaface.core.errors import InputError
 from bonaface.core.records import ATTACK, BONA_FIDE, Presentation
-from bonaface.datasets.protocols import BySubject, Counts, Protocol, PublishedSplits, Rows
+from bonaface.datasets.protocols import BySubject, Protocol, PublishedCounts, PublishedSplits, Rows
 from bonaface.datasets.reader import lines_of
 from bonaface.datasets.registry import Dataset
 from bonaface.datasets.table import PresentationTable, name_some
@@ -26,7 +26,7 @@ _NAME = re.compile(r"\d{4}_\d\d_\d\d_(?P<session>\d\d)_\d+\.")
 
 
 def read(root: Path) -> PresentationTable:
-    """List the pictures below `root` in the order of the four list files. No picture is opened.
+    """Read the list of pictures below `root` in the order of the four list files, without opening one.
 
     `sample_id` is the path (both classes use the same file names) and the session is the one in the file's
     name. The subject is the folder's number: the same person in both classes, as faces of all fourteen
@@ -65,7 +65,7 @@ def _check_layout(root: Path) -> None:
 
 
 def _listed(path: Path) -> list[str]:
-    """The pictures in a list file as ``NNNN/name.jpg``."""
+    """Return the pictures in a list file as ``NNNN/name.jpg``."""
     names = []
     for number, line in enumerate(lines_of(path), start=1):
         match = _LINE.fullmatch(line)
@@ -106,7 +106,7 @@ DATASET = Dataset(
             name="official",
             description="the published lists, which share subjects; dev is a fifth of the train subjects",
             splits=PublishedSplits(train=Rows(split=("train",)), test=Rows(split=("test",)), dev_share=0.2),
-            counts=Counts(train=(1743, 1748), test=(3362, 5761)),
+            counts=PublishedCounts(train=(1743, 1748), test=(3362, 5761)),
             shares_subjects=True,
         ),
         Protocol(

@@ -1,7 +1,7 @@
 """OULU-NPU (Boulkenafet et al., FG 2017): six phones, three sessions, two printers and two displays.
 
-The four protocols follow from the files' names. Where the set's own lists (`Protocols`) are there, they are
-compared with what follows, and a difference is an error.
+The four protocols follow from the files' names. If the set's own lists (`Protocols`) are there, they are
+compared with these rows, and a difference is an error.
 """
 
 import re
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bonaface.core.errors import InputError
 from bonaface.core.records import Presentation
-from bonaface.datasets.protocols import Counts, Protocol, PublishedSplits, Rows
+from bonaface.datasets.protocols import Protocol, PublishedCounts, PublishedSplits, Rows
 from bonaface.datasets.reader import lines_of, make_row, numbers_in, read_layout
 from bonaface.datasets.registry import Box, Dataset
 from bonaface.datasets.table import PresentationTable, name_some
@@ -40,10 +40,10 @@ _ASIDE, _ABOVE, _BELOW = 1.08, 1.22, 1.81
 
 
 def read(root: Path) -> PresentationTable:
-    """List the videos below `root`, by folder and name; none is opened.
+    """Read the list of videos below `root`, by folder and name, without opening one.
 
     `sample_id` is the video's name, as in the set's lists; `device` is the phone's number, `session` the
-    session's. What is missing of the 4,950 videos is said in the notes.
+    session's. The notes name which of the 4,950 videos are missing.
 
     Raises:
         InputError: no folder of the set is there, or one of its lists differs from the published protocol.
@@ -65,13 +65,13 @@ def read(root: Path) -> PresentationTable:
 
 
 def parse(path: str) -> Presentation | None:
-    """The row of ``Train_files/P_S_UU_F.avi``; None if the path is of another form."""
+    """Return the row of ``Train_files/P_S_UU_F.avi``; None if the path is of another form."""
     match = _PATH.fullmatch(path)
     return _row(**match.groupdict()) if match else None
 
 
 def boxes(root: Path, row: Presentation) -> Mapping[int, Box]:
-    """Boxes around the eyes that the set marks in every frame (``frame,xR,yR,xL,yL`` beside each video)."""
+    """Return boxes around the eyes that the set marks in every frame (``frame,xR,yR,xL,yL`` beside each video)."""
     found = {}
     for _, numbers in numbers_in((root / row.path).with_suffix(".txt"), 5):
         frame, x1, y1, x2, y2 = numbers[:5]
@@ -102,7 +102,7 @@ def _row(folder: str, phone: str, session: str, user: str, file: str) -> Present
 
 @cache
 def _complete() -> tuple[Presentation, ...]:
-    """The rows of the complete set."""
+    """Return the rows of the complete set."""
     return tuple(
         _row(folder, phone, session, f"{user:02d}", file)
         for folder, (_, users, _) in _FOLDERS.items()
@@ -115,9 +115,9 @@ def _expected(_root: Path) -> Iterator[str]:
 
 
 def _check_lists(root: Path) -> list[str]:
-    """Compare the set's own lists, where they are there, with the protocols' rows of the complete set.
+    """Compare the set's own lists, if they are there, with the protocols' rows of the complete set.
 
-    Gives those of them that are missing; none where the whole folder is left out.
+    It returns the lists that are missing, or none if the whole folder is left out.
     """
     missing: list[str] = []
     if not (root / "Protocols").is_dir():
@@ -155,7 +155,7 @@ def _compare(path: Path, rows: Iterable[Presentation]) -> None:
 
 
 def _listed(path: Path) -> Iterator[tuple[str, str]]:
-    """(name, label as written) of each line of a list."""
+    """Return (name, label as written) of each line of a list."""
     for number, text in enumerate(lines_of(path), start=1):
         match = _LINE.fullmatch(text)
         if match:
@@ -185,7 +185,9 @@ def _rows(protocol: str, split: str) -> Rows:
     return Rows(split=(split,), **_COLUMNS[protocol][split == "test"])
 
 
-def _protocol(name: str, description: str, counts: Counts, folds: tuple[str, ...] = ("",)) -> Protocol:
+def _protocol(
+    name: str, description: str, counts: PublishedCounts, folds: tuple[str, ...] = ("",)
+) -> Protocol:
     splits = PublishedSplits(train=_rows(name, "train"), dev=_rows(name, "dev"), test=_rows(name, "test"))
     return Protocol(name, description, splits, folds, counts)
 
@@ -203,23 +205,23 @@ DATASET = Dataset(
         _protocol(
             "1",
             "unseen session (light and background): sessions 1 and 2 train, session 3 tests",
-            Counts(train=(240, 960), dev=(180, 720), test=(120, 480)),
+            PublishedCounts(train=(240, 960), dev=(180, 720), test=(120, 480)),
         ),
         _protocol(
             "2",
             "unseen instruments: printer 1 and display 1 train, printer 2 and display 2 test",
-            Counts(train=(360, 720), dev=(270, 540), test=(360, 720)),
+            PublishedCounts(train=(360, 720), dev=(270, 540), test=(360, 720)),
         ),
         _protocol(
             "3",
             "unseen phone: fold k trains on every phone but k and tests on k",
-            Counts(train=(300, 1200), dev=(225, 900), test=(60, 240)),
+            PublishedCounts(train=(300, 1200), dev=(225, 900), test=(60, 240)),
             _PHONES,
         ),
         _protocol(
             "4",
             "unseen session, instruments and phone: fold k tests on phone k",
-            Counts(train=(200, 400), dev=(150, 300), test=(20, 40)),
+            PublishedCounts(train=(200, 400), dev=(150, 300), test=(20, 40)),
             _PHONES,
         ),
     ),

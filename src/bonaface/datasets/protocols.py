@@ -1,6 +1,6 @@
 """Protocols as data: which rows of a presentation table train, which tune (dev) and which test.
 
-Nothing here knows a data set: a set's module states its protocols with `Protocol`, `PublishedSplits` and
+This module knows no data set: a set's module states its protocols with `Protocol`, `PublishedSplits` and
 `BySubject`, and `split_rows` turns one of them into row numbers.
 """
 
@@ -15,7 +15,7 @@ from bonaface.core.records import Presentation
 from bonaface.datasets.subjects import HOW_TO_NAME
 from bonaface.datasets.table import PresentationTable, name_some
 
-_ALONE = "\0"  # begins the key of a row without a subject; no subject's name can
+_ALONE = "\0"  # first character of the key of a row without a subject, which no subject's name has
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Rows:
     device: tuple[str, ...] = ()
 
     def matcher(self, fold: str) -> Callable[[Presentation], bool]:
-        """A function that says whether a row is in the selection, in the fold `fold`."""
+        """Return a function that tells whether a row is in the selection, in the fold `fold`."""
         columns = {
             column.name: tuple(text.replace("{fold}", fold) for text in getattr(self, column.name))
             for column in fields(self)
@@ -55,7 +55,7 @@ class Rows:
 class PublishedSplits:
     """Splits that the set's authors fixed.
 
-    `dev` is None where the set has no dev split: then `dev_share` of the train subjects (at least one) are
+    `dev` is None if the set has no dev split: then `dev_share` of the train subjects (at least one) are
     set aside for it, seeded; they leave train. `train` None is a protocol that only tests.
     """
 
@@ -79,8 +79,8 @@ class BySubject:
 
 
 @dataclass(frozen=True)
-class Counts:
-    """The published number of (bona fide, attack) presentations of each split, None where none is published.
+class PublishedCounts:
+    """The published numbers of (bona fide, attack) presentations of each split, None if not published.
 
     Where dev is carved from train, `train` is the number before that.
     """
@@ -92,7 +92,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Protocol:
-    """How one experiment on a data set is split. `counts` holds for every fold.
+    """The split of one experiment on a data set. `counts` holds for every fold.
 
     `shares_subjects` says that the published splits show the same people in train and test; in every other
     protocol a subject in two splits is an error.
@@ -102,13 +102,13 @@ class Protocol:
     description: str
     splits: PublishedSplits | BySubject
     folds: tuple[str, ...] = ("",)
-    counts: Counts = field(default_factory=Counts)
+    counts: PublishedCounts = field(default_factory=PublishedCounts)
     shares_subjects: bool = False
 
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers of a table, ascending in each split; `notes` are sentences that a person should read."""
+    """Row numbers of a table, ascending in each split; `notes` are sentences for the user."""
 
     train: tuple[int, ...]
     dev: tuple[int, ...]
@@ -118,9 +118,9 @@ class Split:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a model is trained on and what it is then tested on, each as ``oulu-npu/1``.
+    """The training and the test protocol of a model, each as ``oulu-npu/1``.
 
-    Where the two differ it is an inter-dataset protocol and its name has an arrow, as in
+    If the two differ it is an inter-dataset protocol and its name has an arrow, as in
     ``oulu-npu/1 -> replay-mobile/grandtest``; its thresholds are those of the training protocol's dev set.
     """
 
@@ -132,10 +132,10 @@ class Experiment:
 
     @classmethod
     def parse(cls, text: str) -> "Experiment":
-        """The experiment of that name.
+        """Return the experiment of that name.
 
         Raises:
-            InputError: it is no ``DATASET/PROTOCOL`` and no two of them with an arrow between.
+            InputError: it is neither ``DATASET/PROTOCOL`` nor two of them with an arrow between.
         """
         ends = [end.strip() for end in text.split("->")]
         if len(ends) > 2 or any(not all(end.partition("/")) for end in ends):
@@ -147,7 +147,7 @@ class Experiment:
 
 
 def find_protocol(protocols: Iterable[Protocol], name: str) -> Protocol:
-    """The protocol called `name`.
+    """Return the protocol called `name`.
 
     Raises:
         UnknownNameError: no protocol has that name.
@@ -159,8 +159,7 @@ def find_protocol(protocols: Iterable[Protocol], name: str) -> Protocol:
 
 
 def split_rows(table: PresentationTable, protocol: Protocol, fold: str = "", seed: int = 0) -> Split:
-    """The rows of `table` that train, tune and test under `protocol`; the same for the same table, fold and
-    seed.
+    """Return the train, dev and test rows of `table` under `protocol`; the same for the same table, fold and seed.
 
     `fold` may be left empty where the protocol has one fold only. `seed` matters where subjects are drawn.
 
@@ -234,7 +233,7 @@ def _by_subject(rows: Sequence[Presentation], splits: BySubject, fold: int, seed
 
 
 def _subjects(rows: Sequence[Presentation], numbers: Iterable[int]) -> dict[str, list[int]]:
-    """Row numbers by subject; a row without a subject stands alone, under its own sample_id."""
+    """Return row numbers by subject; a row without a subject is its own group, under its sample_id."""
     groups: dict[str, list[int]] = defaultdict(list)
     for i in numbers:
         groups[rows[i].subject or _ALONE + rows[i].sample_id].append(i)
@@ -242,9 +241,9 @@ def _subjects(rows: Sequence[Presentation], numbers: Iterable[int]) -> dict[str,
 
 
 def _draw(rows: Sequence[Presentation], subjects: dict[str, list[int]], seed: int) -> list[str]:
-    """All subjects in a seeded order in which every run has its share of each kind of subject.
+    """Draw an order of all subjects, by `seed`, in which every run has its share of each kind of subject.
 
-    A kind is: bona fide only, attacks only, both. Without this a small split could easily lack a class.
+    The kinds are bona fide only, attacks only, and both. Otherwise a small split could easily lack a class.
     """
     kinds: dict[tuple[int, ...], list[str]] = defaultdict(list)
     for subject in sorted(subjects):

@@ -1,4 +1,4 @@
-"""What the readers of official layouts share: listing files, naming what is missing or strange, reading boxes."""
+"""Shared parts of the readers of official layouts: lists of files, notes on missing files, face boxes."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from bonaface.core import paths
 from bonaface.core.errors import InputError
 from bonaface.core.paths import is_remote
 from bonaface.core.records import ATTACK, BONA_FIDE, Presentation
-from bonaface.datasets.protocols import Counts, Protocol, PublishedSplits, Rows
+from bonaface.datasets.protocols import Protocol, PublishedCounts, PublishedSplits, Rows
 from bonaface.datasets.registry import Box
 from bonaface.datasets.table import PresentationTable, name_some
 from bonaface.datasets.text import read_lines
@@ -19,12 +19,14 @@ _NUMBER = re.compile(r"[^\s,]+")
 
 
 def files_below(root: Path, folders: Iterable[str], suffixes: Sequence[str]) -> list[str]:
-    """The files below ``root/folder`` that end in one of `suffixes` (lower case), as paths relative to `root`
-    with ``/``, sorted. Hidden files and folders are left out, and so is a folder that is not there."""
+    """Return the files below ``root/folder`` with one of `suffixes` (lower case), relative to `root`, sorted.
+
+    Paths have ``/``. Hidden files and folders, and folders that are not there, are left out.
+    """
     found: list[str] = []
     ends = tuple(suffixes)
     for folder in folders:
-        if is_remote(root):  # one listing, where walking would be a question for each folder
+        if is_remote(root):  # one listing, as walking would need a request for each folder
             below_root = (f"{folder}/{name}" for name, _ in paths.files_below(root / folder))
             found += (
                 path
@@ -50,14 +52,14 @@ def read_layout(
     expected: Iterable[str] = (),
     counts: Mapping[str, tuple[int, int]] | None = None,
 ) -> PresentationTable:
-    """The presentations below `root` in the order of their paths, with notes on what is missing or strange.
+    """Return the presentations below `root` in the order of their paths, with notes on missing and unexpected files.
 
     Args:
         dataset: the set's name.
-        folders: where its files lie, relative to `root`.
+        folders: the folders of its files, relative to `root`.
         suffixes: what the presentations' file names end in, in lower case.
         parse: the row of a path, None where its name fits no pattern of the set.
-        expected: the paths that the complete set has, where that is known; any other file is strange.
+        expected: the paths that the complete set has, if known; any other file is unexpected.
         counts: the published (bona fide, attack) presentations of each split, `""` where there are no splits.
 
     Raises:
@@ -100,8 +102,10 @@ def read_layout(
 
 
 def make_row(path: str, species: str, *, sample_id: str = "", **columns: str) -> Presentation:
-    """The row of the file `path`: an attack of `species`, or bona fide where that is empty. `sample_id` is the
-    path where it is left out; `columns` are the other fields of `Presentation`."""
+    """Return the row of the file `path`: an attack of `species`, or bona fide if that is empty.
+
+    `sample_id` is the path if it is left out; `columns` are the other fields of `Presentation`.
+    """
     return Presentation(sample_id or path, path, ATTACK if species else BONA_FIDE, species, **columns)
 
 
@@ -113,19 +117,21 @@ def three_splits(
     test: tuple[int, int],
     species: tuple[str, ...] = (),
 ) -> Protocol:
-    """A protocol of a set that is published in train, dev and test, with the (bona fide, attack) counts of each
-    and, unless `species` is empty, these species alone."""
+    """Return a protocol of a set that is published in train, dev and test.
+
+    `train`, `dev` and `test` are (bona fide, attack) counts; `species`, unless empty, are the only species in it.
+    """
     splits = [Rows(split=(split,), species=species) for split in ("train", "dev", "test")]
     return Protocol(
         name=name,
         description=description,
         splits=PublishedSplits(train=splits[0], dev=splits[1], test=splits[2]),
-        counts=Counts(train=train, dev=dev, test=test),
+        counts=PublishedCounts(train=train, dev=dev, test=test),
     )
 
 
 def read_boxes(path: Path, *, corners: bool = False, numbered: bool = True) -> dict[int, Box]:
-    """The face boxes in a text file, by frame number, as (x0, y0, x1, y1) in pixels.
+    """Return the face boxes in a text file, by frame number, as (x0, y0, x1, y1) in pixels.
 
     A line is ``frame x y width height``, separated by blanks or commas; more numbers may follow. A box of
     zeros says that the frame has none. A file that is not there has no boxes.
@@ -135,7 +141,7 @@ def read_boxes(path: Path, *, corners: bool = False, numbered: bool = True) -> d
         numbered: False where a line has no frame number and is the next frame's.
 
     Raises:
-        InputError: naming the file and line that is something else.
+        InputError: a line is something else; the message names the file and the line.
     """
     boxes = {}
     for line, numbers in numbers_in(path, 5 if numbered else 4):
@@ -149,7 +155,7 @@ def read_boxes(path: Path, *, corners: bool = False, numbered: bool = True) -> d
 
 
 def numbers_in(path: Path, least: int) -> Iterator[tuple[int, list[float]]]:
-    """(line, its numbers) of each line of a text file that is not blank; no line where there is no file.
+    """Yield (line, its numbers) of each line of a text file that is not blank; nothing if there is no file.
 
     Raises:
         InputError: a line holds something else than numbers, or fewer than `least`.
@@ -173,7 +179,7 @@ def lines_of(path: Path) -> list[str]:
     """Return the lines of one of a set's text files, as `bonaface.datasets.text.read_lines`.
 
     Raises:
-        InputError: it is no text.
+        InputError: it is not text.
     """
     try:
         return read_lines(path)

@@ -37,13 +37,13 @@ Box = tuple[float, float, float, float]
 class Dataset:
     """One data set: how its official layout is read, and how it may be split.
 
-    `reference` is the paper, `layout` one or two lines for a person who looks for the right folder.
+    `reference` is the paper, `layout` one or two lines for users who look for the right folder.
     `read(root)` lists the presentations without opening a picture or video; it raises `InputError` naming
     what is missing. `boxes(root, row)`, where the set comes with face boxes, gives them by frame index as
     (x0, y0, x1, y1) in the upright frame's pixels; frames without one are left out. `expected(root)`, where it
     is known, gives the paths that the complete set has. `size(row)`, where it tells cameras apart, gives the width and
-    height of the published file. `find_turn` says that some of its videos lie on their side or head without saying so,
-    and its boxes are of the frames as they stand.
+    height of the published file. `find_turn` says that some of its videos are turned without a rotation tag,
+    and that its boxes are of the upright frames.
     """
 
     name: str
@@ -67,12 +67,12 @@ def register_dataset(dataset: Dataset) -> None:
 
 
 def dataset_names() -> tuple[str, ...]:
-    """The names that `open_dataset` knows, sorted."""
+    """Return the names that `open_dataset` knows, sorted."""
     return tuple(sorted({*_NAMES, *_registered}))
 
 
 def open_dataset(name: str, subject_pattern: str | None = None) -> Dataset:
-    """The data set called `name` (nothing of it is read yet).
+    """Return the data set called `name`, without reading its files.
 
     A folder of the set's layout that `bonaface simulate` made gives a table called ``simulated-NAME``; under that name
     too the set is found, for its protocols. Where rows name no subject, `subject_pattern` finds it in their paths
@@ -93,7 +93,7 @@ def open_dataset(name: str, subject_pattern: str | None = None) -> Dataset:
 
 
 def planned_presentations(root: Path) -> int | None:
-    """How many presentations the simulated set at `root` is to have; None where `root` holds no simulated set.
+    """Return how many presentations the simulated set at `root` is to have; None if `root` holds no simulated set.
 
     Raises:
         InputError: its settings can't be read.

@@ -1,6 +1,6 @@
 """Replay-Attack (Chingovska et al., BIOSIG 2012): 50 clients before a laptop's webcam; print, phone and tablet attacks.
 
-The 100 enrolment videos (`enroll`) are no part of attack detection.
+The 100 enrolment videos (`enroll`) are not part of attack detection.
 """
 
 import re
@@ -36,10 +36,10 @@ _ATTACK = re.compile(
 
 
 def read(root: Path) -> PresentationTable:
-    """List the videos below `root`, by path; none is opened.
+    """Read the list of videos below `root`, by path, without opening one.
 
-    `sample_id` is the path; the splits train, devel and test are train, dev and test here. Videos that the clients who
-    are there should have and do not, and counts that differ from the published ones, are said in the notes.
+    `sample_id` is the path; the splits train, devel and test are train, dev and test here. The notes name missing
+    videos of the clients who are there, and counts that differ from the published ones.
 
     Raises:
         InputError: no folder of the set is there.
@@ -56,7 +56,7 @@ def read(root: Path) -> PresentationTable:
 
 
 def parse(path: str) -> Presentation | None:
-    """The row of a bona fide or attack video's path; None if it is of another form."""
+    """Return the row of a bona fide or attack video's path; None if it is of another form."""
     match = _REAL.fullmatch(path) or _ATTACK.fullmatch(path)
     if not match:
         return None
@@ -77,7 +77,7 @@ def parse(path: str) -> Presentation | None:
 
 
 def boxes(root: Path, row: Presentation) -> Mapping[int, Box]:
-    """The set's own boxes (``face-locations/<path>.face``)."""
+    """Return the set's own boxes (``face-locations/<path>.face``)."""
     return read_boxes((root / "face-locations" / row.path).with_suffix(".face"))
 
 
@@ -86,7 +86,7 @@ def _folders() -> list[str]:
 
 
 def _expected(root: Path) -> Iterator[str]:
-    """The 24 videos of each client of whom there is one."""
+    """Return the 24 videos of each client of whom there is one."""
     rows = filter(None, map(parse, files_below(root, _folders(), (".mov",))))
     for folder, client in sorted({(row.path.partition("/")[0], row.subject) for row in rows}):
         for light, take in product(_LIGHTS, "12"):
@@ -97,7 +97,7 @@ def _expected(root: Path) -> Iterator[str]:
 
 
 def _protocol(name: str, description: str, attacks: int, species: tuple[str, ...] = ()) -> Protocol:
-    """A protocol with `attacks` attacks of each of the 15, 15 and 20 clients."""
+    """Return a protocol with `attacks` attacks of each of the 15, 15 and 20 clients."""
     counts = (60, 15 * attacks), (60, 15 * attacks), (80, 20 * attacks)
     return three_splits(name, description, *counts, species)
 

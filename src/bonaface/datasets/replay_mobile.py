@@ -1,7 +1,7 @@
 """Replay-Mobile (Costa-Pazo et al., BIOSIG 2016): 40 clients before a phone and a tablet, prints and a matte screen.
 
-1,030 presentations are for attack detection; the 160 enrolment videos (`enroll`) are no part of it. Client 009 came
-to the first recording alone, so that there are its attacks and no bona fide video of it.
+1,030 presentations are for attack detection; the 160 enrolment videos (`enroll`) are not part of it. Client 009 took
+part in the first recording only, so the set has its attacks and no bona fide video of it.
 """
 
 import re
@@ -42,10 +42,10 @@ _ATTACK = re.compile(
 
 
 def read(root: Path) -> PresentationTable:
-    """List the videos below `root`, by path; none is opened.
+    """Read the list of videos below `root`, by path, without opening one.
 
-    `sample_id` is the path; the splits train, devel and test are train, dev and test here. What is missing of the
-    1,030 videos is said in the notes.
+    `sample_id` is the path; the splits train, devel and test are train, dev and test here. The notes name which of the
+    1,030 videos are missing.
 
     Raises:
         InputError: no folder of the set is there.
@@ -62,7 +62,7 @@ def read(root: Path) -> PresentationTable:
 
 
 def parse(path: str) -> Presentation | None:
-    """The row of a bona fide or attack video's path; None if it is of another form."""
+    """Return the row of a bona fide or attack video's path; None if it is of another form."""
     match = _REAL.fullmatch(path) or _ATTACK.fullmatch(path)
     if not match:
         return None
@@ -81,7 +81,7 @@ def parse(path: str) -> Presentation | None:
 
 
 def boxes(root: Path, row: Presentation) -> Mapping[int, Box]:
-    """The set's own boxes (``faceloc/rect/<path>.face``), in the upright frame."""
+    """Return the set's own boxes (``faceloc/rect/<path>.face``), in the upright frame."""
     return read_boxes((root / "faceloc" / "rect" / row.path).with_suffix(".face"))
 
 

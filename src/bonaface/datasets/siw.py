@@ -23,10 +23,10 @@ _PATH = re.compile(
 
 
 def read(root: Path) -> PresentationTable:
-    """List the videos below `root`, by path; none is opened.
+    """Read the list of videos below `root`, by path, without opening one.
 
-    `sample_id` is the path; `device` is the sensor's number. The published set has 4,478 videos, which are not the same
-    for every subject, so that only their number is compared.
+    `sample_id` is the path; `device` is the sensor's number. The published set has 4,478 videos, not the same number
+    for every subject, so only their total is compared.
 
     Raises:
         InputError: neither ``Train`` nor ``Test`` is there.
@@ -45,7 +45,7 @@ def read(root: Path) -> PresentationTable:
 
 
 def parse(path: str) -> Presentation | None:
-    """The row of ``Train/live/SSS/SSS-sensor-type-medium-session.mov``; None if the path is of another form."""
+    """Return the row of ``Train/live/SSS/SSS-sensor-type-medium-session.mov``; None for paths of another form."""
     match = _PATH.fullmatch(path)
     if not match or (match["kind"] == "live") != (match["type"] == "1"):
         return None
@@ -61,7 +61,7 @@ def parse(path: str) -> Presentation | None:
 
 
 def boxes(root: Path, row: Presentation) -> Mapping[int, Box]:
-    """The set's own boxes, beside each video: ``x0 y0 x1 y1`` of each frame in turn, in a file ending in ``.face``."""
+    """Return the boxes beside each video: ``x0 y0 x1 y1`` of each frame in turn, in a file ending in ``.face``."""
     beside = (root / row.path).with_suffix(".face")
     if not beside.is_file():
         beside = beside.with_name(beside.name.replace(".m.face", ".face"))

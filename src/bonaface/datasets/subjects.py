@@ -1,4 +1,4 @@
-"""Who is in a picture: splits and intervals go by the person, so a table that does not name them says so."""
+"""Names of subjects, which splits and intervals need; a table without them gets a note."""
 
 import re
 from dataclasses import replace
@@ -33,7 +33,7 @@ def name_subjects(table: PresentationTable, pattern: str) -> PresentationTable:
             matches, or its first group: ``(?P<subject>[a-z]+)_`` and ``/([a-z]+)_`` find ann in ``bonafide/ann_1.jpg``.
 
     Raises:
-        InputError: the pattern is no regular expression, has no group, or finds nothing in some path; or every row
+        InputError: the pattern is not a regular expression, has no group, or does not match some path; or every row
             names its subject already.
     """
     try:

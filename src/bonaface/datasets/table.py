@@ -27,8 +27,8 @@ class PresentationTable:
     """The rows of one data set, in a fixed order: protocols and the crop store count rows from 0 in this
     order.
 
-    `notes` are the reader's sentences for a person (files that are listed but missing, ...); they are kept
-    in the Parquet file and are no part of the digest.
+    `notes` are the reader's sentences for the user (files that are listed but missing, ...); they are kept
+    in the Parquet file and are not part of the digest.
 
     Raises:
         InputError: two rows have the same `sample_id`, or there is no row.
@@ -52,13 +52,13 @@ class PresentationTable:
         return len(self.rows)
 
     def counts(self, rows: Iterable[int] | None = None) -> tuple[int, int]:
-        """How many (bona fide, attack) presentations there are, in all or among row numbers `rows`."""
+        """Return how many (bona fide, attack) presentations there are, in all or among row numbers `rows`."""
         chosen = self.rows if rows is None else [self.rows[i] for i in rows]
         bona_fide = sum(row.label == BONA_FIDE for row in chosen)
         return bona_fide, len(chosen) - bona_fide
 
     def digest(self) -> str:
-        """The SHA-256 of the data set's name and its rows: 64 hexadecimal digits, the same anywhere."""
+        """Return the SHA-256 of the data set's name and its rows: 64 hexadecimal digits, the same on every machine."""
         whole = hashlib.sha256(self.dataset.encode())
         for row in self.rows:
             line = json.dumps([getattr(row, name) for name in COLUMNS], ensure_ascii=True)
@@ -79,7 +79,7 @@ class PresentationTable:
         """Read a table that `write` has written; `checksum` and `most_rows` are those of `read_parquet`.
 
         Raises:
-            InputError: the file is missing or damaged, is no Parquet file, lacks a column, or holds what no table may.
+            InputError: the file is missing or damaged, is not Parquet, lacks a column, or has impossible values.
         """
         table = read_parquet(path, checksum, most_rows=most_rows)
         wrong = [
@@ -140,7 +140,7 @@ def read_parquet(
         most_rows: a small file can say that it has any number of rows, all of which would be made; None for no limit.
 
     Raises:
-        InputError: the file is missing or damaged, or is no Parquet file with that schema.
+        InputError: the file is missing or damaged, or is not a Parquet file with that schema.
     """
     try:
         data = path.read_bytes()
@@ -152,7 +152,7 @@ def read_parquet(
         if most_rows is not None and rows > most_rows:
             raise InputError(f"{path}: expected at most {most_rows} rows, got {rows}")
         table = pq.read_table(pa.BufferReader(data), schema=schema)
-        table.validate(full=True)  # text that is not UTF-8, offsets that lead out of their buffer
+        table.validate(full=True)  # rejects text that is not UTF-8 and offsets outside their buffer
     except FileNotFoundError as error:
         raise InputError(f"{path}: the file is missing") from error
     except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
@@ -165,7 +165,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def name_some(names: Iterable[str], most: int = 5) -> str:
-    """The first `most` of `names` as text, and how many more there are."""
+    """Return the first `most` of `names` as text, and how many more there are."""
     every = list(names)
     more = f" and {len(every) - most} more" if len(every) > most else ""
     return ", ".join(every[:most]) + more

@@ -1,4 +1,4 @@
-"""The text files that come with data sets, as the tools that people open them with leave them."""
+"""The text files of data sets, in any encoding and with any line ends that common tools write."""
 
 import codecs
 import re
@@ -11,7 +11,7 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_LINE_END = re.compile(r"\r*\n|\r")  # CRCRLF is what CRLF becomes where a tool turns LF into CRLF once more
+_LINE_END = re.compile(r"\r*\n|\r")  # CRCRLF: a tool has turned the LF of CRLF into CRLF once more
 _END_OF_FILE = "\x1a"  # DOS wrote it, and some tools still do
 
 
@@ -44,7 +44,9 @@ def read_lines(path: Path) -> list[str]:
 
 
 def _unmarked_utf16(data: bytes) -> str:
-    """UTF-16 as Windows calls "Unicode", whose bytes are every other one 0 in lists of names and numbers."""
+    """Return the encoding of `data` without a mark: UTF-16 (Windows' "Unicode") if every other byte is 0, else
+    UTF-8.
+    """
     for start, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
         half = data[start::2]
         if half and half.count(0) > 0.9 * len(half):

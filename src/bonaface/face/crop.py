@@ -1,7 +1,7 @@
-"""From a face to a network's crops, in two steps that training and `check` share.
+"""Crops of a face for a network, in two steps that training and `check` share.
 
-`context_crop` cuts a generous square around the face, which the crop store keeps; `cut` takes any smaller
-crop from it. A score is the same number everywhere because there is no second way.
+`context_crop` cuts a wide square around the face, which the crop store keeps; `cut` takes any smaller crop from it.
+Both commands use the same two steps, so a face has the same score in both.
 """
 
 import math
@@ -101,7 +101,7 @@ class ContextCrop:
 
     @property
     def padded(self) -> float:
-        """The share of the square, in [0, 1], that is mirrored."""
+        """Return the share of the square, in [0, 1], that is mirrored."""
         side = float(self.image.shape[0])
         return _share_outside((0.0, 0.0, side, side), self.valid)
 
@@ -119,14 +119,13 @@ def context_crop(
         InputError: the box has no area, is not finite, or lies outside the picture.
     """
     region = _Region.around(face.box, picture.shape[1], picture.shape[0], scale, longest)
-    return region.square(face, picture.shape, region.pixels(picture, 0, 0, region.size, region.size))
+    return region.context_crop(face, picture.shape, region.pixels(picture, 0, 0, region.size, region.size))
 
 
 def face_crop(
     picture: NDArray[np.uint8], face: Face, spec: CropSpec, size: int, context: float = CONTEXT
 ) -> NDArray[np.uint8]:
-    """Return ``cut(context_crop(picture, face, context), spec, size)``, bit for bit, made of the pixels that it
-    depends on.
+    """Return ``cut(context_crop(picture, face, context), spec, size)``, bit for bit, from only the pixels it needs.
 
     A ``box`` crop that reaches over the context crop, which `cut` refuses, is cut out of the picture itself.
 
@@ -135,7 +134,7 @@ def face_crop(
             context.
     """
     region = _Region.around(face.box, picture.shape[1], picture.shape[0], context, LONGEST)
-    square = region.square(face, picture.shape, np.zeros((region.size, region.size, 3), np.uint8))
+    square = region.context_crop(face, picture.shape, np.zeros((region.size, region.size, 3), np.uint8))
     if spec.kind == "box" and not _fits(_wanted(square, spec), region.size):
         height, width = picture.shape[:2]
         crop = _inside(face.box, spec.scale, (0.0, 0.0, width, height))
@@ -170,7 +169,7 @@ def view_shares(
     """
     region = _Region.around(face.box, width, height, context, LONGEST)
     nothing = np.broadcast_to(np.uint8(0), (region.size, region.size, 3))  # takes no memory
-    return _shares(region.square(face, (height, width), nothing), specs)
+    return _shares(region.context_crop(face, (height, width), nothing), specs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +196,8 @@ class _Region:
         left, top = round((x0 + x1 - side) / 2), round((y0 + y1 - side) / 2)
         return cls(left, top, side, min(side, longest))
 
-    def square(self, face: Face, shape: tuple[int, ...], image: NDArray[np.uint8]) -> ContextCrop:
-        """The square of `face` in a picture of `shape`, with `image` for its pixels."""
+    def context_crop(self, face: Face, shape: tuple[int, ...], image: NDArray[np.uint8]) -> ContextCrop:
+        """Return the context crop of `face` in a picture of `shape`, with `image` for its pixels."""
         factor = self.size / self.side
 
         def moved(point: Point) -> Point:
@@ -219,7 +218,7 @@ class _Region:
         )
 
     def pixels(self, picture: NDArray[np.uint8], x0: int, y0: int, x1: int, y1: int) -> NDArray[np.uint8]:
-        """Columns `x0` to `x1` and rows `y0` to `y1` of the square's image.
+        """Return columns `x0` to `x1` and rows `y0` to `y1` of the context crop's image.
 
         They are the same bytes whatever is asked for beside them: blocks are averaged in whole numbers, and with a
         `size` that is a power of two every coordinate of the resize is exact, in the float32 of Pillow's box too.
@@ -242,7 +241,7 @@ class _Region:
 
 
 def _block(side: int, size: int) -> int:
-    """How many pixels are averaged before `side` is resized to `size`: at least 1.25 times `size` are left."""
+    """Return how many pixels are averaged before `side` is resized to `size`: at least 1.25 times `size` remain."""
     return max(1, int(side / size / 1.25))
 
 
@@ -338,7 +337,7 @@ def _inside(box: Box, scale: float, picture: Box) -> Box:
 
 
 def _window(picture: NDArray[np.uint8], top: int, left: int, rows: int, columns: int) -> NDArray[np.uint8]:
-    """`rows` x `columns` pixels of `picture` from row `top` and column `left` on, mirrored over its border."""
+    """Return `rows` x `columns` pixels of `picture` from row `top` and column `left` on, mirrored over its border."""
     height, width = picture.shape[:2]
     inside = picture[max(top, 0) : max(top + rows, 0), max(left, 0) : max(left + columns, 0)]
     over = (
@@ -352,7 +351,7 @@ def _window(picture: NDArray[np.uint8], top: int, left: int, rows: int, columns:
 
 
 def _mirrored(start: int, count: int, length: int) -> NDArray[np.intp]:
-    """Which of `length` rows stand at `start` ... `start` + `count`, the border mirrored over and over."""
+    """Return which of `length` rows stand at `start` ... `start` + `count`, with the border mirrored repeatedly."""
     position = np.arange(start, start + count) % (2 * length)
     return np.where(position < length, position, 2 * length - 1 - position)
 

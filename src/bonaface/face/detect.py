@@ -49,7 +49,7 @@ class Face:
 
     @property
     def area(self) -> float:
-        """The box's area in pixels."""
+        """Return the box's area in pixels."""
         x0, y0, x1, y1 = self.box
         return (x1 - x0) * (y1 - y0)
 
@@ -83,7 +83,7 @@ class Detector:
         return {**self.__dict__, "_sessions": {}}
 
     def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
-        """The faces in `picture`, (H, W, 3) uint8 RGB, the largest box first.
+        """Return the faces in `picture`, (H, W, 3) uint8 RGB, the largest box first.
 
         Raises:
             InputError: `picture` is not such an array.
@@ -109,8 +109,8 @@ class Detector:
         return sorted(faces, key=lambda face: face.area, reverse=True)
 
     def _network(self) -> Any:  # onnxruntime carries no types
-        # A session's threads do not live on in a forked process: there its use and its end would wait for
-        # them forever: each process makes its own, and leaves alone the one that came with the fork.
+        # A session's threads do not exist in a forked process: using or ending it there would wait for
+        # them forever. Each process makes its own and does not touch the one inherited by the fork.
         process = os.getpid()
         if process not in self._sessions:
             options = onnxruntime.SessionOptions()
@@ -163,7 +163,7 @@ def _decode(
     height: int,
     min_score: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]:
-    """Boxes (N, 4) and landmarks (N, 5, 2), in pixels of the network's input, and scores (N,), best first."""
+    """Return boxes (N, 4), landmarks (N, 5, 2), both in pixels of the network's input, and scores (N,), best first."""
     chosen = np.flatnonzero(scores >= min_score)
     chosen = chosen[np.argsort(-scores[chosen], kind="stable")]
     anchors = _anchors(width, height)[chosen]
@@ -182,7 +182,7 @@ def _face(box: NDArray[np.float64], landmarks: NDArray[np.float64], score: np.fl
 
 
 def _anchors(width: int, height: int) -> NDArray[np.float64]:
-    """Every anchor's centre and side in pixels, (N, 3): by stride, then row, column and side."""
+    """Return every anchor's centre and side in pixels, (N, 3): by stride, then row, column and side."""
     parts = []
     for stride, sides in _ANCHORS:
         y, x, side = np.meshgrid(
@@ -196,7 +196,7 @@ def _anchors(width: int, height: int) -> NDArray[np.float64]:
 
 
 def _without_overlaps(boxes: NDArray[np.float64], scores: NDArray[np.float32]) -> list[int]:
-    """Which of the boxes, best first, overlap no better one by more than the limit (shared area to joint)."""
+    """Return which of the boxes, best first, non-maximum suppression keeps (limit: shared area over joint area)."""
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     left = np.arange(len(scores))
     kept = []

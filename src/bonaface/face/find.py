@@ -1,4 +1,4 @@
-"""The one face of a picture that is judged, or why there is none."""
+"""The choice of the one face of a picture that is judged, or the reason why there is none."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class FacePolicy:
     """When a picture's largest face is judged.
 
     `min_side` is the fewest pixels that the longer side of its box may have. `similar` is the share of its
-    area, in (0, 1], from which on a second face makes it unclear who presents: smaller faces are people or
+    area, in (0, 1], from which on a second face makes it unclear who presents; smaller faces are people or
     posters behind.
 
     Raises:
@@ -33,8 +33,7 @@ class FacePolicy:
 
 
 def find_face(faces: Sequence[Face], policy: FacePolicy) -> Face | Response:
-    """The largest of `faces`, or the reason why none is judged: `Response.NO_FACE`, `FACE_TOO_SMALL` or
-    `SEVERAL_FACES`."""
+    """Return the largest of `faces`, or why none is judged: `NO_FACE`, `FACE_TOO_SMALL` or `SEVERAL_FACES`."""
     if not faces:
         return Response.NO_FACE
     largest, *others = sorted(faces, key=lambda face: face.area, reverse=True)

@@ -1,8 +1,8 @@
 """The faces in the frames of one presentation, upright: the same for a crop store and for `check`.
 
-A network is trained on faces that stand. What lies on its side or head without saying so is turned until the face
-stands; the first frame with a face that stands some way tells for the whole presentation, as nobody turns the camera
-over in the middle.
+A network is trained on upright faces. A recording that lies on its side or upside down is turned until the face is
+upright. The first frame in which a face is upright after some turn decides for the whole presentation, as nobody turns
+the camera during a recording.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Found:
     turn: int
 
     def box_before(self, face: Face) -> Box:
-        """The face's box in the frame as it was before it was turned."""
+        """Return the face's box in the frame as it was before it was turned."""
         height, width = self.picture.shape[:2]
         size = (width, height) if self.turn in (0, 180) else (height, width)
         return turned_back(face.box, self.turn, size)
@@ -45,7 +45,7 @@ class FaceFinder:
         self._tracker = Tracker(detector)
 
     def find(self, picture: NDArray[np.uint8]) -> Found:
-        """The faces in the next frame, (H, W, 3) uint8 RGB."""
+        """Find the faces in the next frame, (H, W, 3) uint8 RGB."""
         upright = turned(picture, self.turn or 0)
         faces = self._tracker.detect(upright)
         if self.turn is None:

@@ -1,9 +1,9 @@
 """The detector over the frames of one video, looking first where the face was in the frame before.
 
-A person before a camera moves little from frame to frame. Around the box of the frame before, enlarged, the detector
-finds the same face as in the whole frame at a fraction of the cost; where it does not, with a high score and clear of
-the window's edge, the whole frame is looked at. The window is scaled as the whole frame would be, and lies on the
-network's grid, so that the face meets the same anchors in both.
+A person moves little from frame to frame. In a window around the last frame's box the detector finds the same face as
+in the whole frame at a fraction of the cost. Unless it finds one face there, with a high score and clear of the
+window's edge, the whole frame is searched. The window is scaled as the whole frame would be, and is aligned to the
+network's grid, so that the face has the same anchors in both.
 """
 
 from dataclasses import dataclass
@@ -32,18 +32,18 @@ class Tracker:
         self._shape: tuple[int, ...] = ()
 
     def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
-        """The faces in the next frame, (H, W, 3) uint8 RGB, in its pixels, the largest box first."""
+        """Return the faces in the next frame, (H, W, 3) uint8 RGB, in its pixels, the largest box first."""
         faces = self._near(picture) or self._detector.detect(picture)
         self.follow(faces, picture)
         return faces
 
     def follow(self, faces: list[Face], picture: NDArray[np.uint8]) -> None:
-        """Take `faces` for what was found in the last frame, which was `picture`."""
+        """Set `faces` as what was found in the last frame, `picture`."""
         self._last = faces[0] if len(faces) == 1 else None
         self._shape = picture.shape
 
     def _near(self, picture: NDArray[np.uint8]) -> list[Face]:
-        """The face near the last one's position; empty where there is not one alone, or it is not certain."""
+        """Return the face near the last one's position; empty if there are none or several, or it is not certain."""
         if self._last is None or picture.shape != self._shape:
             return []
         window = _window(self._last, picture.shape[1], picture.shape[0], self._detector.longer_side)
@@ -70,7 +70,7 @@ class _Window:
     down: float
 
     def cut(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The part of the frame `picture`, scaled as the detector scales the whole."""
+        """Return the window's part of the frame `picture`, scaled as the detector scales the whole."""
         if self.across == self.down == 1.0:
             return picture[self.y : self.y + self.height, self.x : self.x + self.width]
         edges = (
@@ -84,7 +84,7 @@ class _Window:
         return np.asarray(scaled)
 
     def holds(self, face: Face) -> bool:
-        """Whether the face's box is clear of those edges of the window behind which the frame goes on."""
+        """Return whether the face's box is clear of those edges of the window behind which the frame goes on."""
         x0, y0, x1, y1 = face.box
         return (
             (x0 > 1 or self.x == 0)
@@ -94,7 +94,7 @@ class _Window:
         )
 
     def back(self, face: Face) -> Face:
-        """The face, found in the part, in the frame's pixels."""
+        """Return the face, found in the window, in the frame's pixels."""
 
         def to_picture(point: tuple[float, float]) -> tuple[float, float]:
             return (point[0] + self.x) * self.across, (point[1] + self.y) * self.down
@@ -105,7 +105,7 @@ class _Window:
 
 
 def _window(face: Face, width: int, height: int, longer_side: int) -> _Window:
-    """The window around `face` in a frame of `width` x `height` that the detector scales to `longer_side`."""
+    """Return the window around `face` in a frame of `width` x `height` that the detector scales to `longer_side`."""
     ratio = min(1.0, longer_side / max(width, height))
     frame_width, frame_height = max(1, round(width * ratio)), max(1, round(height * ratio))
     across, down = width / frame_width, height / frame_height
@@ -117,7 +117,7 @@ def _window(face: Face, width: int, height: int, longer_side: int) -> _Window:
 
 
 def _span(middle: float, half: float, whole: int) -> tuple[int, int]:
-    """From `middle` - `half` to `middle` + `half`, outwards to the grid, within 0 and `whole`."""
+    """Return the span from `middle` - `half` to `middle` + `half`, widened to the grid, within 0 and `whole`."""
     start = max(0, int((middle - half) // _GRID) * _GRID)
     end = min(whole, -int(-(middle + half) // _GRID) * _GRID)
     return start, max(end, start + 1)

@@ -1,9 +1,9 @@
-"""A program that ends with the one that started it, however that one ends.
+"""A process that ends with its parent, however the parent ends.
 
     python -m bonaface.jobs.child MODULE ARGUMENT...
 
-Its standard input is a pipe of which the other end is nobody's but the parent's. The system closes that end when the
-parent ends, also by ``kill -9``, and on every system.
+Its standard input is a pipe whose other end only the parent holds. Every operating system closes that end when the
+parent ends, also by ``kill -9``.
 """
 
 import os
@@ -26,7 +26,7 @@ def start_child(
 
 
 def _end_with_parent() -> None:
-    while os.read(_STDIN, 1024):  # nobody writes; the end of the file is the parent's
+    while os.read(_STDIN, 1024):  # never any data, only the end of the file when the parent ends
         pass
     os._exit(1)
 

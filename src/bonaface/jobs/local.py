@@ -1,4 +1,4 @@
-"""Jobs over processes: progress while they run, a clean stop, and no job lost with a process that dies."""
+"""Jobs over processes, with progress, a clean stop, and a retry of jobs whose process died."""
 
 import multiprocessing
 import os
@@ -16,25 +16,25 @@ from typing import Any, Protocol, runtime_checkable
 
 from bonaface.core.errors import BonafaceError
 
-MAX_DEATHS = 3  # of processes at the same place
+MAX_DEATHS = 3  # of processes at the same step
 
 _POLL = 0.2  # seconds between two looks at the progress
-_NOT_BEGUN = -1  # in place of what is done of a job
+_NOT_BEGUN = -1  # instead of the number of steps done of a job
 
 
 class Worker(Protocol):
-    """What runs in every process: it is sent there once and then called with one job after another."""
+    """A callable that is sent to every process once and then called with one job after another."""
 
-    def __call__(self, job: Any, tick: Callable[[int], None], /) -> None:
-        """Do `job` and call `tick` with what is done of it. Done twice, a job must leave the same result."""
+    def __call__(self, job: Any, progress: Callable[[int], None], /) -> None:
+        """Do `job` and call `progress` with the number of steps done. Done twice, a job must leave the same result."""
 
 
 @runtime_checkable
 class NamesItsJobs(Protocol):
-    """A worker that can say what it was doing."""
+    """A worker that can name the part of a job that it was doing."""
 
     def at(self, job: Any, done: int | None, /) -> str:
-        """Name what comes after `done` ticks of `job`; None where nobody knows how many there were."""
+        """Name what comes after `done` steps of `job`; None if the number of steps is unknown."""
 
 
 @runtime_checkable
@@ -42,19 +42,19 @@ class LeavesOut(Protocol):
     """A worker that can do a job without what kills its process."""
 
     def leave_out(self, job: Any, done: int, /) -> bool:
-        """Have `job` done without what comes after its `done` ticks; return False where nothing can be left out.
+        """Have `job` done without what comes after its `done` steps; return False where nothing can be left out.
 
-        The worker ticks 0 when it comes to what is first: of a process that dies before, `job` is not the reason.
+        The worker reports 0 steps before the first: a process that dies earlier did not die of `job`.
         """
 
 
 def can_leave_out(worker: Worker, job: Any, done: int) -> bool:
-    """Have `worker` do `job` from now on without what comes after `done` ticks; return whether it can."""
+    """Have `worker` do `job` from now on without what comes after `done` steps; return whether it can."""
     return isinstance(worker, LeavesOut) and worker.leave_out(job, done)
 
 
 def where(worker: Worker, job: Any, done: int | None) -> str:
-    """Name where `worker` was in `job`, as ``, at ...``; empty if it does not say."""
+    """Return where `worker` was in `job`, as ``, at ...``; empty if the worker does not name its jobs."""
     return f", at {worker.at(job, done)}" if isinstance(worker, NamesItsJobs) else ""
 
 
@@ -64,8 +64,8 @@ class _StopError(Exception):
 
 @dataclass(frozen=True)
 class _SharedState:
-    """What a process shares with its parent: a number for each job, written by nobody else, and the wish to
-    stop.
+    """State that a process shares with its parent: a number of steps for each job, which only that job's process
+    writes, and the request to stop.
 
     Neither has a lock: a process that is killed while it holds one would stop all others.
     """
@@ -80,12 +80,12 @@ _here: tuple[Worker, _SharedState] | None = None
 def run_jobs(
     worker: Worker, jobs: Sequence[Any], workers: int, progress: Callable[[int], None] | None = None
 ) -> None:
-    """Call ``worker(job, tick)`` for every job, in `workers` processes; with one worker, in this process.
+    """Call ``worker(job, progress)`` for every job, in `workers` processes; with one worker, in this process.
 
-    `progress` gets the sum of what all jobs have ticked. Where an error or Ctrl-C ends the run, the
-    processes end at their next tick; where this process is killed, they end at once. When a process dies,
-    its job is done again, and after three deaths at the same place without what comes there, if the worker
-    is one that `LeavesOut`. Processes are spawned, so a script must call this below ``if __name__ ==
+    `progress` gets the sum of the steps that all jobs have done. Where an error or Ctrl-C ends the run, the
+    processes end when they next report a step; where this process is killed, they end at once. When a process
+    dies, its job is done again, and after three deaths at the same step without that step, if the worker is one
+    that `LeavesOut`. Processes are spawned, so a script must call this below ``if __name__ ==
     "__main__":``.
 
     Raises:
@@ -116,13 +116,13 @@ def _run_here(worker: Worker, jobs: Iterable[Any], report: Callable[[int], None]
     for job in jobs:
         last = 0
 
-        def tick(n: int, base: int = done) -> None:
+        def progress(n: int, base: int = done) -> None:
             nonlocal last
             if n != last:
                 last = n
                 report(base + n)
 
-        worker(job, tick)
+        worker(job, progress)
         done += last
 
 
@@ -146,7 +146,7 @@ class _Pool:
             self._hand_out(executor)
 
     def collect(self) -> None:
-        """Wait a little for jobs that are done, and hand out others in their place.
+        """Wait a little for jobs that are done, and hand out others instead.
 
         Raises:
             BonafaceError: processes died again and again. Exception: what the worker has raised.
@@ -189,7 +189,7 @@ class _Pool:
             self.running[future] = executor, number
 
     def _replace(self, executor: ProcessPoolExecutor, number: int, error: BrokenProcessPool) -> None:
-        if executor in self._executors:  # of its two jobs this is the first to say so
+        if executor in self._executors:  # the first of its two jobs to report the death
             self._count_death(self._in_hand(executor, number), error)
             executor.shutdown(wait=True)
             fresh = self._executors[self._executors.index(executor)] = self._spawn()
@@ -200,7 +200,7 @@ class _Pool:
         """Leave out what has killed three processes.
 
         Raises:
-            BonafaceError: that can't be, or processes die in ever other places, as where memory is short.
+            BonafaceError: that is not possible, or processes die at other steps each time, as when memory is short.
         """
         done = self._shared.done[number]
         self._deaths_in_a_row += 1
@@ -220,7 +220,7 @@ class _Pool:
         ) from error
 
     def _in_hand(self, executor: ProcessPoolExecutor, number: int) -> int:
-        """Which job the process that has died was at: the first given of its jobs, one of which is `number`."""
+        """Return the job that the dead process was doing: the first of its two jobs, one of which is `number`."""
         other = [
             waiting
             for future, (of, waiting) in self.running.items()
@@ -232,9 +232,9 @@ class _Pool:
 
 @contextmanager
 def _held_interrupts() -> Iterator[None]:
-    """Hold Ctrl-C back while a process starts, which takes that over: the parent decides when it ends.
+    """Block Ctrl-C while a process starts, which inherits that: the parent decides when it ends.
 
-    Otherwise a process that has not got to its first line yet would print where it was interrupted.
+    Otherwise a process that is interrupted before its first line would print a traceback.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
@@ -265,9 +265,9 @@ def _work(number: int, job: Any) -> None:
     worker, shared = _here
     shared.done[number] = _NOT_BEGUN  # it may be done again, after a process that died of it
 
-    def tick(n: int) -> None:
+    def progress(n: int) -> None:
         shared.done[number] = n
         if shared.stop.value:
             raise _StopError
 
-    worker(job, tick)
+    worker(job, progress)

@@ -1,6 +1,6 @@
 """Jobs over a Ray cluster, or Ray on this machine: the same contract as `bonaface.jobs.local.run_jobs`.
 
-A job is a Ray task. Its result is what it leaves in the store, and nothing but its number of ticks travels back: Ray's
+A job is a Ray task. Its result is what it writes to the store, and only its number of steps is sent back: Ray's
 datasets, which move rows, would have nothing to move.
 """
 
@@ -27,12 +27,12 @@ def run_on_ray(
     address: str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> None:
-    """Call ``worker(job, tick)`` for every job as Ray tasks of one core each.
+    """Call ``worker(job, progress)`` for every job as Ray tasks of one core each.
 
     Args:
         workers: how many run at once; None is one for each core of the cluster, also of those that join it.
         address: of a cluster, as ``ray://host:10001``; None is $RAY_ADDRESS, or else Ray is started on this machine.
-        progress: gets the sum of the ticks of the jobs that are done.
+        progress: gets the sum of the steps of the jobs that are done.
 
     Raises:
         MissingExtraError: Ray is not installed.
@@ -54,26 +54,26 @@ def run_on_ray(
             finished, _ = ray.wait(list(running), timeout=1.0)
             for reference in finished:
                 job = running.pop(reference)
-                ticked = tasks.result(reference, job)
-                if ticked is None:
+                steps = tasks.result(reference, job)
+                if steps is None:
                     waiting.appendleft(job)
                 else:
-                    done += ticked
+                    done += steps
             report(done)
 
 
 @dataclass
 class _Try:
-    """A job, how many processes have died over it, and where those were that could be asked."""
+    """A job, how many processes have died over it, and the steps at which they died, where known."""
 
     job: Any
     deaths: int = 0
-    places: list[int] = field(default_factory=list)
-    place: Any = None  # of the process that does it now: an actor, or None where nobody asks
+    steps: list[int] = field(default_factory=list)
+    counter: Any = None  # of the process that does it now: a `_StepCounter`, or None for a first try
 
 
-class _Place:
-    """An actor that keeps what is done of one job, for when the process dies that does it."""
+class _StepCounter:
+    """An actor that keeps the number of steps done of one job, in case its process dies."""
 
     def __init__(self) -> None:
         self._done: int | None = None
@@ -86,84 +86,84 @@ class _Place:
 
 
 class _Tasks:
-    """Starts tasks, and tells what becomes of them.
+    """Starts tasks and returns their results.
 
-    A job over which a process has died says where it is from then on: at once, and so at the cost of a message for each
-    tick, which other jobs are spared.
+    A job over which a process has died reports every step from then on, at the cost of a message each, which other jobs
+    do not pay.
     """
 
     def __init__(self, ray: Any, worker: Worker) -> None:
         self._ray, self._worker = ray, worker
         self._task = ray.remote(num_cpus=1, max_retries=0)(_do)
-        self._place = ray.remote(num_cpus=0)(_Place)
+        self._counter = ray.remote(num_cpus=0)(_StepCounter)
         self._shared = ray.put(worker)
 
     def start(self, job: _Try) -> Any:
-        """A reference to the task that does `job` now."""
-        job.place = self._place.remote() if job.deaths else None
-        return self._task.remote(self._shared, job.job, job.place)
+        """Start `job` and return a reference to its task."""
+        job.counter = self._counter.remote() if job.deaths else None
+        return self._task.remote(self._shared, job.job, job.counter)
 
     def result(self, reference: Any, job: _Try) -> int | None:
-        """What the task has ticked last; None where its process has died and `job` is to be done again.
+        """Return the last number of steps of the task; None if its process has died and `job` is to be done again.
 
         Raises:
             BonafaceError: processes died again and again. Exception: what the worker has raised.
         """
         exceptions = self._ray.exceptions
         try:
-            ticked: int = self._ray.get(reference)
+            steps: int = self._ray.get(reference)
         except exceptions.RayTaskError as error:
             raise error.cause from None  # what the worker has raised, without Ray's lines around it
         except exceptions.RayError as error:
             self._count_death(job, error)
             return None
-        return ticked
+        return steps
 
     def _count_death(self, job: _Try, error: Exception) -> None:
         """Leave out what has killed three processes; raise a BonafaceError where too many have died otherwise."""
         job.deaths += 1
-        place = self._asked(job)
-        if place is not None:
-            job.places.append(place)
-            if job.places.count(place) == MAX_DEATHS and can_leave_out(self._worker, job.job, place):
-                job.deaths, job.places = 1, []
+        done = self._asked(job)
+        if done is not None:
+            job.steps.append(done)
+            if job.steps.count(done) == MAX_DEATHS and can_leave_out(self._worker, job.job, done):
+                job.deaths, job.steps = 1, []
         if job.deaths > _RETRIES:
             raise BonafaceError(
-                f"a worker process died {job.deaths} times over the same job{where(self._worker, job.job, place)}, "
+                f"a worker process died {job.deaths} times over the same job{where(self._worker, job.job, done)}, "
                 "most likely for lack of memory; run the same again with fewer workers: finished work is kept. "
                 f"Ray says: {str(error).splitlines()[0]}"
             ) from error
 
     def _asked(self, job: _Try) -> int | None:
-        """What the process that has died had done of `job`, if it was asked, had begun, and its actor lives."""
-        if job.place is None:
+        """Return the steps that the dead process had done of `job`; None if unknown."""
+        if job.counter is None:
             return None
         try:
-            done: int | None = self._ray.get(job.place.get.remote(), timeout=_ANSWER_SECONDS)
+            done: int | None = self._ray.get(job.counter.get.remote(), timeout=_ANSWER_SECONDS)
         except self._ray.exceptions.RayError:  # it may have been on a machine that has died
             return None
         return done
 
 
-def _do(worker: Worker, job: Any, place: Any) -> int:
-    """Runs in a Ray worker: do `job` and say what it has ticked last, and at each tick to the actor `place`."""
+def _do(worker: Worker, job: Any, counter: Any) -> int:
+    """Do `job` in a Ray worker and return its last number of steps, reporting each to the actor `counter`."""
     import ray
 
     last = 0
 
-    def tick(n: int) -> None:
+    def progress(n: int) -> None:
         nonlocal last
         last = n
-        if place is not None:  # a place that does not answer is no reason to stop
-            ray.wait([place.put.remote(n)], timeout=_ANSWER_SECONDS)
+        if counter is not None:  # an actor that does not answer is no reason to stop
+            ray.wait([counter.put.remote(n)], timeout=_ANSWER_SECONDS)
 
-    worker(job, tick)
+    worker(job, progress)
     return last
 
 
 @contextmanager
 def _connected(workers: int | None, address: str | None) -> Iterator[Any]:
-    """The module `ray`, connected; a Ray that the caller has started is used and left running."""
+    """Yield the connected module `ray`; a Ray that the caller has started is used and left running."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports home unless told otherwise
     try:
         import ray

@@ -1,4 +1,4 @@
-"""The choice of the engine that does the jobs: processes of this machine or Ray."""
+"""The choice of the engine that runs the jobs: processes of this machine or Ray."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,12 +7,12 @@ from bonaface.core.errors import InputError
 from bonaface.core.machine import Engine, usable_cores
 from bonaface.jobs.local import Worker, run_jobs
 
-# Has a worker do a list of jobs; the last argument gets the sum of what they have ticked.
+# Runs a list of jobs on a worker; the last argument gets the sum of their steps.
 Run = Callable[[Worker, Sequence[Any], Callable[[int], None]], None]
 
 
 def choose_engine(engine: Engine, workers: int | None, address: str | None) -> Run:
-    """`run_jobs` for ``"local"``, `run_on_ray` for ``"ray"``, with `workers` jobs at a time.
+    """Return `run_jobs` for ``"local"``, `run_on_ray` for ``"ray"``, with `workers` jobs at a time.
 
     Args:
         workers: None is one for each core, of this machine or of the Ray cluster.

@@ -1,8 +1,8 @@
-"""Reads files in another process, so that nothing a file says can end this one, hold it up or fill its memory.
+"""Reads files in another process, so that no file can crash this one, block it or fill its memory.
 
-FFmpeg and the picture libraries are C code that meets strangers' files; some files crash it (H.264 whose clock steps
-back once did). A `Decoder` keeps processes that read with `bonaface.media.frames.open_media` and send the pixels back
-through a pipe. A process that dies is replaced, and the file is said to have crashed it.
+FFmpeg and the picture libraries are C code that reads untrusted files; some files crash it (H.264 whose clock steps
+back did once). A `Decoder` keeps processes that read with `bonaface.media.frames.open_media` and send the pixels back
+through a pipe. A process that dies is replaced, and the error names the file that crashed it.
 
     request   a line of JSON {"path", "said", "bytes", "frames"}, then so many bytes where there is no path; 0 frames
               ask for what is in the file
@@ -31,7 +31,7 @@ from bonaface.media.info import MediaInfo
 from bonaface.media.kinds import Kind, kind_of
 from bonaface.media.source import MediaError, settled
 
-_TRIES = 3  # a process may die of something else than the file, as when the machine's memory is full
+_TRIES = 3  # a process may also die for another reason than the file, such as full memory
 
 # Processor seconds for a picture, animated or not, and for a video; a damaged file can keep a decoder busy for hours.
 _PICTURE_SECONDS, _VIDEO_SECONDS = 5, 300
@@ -41,7 +41,7 @@ _START = "import sys; sys.path[:] = {path!r}; from bonaface.media.decoder import
 
 
 class Decoder:
-    """Opens files as `open_media` does, each in a process that may die of it.
+    """Opens files as `open_media` does, each in a process that a file may crash.
 
     Processes are kept for the next file, one for each file that is read at the same time. It can be used by several
     threads, and after a fork.
@@ -71,7 +71,7 @@ class Decoder:
         return Media(bool(moving), self._frames(answers))
 
     def probe(self, source: Path | bytes) -> MediaInfo:
-        """What is in a picture, an animation or a video; see `bonaface.media.frames.probe_media`.
+        """Return what is in a picture, an animation or a video; see `bonaface.media.frames.probe_media`.
 
         Raises:
             MediaError: it cannot be read, or it crashed the decoder.
@@ -90,7 +90,7 @@ class Decoder:
         yield from answers
 
     def _answers(self, source: Path | bytes, n: int) -> Iterator[Any]:
-        """Whether the file moves, and then its frames, each once, however often a process dies of it."""
+        """Yield whether the file moves, then each of its frames once, however often a process dies."""
         told, following = False, 0
         for left in reversed(range(_TRIES)):
             process = self._take()
@@ -110,7 +110,7 @@ class Decoder:
                 whole = True
                 raise
             except _DiedError as died:
-                if not left or died.tired:
+                if not left or died.timed_out:
                     raise MediaError(
                         f"{source if isinstance(source, Path) else 'the bytes'}: {died}"
                     ) from died
@@ -135,18 +135,18 @@ class Decoder:
 
 
 class _DiedError(Exception):
-    """The process has died of a file. `tired`: it was ended for having worked too long on it."""
+    """The process has died while reading a file. `timed_out`: it was ended for working too long on it."""
 
-    def __init__(self, text: str, tired: bool) -> None:
+    def __init__(self, text: str, timed_out: bool) -> None:
         super().__init__(text)
-        self.tired = tired
+        self.timed_out = timed_out
 
 
 class _Process:
     """One process that reads files, one after the other."""
 
     def __init__(self) -> None:
-        # A session of its own, so that Ctrl-C does not reach it: it ends when its standard input does.
+        # Its own session, so that Ctrl-C does not reach it: it ends when its standard input does.
         self._child = subprocess.Popen(
             [sys.executable, "-c", _START.format(path=sys.path)],
             stdin=subprocess.PIPE,
@@ -161,7 +161,7 @@ class _Process:
     def ask(
         self, source: Path | bytes, n: int
     ) -> Iterator[bool | dict[str, Any] | tuple[int, NDArray[np.uint8]]]:
-        """Whether the file moves, then its frames; where none are asked for, what is in it.
+        """Yield whether the file moves, then its frames; with `n` = 0, what is in it.
 
         Raises:
             MediaError: the file cannot be read. _DiedError: the process has died.
@@ -215,7 +215,7 @@ class _Process:
 
 
 def _widen(pipe: IO[bytes]) -> None:
-    """Let the pipe hold a megabyte, where Linux can: pixels come through in half of the time."""
+    """Let the pipe hold a megabyte, where Linux can: sending pixels then takes half of the time."""
     if sys.platform != "linux":
         return
     import fcntl  # Unix alone
@@ -225,19 +225,19 @@ def _widen(pipe: IO[bytes]) -> None:
 
 
 def _end(child: "subprocess.Popen[bytes]", owner: int) -> None:
-    """Kill the process; a fork of the one that has started it leaves it alone."""
+    """Kill the process, unless this process is a fork of the one that started it."""
     if os.getpid() != owner:
         return
     child.kill()
     for pipe in (child.stdin, child.stdout):
-        with suppress(OSError):  # what was still to be sent has nobody to go to
+        with suppress(OSError):  # unsent data has no reader left
             if pipe is not None:
                 pipe.close()
     child.wait()
 
 
 def serve() -> None:
-    """Answer requests on standard input until it ends: what the other process runs."""
+    """Answer requests on standard input until it ends; runs in the decoder's own process."""
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a library that prints would garble the answers
     while line := requests.readline():
@@ -247,7 +247,7 @@ def serve() -> None:
             _answer(answers, source, request["frames"])
         except BrokenPipeError:
             return
-        except Exception as error:  # noqa: BLE001 - whatever a file leads a library into is said, and is no end
+        except Exception as error:  # noqa: BLE001 - whatever a library raises is reported, and the next file is read
             name = request["path"] or "the bytes"
             text = str(error) if isinstance(error, BonafaceError) else f"{name}: {_words(error)}"
             _send(answers, {"error": text.replace(request["path"] or "\0", request["said"] or "")})
@@ -284,8 +284,10 @@ def _send(pipe: IO[bytes], message: dict[str, Any], data: "bytes | memoryview" =
 
 
 def _limit(video: bool) -> None:
-    """Set what the next file may take of time and, if it is a picture, of memory. A video needs as much as it has
-    frames in waiting, which FFmpeg bounds."""
+    """Limit the processor time of the next file and, for a picture, the memory.
+
+    A video needs memory for the frames that wait, which FFmpeg bounds.
+    """
     import resource  # Unix alone
 
     used = resource.getrusage(resource.RUSAGE_SELF)
@@ -297,12 +299,12 @@ def _limit(video: bool) -> None:
 
 
 def _least(wanted: int, most: int, infinity: int) -> int:
-    """The lower of two limits, either of which may be `infinity`."""
+    """Return the lower of two limits, either of which may be `infinity`."""
     return min((limit for limit in (wanted, most) if limit != infinity), default=infinity)
 
 
 def _data_bytes() -> int:
-    """The memory of this process that `RLIMIT_DATA` counts, as Linux tells it; none where it does not."""
+    """Return how much memory of this process `RLIMIT_DATA` counts, as Linux tells it; a huge number elsewhere."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[5])
     except (OSError, IndexError, ValueError):

@@ -17,7 +17,7 @@ Frames = Iterator[tuple[int, NDArray[np.uint8]]]
 
 @dataclass(frozen=True)
 class Media:
-    """What is read of a file: `frames` gives each frame's number and its pixels, (H, W, 3) uint8 RGB, upright.
+    """The frames read from a file: `frames` yields each frame's number and its pixels, (H, W, 3) uint8 RGB, upright.
 
     `moving` tells a video or an animation from a picture, whose only frame is number 0. `frames` raises `MediaError`
     where reading fails, after what could be read.
@@ -46,10 +46,10 @@ def open_media(source: Path | bytes, n: int) -> Media:
 
 
 def probe_media(source: Path | bytes) -> MediaInfo:
-    """What is in a picture, an animation or a video. A picture is decoded, and of what moves the first frame is.
+    """Return what is in a picture, an animation or a video; the picture or the first frame is decoded.
 
     Raises:
-        MediaError: as reading it.
+        MediaError: it cannot be read.
     """
     source = settled(source)
     if kind_of(source) is Kind.VIDEO:

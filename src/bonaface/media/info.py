@@ -29,7 +29,7 @@ class MediaInfo:
 
 
 def evenly_spaced(total: int, n: int) -> tuple[int, ...]:
-    """`n` of the numbers from 0 to `total` - 1, in the middle of `n` equal parts; all if there are no more.
+    """Return `n` of the numbers from 0 to `total` - 1, in the middle of `n` equal parts; all if there are no more.
 
     Raises:
         InputError: `n` is below 1.

@@ -1,4 +1,4 @@
-"""Which files are pictures and which are videos: by what is in them, and by their names' ends where nothing tells."""
+"""Which files are pictures and which are videos: by their content, else by their names' suffix."""
 
 import os
 import stat
@@ -23,7 +23,7 @@ _MEDIA_SUFFIXES = PICTURE_SUFFIXES | VIDEO_SUFFIXES
 
 HEAD = 4096  # bytes of a file that tell its kind
 
-# How a file begins. Formats that we do not read are here as well: such a file is said to be one, and not passed over.
+# How a file begins. Formats that we do not read are here as well, so that such a file is reported and not ignored.
 _PICTURES = (
     b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+",
     b"\x00\x00\x00\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51", b"\xff\x0a", b"\x00\x00\x00\x0cJXL \r\n\x87\n",
@@ -48,7 +48,9 @@ class Kind(StrEnum):
 
 
 def sniff(head: bytes) -> Kind | None:
-    """What begins with the bytes `head`, of which `HEAD` are enough; None if neither a picture nor a video."""
+    """Return the kind of a file that begins with `head` (`HEAD` bytes are enough); None if neither picture nor
+    video.
+    """
     if head.startswith(_PICTURES) or _is_webp(head) or _is_bitmap(head) or _is_netpbm(head):
         return Kind.PICTURE
     if head[4:8] == b"ftyp":
@@ -62,9 +64,9 @@ def sniff(head: bytes) -> Kind | None:
 
 
 def content_kind(path: Path) -> Kind | None:
-    """What the file `path` holds, by its content; None if neither, or where it cannot be read."""
+    """Return the kind of the file `path` by its content; None if it is neither or cannot be read."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # to look into a pipe would take from it, or wait
+        if not stat.S_ISREG(path.stat().st_mode):  # reading from a pipe would consume its bytes, or block
             return None
         with path.open("rb") as file:
             return sniff(file.read(HEAD))
@@ -73,9 +75,9 @@ def content_kind(path: Path) -> Kind | None:
 
 
 def kind_of(source: Path | bytes) -> Kind:
-    """What is in `source`, a file or its bytes: by the content, else by the name's end, else a picture.
+    """Return the kind of `source`, a file or its bytes: by its content, else by its name's suffix, else a picture.
 
-    So whatever it is, one of the two readers is asked, and says what is wrong with it.
+    Whatever it is, one of the two readers is asked, and its error says what is wrong.
     """
     if isinstance(source, bytes):
         return sniff(source[:HEAD]) or Kind.PICTURE
@@ -83,15 +85,15 @@ def kind_of(source: Path | bytes) -> Kind:
 
 
 def is_video(path: os.PathLike[str] | str) -> bool:
-    """Whether the file's name ends as a video's does: for plans, which open no file. `kind_of` decides."""
+    """Return whether the file's name has a video's suffix, without opening the file; `kind_of` looks inside."""
     return _suffix(path) in VIDEO_SUFFIXES
 
 
 def is_media(path: Path) -> bool:
-    """Whether a file that lies in a folder belongs to what is judged: a picture or a video by its name or its content.
+    """Return whether a file in a folder is to be judged: a picture or a video by its name or its content.
 
-    One that is named like a picture and holds something else belongs as well: it is unreadable, and that is said. At a
-    URL the name alone decides, as each look at a content would be a question over the network.
+    A file that is named like a picture but holds something else counts too, and is reported as unreadable. At a URL
+    the name alone decides, as each look at the content would be a request over the network.
     """
     return _suffix(path) in _MEDIA_SUFFIXES or (not is_remote(path) and content_kind(path) is not None)
 
@@ -105,7 +107,7 @@ def _is_avi(head: bytes) -> bool:
 
 
 def _is_bitmap(head: bytes) -> bool:
-    """BM, and the size of one of the headers that there are."""
+    """Return whether `head` starts with BM and has the size of one of the known headers."""
     return head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in (
         12,
         16,

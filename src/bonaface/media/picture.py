@@ -1,6 +1,6 @@
 """A picture file, or its bytes, as the RGB array that every later step works on.
 
-docs/media.md says what becomes of orientation, transparency, colour spaces and whatever else is not plain 8-bit RGB.
+docs/media.md describes the conversion of orientation, transparency, colour spaces and all that is not 8-bit RGB.
 """
 
 import io
@@ -21,17 +21,17 @@ from bonaface.media.info import evenly_spaced
 from bonaface.media.source import MediaError, name_of, settled
 
 # The formats that cameras, phones, browsers and the data sets write. Pillow knows forty more, some of which
-# start other programs (EPS) or were never meant for strangers' files; the common ones come first, as they
+# start other programs (EPS) or were not made for untrusted files; the common ones come first, as they
 # are tried in order.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "PPM", "TIFF", "JPEG2000", "AVIF")
-_ANIMATED = ("AVIF", "GIF", "PNG", "WEBP")  # a TIFF's pages and an MPO's pictures are no frames of one scene
+_ANIMATED = ("AVIF", "GIF", "PNG", "WEBP")  # a TIFF's pages and an MPO's pictures are not frames of one scene
 MAX_PIXELS = 65_000_000  # a camera of 64 megapixels; 7 bytes for each are needed while it is read
 
-# OpenJPEG keeps 4 bytes a sample: of what is left of half a gigabyte.
+# OpenJPEG needs 4 bytes a sample, and a picture's memory is limited to half a gigabyte.
 _MAX_PIXELS_OF = {"JPEG2000": 25_000_000}
 _STRIP = 4_000_000  # pixels that are converted at once
 
-# Pillow's readers raise whatever damaged bytes lead them into (fuzzing met half of these), and one picture
+# Pillow's readers raise any of these on damaged bytes (fuzzing found half of them), and one picture
 # must not end a run over ten thousand.
 _BROKEN = (
     ArithmeticError,
@@ -62,7 +62,7 @@ def read_picture(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> NDArray[
     a pixel is decoded.
 
     Raises:
-        PictureError: there is no such file, it is no picture, damaged, too large, or of a kind that is
+        PictureError: there is no such file, it is not a picture, damaged, too large, or of a kind that is
             refused.
     """
     name = name_of(source, "picture")
@@ -72,7 +72,7 @@ def read_picture(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> NDArray[
 
 
 def picture_array(image: Image.Image, name: str) -> NDArray[np.uint8]:
-    """The pixels of a picture of Pillow's, upright, as of a file: (H, W, 3) uint8 RGB, read-only.
+    """Return the pixels of a Pillow image, upright, as `read_picture` does: (H, W, 3) uint8 RGB, read-only.
 
     Raises:
         PictureError: its file is damaged, or its pixels are of a kind that is refused.
@@ -81,18 +81,18 @@ def picture_array(image: Image.Image, name: str) -> NDArray[np.uint8]:
 
 
 def is_animated(source: Path | bytes) -> bool:
-    """Whether `source` is a picture that moves: a GIF, WebP, PNG or AVIF file of several frames."""
+    """Return whether `source` is a picture that moves: a GIF, WebP, PNG or AVIF file of several frames."""
     name = name_of(source, "picture")
     try:
         with _opened(source, name) as file, _quiet():
             image = Image.open(file, formats=_ANIMATED)
             return bool(getattr(image, "is_animated", False))
     except (MediaError, Image.DecompressionBombError, *_BROKEN):
-        return False  # whoever reads it says what is wrong
+        return False  # reading the file reports what is wrong
 
 
 def count_frames(source: Path | bytes) -> int:
-    """How many frames an animation has.
+    """Return how many frames an animation has.
 
     Raises:
         PictureError: it cannot be read.
@@ -105,10 +105,10 @@ def count_frames(source: Path | bytes) -> int:
 def read_animation(
     source: Path | bytes, n: int, max_pixels: int = MAX_PIXELS
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """`n` evenly spaced frames of an animation, as `bonaface.media.video.read_frames` has those of a video.
+    """Yield `n` evenly spaced frames of an animation, as `bonaface.media.video.read_frames` does for a video.
 
     Raises:
-        PictureError: as `read_picture`, after the frames that could be read.
+        PictureError: as `read_picture`, after the readable frames.
     """
     name = name_of(source, "picture")
     with _opened(source, name) as file:
@@ -136,8 +136,7 @@ def _opened(source: Path | bytes, name: str) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep back Pillow's warnings (large picture, corrupt EXIF): they tell the user nothing that we do not
-    say.
+    """Suppress Pillow's warnings (large picture, corrupt EXIF), which repeat what our own errors say.
 
     Python keeps its warning filters for the whole process, hence the lock.
     """
@@ -175,7 +174,7 @@ def _header(file: IO[bytes], name: str, max_pixels: int) -> Image.Image:
 
 
 def _formats(head: bytes, name: str) -> tuple[str, ...]:
-    """The formats that a file which begins with `head` may be of: those of Pillow, or HEIF, which an extra reads.
+    """Return the formats to try for a file that begins with `head`: Pillow's, or HEIF, which an extra reads.
 
     Raises:
         PictureError: it is HEIF, and the extra is missing.
@@ -208,7 +207,7 @@ def _damaged(image: Image.Image, name: str, error: Exception) -> PictureError:
 
 
 def _array(image: Image.Image, name: str) -> NDArray[np.uint8]:
-    """Decode the picture: (H, W, 3) upright RGB, read-only. A strip at a time, as colours need room of their own."""
+    """Decode the picture: (H, W, 3) upright RGB, read-only, a strip at a time to save memory."""
     try:
         # Pillow parses TIFF's tags, and warns of them, as it loads; other formats need no lock to decode.
         with _quiet() if image.format == "TIFF" else nullcontext():
@@ -229,14 +228,14 @@ def _array(image: Image.Image, name: str) -> NDArray[np.uint8]:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The loaded picture's EXIF orientation. Pillow turns TIFF as it loads: none is left then."""
+    """Return the loaded picture's EXIF orientation; a TIFF has none left, as Pillow turns it while loading."""
     with _quiet():
         orientation = image.getexif().get(ExifTags.Base.Orientation)
     return orientation if isinstance(orientation, int) else 1
 
 
 def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """`pixels` (H, W, 3) as they are to be seen (EXIF 2.32, 4.6.4; a number without a meaning is 1, upright)."""
+    """Return `pixels` (H, W, 3) turned as EXIF 2.32, 4.6.4 asks; an unknown number counts as 1, upright."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.transpose(1, 0, 2)
     down = -1 if orientation in (3, 4, 7, 8) else 1
@@ -270,7 +269,7 @@ def _from_cmyk(image: Image.Image) -> Image.Image:
             srgb = ImageCms.createProfile("sRGB")
             converted = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
         except (ImageCms.PyCMSError, OSError):
-            # A damaged profile is no profile: the plain formula below still gives the right picture, in
+            # A damaged profile is ignored: the plain formula below still gives the right picture, in
             # duller colours.
             return image.convert("RGB")
         if converted is not None:

@@ -1,7 +1,7 @@
 """The pictures and videos that a list of names stands for: files, folders, URLs, patterns, standard input.
 
-Nothing is passed over without a word: what is there and is not looked at is named, or counted if it is neither a
-picture nor a video.
+Nothing is ignored silently: files that are not looked at are named, or counted if they are neither a picture nor a
+video.
 """
 
 import glob
@@ -29,11 +29,11 @@ class Search:
 
     @property
     def complete(self) -> bool:
-        """Whether everything that was asked for, and may be a picture or a video, is among `files`."""
+        """Return whether everything that was asked for, and may be a picture or a video, is among `files`."""
         return not self.missing and not self.left_out
 
     def sentences(self) -> Iterator[str]:
-        """What is not looked at: a sentence for each name, and one for all that are neither picture nor video."""
+        """Yield what is not looked at: a sentence for each name, and one for all that are neither picture nor video."""
         for name in self.missing:
             yield f"{name}: no such file or folder"
         for name, reason in self.left_out:
@@ -127,7 +127,7 @@ def _file(name: str, path: Path, found: Search) -> None:
 
 
 def _remote(name: str, path: Path, found: Search) -> None:
-    """A URL of one file, or of a folder where its file system has folders (the web has none)."""
+    """Add a URL of one file, or the files of a folder where its file system has folders (the web has none)."""
     if name.startswith(("http:", "https:")) or not path.is_dir():
         found.files.append(name)
         return

@@ -12,19 +12,19 @@ _MAX_PIPE = 1 << 30  # bytes
 
 
 class MediaError(BonafaceError):
-    """A file, or bytes, of which no picture can be had. The message names it and says why."""
+    """A file, or bytes, from which no picture can be read. The message names it and says why."""
 
 
 def name_of(source: Path | bytes, what: str) -> str:
-    """What messages call `source`: its path, or "the `what`'s bytes"."""
+    """Return what messages call `source`: its path, or "the `what`'s bytes"."""
     return f"the {what}'s bytes" if isinstance(source, bytes) else str(source)
 
 
 def settled(source: Path | bytes) -> Path | bytes:
-    """Return `source` if it is bytes or a regular file, and what a pipe brings as bytes.
+    """Return `source` if it is bytes or a regular file, and the content of a pipe as bytes.
 
-    Whatever else has a name in a file system is refused before it is opened: a device may have no end, and to open a
-    pipe into which nobody writes would wait for ever.
+    Everything else is refused before it is opened: a device may have no end, and opening a pipe that nobody writes to
+    would block for ever.
 
     Raises:
         MediaError: there is no file, it is a folder, a device or a socket, or nothing comes out of the pipe.

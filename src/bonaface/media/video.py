@@ -2,11 +2,11 @@
 
 A file is scanned first: its packets are read and none is decoded. That takes milliseconds and tells exactly
 how many frames there are, in which order they are shown and at which of them a decoder can start
-(keyframes). What has to be decoded follows, file by file: packets that come before the last keyframe ahead of
-a wanted frame are passed over, the decoder starting afresh there, and of the others those are left out that
+(keyframes). That decides what has to be decoded: packets that come before the last keyframe ahead of
+a wanted frame are skipped, as the decoder starts afresh there, and of the others those are left out that
 no frame refers to. Each decoded frame carries the number of its packet, so that a frame's number and its
-pixels are the same whichever way it was reached. (A seek of the container would save no more than the reading
-of what is passed over, and every container lands somewhere else.)
+pixels are the same however it was reached. (A seek of the container would save no more than the reading
+of the skipped packets, and every container seeks to a different point.)
 """
 
 import io
@@ -53,11 +53,11 @@ _SLACK_FRAMES, _SLACK_SHARE, _SLACK_SECONDS = 2, 0.02, 0.5
 
 
 class VideoError(MediaError):
-    """A file that is no video, or of which no frame can be read."""
+    """A file that is not a video, or from which no frame can be read."""
 
 
 def probe(source: Path | bytes) -> MediaInfo:
-    """What is in the video `source`, a file or its bytes: all packets are read, the first frame is decoded.
+    """Return what is in the video `source`, a file or its bytes; all packets are read, the first frame is decoded.
 
     Raises:
         VideoError: the file is missing, empty, no video, without a video stream, of an unknown codec or over
@@ -88,11 +88,11 @@ def probe(source: Path | bytes) -> MediaInfo:
 
 
 def read_frames(source: Path | bytes, n: int, threads: int = 1) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """`n` evenly spaced frames of the video `source` (see `evenly_spaced`), each with its number, in order.
+    """Yield `n` evenly spaced frames of the video `source` (see `evenly_spaced`), each with its number, in order.
 
     A frame is (H, W, 3) uint8 RGB, turned upright and stretched to square pixels as the file asks (docs/media.md); one
     is held at a time. If the file is cut off, the frames that it has are spaced evenly; a frame that cannot be decoded
-    is left out and none takes its place. Either is said by an error after the last frame.
+    is left out and not replaced. Both are reported by an error after the last frame.
 
     Args:
         source: the file, or its bytes.
@@ -100,8 +100,8 @@ def read_frames(source: Path | bytes, n: int, threads: int = 1) -> Iterator[tupl
         threads: how many threads decode; 0 takes one for each core.
 
     Raises:
-        VideoError: as `probe`, when the first frame is asked for; or the file is damaged, when all the frames
-            that can be had have been.
+        VideoError: as `probe`, when the first frame is asked for; or the file is damaged, after all frames that can
+            be decoded.
         InputError: `n` is below 1.
     """
     scan = _scan(source)
@@ -194,7 +194,7 @@ class _Clock:
         self._last: int | None = None
 
     def time(self, packet: "Packet[VideoStream]", number: int) -> tuple[int, int]:
-        """How often the clock has stepped back, and the time in the stream's time base as far as the file tells."""
+        """Return how often the clock has stepped back, and the time in the stream's time base, if the file gives it."""
         tells = packet.pts if self._by_keyframes else packet.dts
         if tells is not None and (packet.is_keyframe or not self._by_keyframes):
             self._steps += self._last is not None and tells < self._last
@@ -206,7 +206,7 @@ class _Clock:
 def _frames(
     source: Path | bytes, scan: _Scan, wanted: Sequence[int], threads: int
 ) -> Iterator[tuple[int, VideoFrame, Fraction]]:
-    """The frames with the numbers `wanted` (ascending) that can be decoded, in order, with their stretch."""
+    """Yield the frames with the numbers `wanted` (ascending) that can be decoded, in order, with their pixel aspect."""
     every = [_Run(0, len(scan.times) - 1)]
     if not scan.timed:
         numbers = set(wanted)
@@ -218,7 +218,7 @@ def _frames(
         return
     left = list(wanted)
     for runs in (_plan(scan, left), every):
-        # A keyframe that is none, or a damaged stream, loses frames: then the rest is decoded from the start.
+        # A falsely marked keyframe, or a damaged stream, loses frames: then the rest is decoded from the start.
         packets = {scan.shown[number]: number for number in left}
         for packet, frame, stretch in _decode(source, scan, runs, threads, set(packets)):
             if runs is not every and packets[packet] != left[0]:
@@ -230,7 +230,7 @@ def _frames(
 
 
 def _plan(scan: _Scan, wanted: Sequence[int]) -> list[_Run]:
-    """The packets to decode for the frames `wanted` (ascending), and where the decoder starts afresh."""
+    """Return the packets to decode for the frames `wanted` (ascending), in runs that each start at a keyframe."""
     runs: list[_Run] = []
     start, ahead = 0, iter([*scan.keyframes, len(scan.times)])
     keyframe = next(ahead)
@@ -249,8 +249,10 @@ def _plan(scan: _Scan, wanted: Sequence[int]) -> list[_Run]:
 def _decode(
     source: Path | bytes, scan: _Scan, runs: Sequence[_Run], threads: int, wanted: set[int]
 ) -> Iterator[tuple[int, VideoFrame, Fraction]]:
-    """The frames of the packets `wanted` that come out of decoding `runs`, as the decoder puts them out, each with how
-    many times as wide as high its pixels are."""
+    """Yield the frames of the packets `wanted` from decoding `runs`, in the decoder's order, with their pixel aspect.
+
+    The pixel aspect is a pixel's width over its height.
+    """
     with _open(source) as container:
         stream = _video_stream(container, source)
         decoder = _decoder(stream, scan, threads)
@@ -261,7 +263,9 @@ def _decode(
                 continue
             unneeded = number not in wanted and scan.codec in _MARKS_UNREFERENCED
             decoder.skip_frame = "NONREF" if unneeded else "DEFAULT"
-            packet.opaque = [number]  # PyAV knows it by its id: a number shared with others would be lost
+            packet.opaque = [
+                number
+            ]  # PyAV identifies it by `id`: a plain int, which is shared, would be lost
             frames = _send(decoder, packet)
             if number == run.last:
                 frames += _send(decoder, None)
@@ -298,11 +302,11 @@ def _send(decoder: VideoCodecContext, packet: "Packet[VideoStream] | None") -> l
     try:
         return decoder.decode(packet)
     except FFmpegError:
-        return []  # a damaged packet: callers notice that its frame does not come out
+        return []  # a damaged packet: callers notice that its frame is missing
 
 
 def _origin(frame: VideoFrame) -> int:
-    """The number of the packet that the frame came from, -1 if unknown."""
+    """Return the number of the packet that the frame came from, -1 if unknown."""
     return frame.opaque[0] if isinstance(frame.opaque, list) else -1
 
 
@@ -326,7 +330,7 @@ def _open(source: Path | bytes) -> InputContainer:
 
 
 def _video_stream(container: InputContainer, source: Path | bytes) -> VideoStream:
-    """The first video stream; the cover of a song is one, of one picture, and does not count."""
+    """Return the first video stream, not counting the cover of a song, which is a stream of one picture."""
     videos = [
         stream for stream in container.streams.video if Disposition.attached_pic not in stream.disposition
     ]
@@ -347,19 +351,21 @@ def _video_stream(container: InputContainer, source: Path | bytes) -> VideoStrea
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[VideoStream]]":
-    """The packets that hold a frame (an AVI file marks a dropped frame with an empty one)."""
+    """Return the packets that hold a frame (an AVI file marks a dropped frame with an empty one)."""
     return (packet for packet in container.demux(stream) if packet.size)
 
 
 def _hides_order(container: InputContainer, stream: VideoStream) -> bool:
-    """Whether the file does not tell in which order its frames are shown: AVI has no times for that, and what
-    FFmpeg puts in their place is wrong for H.264 with B-frames."""
+    """Return whether the file does not tell in which order its frames are shown.
+
+    AVI has no times of showing, and those that FFmpeg fills in are wrong for H.264 with B-frames.
+    """
     decoder = stream.codec_context
     return container.format.name == "avi" and decoder.name == "h264" and decoder.has_b_frames
 
 
 def _shortfall(container: InputContainer, stream: VideoStream, times: Sequence[tuple[int, int]]) -> str:
-    """A sentence where the file says that it holds more than it does."""
+    """Return a sentence if the file holds less than it says, else an empty text."""
     if stream.frames:
         # The index of an MP4 file holds what its edit list leaves in; its head counts all.
         said = (
@@ -381,7 +387,7 @@ def _shortfall(container: InputContainer, stream: VideoStream, times: Sequence[t
 
 
 def _size(source: Path | bytes, frame: VideoFrame, stretch: Fraction) -> tuple[int, int]:
-    """The frame's width and height in square pixels, before it is turned.
+    """Return the frame's width and height in square pixels, before it is turned.
 
     Raises:
         VideoError: the frame, unlike the file's head, has too many pixels, or pixels of a strange shape; or its light
@@ -408,7 +414,9 @@ def _size(source: Path | bytes, frame: VideoFrame, stretch: Fraction) -> tuple[i
 
 
 def _matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
-    """The display matrix: the pixel (x, y) is shown at (a x + c y, b x + d y), up to a shift and a scale."""
+    """Return the display matrix a, b, c, d: the pixel (x, y) is shown at (a x + c y, b x + d y), up to shift and
+    scale.
+    """
     side_data: Mapping[str, Any] = frame.side_data
     if "DISPLAYMATRIX" not in side_data:
         return 1, 0, 0, 1
@@ -417,7 +425,7 @@ def _matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
 
 
 def _upright(picture: NDArray[np.uint8], frame: VideoFrame) -> NDArray[np.uint8]:
-    """`picture` (H, W, C) turned and mirrored as the display matrix asks, to the nearest quarter turn."""
+    """Return `picture` (H, W, C) turned and mirrored as the display matrix asks, to the nearest quarter turn."""
     a, b, c, d = _matrix(frame)
     if abs(b) > abs(a):
         picture, a, d = picture.transpose(1, 0, 2), c, b

@@ -1,4 +1,4 @@
-"""What every metric asks of its arrays: labels of {0, 1}, finite scores, one row each."""
+"""Checks that every metric makes of its arrays: labels of {0, 1}, finite scores, one row each."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ Scores = NDArray[np.float64]
 
 
 def checked(labels: ArrayLike, scores: ArrayLike) -> tuple[Labels, Scores]:
-    """`labels` (N,) as int8 of {0, 1} and `scores` (N,) as float64.
+    """Return `labels` (N,) as int8 of {0, 1} and `scores` (N,) as float64.
 
     Raises:
         InputError: not one label a score, no rows at all, a label that is neither 0 nor 1, or a score that is
@@ -44,7 +44,7 @@ def checked(labels: ArrayLike, scores: ArrayLike) -> tuple[Labels, Scores]:
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """The species of N presentations as numbers, for those who group many times over the same rows.
+    """The species of N presentations as numbers, for callers that group the same rows many times.
 
     `names` are the species in sorted order; `codes` (N,) points into them and is -1 for bona fide.
     """
@@ -54,7 +54,7 @@ class Groups:
 
 
 def grouped(labels: Labels, species: ArrayLike | Groups) -> Groups:
-    """The `species` (N,), names or `Groups` already, of the rows with `labels` (N,).
+    """Return the `species` (N,), names or `Groups` already, of the rows with `labels` (N,).
 
     Raises:
         InputError: another length than `labels`, or an attack without a species.
@@ -97,7 +97,7 @@ def both_classes(labels: Labels, what: str) -> None:
 
 
 def checked_threshold(threshold: float) -> float:
-    """`threshold` as a float.
+    """Return `threshold` as a float.
 
     Raises:
         InputError: NaN, against which every comparison is false.

@@ -1,9 +1,9 @@
 """Intervals of figures over subjects: the presentations of one person resemble each other.
 
 A figure is an `Estimate`: its value, and what each subject adds to its error (its influence). The spread of the
-influences over the subjects is the figure's variance (Taylor linearisation; Binder 1983), whatever the presentations
-of a subject have in common. Nothing is drawn at random. benchmarks/coverage.md has how often the intervals hold the
-true figure.
+influences over the subjects is the figure's variance (Taylor linearisation; Binder 1983), however the presentations
+of a subject are correlated. Nothing is drawn at random. benchmarks/coverage.md shows how often the intervals contain
+the true figure.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from bonaface.metrics.thresholds import sweep
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimate:
-    """A figure in [0, 1] and how it hangs on the subjects.
+    """A figure in [0, 1] and how it depends on the subjects.
 
     `influence` (S,) is what each subject adds to the error of `value`, summing up to 0. `subjects` counts those
     with a presentation that counts. `size` is the number of independent presentations that would say as much if
@@ -36,7 +36,7 @@ class Estimate:
 
     @property
     def variance(self) -> float:
-        """Of `value`, over subjects; 0 with a single subject, whose spread nobody can know."""
+        """Return the variance of `value` over subjects; 0 with a single subject, whose spread is unknown."""
         if self.subjects < 2:
             return 0.0
         return float(self.influence @ self.influence) * self.subjects / (self.subjects - 1)
@@ -51,10 +51,10 @@ class Owners:
 
     @classmethod
     def of(cls, subjects: ArrayLike) -> "Owners":
-        """The owners of presentations with `subjects` (N,), any values that compare.
+        """Return the owners of presentations with `subjects` (N,), any values that can be compared.
 
-        Where all belong to one subject each presentation stands for itself: the interval then says how sure
-        the figure is for that person, not for others.
+        If all belong to one subject, each presentation counts as a subject: the interval then holds for that
+        person, not for others.
 
         Raises:
             InputError: not one entry a presentation.
@@ -69,7 +69,7 @@ class Owners:
 
 
 def share(wrong: ArrayLike, rows: ArrayLike, owners: Owners) -> Estimate:
-    """The share of `wrong` (N,) among the presentations `rows` (N,), both boolean; NaN where there are none."""
+    """Return the share of `wrong` (N,) among the presentations `rows` (N,), both boolean; NaN where there are none."""
     among, failed = np.asarray(rows, dtype=bool), np.asarray(wrong, dtype=bool)
     totals = np.bincount(owners.codes[among], minlength=owners.count)
     total = int(totals.sum())
@@ -82,7 +82,7 @@ def share(wrong: ArrayLike, rows: ArrayLike, owners: Owners) -> Estimate:
 
 
 def weighted(one: Estimate, two: Estimate, weight: float = 0.5) -> Estimate:
-    """`weight` times the figure `one` and the rest of `two`, of the same subjects; the half is ACER."""
+    """Return `weight` times the figure `one` plus the rest of `two`, both of the same subjects; one half gives ACER."""
     rest = 1 - weight
     parts = [(part, of) for part, of in ((one, weight), (two, rest)) if of]
     return Estimate(
@@ -95,7 +95,7 @@ def weighted(one: Estimate, two: Estimate, weight: float = 0.5) -> Estimate:
 
 
 def mean_over(estimates: Sequence[Estimate]) -> Estimate:
-    """The mean of figures of different presentations, as of the folds, by the same subjects.
+    """Return the mean of figures of different presentations of the same subjects, for example one figure a fold.
 
     Subjects of another fold have no presentation in this one, and an influence of 0.
     """
@@ -110,12 +110,12 @@ def mean_over(estimates: Sequence[Estimate]) -> Estimate:
 
 
 def equal_error(labels: ArrayLike, scores: ArrayLike, owners: Owners) -> Estimate:
-    """The EER of `scores` (N,) with `labels` (N,); both classes must be there.
+    """Return the EER of `scores` (N,) with `labels` (N,); both classes must be there.
 
-    At a threshold that stays where it is the EER would be the mean of the two rates. But the threshold follows
-    the scores, and where it moves, one rate falls as the other rises: with the densities f of the attacks and g
-    of the bona fide there, EER = (f FRR + g FAR) / (f + g) to first order. The ratio of f and g is counted over
-    the thresholds whose rates differ by no more than their difference is uncertain.
+    At a fixed threshold the EER would be the mean of the two rates. But the threshold follows the scores, and where
+    it moves, one rate falls as the other rises: with the densities f of the attacks and g of the bona fide there,
+    EER = (f FRR + g FAR) / (f + g) to first order. The ratio of f and g is counted over the thresholds where the
+    difference of the rates is within its own standard error.
     """
     truth, values = np.asarray(labels), np.asarray(scores, dtype=np.float64)
     curve = sweep(truth, values)
@@ -137,7 +137,7 @@ def equal_error(labels: ArrayLike, scores: ArrayLike, owners: Owners) -> Estimat
 
 
 def weighted_difference(one: Estimate, two: Estimate) -> Estimate:
-    """`one` less `two`, of the same subjects; its value lies in [-1, 1]."""
+    """Return `one` minus `two`, of the same subjects; its value lies in [-1, 1]."""
     return Estimate(
         one.value - two.value,
         one.influence - two.influence,
@@ -148,7 +148,7 @@ def weighted_difference(one: Estimate, two: Estimate) -> Estimate:
 
 
 def interval(estimate: Estimate, level: float = 0.95) -> Interval:
-    """Korn and Graubard's interval (Survey Methodology 24, 1998) of one figure; [0, 1] where nothing counts.
+    """Return Korn and Graubard's interval (Survey Methodology 24, 1998) of one figure; [0, 1] without presentations.
 
     Clopper and Pearson's, of the effective number of presentations: `size` divided by the design effect (what
     the variance over subjects is to that of independent presentations, but never under 1) and reduced by the
@@ -159,17 +159,17 @@ def interval(estimate: Estimate, level: float = 0.95) -> Interval:
 
 
 def mean_interval(one: Estimate, two: Estimate, level: float = 0.95) -> Interval:
-    """The interval of (`one` + `two`) / 2, of ACER, from those of the two rates.
+    """Return the interval of (`one` + `two`) / 2, such as ACER, from the intervals of the two rates.
 
     The method of variance estimates recovery (Zou and Donner, Statistics in Medicine 27, 2008), with the
-    correlation of the two over subjects; it keeps what a rate without an error leaves possible.
+    correlation of the two over subjects; a rate of 0 errors still contributes its upper limit.
     """
     tail = (1 - level) / 2
     return Interval(_mean_low(one, two, tail), _mean_high(one, two, tail))
 
 
 def worst_interval(rates: Sequence[Estimate], other: Estimate | None = None, level: float = 0.95) -> Interval:
-    """The interval of the highest of `rates`, or of its mean with `other` (the ACER of the worst species).
+    """Return the interval of the highest of `rates`, or of its mean with `other` (the ACER of the worst species).
 
     The highest rate is at least as high as any: its lower end is the highest lower end, each at a K-th of the
     error for K rates. And it is one of them: its upper end is the highest upper end.
@@ -190,9 +190,9 @@ def worst_interval(rates: Sequence[Estimate], other: Estimate | None = None, lev
 
 
 def difference_interval(one: Estimate, two: Estimate, level: float = 0.95) -> Interval:
-    """The interval of `one` - `two`, two systems' figures of the same presentations, by Student's t.
+    """Return the interval of `one` - `two`, two systems' figures of the same presentations, by Student's t.
 
-    However well the two agree, the interval is as wide as no disagreement in n presentations leaves possible:
+    However well the two agree, the interval is as wide as the limit for no disagreement in n presentations:
     -ln((1 - level) / 2) / n to either side, about 3.7 / n.
     """
     tail = (1 - level) / 2
@@ -204,7 +204,7 @@ def difference_interval(one: Estimate, two: Estimate, level: float = 0.95) -> In
 
 
 def _effective(estimate: Estimate, tail: float) -> float:
-    """The number of independent presentations that say as much as those of `estimate`."""
+    """Return how many independent presentations would say as much as those of `estimate`."""
     size, value = estimate.size, estimate.value
     if size <= 1 or estimate.subjects < 2:
         return size
@@ -239,7 +239,7 @@ def _mean_high(one: Estimate, two: Estimate, tail: float) -> float:
 
 
 def _joined(one: Estimate, two: Estimate, first: float, second: float) -> float:
-    """How far the sum of the two figures may be off, where they may be off by `first` and `second`."""
+    """Return how far the sum of the two figures may be off, if they may be off by `first` and `second`."""
     norm = sqrt(float(one.influence @ one.influence) * float(two.influence @ two.influence))
     correlation = float(one.influence @ two.influence) / norm if norm else 0.0
     return sqrt(max(0.0, first**2 + second**2 + 2 * correlation * first * second))

@@ -1,4 +1,4 @@
-"""Figures over all thresholds: EER, AUC, the DET curve, and one error where the other is held."""
+"""Figures over all thresholds: EER, AUC, the DET curve, and one error rate at a limit of the other."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,7 +10,7 @@ from bonaface.metrics.thresholds import Sweep, sweep
 
 
 def eer(labels: ArrayLike, scores: ArrayLike) -> float:
-    """The equal error rate, in [0, 1] (Bi-FPNFAS, eq. 6); labels and scores are (N,).
+    """Return the equal error rate, in [0, 1] (Bi-FPNFAS, eq. 6); labels and scores are (N,).
 
     (FRR + FAR) / 2 at the candidate threshold that minimises |FRR - FAR|; the mean of the two where two
     neighbours are equally good, which is where the straight line between them crosses FRR = FAR.
@@ -24,13 +24,13 @@ def eer(labels: ArrayLike, scores: ArrayLike) -> float:
 
 
 def eer_of(curve: Sweep) -> float:
-    """The equal error rate of errors that are counted already; NaN where a class is missing."""
+    """Return the equal error rate of errors that were counted before; NaN where a class is missing."""
     best = curve.balanced
     return float(np.mean((curve.apcer[best] + curve.bpcer[best]) / 2))
 
 
 def auc(labels: ArrayLike, scores: ArrayLike) -> float:
-    """The share of pairs (bona fide, attack) where the bona fide scores higher; ties count half.
+    """Return the share of pairs (bona fide, attack) in which the bona fide scores higher; ties count half.
 
     Raises:
         InputError: one of the classes is missing.
@@ -41,12 +41,12 @@ def auc(labels: ArrayLike, scores: ArrayLike) -> float:
 
 
 def auc_of(curve: Sweep) -> float:
-    """The area under the ROC curve of errors that are counted already; NaN where a class is missing."""
+    """Return the area under the ROC curve of errors that were counted before; NaN where a class is missing."""
     return float(np.sum(np.diff(curve.bpcer) * (1 - (curve.apcer[:-1] + curve.apcer[1:]) / 2)))
 
 
 def det_curve(labels: ArrayLike, scores: ArrayLike) -> tuple[Scores, Scores, Scores]:
-    """Pooled APCER, BPCER and threshold, each (U + 1,), at every candidate threshold, which rises.
+    """Return pooled APCER, BPCER and threshold, each (U + 1,), at every candidate threshold; the thresholds rise.
 
     Raises:
         InputError: one of the classes is missing.
@@ -58,7 +58,7 @@ def det_curve(labels: ArrayLike, scores: ArrayLike) -> tuple[Scores, Scores, Sco
 
 
 def bpcer_at_apcer(labels: ArrayLike, species: ArrayLike | Groups, scores: ArrayLike, at: float) -> Rate:
-    """The smallest BPCER over thresholds where every species' APCER is at most `at` (BPCER10 is `at` = 0.1).
+    """Return the smallest BPCER over thresholds where every species' APCER is at most `at` (BPCER10 is `at` = 0.1).
 
     All arrays are (N,); `at` lies in [0, 1].
 
@@ -71,7 +71,7 @@ def bpcer_at_apcer(labels: ArrayLike, species: ArrayLike | Groups, scores: Array
 
 
 def apcer_threshold(labels: ArrayLike, species: ArrayLike | Groups, scores: ArrayLike, at: float) -> float:
-    """The lowest threshold where every species' APCER is at most `at`, in [0, 1]; -inf where all may pass.
+    """Return the lowest threshold where every species' APCER is at most `at`, in [0, 1]; -inf where all may pass.
 
     All arrays are (N,). It lies just above the attack that must no longer be accepted.
     """
@@ -88,7 +88,7 @@ def apcer_threshold(labels: ArrayLike, species: ArrayLike | Groups, scores: Arra
 
 
 def apcer_at_bpcer(labels: ArrayLike, species: ArrayLike | Groups, scores: ArrayLike, at: float) -> Rate:
-    """The worst species' APCER at the highest threshold whose BPCER is at most `at`, in [0, 1).
+    """Return the worst species' APCER at the highest threshold whose BPCER is at most `at`, in [0, 1).
 
     All arrays are (N,). `at` = 0.01 is NIST's "convenience" point.
 
@@ -101,7 +101,7 @@ def apcer_at_bpcer(labels: ArrayLike, species: ArrayLike | Groups, scores: Array
 
 
 def bpcer_limit(labels: ArrayLike, scores: ArrayLike, at: float) -> float:
-    """The highest threshold whose BPCER is at most `at`, in [0, 1): a bona fide presentation's score.
+    """Return the highest threshold whose BPCER is at most `at`, in [0, 1): a bona fide presentation's score.
 
     Raises:
         InputError: no bona fide presentation, or `at` is out of range.
@@ -118,11 +118,11 @@ def bpcer_limit(labels: ArrayLike, scores: ArrayLike, at: float) -> float:
 
 
 def _most(at: float, total: int) -> int:
-    """The most errors out of `total` whose share is at most `at`; 0 out of 0."""
+    """Return the most errors out of `total` whose share is at most `at`; 0 out of 0."""
     if not 0 <= at <= 1:
         raise InputError(f"the error rate to hold must lie in [0, 1], got {at}")
     if not total:
         return 0
     errors = int(at * total)
-    # at * total may fall a hair to either side of the whole number that it stands for (0.07 * 100).
+    # Rounding may put at * total just below or above a whole number (0.07 * 100).
     return errors + 1 if (errors + 1) / total <= at else errors - (errors / total > at)

@@ -16,7 +16,7 @@ class Interval(NamedTuple):
 
 
 def wilson(errors: int, total: int, level: float = 0.95) -> Interval:
-    """Wilson's score interval (1927) of the rate `errors` / `total`; [0, 1] where `total` is 0."""
+    """Return Wilson's score interval (1927) of the rate `errors` / `total`; [0, 1] where `total` is 0."""
     _check(errors, total, level)
     if not total:
         return Interval(0.0, 1.0)
@@ -29,7 +29,7 @@ def wilson(errors: int, total: int, level: float = 0.95) -> Interval:
 
 
 def clopper_pearson(errors: int, total: int, level: float = 0.95) -> Interval:
-    """Clopper and Pearson's exact interval (1934) of `errors` / `total`; [0, 1] where `total` is 0.
+    """Return Clopper and Pearson's exact interval (1934) of `errors` / `total`; [0, 1] where `total` is 0.
 
     Its coverage is never under `level`. The ends are the quantiles (1 - level) / 2 of Beta(e, n - e + 1) and
     (1 + level) / 2 of Beta(e + 1, n - e).
@@ -41,7 +41,7 @@ def clopper_pearson(errors: int, total: int, level: float = 0.95) -> Interval:
 
 
 def binomial_low(errors: float, total: float, tail: float) -> float:
-    """The rate under which `errors` or more out of `total` come with the probability `tail`; 0 without errors.
+    """Return the rate under which `errors` or more out of `total` have the probability `tail`; 0 without errors.
 
     Clopper and Pearson's lower end, the quantile `tail` of Beta(e, n - e + 1), also for numbers that are not
     whole, as effective ones. The upper end is 1 less the lower end of what was right.
@@ -53,7 +53,7 @@ def binomial_low(errors: float, total: float, tail: float) -> float:
 
 @lru_cache(maxsize=4096)
 def t_quantile(probability: float, freedom: float) -> float:
-    """The quantile of Student's t with `freedom` degrees of freedom; `probability` in [0.5, 1).
+    """Return the quantile of Student's t with `freedom` degrees of freedom; `probability` in [0.5, 1).
 
     T^2 / (freedom + T^2) has the distribution Beta(1/2, freedom / 2).
 
@@ -72,7 +72,7 @@ def t_quantile(probability: float, freedom: float) -> float:
 
 
 def beta_quantile(probability: float, a: float, b: float) -> float:
-    """The x in (0, 1) with I_x(a, b) = `probability`, to about 1e-9 of itself; a and b positive.
+    """Return the x in (0, 1) with I_x(a, b) = `probability`, to a relative error of about 1e-9; a and b positive.
 
     Newton's steps on the regularised incomplete beta function, kept inside a bracket that halves otherwise.
     """
@@ -93,7 +93,7 @@ def beta_quantile(probability: float, a: float, b: float) -> float:
 
 
 def beta_cdf(x: float, a: float, b: float) -> float:
-    """The regularised incomplete beta function I_x(a, b), in [0, 1]; x in (0, 1), a and b positive.
+    """Return the regularised incomplete beta function I_x(a, b), in [0, 1]; x in (0, 1), a and b positive.
 
     The continued fraction DLMF 8.17.22, on the side where it converges fast.
     """

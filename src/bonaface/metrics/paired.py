@@ -5,7 +5,7 @@ from bonaface.metrics.intervals import beta_cdf
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """McNemar's exact two-sided test (1947): the p-value of `only_first` against `only_second` errors.
+    """Return the p-value of McNemar's exact two-sided test (1947) of `only_first` against `only_second` errors.
 
     They count the presentations that only the first and only the second system decided wrongly; under the
     null hypothesis each is a fair coin's throw. 1 where the systems never differ.

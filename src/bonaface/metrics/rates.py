@@ -30,25 +30,25 @@ class Rate:
 
     @property
     def value(self) -> float:
-        """The share, in [0, 1]; NaN where the total is 0."""
+        """Return the share, in [0, 1]; NaN where the total is 0."""
         return self.errors / self.total if self.total else nan
 
     def interval(
         self, method: Literal["clopper-pearson", "wilson"] = "clopper-pearson", level: float = 0.95
     ) -> Interval:
-        """The two-sided confidence interval of the rate at `level`; it says something of 0 errors, too."""
+        """Return the two-sided confidence interval of the rate at `level`; it is informative for 0 errors, too."""
         return (wilson if method == "wilson" else clopper_pearson)(self.errors, self.total, level)
 
 
 def apcer(labels: ArrayLike, scores: ArrayLike, threshold: float) -> Rate:
-    """APCER over all attacks together (A-DeepPixBiS, eq. 1): attacks accepted / attacks. Arrays: (N,)."""
+    """Return APCER over all attacks together (A-DeepPixBiS, eq. 1): attacks accepted / attacks. Arrays: (N,)."""
     truth, values = checked(labels, scores)
     attacks = values[truth == 0]
     return Rate(int(np.count_nonzero(attacks >= checked_threshold(threshold))), attacks.size)
 
 
 def bpcer(labels: ArrayLike, scores: ArrayLike, threshold: float) -> Rate:
-    """BPCER: bona fide presentations rejected / bona fide presentations. Labels and scores are (N,)."""
+    """Return BPCER: bona fide presentations rejected / bona fide presentations. Labels and scores are (N,)."""
     truth, values = checked(labels, scores)
     bona_fide = values[truth == 1]
     return Rate(int(np.count_nonzero(bona_fide < checked_threshold(threshold))), bona_fide.size)
@@ -57,7 +57,7 @@ def bpcer(labels: ArrayLike, scores: ArrayLike, threshold: float) -> Rate:
 def apcer_per_species(
     labels: ArrayLike, species: ArrayLike | Groups, scores: ArrayLike, threshold: float
 ) -> dict[str, Rate]:
-    """APCER of each attack instrument species, by name in sorted order. `species`: text or `Groups`."""
+    """Return APCER of each attack instrument species, by name in sorted order. `species`: text or `Groups`."""
     truth, values = checked(labels, scores)
     groups = grouped(truth, species)
     attack = truth == 0
@@ -68,12 +68,12 @@ def apcer_per_species(
 
 
 def category(species: str) -> str:
-    """The instrument category of a species: its text before the first ``-`` (``print-1`` is ``print``)."""
+    """Return the instrument category of a species: its text before the first ``-`` (``print-1`` is ``print``)."""
     return species.split("-", 1)[0]
 
 
 def by_category(per_species: Mapping[str, Rate]) -> dict[str, Rate]:
-    """The rates of `per_species` summed up within each instrument category, by name in sorted order."""
+    """Return the rates of `per_species` summed up within each instrument category, by name in sorted order."""
     sums: dict[str, Rate] = {}
     for name in sorted(per_species):
         so_far, rate = sums.get(category(name), Rate(0, 0)), per_species[name]
@@ -84,7 +84,7 @@ def by_category(per_species: Mapping[str, Rate]) -> dict[str, Rate]:
 def category_apcer(
     labels: ArrayLike, species: ArrayLike | Groups, scores: ArrayLike, threshold: float
 ) -> dict[str, Rate]:
-    """APCER of each instrument category, print or display (A-DeepPixBiS, eq. 2). All arrays are (N,)."""
+    """Return APCER of each instrument category, print or display (A-DeepPixBiS, eq. 2). All arrays are (N,)."""
     return by_category(apcer_per_species(labels, species, scores, threshold))
 
 
@@ -101,17 +101,17 @@ def worst(rates: Mapping[str, Rate]) -> tuple[str, Rate]:
 
 
 def worst_apcer(labels: ArrayLike, species: ArrayLike | Groups, scores: ArrayLike, threshold: float) -> Rate:
-    """ISO's APCER: that of the worst species; ``Rate(0, 0)`` without attacks. All arrays are (N,)."""
+    """Return ISO's APCER: that of the worst species; ``Rate(0, 0)`` without attacks. All arrays are (N,)."""
     return worst(apcer_per_species(labels, species, scores, threshold))[1]
 
 
 def acer(attack: Rate, bona_fide: Rate) -> float:
-    """(APCER + BPCER) / 2, an academic figure that ISO does not know; NaN where either rate is."""
+    """Return (APCER + BPCER) / 2, an academic figure that ISO does not define; NaN where either rate is NaN."""
     return (attack.value + bona_fide.value) / 2
 
 
 def acer_at(labels: ArrayLike, scores: ArrayLike, threshold: float) -> float:
-    """ACER with the pooled APCER at `threshold`, in [0, 1]. Labels and scores are (N,).
+    """Return ACER with the pooled APCER at `threshold`, in [0, 1]. Labels and scores are (N,).
 
     Raises:
         InputError: one of the classes is missing.
@@ -122,7 +122,7 @@ def acer_at(labels: ArrayLike, scores: ArrayLike, threshold: float) -> float:
 
 
 def hter(labels: ArrayLike, scores: ArrayLike, threshold: float) -> float:
-    """HTER = (FAR + FRR) / 2 at a `threshold` that was fixed on another set (Bi-FPNFAS, eq. 5).
+    """Return HTER = (FAR + FRR) / 2 at a `threshold` that was fixed on another set (Bi-FPNFAS, eq. 5).
 
     FAR is the pooled APCER and FRR the BPCER, so at the same threshold this is the pooled ACER.
     """

@@ -23,17 +23,17 @@ class Sweep:
 
     @property
     def apcer(self) -> Scores:
-        """(U + 1,) pooled APCER; NaN without attacks."""
+        """Return the pooled APCER, (U + 1,); NaN without attacks."""
         return _share(self.accepted, int(self.accepted[0]))
 
     @property
     def bpcer(self) -> Scores:
-        """(U + 1,) BPCER; NaN without bona fide presentations."""
+        """Return the BPCER, (U + 1,); NaN without bona fide presentations."""
         return _share(self.rejected, int(self.rejected[-1]))
 
     @property
     def balanced(self) -> slice:
-        """The one or two neighbouring candidates that minimise |FRR - FAR|; compared as whole numbers.
+        """Return the one or two neighbouring candidates that minimise |FRR - FAR|, compared as whole numbers.
 
         The difference rises strictly, so at most two candidates tie: one on either side of zero.
         """
@@ -44,7 +44,7 @@ class Sweep:
 
 
 def candidates(scores: ArrayLike) -> Scores:
-    """The thresholds worth trying for `scores` (N,): (U + 1,) rising, for U distinct scores.
+    """Return the thresholds worth trying for `scores` (N,): (U + 1,) rising, for U distinct scores.
 
     One below all scores, the midpoints between neighbouring distinct scores, one above all. Each separates
     its neighbours also where no float lies between them.
@@ -67,7 +67,7 @@ def sweep(labels: ArrayLike, scores: ArrayLike) -> Sweep:
 
 
 def eer_threshold(labels: ArrayLike, scores: ArrayLike) -> float:
-    """The threshold where |FRR - FAR| is smallest (Bi-FPNFAS, eq. 6); labels and scores are (N,).
+    """Return the threshold where |FRR - FAR| is smallest (Bi-FPNFAS, eq. 6); labels and scores are (N,).
 
     Between two candidates that are equally good it is their middle; with all scores equal, that score.
 
@@ -82,7 +82,7 @@ def eer_threshold(labels: ArrayLike, scores: ArrayLike) -> float:
 
 
 def bpcer_threshold(labels: ArrayLike, scores: ArrayLike, at: float = 0.01) -> float:
-    """The highest candidate threshold whose BPCER is at most `at` (in [0, 1)); labels and scores are (N,).
+    """Return the highest candidate threshold whose BPCER is at most `at` (in [0, 1)); labels and scores are (N,).
 
     Of all thresholds that keep the BPCER it has the lowest APCER. Under 1 / `at` bona fide presentations
     it lies below all of them, for a single rejection would be too many.

@@ -1,4 +1,4 @@
-"""From the scores of frames to the score of their video: the one place where it is made."""
+"""The score of a video, computed from the scores of its frames."""
 
 from math import fsum
 from typing import Literal

@@ -22,7 +22,7 @@ from bonaface.simulate.studio import Framed, Photo, Stage
 from bonaface.simulate.warp import Points, sample
 
 _MIRRORED = 0.04  # share of light that a smooth surface of a refractive index of 1.5 mirrors (Fresnel)
-_FINE = 1.05  # instrument pixels for one of the camera's: enough that the camera, not the sheet, sets the sharpness
+_FINE = 1.05  # instrument pixels per camera pixel, so that the camera and not the sheet limits the sharpness
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Sheet:
 
     @property
     def eyes(self) -> float:
-        """The distance between the pupils, pixels of the sheet."""
+        """Return the distance between the pupils in pixels of the sheet."""
         return float(np.hypot(*(self.landmarks[1] - self.landmarks[0])))
 
 
@@ -49,7 +49,7 @@ class Panel:
 
     @property
     def eyes(self) -> float:
-        """The distance between the pupils, pixels of the screen's picture."""
+        """Return the distance between the pupils in pixels of the screen's picture."""
         return float(np.hypot(*(self.landmarks[1] - self.landmarks[0])))
 
 
@@ -79,10 +79,10 @@ def show_panel(
     return Panel(screen, (scaled.landmarks + 0.5) * grown - 0.5, grip)
 
 
-def printed(sheet: Sheet, how: Hold, position: Position, stage: Stage, rng: np.random.Generator) -> Framed:
-    """`sheet` held so that the face on it comes to `position`; `rng` chooses the holder and the hands."""
-    held = hold(stage.size, size_of(sheet.print.reflectance), sheet.landmarks[:2], position, how)
-    paper = _paper(sheet.print, held, how, stage.lighting, position)
+def printed(sheet: Sheet, pose: Hold, position: Position, stage: Stage, rng: np.random.Generator) -> Framed:
+    """Return `sheet` held so that the face on it comes to `position`; `rng` chooses the holder and the hands."""
+    held = hold(stage.size, size_of(sheet.print.reflectance), sheet.landmarks[:2], position, pose)
+    paper = _paper(sheet.print, held, pose, stage.lighting, position)
     scene = torso(stage.background(), position, stage.lighting, sheet.grip, rng)
     scene = mix(_shadowed(scene, held.alpha, stage.lighting, position), paper, held.alpha)
     mm = position.eyes / sheet.grip.eyes_mm
@@ -92,24 +92,26 @@ def printed(sheet: Sheet, how: Hold, position: Position, stage: Stage, rng: np.r
 
 
 def worn(sheet: Sheet, wearer: Framed, stage: Stage, holes: bool, rng: np.random.Generator) -> Framed:
-    """`sheet` cut out along the face and worn by `wearer`, with or without `holes` for the eyes."""
+    """Return `sheet` cut out along the face and worn by `wearer`, with or without `holes` for the eyes."""
     position = _over_face(wearer.landmarks, rng)
-    # Round the head: the radius of a face, more where the paper is stiff.
+    # Bent around the head: the radius of a face, more for stiff paper.
     yaw, pitch, bend = float(rng.normal(0, 0.05)), float(rng.normal(0, 0.05)), between(rng, 0.25, 0.55)
-    how = Hold(yaw, pitch, bend, crease=0.004, opposite=draw_opposite(rng))
-    held = hold(stage.size, size_of(sheet.print.reflectance), sheet.landmarks[:2], position, how)
+    pose = Hold(yaw, pitch, bend, crease=0.004, opposite=draw_opposite(rng))
+    held = hold(stage.size, size_of(sheet.print.reflectance), sheet.landmarks[:2], position, pose)
     alpha = held.alpha * face_oval(held.where, sheet.landmarks[:2].mean(0), sheet.eyes, rng)
     if holes:
         alpha *= 1.0 - eye_holes(held.where, sheet.landmarks[:2], rng)
-    paper = _paper(sheet.print, held, how, stage.lighting, position)
+    paper = _paper(sheet.print, held, pose, stage.lighting, position)
     light = mix(_shadowed(wearer.view.light, alpha, stage.lighting, position), paper, alpha)
     return Framed(View(light, sheet.print.waves(held.where, paper * alpha)), held.found(sheet.landmarks))
 
 
-def shown(panel: Panel, how: Hold, position: Position, stage: Stage, rng: np.random.Generator) -> Framed:
-    """`panel` held or standing so that the face on it comes to `position`; `rng` chooses holder, hands, reflections."""
+def shown(panel: Panel, pose: Hold, position: Position, stage: Stage, rng: np.random.Generator) -> Framed:
+    """Return `panel` held or standing so that the face on it comes to `position`; `rng` chooses hands and
+    reflections.
+    """
     display = panel.screen.display
-    held = hold(stage.size, size_of(panel.screen.light), panel.landmarks[:2], position, how)
+    held = hold(stage.size, size_of(panel.screen.light), panel.landmarks[:2], position, pose)
     light = viewed(sample(panel.screen.light, held.where), display, rng)
     glass = light + reflection(stage.size, display, stage.background(), rng)
     width = panel.screen.light.shape[2] * position.eyes / panel.eyes
@@ -124,7 +126,7 @@ def shown(panel: Panel, how: Hold, position: Position, stage: Stage, rng: np.ran
 
 
 def _over_face(landmarks: Points, rng: np.random.Generator) -> Position:
-    """Where the eyes of a mask come to lie on a face: not quite on the wearer's."""
+    """Return where the eyes of a mask lie on a face: not quite on the wearer's."""
     gap = landmarks[1] - landmarks[0]
     apart = float(np.hypot(*gap))
     x, y = landmarks[:2].mean(0) + rng.normal(0, 0.05, 2) * apart
@@ -133,9 +135,9 @@ def _over_face(landmarks: Points, rng: np.random.Generator) -> Position:
 
 
 def _seen(photo: Photo, position: Position, size: tuple[int, int], grip: Grip) -> Photo:
-    """The part of the photograph that is shown and can be in the picture, at the picture's scale."""
+    """Return the part of the photograph that is shown and can be in the picture, at the picture's scale."""
     beyond = (position.x, position.y, size[0] - position.x, size[1] - position.y)
-    # Half as much again, and a face more: what a turn or a bend may bring in.
+    # 1.5 times the reach plus one eye distance, for what a turn or a bend may bring into the picture.
     reach = [1.5 * side / position.eyes + 1.0 for side in beyond]
     crop = reach if grip.crop is None else [min(pair) for pair in zip(reach, grip.crop, strict=True)]
     x, y = photo.landmarks[:2].mean(0)
@@ -154,18 +156,18 @@ def _scaled(photo: Photo, scale: float) -> Photo:
     return Photo(picture, (photo.landmarks + 0.5) * ratio - 0.5)
 
 
-def _paper(sheet: Print, held: Held, how: Hold, lighting: Lighting, position: Position) -> Light:
-    """The light (3, H, W) from a held print: its colours in the room's light, and what its surface mirrors.
+def _paper(sheet: Print, held: Held, pose: Hold, lighting: Lighting, position: Position) -> Light:
+    """Return the light (3, H, W) from a held print: its colours in the room's light, and what its surface mirrors.
 
-    What lies opposite is mirrored out of focus, an even veil over the blacks; the main light as a highlight.
+    The surroundings are mirrored out of focus, as an even veil over the blacks; the main light as a highlight.
     """
     reflectance = sample(sheet.reflectance, held.where)
-    if how.torn > 0.0:
+    if pose.torn > 0.0:
         core = smooth_step(0.05 * position.eyes, 0.01 * position.eyes, held.near)
         reflectance = mix(reflectance, np.full_like(reflectance, 0.8), core)
     light = reflectance * lighting.on(held.normals)
     wall = lighting.on(unit(np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32)))
-    light += np.float32(_MIRRORED * how.opposite) * wall
+    light += np.float32(_MIRRORED * pose.opposite) * wall
     gloss = np.float32(0.9 * sheet.printer.gloss)
     if gloss > 0.05:
         light += coloured(
@@ -175,20 +177,20 @@ def _paper(sheet: Print, held: Held, how: Hold, lighting: Lighting, position: Po
 
 
 def _highlight(normals: Light, lighting: Lighting, power: float) -> Plane:
-    """The highlight (H, W) of the main light, after Blinn (SIGGRAPH 1977); it lies where the paper happens to turn."""
+    """Return the highlight (H, W) of the main light, after Blinn (SIGGRAPH 1977)."""
     width, height = size_of(normals)
     x = (np.arange(0, width, 2, dtype=np.float32)[None, :] - width / 2) / np.float32(1.2 * width)
     y = (np.arange(0, height, 2, dtype=np.float32)[:, None] - height / 2) / np.float32(1.2 * width)
     hx, hy, hz = lighting.direction[0] - x, lighting.direction[1] - y, lighting.direction[2] + np.float32(1.0)
     nx, ny, nz = normals[:, ::2, ::2]
     facing = (nx * hx + ny * hy + nz * hz) / np.sqrt(hx * hx + hy * hy + hz * hz)
-    # Soft, so half the size is enough for it.
+    # The highlight is soft, so half the size is enough.
     return resize(np.maximum(facing, 0.0) ** np.float32(power), (width, height))
 
 
 def _shadowed(scene: Light, cover: Plane, lighting: Lighting, position: Position) -> Light:
-    """The shadow that a thing which covers `cover` (H, W) throws on what is behind it."""
-    # A soft shadow: a quarter of the size is enough for it.
+    """Return the scene with the shadow of a thing that covers `cover` (H, W)."""
+    # The shadow is soft, so a quarter of the size is enough.
     width, height = size_of(scene)
     reach = 0.35 * position.eyes / 4
     dx, dy = round(float(-lighting.direction[0] * reach)), round(float(-lighting.direction[1] * reach))
@@ -197,7 +199,7 @@ def _shadowed(scene: Light, cover: Plane, lighting: Lighting, position: Position
 
 
 def _device(held: Held, display: Display, lighting: Lighting, width: float) -> tuple[Light, Plane]:
-    """The body around a screen: light (3, H, W) and coverage (H, W)."""
+    """Return the body around a screen: light (3, H, W) and coverage (H, W)."""
     border = display.border * width
     body = np.clip(held.near + np.float32(border + 0.5), 0.0, 1.0)
     edge = smooth_step(-border, -0.75 * border, held.near)

@@ -9,7 +9,7 @@ the camera imaging pipeline* (ECCV 2016).
 Periodic fine structure (a screen's stripes, a print's dots) does not come as pixels but as waves of known
 frequency. The lens and the pixel's aperture weaken them by their transfer function, and then they are read
 where the sensor's sites are, and nowhere else: what lies above half the sampling frequency folds back there.
-That is all there is to moiré.
+This aliasing is the moiré.
 """
 
 import io
@@ -59,7 +59,7 @@ class Wave:
     shifts: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def frequency(self) -> tuple[float, float]:
-        """The mean frequency (across, down), cycles a pixel."""
+        """Return the mean frequency (across, down) in cycles per pixel."""
         height, width = self.cycles.shape
         across = float((self.cycles[:, -1] - self.cycles[:, 0]).mean()) / (width - 1)
         down = float((self.cycles[-1] - self.cycles[0]).mean()) / (height - 1)
@@ -68,13 +68,13 @@ class Wave:
 
 @dataclass(frozen=True)
 class View:
-    """What arrives at the lens: smooth light (3, H, W) at the picture's size, and waves finer than its pixels."""
+    """The light that arrives at the lens: smooth (3, H, W) at the picture's size, and waves finer than its pixels."""
 
     light: Light
     waves: tuple[Wave, ...] = ()
 
     def at(self, size: tuple[int, int]) -> "View":
-        """The view at `size` = (width, height)."""
+        """Return the view at `size` = (width, height)."""
         waves = [
             replace(w, cycles=resize(w.cycles, size), envelope=resize(w.envelope, size)) for w in self.waves
         ]
@@ -83,7 +83,7 @@ class View:
 
 @dataclass(frozen=True)
 class Camera:
-    """What is built into a camera. Lengths are in pixels of a picture 512 wide and grow with the picture."""
+    """A camera's fixed properties. Lengths are in pixels of a picture 512 wide and grow with the picture."""
 
     name: str
     resolution: float = 1.0  # its own pixels for one of the picture's, at most 1
@@ -104,12 +104,12 @@ class Camera:
     haze: float = 0.0  # light scattered over the whole picture by a dirty lens, as a share of the mean
     quality: int = 92  # of JPEG
     fixed: float = 0.0  # of a lens that can't focus: defocus, pixels, at half the distance it is sharp at
-    metering: float = 0.75  # share of the face, against the whole picture, in what the exposure goes by
+    metering: float = 0.75  # share of the face, against the whole picture, in the metered light
 
 
 @dataclass(frozen=True)
 class Shot:
-    """What differs from one picture of a camera to the next."""
+    """The properties of a single picture of a camera."""
 
     defocus: float = 0.0  # radius of the disc of confusion, pixels
     motion: tuple[float, float] = (0.0, 0.0)  # the picture's path while the shutter is open, pixels
@@ -141,9 +141,9 @@ PHONES = (
 
 
 def draw_camera(rng: np.random.Generator) -> Camera:
-    """A camera off the street: a phone mostly, one in four a web camera, one in eight a photographer's.
+    """Draw a common camera: mostly a phone, one in four a web camera, one in eight a photographer's.
 
-    The breadth is what matters: where it ends, honest pictures are taken for attacks.
+    The range is wide, as a detector may take pictures of unknown cameras for attacks.
     """
     kind = str(rng.choice(["phone", "web camera", "still camera"], p=[0.64, 0.24, 0.12]))
     web, still = kind == "web camera", kind == "still camera"
@@ -172,21 +172,23 @@ def draw_camera(rng: np.random.Generator) -> Camera:
 
 
 def in_focus(shot: Shot, camera: Camera, nearness: float, width: int) -> Shot:
-    """`shot` of a thing at 1 / `nearness` of the distance that the camera is sharp at, in a picture `width` wide.
+    """Return `shot` of a thing at 1 / `nearness` of the camera's focus distance, in a picture `width` pixels wide.
 
     A lens that can't focus, as most front and web cameras have, draws a point there as a disc whose radius grows with
-    |nearness - 1| (thin lens; Goodman, sec. 6.4). Nobody shows a face that can't be made out, so it ends at 2.5 pixels
-    of a picture 512 wide. With the shot's own error, of either sign, it adds up to the root of the sum of squares.
+    |nearness - 1| (thin lens; Goodman, sec. 6.4). An attacker does not show a face that cannot be recognised, so the
+    radius is at most 2.5 pixels of a picture 512 wide. It is added to the shot's own error as the root of the sum of
+    squares.
     """
-    own = width * camera.resolution / 512  # the camera's pixels for one of those
+    own = width * camera.resolution / 512  # the camera's pixels for one pixel of a picture 512 wide
     radius = own * min(camera.fixed * abs(nearness - 1.0), _BLURRED)
     return replace(shot, defocus=float(np.hypot(shot.defocus, radius)))
 
 
 def draw_shot(rng: np.random.Generator, dimness: float = 0.0, missed: float = 0.0) -> Shot:
-    """The accidents of one picture; `dimness` from 0 (daylight) to 1 (a dark room) brings gain and shake.
+    """Draw the blur, shake, gain and exposure of one picture.
 
-    The exposure of a share `missed` of the pictures goes by something else than the face, a window or a dark wall.
+    `dimness`, from 0 (daylight) to 1 (a dark room), adds gain and shake. A share `missed` of the pictures is exposed
+    for something else than the face, such as a window or a dark wall.
     """
     defocus = between(rng, 0.8, 2.6) if chance(rng, 0.2) else between(rng, 0.0, 0.9)
     shake = (
@@ -202,12 +204,12 @@ def draw_shot(rng: np.random.Generator, dimness: float = 0.0, missed: float = 0.
 
 
 def photograph(view: View, camera: Camera, shot: Shot, rng: np.random.Generator) -> Picture:
-    """The picture (H, W, 3) uint8 that `camera` makes of `view`, JPEG-coded and decoded."""
+    """Return the picture (H, W, 3) uint8 that `camera` makes of `view`, JPEG-coded and decoded."""
     return compressed(develop(view, camera, shot, rng), camera.quality)
 
 
 def develop(view: View, camera: Camera, shot: Shot, rng: np.random.Generator) -> Picture:
-    """As `photograph`, without the JPEG: a frame of a video before its own coder."""
+    """Return the picture before JPEG coding: a frame of a video before its own coder."""
     width, height = size_of(view.light)
     own = (_even(width * camera.resolution), _even(height * camera.resolution))
     if own != (width, height):
@@ -223,14 +225,14 @@ def develop(view: View, camera: Camera, shot: Shot, rng: np.random.Generator) ->
 
 
 def _even(length: float) -> int:
-    """The number of a sensor's rows or columns: its filters come in pairs."""
+    """Return `length` rounded to an even number of sensor rows or columns, as colour filters come in pairs."""
     return max(4, 2 * round(length / 2))
 
 
 def transfer(
     fx: NDArray[np.floating[Any]], fy: NDArray[np.floating[Any]], sigma: float, shot: Shot
 ) -> NDArray[np.floating[Any]]:
-    """The optical transfer function of lens blur, defocus and shake at frequencies in cycles a pixel."""
+    """Return the optical transfer function of lens blur, defocus and shake at frequencies in cycles per pixel."""
     square = fx * fx + fy * fy
     response = np.exp(np.float32(-2 * np.pi**2 * sigma**2) * square)
     if shot.defocus > 0.3:
@@ -241,7 +243,7 @@ def transfer(
 
 
 def _disc(x: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """2 J1(x) / x, the transfer function of a disc, read from a table."""
+    """Return 2 J1(x) / x, the transfer function of a disc, read from a table."""
     table = _disc_table()
     result: NDArray[np.floating[Any]] = np.interp(x, np.linspace(0.0, 64.0, len(table)), table).astype(
         np.float32
@@ -259,7 +261,9 @@ def _disc_table() -> NDArray[np.floating[Any]]:
 
 
 def through_lens(view: View, camera: Camera, shot: Shot, scale: float) -> Light:
-    """The light on the sensor (3, H, W): blurred, fringed, darkened to the corners, waves at their sampled values."""
+    """Return the light on the sensor (3, H, W): blurred, with fringes and vignette, and waves at their sampled
+    values.
+    """
     light = np.empty_like(view.light)
     for plane, seen, sigma in zip(light, view.light, _sigmas(camera, scale), strict=True):
         plane[...] = _blurred(seen, sigma, shot)
@@ -285,7 +289,7 @@ def _sigmas(camera: Camera, scale: float) -> tuple[float, float, float]:
 
 def _blurred(plane: Plane, sigma: float, shot: Shot) -> Plane:
     if shot.defocus < _COARSE and float(np.hypot(*shot.motion)) < _COARSE:
-        # Discs and paths under a pixel: the Gaussian of the same variance, which needs no Fourier transform.
+        # For discs and paths under a pixel a Gaussian of the same variance does, without a Fourier transform.
         path = float(np.hypot(*shot.motion))
         return blur(plane, float(np.sqrt(sigma**2 + shot.defocus**2 / 4 + path**2 / 24)))
     padded = np.pad(plane, _MARGIN, mode="reflect")
@@ -311,14 +315,14 @@ def _add_wave(light: Light, wave: Wave, sigmas: tuple[float, float, float], shot
 
 
 def _magnify(plane: Plane, dx: Plane, dy: Plane) -> None:
-    # To first order: the shifts are fractions of a pixel, and the lens has left nothing sharper than that.
+    # First order is enough: the shifts are fractions of a pixel, and the lens blurs more than that.
     plane[:, 1:-1] += (plane[:, 2:] - plane[:, :-2]) * (dx[:, 1:-1] / 2)
     plane[1:-1] += (plane[2:] - plane[:-2]) * (dy[1:-1] / 2)
     np.maximum(plane, 0.0, out=plane)
 
 
 def expose(light: Light, camera: Camera, shot: Shot, rng: np.random.Generator) -> tuple[Plane, float]:
-    """The raw mosaic (H, W) in [0, 1] of white, RGGB, and the noise's standard deviation in mid-grey.
+    """Return the raw mosaic (H, W) in [0, 1] of white, RGGB, and the noise's standard deviation in mid-grey.
 
     Exposure is automatic: where the face is, light is brought to a middle grey, then missed by `shot.exposure`.
     """
@@ -341,7 +345,7 @@ def expose(light: Light, camera: Camera, shot: Shot, rng: np.random.Generator) -
 
 
 def _normal(shape: tuple[int, ...], rng: np.random.Generator) -> Plane:
-    """Gaussian noise of 65,536 distinct values: a quarter of the time of the generator's own, the same to a sensor."""
+    """Return Gaussian noise of 65,536 distinct values, which takes a quarter of the time of the generator's own."""
     return np.take(_quantiles(), rng.integers(0, 1 << 16, shape, np.uint16))
 
 
@@ -352,7 +356,7 @@ def _quantiles() -> NDArray[np.floating[Any]]:
 
 
 def _processed(sites: Demosaiced, camera: Camera, deviation: float, scale: float) -> Light:
-    """Noise reduction, sharpening, white balance and colour matrix: linear sRGB (3, H, W).
+    """Return linear sRGB (3, H, W) after noise reduction, sharpening, white balance and colour matrix.
 
     As phones do it: brightness at full size, where detail under the noise is cored away and the rest is lifted, and
     colour at half size, where it is smooth.
@@ -369,7 +373,7 @@ def _processed(sites: Demosaiced, camera: Camera, deviation: float, scale: float
 
 
 def _detailed(grey: Plane, threshold: float, sharpen: float, scale: float) -> Plane:
-    """Brightness (H, W) with its detail cored below `threshold` and made (1 + `sharpen`) times as strong."""
+    """Return brightness (H, W) with its detail cored below `threshold` and made (1 + `sharpen`) times as strong."""
     smooth = blur(grey, 0.9 * max(scale, 0.7))
     fine = grey - smooth
     fine -= np.clip(fine, -threshold, threshold) * np.float32(0.85)
@@ -379,7 +383,7 @@ def _detailed(grey: Plane, threshold: float, sharpen: float, scale: float) -> Pl
 
 
 def _colour_matrix(sites: Demosaiced, camera: Camera) -> NDArray[np.floating[Any]]:
-    """White balance, by shades of grey (Finlayson & Trezzi, CIC 2004) as far as the camera goes, and colours (3, 3)."""
+    """Return the matrix (3, 3) of colours and of white balance by shades of grey (Finlayson & Trezzi, CIC 2004)."""
     green = sites.green[::8, ::8]
     some = np.stack([green + sites.red[::4, ::4], green, green + sites.blue[::4, ::4]])
     norm = (np.clip(some, 0.0, 0.98).astype(np.float64) ** 6).mean((1, 2)) ** (1 / 6)
@@ -394,14 +398,14 @@ def _colour_matrix(sites: Demosaiced, camera: Camera) -> NDArray[np.floating[Any
 @cache
 def _tone_table(contrast: float) -> NDArray[np.uint8]:
     code = srgb_encode(look_up_positions())
-    # An S through (0.5, 0.5): the sine keeps black and white where they are.
+    # An S curve through (0.5, 0.5); the sine leaves black and white unchanged.
     bent = code - contrast * 0.5 * np.sin(2 * np.pi * code) / np.pi
     result: NDArray[np.uint8] = np.rint(255 * np.clip(bent, 0, 1)).astype(np.uint8)
     return result
 
 
 def compressed(picture: Picture, quality: int) -> Picture:
-    """The picture after JPEG with 4:2:0 chroma at `quality`."""
+    """Return the picture after JPEG with 4:2:0 chroma at `quality`."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "JPEG", quality=quality, subsampling=2)
     return np.asarray(Image.open(buffer))

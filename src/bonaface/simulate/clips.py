@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 def encode(pictures: Iterable[NDArray[np.uint8]], suffix: str, fps: int, quality: int) -> bytes:
-    """A video of `pictures`, (H, W, 3) uint8 RGB of one size with even sides, as H.264 in .avi or .mov.
+    """Encode `pictures`, (H, W, 3) uint8 RGB of one size with even sides, as an H.264 video in .avi or .mov.
 
-    One thread and FFmpeg's bit-exact mode: no date, no version, no order of threads in the bytes. `quality` is a JPEG
-    quality, turned into the constant rate factor that looks like it.
+    One thread and FFmpeg's bit-exact mode keep date, version and thread order out of the bytes. `quality` is a JPEG
+    quality, which is converted to the constant rate factor of a similar quality.
 
     Raises:
         InputError: a side is odd, or there is no picture.
     """
-    import av  # a tenth of a second, which those who make pictures need not spend
+    import av  # takes a tenth of a second, which making pictures need not spend
 
     factor = str(round(np.interp(quality, [40, 75, 95], [33, 26, 19])))
     file, stream = io.BytesIO(), None
@@ -46,7 +46,7 @@ def _set_up(stream: "VideoStream", shape: tuple[int, ...], factor: str) -> None:
         raise InputError(f"a video's sides must be even, got {width} x {height}")
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
     stream.thread_count = 1
-    # No frames out of order: AVI cannot say when a frame is shown. No macroblock tree: x264's reads memory that nobody
-    # wrote where the width is no multiple of 32, and one video in twenty comes out with other bytes.
+    # No B-frames, as AVI has no times of showing. No macroblock tree, as x264's reads uninitialised memory where the
+    # width is not a multiple of 32, and one video in twenty gets other bytes.
     stream.options = {"preset": "veryfast", "crf": factor, "bf": "0", "mbtree": "0"}
     stream.codec_context.flags |= 1 << 23  # AV_CODEC_FLAG_BITEXACT

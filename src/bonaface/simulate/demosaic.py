@@ -1,4 +1,4 @@
-"""The colour filter array and its undoing.
+"""The colour filter array, and demosaicing.
 
 Green, which has half of the sites and most of the brightness, is interpolated at full size; red and blue follow it by
 their difference from green, which is smooth (Cok, US patent 4642678, 1987; the idea of most demosaicing since). The
@@ -24,7 +24,7 @@ class Demosaiced:
 
 
 def mosaic(light: Light, matrix: NDArray[np.floating[Any]]) -> Plane:
-    """Light (3, H, W) of even sides through the filters RGGB, (H, W); row c of `matrix` is what filter c passes."""
+    """Return light (3, H, W) of even sides behind RGGB filters, (H, W); row c of `matrix` is what filter c passes."""
     raw = np.empty(light.shape[1:], np.float32)
     for row, column, channel in ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2)):
         red, green, blue = light[:, row::2, column::2]
@@ -34,7 +34,7 @@ def mosaic(light: Light, matrix: NDArray[np.floating[Any]]) -> Plane:
 
 
 def demosaic(raw: Plane, simple: bool = False) -> Demosaiced:
-    """A raw mosaic RGGB (H, W) of even sides: green by Malvar, He & Cutler (ICASSP 2004) or, `simple`, bilinear."""
+    """Demosaic RGGB (H, W) of even sides: green by Malvar, He & Cutler (ICASSP 2004) or, if `simple`, bilinear."""
     padded = np.pad(raw, 2, mode="reflect")
     green = raw.copy()
     at_red, at_blue = _green_at(padded, 0, simple), _green_at(padded, 1, simple)
@@ -44,7 +44,7 @@ def demosaic(raw: Plane, simple: bool = False) -> Demosaiced:
 
 
 def _green_at(padded: Plane, site: int, simple: bool) -> Plane:
-    """Green at the red (`site` 0) or blue (1) sites, (H / 2, W / 2)."""
+    """Return green at the red (`site` 0) or blue (1) sites, (H / 2, W / 2)."""
     height, width = padded.shape[0] - 4, padded.shape[1] - 4
 
     def at(dy: int, dx: int) -> Plane:
@@ -65,7 +65,7 @@ def _green_at(padded: Plane, site: int, simple: bool) -> Plane:
 
 
 def _centred(difference: Plane) -> Plane:
-    """Values at the upper left sites of squares moved to the squares' middles, a quarter of their distance on."""
+    """Return values at the upper left sites of squares, moved a quarter of their distance to the squares' middles."""
     down = difference * np.float32(0.75)
     down[:-1] += difference[1:] * np.float32(0.25)
     down[-1] += difference[-1] * np.float32(0.25)

@@ -25,18 +25,18 @@ Floats = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class Display:
-    """A screen and the device that it is in. White is 1.0 as light, as is a white sheet in the room."""
+    """A screen and its device. Light of 1.0 is that of a white sheet in the room."""
 
     name: str
     kind: str = "monitor"  # monitor, tablet, phone
     layout: str = "stripe"  # stripe or pentile
-    dots: float = 96.0  # pixels an inch
+    dots: float = 96.0  # pixels per inch
     white: tuple[float, float, float] = (0.97, 1.0, 1.04)
     brightness: float = 1.2
     black: float = 0.003
     gamma: float = 2.2
     shift: float = 0.0  # gain of gamma from the top to the bottom of the view: TN panels
-    vivid: float = 1.0  # saturation, above 1 for a wide gamut that is not managed
+    vivid: float = 1.0  # saturation, above 1 for a wide gamut without colour management
     pulse: float = 0.0  # depth of the backlight's pulses that the shutter catches
     mirror: float = 0.04  # share that the surface reflects as a mirror; less for a matt one
     bezel: float = 0.02  # reflectance of the frame
@@ -56,7 +56,7 @@ DISPLAYS = (
 
 
 def draw_display(rng: np.random.Generator, kind: str) -> Display:
-    """A device of a `kind`: monitor, tablet or phone."""
+    """Draw a device of a `kind`: monitor, tablet or phone."""
     dots = {"monitor": (78, 115), "tablet": (130, 270), "phone": (260, 460)}[kind]
     pentile = kind == "phone" and chance(rng, 0.5)
     tint = between(rng, -0.08, 0.08)
@@ -76,7 +76,7 @@ def _plane_lines() -> tuple[tuple[float, float], ...]:
 
 @cache
 def spectrum(layout: str) -> tuple[Line, ...]:
-    """The lines of a panel's sub-pixels, relative to the mean light of each colour."""
+    """Return the spectral lines of a panel's sub-pixels, relative to the mean light of each colour."""
     if layout == "stripe":
         size = ((0.26, 0.85),) * 3
         offsets = ((1 / 6, 0.5), (0.5, 0.5), (5 / 6, 0.5))
@@ -97,7 +97,7 @@ class Screen:
     display: Display
 
     def waves(self, where: Map, light: Light) -> tuple[Wave, ...]:
-        """The sub-pixels as the camera meets them.
+        """Return the sub-pixels as waves in the camera's picture.
 
         Args:
             where: (2, H, W) position on the screen in its picture's pixels.
@@ -111,7 +111,7 @@ def show_picture(picture: Picture, display: Display, width_mm: float) -> Screen:
     height, width = picture.shape[:2]
     wide = max(8, round(width_mm / 25.4 * display.dots))
     if wide < width:
-        # The panel is coarser than the picture: its pixels are what there is to see.
+        # The panel is coarser than the picture, so its pixels limit what is seen.
         size = (wide, max(8, round(height * wide / width)))
         picture = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
     light = np.take(_tone_table(display.gamma, display.black), planes_of(picture))
@@ -128,7 +128,7 @@ def _tone_table(gamma: float, black: float) -> Floats:
 
 
 def viewed(light: Light, display: Display, rng: np.random.Generator) -> Light:
-    """The screen's light (3, H, W) in the camera's picture after viewing angle and rolling shutter."""
+    """Return the screen's light (3, H, W) in the camera's picture after viewing angle and rolling shutter."""
     rows = np.linspace(-0.5, 0.5, light.shape[1], dtype=np.float32)[:, None]
     if display.shift > 0.0:
         # Seen from below a TN panel's dark tones rise and its contrast falls.
@@ -142,8 +142,8 @@ def viewed(light: Light, display: Display, rng: np.random.Generator) -> Light:
 
 
 def reflection(size: tuple[int, int], display: Display, room: Light, rng: np.random.Generator) -> Light:
-    """What the glass mirrors (3, H, W): the room behind the camera, a lamp or a window now and then, and grease."""
-    # Out of focus: the camera looks at the screen. So a quarter of the size does.
+    """Return what the glass mirrors (3, H, W): the room behind the camera, sometimes a lamp or window, and grease."""
+    # The reflection is out of focus, as the camera focuses on the screen: a quarter of the size is enough.
     small = (max(size[0] // 4, 2), max(size[1] // 4, 2))
     light = blur(resize(np.ascontiguousarray(room[:, :, ::-1]), small, Way.BOX), 1.0) * np.float32(
         display.mirror

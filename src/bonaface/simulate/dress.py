@@ -41,7 +41,7 @@ class Glasses:
 
 
 def draw_outfit(rng: np.random.Generator) -> Outfit:
-    """A garment; greys, blacks, whites and blues are the commonest, as in the street."""
+    """Draw a garment; greys, blacks, whites and blues are the commonest colours."""
     pattern = str(rng.choice(["plain", "stripes", "checks"], p=[0.66, 0.17, 0.17]))
     collar = str(rng.choice(["crew", "vee", "shirt"], p=[0.4, 0.2, 0.4]))
     return Outfit(
@@ -62,17 +62,17 @@ def _cloth(rng: np.random.Generator) -> Floats:
 def garment(
     chin: tuple[float, float], eyes: float, neck: float, outfit: Outfit, size: tuple[int, int]
 ) -> tuple[Light, Plane]:
-    """A garment on a canvas of `size` (width, height): its light (3, H, W) and coverage (H, W).
+    """Return a garment on a canvas of `size` (width, height): its light (3, H, W) and coverage (H, W).
 
     Args:
-        chin: where the chin of whoever wears it is, pixels. eyes: the distance between the pupils, pixels.
+        chin: position of the wearer's chin, pixels. eyes: the distance between the pupils, pixels.
         neck: half the neck's width in distances between the pupils.
     """
     width, height = size
     x = (np.arange(width, dtype=np.float32)[None, :] - np.float32(chin[0])) / np.float32(eyes)
     y = (np.arange(height, dtype=np.float32)[:, None] - np.float32(chin[1])) / np.float32(eyes)
     rng = np.random.Generator(np.random.Philox(outfit.seed))
-    # Cloth hangs: its folds are longer down than across.
+    # Cloth hangs, so its folds are longer down than across.
     noise = resize(clouds((height // 2, width), 0.9 * eyes, rng, 2), size)
     top = _top(x, y, neck, outfit)
     shading = (_folds(x, y, noise, eyes) * _seams(x, y, top, neck, outfit)).astype(np.float32)
@@ -80,7 +80,7 @@ def garment(
 
 
 def _shoulder(x: Plane, neck: float, outfit: Outfit) -> Plane:
-    """Neck, shoulder and arm as a line (1, W): how far below the chin the body begins."""
+    """Return neck, shoulder and arm as a line (1, W): how far below the chin the body begins."""
     away = np.abs(x)
     out = np.clip((away - neck) / (outfit.broad - neck), 0.0, None)
     line = 0.30 + outfit.slope * np.minimum(out, 1.2) ** 0.8 + 9.0 * np.clip(out - 0.78, 0.0, None) ** 2.2
@@ -88,7 +88,7 @@ def _shoulder(x: Plane, neck: float, outfit: Outfit) -> Plane:
 
 
 def _top(x: Plane, y: Plane, neck: float, outfit: Outfit) -> Plane:
-    """The signed distance (H, W) below the garment's upper edge, in eye distances, about."""
+    """Return the approximate signed distance (H, W) below the garment's upper edge, in eye distances."""
     away = np.abs(x)
     bow = np.sqrt(np.clip(1 - (away / (neck * 1.35)) ** 2, 0, 1))
     collar = {
@@ -114,7 +114,7 @@ def _bars(phase: Plane) -> Plane:
 
 
 def _folds(x: Plane, y: Plane, noise: Plane, eyes: float) -> Plane:
-    """Shading (H, W): light from above on folds that hang, on a body that turns away at its sides."""
+    """Return shading (H, W): light from above on hanging folds and on a rounded body."""
     dy, dx = np.gradient(noise * np.float32(0.07 * eyes))
     lit = 1.0 - 0.9 * dx - 1.2 * dy + 0.04 * noise
     result: Plane = np.clip(lit * (1.0 - 0.07 * x * x) * (1.0 - 0.06 * np.clip(y, 0, 3)), 0.2, 1.5)
@@ -122,7 +122,7 @@ def _folds(x: Plane, y: Plane, noise: Plane, eyes: float) -> Plane:
 
 
 def _seams(x: Plane, y: Plane, top: Plane, neck: float, outfit: Outfit) -> Plane:
-    """Dark lines (H, W) of the collar's band, and of a shirt's collar and placket."""
+    """Return the dark lines (H, W) of the collar's band, and of a shirt's collar and placket."""
     dark = np.exp(-(((top - 0.13) / 0.012) ** 2)) * (np.abs(x) < neck * 1.5)
     if outfit.collar == "shirt":
         flap = np.abs(np.abs(x) - (neck * 0.25 + 0.85 * (y - 0.05)))
@@ -134,7 +134,7 @@ def _seams(x: Plane, y: Plane, top: Plane, neck: float, outfit: Outfit) -> Plane
 
 
 def draw_glasses(rng: np.random.Generator) -> Glasses:
-    """A pair of glasses: dark frames mostly, some of metal, some coloured."""
+    """Draw a pair of glasses: mostly dark frames, some of metal, some coloured."""
     dark = chance(rng, 0.6)
     colour = (
         np.full(3, between(rng, 0.01, 0.05)) if dark else rng.uniform(0.02, 0.3) * rng.uniform(0.5, 1.0, 3)
@@ -146,7 +146,7 @@ def draw_glasses(rng: np.random.Generator) -> Glasses:
 
 
 def wear_glasses(light: Light, shape: Points, glasses: Glasses) -> Light:
-    """The light (3, H, W) with `glasses` put before the eyes of `shape`, their shadow and shine included."""
+    """Return the light (3, H, W) with `glasses` before the eyes of `shape`, with their shadow and shine."""
     width, height = size_of(light)
     right, left = shape[0], shape[1]
     eyes = float(np.hypot(*(left - right)))

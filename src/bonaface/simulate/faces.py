@@ -1,4 +1,4 @@
-"""Which of somebody's pictures are portraits that a simulated set can be made of, looked for once."""
+"""The search for portraits, among given pictures, from which a simulated set can be made."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -15,7 +15,7 @@ from bonaface.simulate.seeds import stream
 
 SEEN = "faces.json"
 _VERSION = 1  # of the file, and of what counts as a portrait
-_LOT = 64  # pictures, after which what was found is written down
+_BATCH = 64  # pictures between two writes of the file of known portraits
 
 
 def find_faces(
@@ -26,13 +26,13 @@ def find_faces(
     progress: Callable[[int, int], None] = lambda *_: None,
     seen: Path | None = None,
 ) -> tuple[Path, ...]:
-    """The first `count` pictures below `folders` that are portraits (`read_portrait`), in an order drawn from `seed`.
+    """Return the first `count` portraits (`read_portrait`) below `folders`, in an order drawn from `seed`.
 
     Args:
         workers: threads; None is one for each core.
         progress: called with (portraits found, `count`).
-        seen: a file that remembers which pictures were looked at, so that none is a second time unless it has changed;
-            begun if it is not there.
+        seen: a file that records which pictures were looked at, so that unchanged ones are not looked at again;
+            created if it is not there.
 
     Raises:
         InputError: there are fewer.
@@ -41,9 +41,9 @@ def find_faces(
     order = [paths[number] for number in stream(seed, "faces").permutation(len(paths))]
     memory, found = _Memory(seen), list[Path]()
     with ThreadPoolExecutor(workers or usable_cores()) as pool:
-        # No more than are still wanted are looked at together.
+        # A batch is no larger than the number of portraits that are missing.
         while order and len(found) < count:
-            number = min(_LOT, count - len(found))
+            number = min(_BATCH, count - len(found))
             some, order = order[:number], order[number:]
             for path, fits in zip(some, pool.map(memory.is_portrait, some), strict=True):
                 found += [path] * fits
@@ -60,7 +60,7 @@ def find_faces(
 class _Memory:
     """Which pictures are portraits, by path, size and time of the last change; kept in the file `path` if there is one.
 
-    A file that is damaged, or of another version, is as good as none: everything in it can be seen again.
+    A file that is damaged, or of another version, is ignored: everything in it can be found again.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -70,7 +70,9 @@ class _Memory:
         self._new = False
 
     def is_portrait(self, path: Path) -> bool:
-        """Whether the picture at `path` shows one face, upright and from in front; opened if it is not known."""
+        """Return whether the picture at `path` shows one face, upright and frontal; it is opened if that is not
+        known.
+        """
         state = path.stat()
         name, now = str(path.absolute()), [state.st_size, state.st_mtime_ns]
         entry = self._known.get(name)
@@ -83,7 +85,7 @@ class _Memory:
         try:
             read_portrait(path, self._detector)
         except BonafaceError:
-            return False  # no face, several, or unreadable: the next picture takes its place
+            return False  # no face, several, or unreadable: the next picture is used instead
         return True
 
     def write(self) -> None:

@@ -27,7 +27,9 @@ _RIGHT_EYE, _LEFT_EYE, _NOSE, _MOUTH = 0, 1, (54, 60), (87, 93)
 
 
 def person_portrait(seed: int, number: int, outfit: int = 0, smile: float = 0.0) -> Portrait:
-    """Person `number` under `seed`, in outfit `outfit`, with a smile from 0 to 1; the same bytes at every call."""
+    """Return person `number` under `seed`, in outfit `outfit`, with a smile from 0 to 1; the same bytes at every
+    call.
+    """
     model = open_model()
     face = model.face(model.draw(seed, number), stream(seed, "person", number, "pores"), smile)
     head, alpha, relief = _head(face, seed, number)
@@ -47,7 +49,7 @@ def _landmarks(shape: Points) -> Points:
 
 
 def _head(face: PersonFace, seed: int, number: int) -> tuple[Light, Plane, Plane]:
-    """Head and neck on the canvas: light (3, H, W), coverage and relief."""
+    """Return head and neck on the canvas: light (3, H, W), coverage and relief."""
     rng = stream(seed, "person", number, "hair")
     size = (round(FRAME.width * SCALE), round(FRAME.height * SCALE))
     mean = open_model().mean_shape * SCALE
@@ -70,7 +72,7 @@ def _head(face: PersonFace, seed: int, number: int) -> tuple[Light, Plane, Plane
     bent = sample(stack, where)
     beyond = (where[0] < 1) | (where[0] > size[0] - 2) | (where[1] < 1)
     bent[3][beyond & (where[1] < size[1] - 2)] = 0.0
-    # The relief is smooth: half the size is enough for it.
+    # The relief is smooth, so half the size is enough.
     x = (where[0, ::2, ::2] - np.float32(size[0] / 2 - 0.5)) / np.float32(EYES)
     y = (where[1, ::2, ::2] - np.float32(FRAME.eye_row * SCALE)) / np.float32(EYES)
     relief = resize(face_relief(x, y), (WIDTH, HEIGHT)) * np.float32(EYES)
@@ -78,7 +80,7 @@ def _head(face: PersonFace, seed: int, number: int) -> tuple[Light, Plane, Plane
 
 
 def _skull(size: tuple[int, int]) -> Plane:
-    """The signed distance (H, W) to the skull's outline above the ears, frame pixels, positive inside."""
+    """Return the signed distance (H, W) to the skull's outline above the ears, in frame pixels, positive inside."""
     x = (np.arange(size[0], dtype=np.float32)[None, :] - (size[0] - 1) / 2) / np.float32(EYES)
     y = (np.arange(size[1], dtype=np.float32)[:, None] - FRAME.eye_row * SCALE) / np.float32(EYES)
     radius = np.sqrt((x / 1.17) ** 2 + ((y + 0.32) / 1.33) ** 2)
@@ -89,7 +91,7 @@ def _skull(size: tuple[int, int]) -> Plane:
 
 
 def _turned_away(neck: Plane) -> Plane:
-    """How far the neck's surface is turned from the camera, 0 to 1: it is a cylinder."""
+    """Return how far the neck's cylindrical surface is turned from the camera, 0 to 1."""
     half = np.maximum(neck.sum(1, keepdims=True) / 2, 1.0)
     x = np.abs(np.arange(neck.shape[1], dtype=np.float32)[None, :] - (neck.shape[1] - 1) / 2)
     result: Plane = 1.0 - np.sqrt(np.clip(1.0 - (x / half) ** 2, 0.0, 1.0))
@@ -103,7 +105,7 @@ def _polygon(points: Points, size: tuple[int, int]) -> Plane:
 
 
 def _neck(mean: Points, size: tuple[int, int]) -> Plane:
-    """The neck, widening into the shoulders below, (H, W) in [0, 1]."""
+    """Return the neck, widening into the shoulders below, (H, W) in [0, 1]."""
     (left, top), (right, _) = mean[145], mean[157]
     bottom = size[1] + 8.0
     points = [[left, top - 60], [left, top], [left - 4, top + 70], [left - 60, top + 120], [-9, bottom]]
@@ -112,7 +114,7 @@ def _neck(mean: Points, size: tuple[int, int]) -> Plane:
 
 
 def _bend(shape: Points) -> NDArray[np.floating[Any]]:
-    """The map (2, H, W) from the canvas to the mean shape's frame at `SCALE`."""
+    """Return the map (2, H, W) from the canvas to the mean shape's frame at `SCALE`."""
     ring = FRAME.ring()
     spline = Spline(
         np.r_[_to_canvas(shape), _to_canvas(ring)],

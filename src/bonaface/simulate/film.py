@@ -67,7 +67,7 @@ class Film:
         self._stolen: dict[Key, list[Photo]] = {}
 
     def shoot(self, take: Take, occasion: int) -> Iterator[Photo]:
-        """The frames of `take`, at most 0.1 s apart, one after the other."""
+        """Yield the frames of `take`, at most 0.1 s apart."""
         stage, position = self._stage(take, take.key), draw_position(self._size, self._rng(take.key, "place"))
         shot = draw_shot(self._rng(take.key, "shot"), stage.lighting.dimness)
         for number, framed in enumerate(self._views(take, occasion, stage, position)):
@@ -103,26 +103,26 @@ class Film:
         grip = draw_grip(self._rng(take.key, "grip"), take.eyes_mm, take.hands)
         photo = self._photos(take, occasion)[0]
         sheet = print_sheet(photo, printer, position, stage.size, grip, self._rng(take.key, "print"))
-        how = replace(draw_hold(self._rng(take.key, "hold"), stiff=False), torn=0.0)
+        pose = replace(draw_hold(self._rng(take.key, "hold"), stiff=False), torn=0.0)
         sway = Motion(self._rng(take.key, "sway"), _HAND if grip.hands else _STEADY)
         for number in range(self._frames):
             moved = sway.moved(shake.moved(position, number), number)
-            yield printed(sheet, sway.held(how, number), moved, stage, self._rng(take.key, "props"))
+            yield printed(sheet, sway.held(pose, number), moved, stage, self._rng(take.key, "props"))
 
     def _shown(
         self, take: Take, display: Display, occasion: int, stage: Stage, position: Position, shake: "Motion"
     ) -> Iterator[Framed]:
         grip = replace(draw_grip(self._rng(take.key, "grip"), take.eyes_mm, take.hands), margin=0.0)
-        how = draw_hold(self._rng(take.key, "hold"), stiff=True)
+        pose = draw_hold(self._rng(take.key, "hold"), stiff=True)
         sway = Motion(self._rng(take.key, "sway"), _HAND if grip.hands else 0.0)
         photos = self._photos(take, occasion)
         for number in range(self._frames):
             panel = show_panel(photos[number if take.replay else 0], display, position, stage.size, grip)
             moved = sway.moved(shake.moved(position, number), number)
-            yield shown(panel, sway.held(how, number), moved, stage, self._rng(take.key, "props"))
+            yield shown(panel, sway.held(pose, number), moved, stage, self._rng(take.key, "props"))
 
     def _photos(self, take: Take, occasion: int) -> list[Photo]:
-        """What the attacker's camera took on that occasion: the first is the photograph, all are the film."""
+        """Yield what the attacker's camera took on that occasion: the first is the photograph, all are the film."""
         key: Key = ("attacker", *take.key[:2], occasion)
         if key not in self._stolen:
             stage, position = self._stage(take, key), draw_position(self._size, self._rng(key, "place"))
@@ -140,12 +140,12 @@ class Film:
 
 
 def _steadied(shot: Shot) -> Shot:
-    """A film's exposure is held, and its shutter is not as slow as a photograph's."""
+    """Return `shot` as for a film, whose exposure is fixed and whose shutter is not as slow as a photograph's."""
     return replace(shot, motion=(0.6 * shot.motion[0], 0.6 * shot.motion[1]))
 
 
 class Motion:
-    """Small unrest: for each of six quantities a sum of three swings between a fifth of a hertz and two."""
+    """Small motions: for each of six quantities a sum of three sines between 0.2 and 2 Hz."""
 
     def __init__(self, rng: np.random.Generator, strength: float) -> None:
         self._hertz = rng.uniform(0.2, 2.0, (6, 3))
@@ -153,15 +153,17 @@ class Motion:
         self._size: NDArray[np.floating[Any]] = strength * rng.uniform(0.2, 1.0, (6, 3)) / (1 + self._hertz)
 
     def at(self, frame: int, quantity: int, scale: float) -> float:
-        """`quantity` (0 to 5) at a frame, about `scale` at most."""
+        """Return `quantity` (0 to 5) at a frame, about `scale` at most."""
         swing = np.sin(2 * np.pi * self._hertz[quantity] * frame / FPS + self._phase[quantity])
         return float(scale * (self._size[quantity] * swing).sum())
 
     def moved(self, position: Position, frame: int) -> Position:
-        """`position` at a frame: shifted by hundredths of the eyes' distance, scaled and turned a little."""
+        """Return `position` at a frame: shifted by hundredths of the eyes' distance, and scaled and turned a little."""
         dx, dy = self.at(frame, 0, 0.07 * position.eyes), self.at(frame, 1, 0.07 * position.eyes)
         return position.moved(dx, dy, 1.0 + self.at(frame, 2, 0.012), self.at(frame, 3, 0.012))
 
-    def held(self, how: Hold, frame: int) -> Hold:
-        """`how` at a frame."""
-        return replace(how, yaw=how.yaw + self.at(frame, 4, 0.03), pitch=how.pitch + self.at(frame, 5, 0.03))
+    def held(self, pose: Hold, frame: int) -> Hold:
+        """Return `pose` at a frame."""
+        return replace(
+            pose, yaw=pose.yaw + self.at(frame, 4, 0.03), pitch=pose.pitch + self.at(frame, 5, 0.03)
+        )

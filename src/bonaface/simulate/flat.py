@@ -27,7 +27,7 @@ class Position:
     roll: float = 0.0
 
     def moved(self, dx: float, dy: float, scale: float = 1.0, roll: float = 0.0) -> "Position":
-        """The position a moment later."""
+        """Return the position a moment later."""
         return Position(self.x + dx, self.y + dy, self.eyes * scale, self.roll + roll)
 
 
@@ -41,19 +41,19 @@ class Hold:
     axis: float = 0.0  # direction in which it bends: 0 for a vertical cylinder
     crease: float = 0.0  # height of creases
     torn: float = 0.0  # depth of torn edges
-    opposite: float = 0.5  # light of what lies opposite, which paper mirrors; 1 is a white wall
+    opposite: float = 0.5  # light of the surroundings, which paper mirrors; 1 is a white wall
     seed: int = 0
 
 
 def draw_opposite(rng: np.random.Generator) -> float:
-    """What may lie opposite a sheet of paper: a dark room to a white wall, one in seven times a window."""
+    """Draw the brightness opposite a sheet of paper: from a dark room to a white wall, one in seven times a window."""
     if chance(rng, 0.15):
         return between(rng, 1.0, 4.0)
     return by_ratio(rng, 0.05, 1.0)
 
 
 def draw_hold(rng: np.random.Generator, stiff: bool) -> Hold:
-    """A way to hold paper, or something `stiff`."""
+    """Draw a way to hold paper, or something `stiff`."""
     yaw, pitch = float(rng.normal(0, 0.16)), float(rng.normal(0, 0.14))
     if chance(rng, 0.15):
         yaw, pitch = between(rng, -0.55, 0.55), between(rng, -0.45, 0.45)
@@ -86,11 +86,11 @@ class Held:
     near: Plane
 
     def found(self, points: Points) -> Points:
-        """Where points of the thing (N, 2) are in the picture, bend and all."""
+        """Return where points of the thing (N, 2) are in the picture, with the bend."""
         height, width = self.alpha.shape
         goal = project(self.matrix, points)
         at = goal.copy()
-        # What the bend shows at a guess lies off by so much on the flat sheet: move the guess by that.
+        # Fixed-point iteration: move the guess by its error on the flat sheet.
         for _ in range(6):
             inside = np.clip(at, 0, [width - 1.0, height - 1.0])
             shown = sample(self.where, inside.T[:, None].astype(np.float32))[:, 0].T
@@ -98,27 +98,27 @@ class Held:
         return at
 
 
-def hold(size: tuple[int, int], sheet: tuple[int, int], eyes: Points, position: Position, how: Hold) -> Held:
+def hold(size: tuple[int, int], sheet: tuple[int, int], eyes: Points, position: Position, pose: Hold) -> Held:
     """Hold a thing of `sheet` = (width, height) so that its `eyes` (2, 2) come to `position` in a picture of `size`."""
     middle, apart = eyes.mean(0), float(np.hypot(*(eyes[1] - eyes[0])))
-    matrix = _pose(size, sheet, middle, position, position.eyes / apart, how)
+    matrix = _pose(size, sheet, middle, position, position.eyes / apart, pose)
     where = projective_map(np.linalg.inv(matrix), size)
-    turn = _turn(how, position.roll)
+    turn = _turn(pose, position.roll)
     tilt = (-turn[0, 2] / turn[2, 2], -turn[1, 2] / turn[2, 2])
-    if abs(how.bend) > 1e-3 or how.crease > 1e-3:
-        slopes = _bent(where, middle, apart, how)
+    if abs(pose.bend) > 1e-3 or pose.crease > 1e-3:
+        slopes = _bent(where, middle, apart, pose)
         normals = unit(slopes[0] + np.float32(tilt[0]), slopes[1] + np.float32(tilt[1]))
     else:
         flat = unit(np.full((1, 1), tilt[0], np.float32), np.full((1, 1), tilt[1], np.float32))
         normals = np.broadcast_to(flat, (3, size[1], size[0]))
     near = _inside(where, sheet, position.eyes / apart)
-    if how.torn > 0.0:
-        near -= _tears(near.shape, how, position.eyes)
+    if pose.torn > 0.0:
+        near -= _tears(near.shape, pose, position.eyes)
     return Held(where, np.clip(near + 0.5, 0.0, 1.0), normals, matrix, near)
 
 
-def _turn(how: Hold, roll: float) -> NDArray[np.floating[Any]]:
-    cy, sy, cp, sp = np.cos(how.yaw), np.sin(how.yaw), np.cos(how.pitch), np.sin(how.pitch)
+def _turn(pose: Hold, roll: float) -> NDArray[np.floating[Any]]:
+    cy, sy, cp, sp = np.cos(pose.yaw), np.sin(pose.yaw), np.cos(pose.pitch), np.sin(pose.pitch)
     cr, sr = np.cos(roll), np.sin(roll)
     yaw = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     pitch = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
@@ -127,53 +127,58 @@ def _turn(how: Hold, roll: float) -> NDArray[np.floating[Any]]:
 
 
 def _pose(
-    size: tuple[int, int], sheet: tuple[int, int], middle: Points, position: Position, scale: float, how: Hold
+    size: tuple[int, int],
+    sheet: tuple[int, int],
+    middle: Points,
+    position: Position,
+    scale: float,
+    pose: Hold,
 ) -> NDArray[np.floating[Any]]:
-    """The homography from the thing's pixels to the picture's."""
+    """Return the homography from the thing's pixels to the picture's."""
     focal = _FOCAL * size[0]
     w, h = sheet
     corners = np.array([[-0.5, -0.5], [w - 0.5, -0.5], [w - 0.5, h - 0.5], [-0.5, h - 0.5]])
-    flat = np.c_[(corners - middle) * scale, np.zeros(4)] @ _turn(how, position.roll).T
-    # No corner may come behind the lens, however large the sheet and steep the angle.
+    flat = np.c_[(corners - middle) * scale, np.zeros(4)] @ _turn(pose, position.roll).T
+    # No corner may be behind the lens, however large the sheet and steep the angle.
     depth = np.maximum(focal - flat[:, 2], 0.3 * focal)
     seen = flat[:, :2] * (focal / depth)[:, None] + [position.x, position.y]
     return homography(corners, seen)
 
 
-def _bent(where: Map, middle: Points, apart: float, how: Hold) -> Map:
+def _bent(where: Map, middle: Points, apart: float, pose: Hold) -> Map:
     """Move `where` (in place) for a cylinder and creases; the slopes of the surface (2, H, W)."""
-    cos, sin = np.float32(np.cos(how.axis)), np.float32(np.sin(how.axis))
+    cos, sin = np.float32(np.cos(pose.axis)), np.float32(np.sin(pose.axis))
     along = (where[0] - np.float32(middle[0])) * (cos / np.float32(apart))
     along += (where[1] - np.float32(middle[1])) * (sin / np.float32(apart))
-    slope = np.clip(along * np.float32(how.bend), -0.9, 0.9)
+    slope = np.clip(along * np.float32(pose.bend), -0.9, 0.9)
     slopes = np.stack([slope * cos, slope * sin])
-    if abs(how.bend) > 1e-3:
-        # Seen flat, arc s of the cylinder stands at sin(s k) / k: turn it round.
-        along -= np.arcsin(slope) / np.float32(how.bend)
+    if abs(pose.bend) > 1e-3:
+        # In the projection, arc s of the cylinder is at sin(s k) / k; this inverts it.
+        along -= np.arcsin(slope) / np.float32(pose.bend)
         along *= np.float32(-apart)
         where[0] += along * cos
         where[1] += along * sin
-    if how.crease > 1e-3:
-        _crease(where, slopes, apart, how)
+    if pose.crease > 1e-3:
+        _crease(where, slopes, apart, pose)
     return slopes
 
 
-def _crease(where: Map, slopes: Map, apart: float, how: Hold) -> None:
+def _crease(where: Map, slopes: Map, apart: float, pose: Hold) -> None:
     """Add creases to `where` and `slopes`, in place."""
     height, width = where.shape[1:]
-    rng = np.random.Generator(np.random.Philox(how.seed))
-    # Folds are sharp at the top: the ridge of a smooth noise, not the noise. Half the size is fine enough for it.
+    rng = np.random.Generator(np.random.Philox(pose.seed))
+    # Folds have sharp ridges, so the ridge of a smooth noise is used. Half the size is fine enough.
     ridges = -np.abs(clouds((-(-height // 2), -(-width // 2)), width / 6, rng, 3))
-    ridges *= np.float32(how.crease * width / 6)
+    ridges *= np.float32(pose.crease * width / 6)
     dy, dx = np.gradient(resize(ridges, (width, height)))
     slopes[0] += dx
     slopes[1] += dy
-    where[0] -= dx * np.float32(how.yaw * apart)
-    where[1] -= dy * np.float32(how.pitch * apart)
+    where[0] -= dx * np.float32(pose.yaw * apart)
+    where[1] -= dy * np.float32(pose.pitch * apart)
 
 
 def _inside(where: Map, sheet: tuple[int, int], scale: float) -> Plane:
-    """The distance (H, W) to the nearest edge in picture pixels, positive on the sheet."""
+    """Return the distance (H, W) to the nearest edge in picture pixels, positive on the sheet."""
     u, v = where
     across = np.minimum(u + 0.5, np.float32(sheet[0] - 0.5) - u)
     down = np.minimum(v + 0.5, np.float32(sheet[1] - 0.5) - v)
@@ -181,15 +186,15 @@ def _inside(where: Map, sheet: tuple[int, int], scale: float) -> Plane:
     return result
 
 
-def _tears(shape: tuple[int, int], how: Hold, eyes: float) -> Plane:
-    rng = np.random.Generator(np.random.Philox(how.seed + 1))
+def _tears(shape: tuple[int, int], pose: Hold, eyes: float) -> Plane:
+    rng = np.random.Generator(np.random.Philox(pose.seed + 1))
     ragged = clouds(shape, 1.2 * eyes, rng, 6)
-    result: Plane = np.maximum(ragged + 0.4, 0.0) * np.float32(how.torn * eyes)
+    result: Plane = np.maximum(ragged + 0.4, 0.0) * np.float32(pose.torn * eyes)
     return result
 
 
 def face_oval(where: Map, middle: Points, apart: float, rng: np.random.Generator) -> Plane:
-    """1 inside a face that was cut out along its outline with scissors, (H, W); `where` in the thing's pixels."""
+    """Return 1 inside a face that was cut out along its outline, (H, W); `where` is in the thing's pixels."""
     u = (where[0] - np.float32(middle[0])) / np.float32(apart)
     v = (where[1] - np.float32(middle[1])) / np.float32(apart)
     top, bottom = between(rng, 1.0, 1.6), between(rng, 1.75, 2.0)
@@ -206,7 +211,7 @@ def face_oval(where: Map, middle: Points, apart: float, rng: np.random.Generator
 
 
 def eye_holes(where: Map, eyes: Points, rng: np.random.Generator) -> Plane:
-    """1 in the holes cut for the wearer's eyes, (H, W)."""
+    """Return 1 in the holes cut for the wearer's eyes, (H, W)."""
     apart = np.float32(np.hypot(*(eyes[1] - eyes[0])))
     wide, tall = between(rng, 0.20, 0.30), between(rng, 0.10, 0.19)
     holes = np.zeros(where.shape[1:], np.float32)

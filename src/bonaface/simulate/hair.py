@@ -1,7 +1,7 @@
 """Hair for synthetic persons: strands between the hairline and the outline of the head that the model draws.
 
 A linear model of faces blurs hair, whose strands lie elsewhere on every head. So the model gives only the
-outline and the colour, and the strands are made: seen from the front they run like the meridians of a globe
+outline and the colour, and the strands are computed: seen from the front they run like the meridians of a globe
 whose poles are the parting, which is how combed hair lies (Ward et al., *A survey on hair modeling*, TVCG 13,
 2007), bent by smooth noise for waves and curls. All of it lies in the mean shape's frame, at any scale.
 """
@@ -32,7 +32,7 @@ class HairStyle:
     length: float  # how far below the chin loose hair falls; below 0: it ends above
     volume: float  # how far the outline is pushed out
     cover: float  # 1 for hair, down to 0 for a shaven head
-    tones: float  # how much strands differ in tone
+    contrast: float  # how much strands differ in tone
 
 
 _Range = tuple[float, float]
@@ -55,7 +55,7 @@ _STYLES: dict[str, tuple[float, tuple[_Range, ...]]] = {
 
 
 def draw_style(rng: np.random.Generator) -> HairStyle:
-    """A style of hair, in the shares written above."""
+    """Draw a style of hair, in the shares given above."""
     shares = np.array([share for share, _ in _STYLES.values()])
     name = list(_STYLES)[int(rng.choice(len(shares), p=shares / shares.sum()))]
     return HairStyle(*(between(rng, low, high) for low, high in _STYLES[name][1]))
@@ -65,15 +65,15 @@ def draw_style(rng: np.random.Generator) -> HairStyle:
 class HairLayer:
     """Hair in the mean shape's frame at some scale: (H, W) coverages and (3, H, W) linear colour."""
 
-    front: Plane  # what lies over the skin
-    behind: Plane  # what lies behind it
+    front: Plane  # coverage of hair over the skin
+    behind: Plane  # coverage of hair behind it
     colour: Floats
 
 
 def comb(
     outline: Plane, face: Plane, neck: Plane, colour: Floats, style: HairStyle, rng: np.random.Generator
 ) -> HairLayer:
-    """Hair over a head.
+    """Return hair over a head.
 
     Args:
         outline: (H, W) signed distance to the outline of head and hair, frame pixels, positive inside.
@@ -89,7 +89,7 @@ def comb(
     inside = outline * np.float32(scale) + (style.volume * 0.35 + style.rough * 0.6 * strands) * eyes
     end = chin + style.length * eyes
     falls = smooth_step(end + 0.25 * eyes, end - 0.25 * eyes, rows + strands * 0.12 * eyes)
-    # A head whose hair is short shows its ears and the sides of its neck.
+    # Short hair shows the ears and the sides of the neck.
     if style.length < -0.5:
         falls = falls * smooth_step(0.6 * eyes, 0.1 * eyes, rows - FRAME.eye_row * scale)
     behind = smooth_step(-1.5 * scale, 1.5 * scale, inside) * falls * _within(outline.shape, scale)
@@ -103,7 +103,7 @@ def comb(
 
 
 def _within(shape: tuple[int, ...], scale: float) -> Plane:
-    """1 but near the top and the sides of the frame, where hair must have ended."""
+    """Return 1 inside the frame, falling to 0 at its top and sides, where hair must have ended."""
     x = np.abs(np.arange(shape[1], dtype=np.float32) - shape[1] / 2)[None, :]
     y = np.arange(shape[0], dtype=np.float32)[:, None]
     beside = smooth_step(shape[1] / 2 - 4 * scale, shape[1] / 2 - 30 * scale, x)
@@ -113,7 +113,7 @@ def _within(shape: tuple[int, ...], scale: float) -> Plane:
 def _meridians(
     outline: Plane, style: HairStyle, scale: float, rng: np.random.Generator
 ) -> tuple[Plane, Plane]:
-    """The coordinates of combed hair: across the strands (H, W) and along them, both in pixels."""
+    """Return the coordinates of combed hair: across the strands (H, W) and along them, both in pixels."""
     height, width = outline.shape
     x = np.arange(width, dtype=np.float32)[None, :] - np.float32(width / 2)
     y = np.arange(height, dtype=np.float32)[:, None]
@@ -135,7 +135,7 @@ def _meridians(
 
 
 def _strands(across: Plane, along: Plane, style: HairStyle, eyes: float, rng: np.random.Generator) -> Plane:
-    """Noise (H, W) of about unit spread that is fine across the strands and long along them."""
+    """Return noise (H, W) of about unit spread that is fine across the strands and long along them."""
     total = np.zeros_like(across)
     for wide, weight in ((0.012, 0.5), (0.035, 0.6), (0.11, 0.6)):
         grain = rng.standard_normal((256, 512), np.float32)
@@ -146,7 +146,7 @@ def _strands(across: Plane, along: Plane, style: HairStyle, eyes: float, rng: np
 
 
 def _hairline(face: Plane, style: HairStyle, strands: Plane, eyes: float, rows: Plane) -> Plane:
-    """1 where hair grows or falls, 0 on the bare face, with strands across the line."""
+    """Return 1 where hair grows or falls, 0 on the bare face, with strands across the line."""
     # Hair thins out towards the brow: the line is where a wide ramp and the strands' own noise meet.
     ramp = blur(face, 0.10 * eyes)
     bare = ramp - 0.22 * strands * np.clip(4.0 * ramp * (1.0 - ramp), 0.0, 1.0)
@@ -167,9 +167,9 @@ def _tone(
     style: HairStyle,
     rng: np.random.Generator,
 ) -> Plane:
-    """The strands' brightness (H, W) around 1: their own tone, the sheen, and the dark between and below."""
-    tone = 1.0 + style.tones * 0.55 * strands
-    # Kajiya & Kay (SIGGRAPH 1989): hair shines where it lies across the half-way vector, a band over the brow.
+    """Return the strands' brightness (H, W) around 1: their own tone, the sheen, and the dark between and below."""
+    tone = 1.0 + style.contrast * 0.55 * strands
+    # Kajiya & Kay (SIGGRAPH 1989): hair shines where it is across the half-way vector, a band over the brow.
     band = (FRAME.eye_row - between(rng, 1.2, 1.6) * FRAME.eyes) * eyes / FRAME.eyes
     wobble = 0.12 * eyes * np.sin(across / (0.35 * eyes)) + 0.10 * eyes * strands
     sheen = np.exp(-(((rows + wobble - band) / (0.28 * eyes)) ** 2))
@@ -187,5 +187,5 @@ def _tone(
 
 
 def upsample(outline: Plane, scale: float) -> Plane:
-    """The model's coarse outline (68, 52) in the frame at `scale`."""
+    """Return the model's coarse outline (68, 52) in the frame at `scale`."""
     return resize(outline, (round(FRAME.width * scale), round(FRAME.height * scale)))

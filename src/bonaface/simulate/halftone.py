@@ -1,7 +1,7 @@
 """Periodic fine structure as Fourier series: the sub-pixels of a display and the dots of a printing screen.
 
 Both are lattices of identical apertures, whose spectrum is lines at the lattice's frequencies weighted by the
-aperture's transform (Amidror, *The theory of the moiré phenomenon*, ch. 2). The camera decides what of each
+aperture's transform (Amidror, *The theory of the moiré phenomenon*, ch. 2). The camera decides how much of each
 line survives.
 """
 
@@ -17,7 +17,7 @@ from bonaface.simulate.light import Light, Plane
 from bonaface.simulate.warp import Map
 
 Floats = NDArray[np.floating[Any]]
-_FINEST = 1.4  # cycles a pixel: no lens in front of a pixel's aperture passes more
+_FINEST = 1.4  # cycles per pixel: no lens in front of a pixel's aperture passes more
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def aperture_lines(
     position: tuple[tuple[float, float], ...],
     basis: tuple[tuple[tuple[float, float], ...], ...],
 ) -> tuple[Line, ...]:
-    """The spectrum of rectangular apertures, relative to their mean.
+    """Return the spectrum of rectangular apertures, relative to their mean.
 
     Args:
         size: width and height of each channel's aperture, in lattice units.
@@ -55,7 +55,7 @@ def aperture_lines(
 
 
 def lattice_waves(where: Map, light: Light, lines: tuple[Line, ...]) -> tuple[Wave, ...]:
-    """The waves of a lattice seen by a camera.
+    """Return the waves of a lattice as seen by a camera.
 
     Args:
         where: (2, H, W) lattice coordinates at every pixel of the picture.
@@ -72,7 +72,7 @@ def lattice_waves(where: Map, light: Light, lines: tuple[Line, ...]) -> tuple[Wa
 
 
 def _steepness(where: Map) -> tuple[float, float, float, float]:
-    """The mean slopes du/dx, dv/dx, du/dy, dv/dy of a map."""
+    """Return the mean slopes du/dx, dv/dx, du/dy, dv/dy of a map."""
     height, width = where.shape[1:]
     across = (where[:, :, -1] - where[:, :, 0]).mean(1) / (width - 1)
     down = (where[:, -1] - where[:, 0]).mean(1) / (height - 1)
@@ -83,7 +83,7 @@ _ORDERS = ((1, 0), (0, 1), (1, 1), (1, -1))
 
 
 def _fineness(steep: tuple[float, float, float, float], k: tuple[float, float]) -> float:
-    """The frequency of line k, cycles a pixel."""
+    """Return the frequency of line k in cycles per pixel."""
     return float(np.hypot(k[0] * steep[0] + k[1] * steep[1], k[0] * steep[2] + k[1] * steep[3]))
 
 
@@ -93,7 +93,7 @@ def _turned(where: Map, angle: float) -> Map:
 
 
 def too_fine(where: Map, angle: float) -> bool:
-    """Whether a screen at `angle` is too fine for any camera to see, so that its dots need not be looked at."""
+    """Return whether a screen at `angle` is too fine for any camera, so that its dots need not be computed."""
     corners = _turned(np.ascontiguousarray(where[:, :: where.shape[1] - 1, :: where.shape[2] - 1]), angle)
     across, down = where.shape[2] - 1, where.shape[1] - 1
     du, dv, eu, ev = _steepness(corners)
@@ -101,7 +101,7 @@ def too_fine(where: Map, angle: float) -> bool:
 
 
 def dot_waves(where: Map, coverage: Plane, effect: Light, angle: float) -> tuple[Wave, ...]:
-    """The waves of a printing screen of round dots for one ink.
+    """Return the waves of a printing screen of round dots for one ink.
 
     Args:
         where: (2, H, W) position on the paper in screen periods, unturned.
@@ -127,9 +127,9 @@ def _read(table: Floats, coverage: Plane) -> Plane:
 
 @cache
 def _dot_table(square: int) -> Floats:
-    """Twice the Fourier coefficient of a round dot of coverage a, at |k|^2 = `square`: 2 r J1(2 pi r |k|) / |k|.
+    """Return twice the Fourier coefficient of a round dot of coverage a, at |k|^2 = `square`: 2 r J1(2 pi r |k|) / |k|.
 
-    Above one half the paper left free is the dot (the screen's own symmetry).
+    Above one half the free paper is the dot, by the screen's symmetry.
     """
     coverage = np.linspace(0.0, 1.0, 256)
     radius = np.sqrt(np.minimum(coverage, 1.0 - coverage) / np.pi)
@@ -139,7 +139,7 @@ def _dot_table(square: int) -> Floats:
 
 
 def _j1(x: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """The Bessel function J1 by its integral (Abramowitz & Stegun 9.1.21)."""
+    """Return the Bessel function J1 by its integral (Abramowitz & Stegun 9.1.21)."""
     t = (np.arange(128) + 0.5) * np.pi / 128
     mean: NDArray[np.floating[Any]] = np.cos(t - x[:, None] * np.sin(t)).mean(1)
     return mean

@@ -59,7 +59,7 @@ SKINS = np.array(
 
 
 def draw_skin(rng: np.random.Generator) -> Floats:
-    """The reflectance (3,) of someone's hands."""
+    """Draw the reflectance (3,) of the skin of hands."""
     at = between(rng, 0, len(SKINS) - 1.001)
     low = int(at)
     result: Floats = SKINS[low] + (SKINS[low + 1] - SKINS[low]) * np.float32(at - low)
@@ -69,7 +69,7 @@ def draw_skin(rng: np.random.Generator) -> Floats:
 def hand(
     edge: tuple[float, float], inward: float, mm: float, room: float, rng: np.random.Generator
 ) -> tuple[list[Capsule], list[Capsule], list[Capsule]]:
-    """A hand at a point `edge` of a thing's border, reaching `inward` (radians): the arm, what is behind, the thumb.
+    """Return a hand at a point `edge` of a thing's border, reaching `inward` (radians): arm, fingers behind, thumb.
 
     `mm` is the length of a millimetre in pixels at the thing's distance; `room` is how far the thumb may reach, pixels.
     """
@@ -103,7 +103,7 @@ def hand(
 def flesh(
     size: tuple[int, int], capsules: list[Capsule], skin: Floats, light: Lighting, rng: np.random.Generator
 ) -> Patch | None:
-    """Capsules melted together as skin, lit; None where they lie outside a picture of `size`."""
+    """Return capsules melted together as lit skin; None if they lie outside a picture of `size`."""
     rows, columns = _box(size, capsules)
     if rows.start >= rows.stop or columns.start >= columns.stop:
         return None
@@ -124,7 +124,7 @@ def _box(size: tuple[int, int], capsules: list[Capsule]) -> tuple[slice, slice]:
 
 
 def _height(capsule: Capsule, x: Plane, y: Plane) -> Plane:
-    """How far a capsule stands out at x (1, W), y (H, 1): negative outside of it."""
+    """Return how far a capsule stands out at x (1, W), y (H, 1): negative outside of it."""
     dx, dy = np.float32(capsule.x1 - capsule.x0), np.float32(capsule.y1 - capsule.y0)
     u, v = x - np.float32(capsule.x0), y - np.float32(capsule.y0)
     along = np.clip((u * dx + v * dy) / np.float32(max(float(dx * dx + dy * dy), 1e-6)), 0.0, 1.0)

@@ -46,7 +46,7 @@ _OULU_FILES: tuple[Printer | Display | None, ...] = (None, *PRINTERS, *DISPLAYS)
 
 
 def oulu_people(count: int) -> list[Person]:
-    """`count` of the 55 users, in the proportions of the set's three parts, at least one in each.
+    """Return `count` of the 55 users, in the proportions of the set's three parts, at least one in each.
 
     Raises:
         InputError: there are not that many, or too few for three parts.
@@ -55,7 +55,7 @@ def oulu_people(count: int) -> list[Person]:
 
 
 def oulu_clips(person: Person, phones: int, sessions: int) -> Iterator[Clip]:
-    """The videos ``P_S_UU_F.avi`` of one user: phones 1 to `phones`, sessions 1 to `sessions`, files 1 to 5."""
+    """Return the videos ``P_S_UU_F.avi`` of one user: phones 1 to `phones`, sessions 1 to `sessions`, files 1 to 5."""
     for phone, session, file in product(range(1, phones + 1), range(1, sessions + 1), range(1, 6)):
         stem = f"{person.part}_files/{phone}_{session}_{person.number:02d}_{file}"
         take = Take(
@@ -70,13 +70,13 @@ def oulu_clips(person: Person, phones: int, sessions: int) -> Iterator[Clip]:
 
 
 def oulu_marks(frames: list[Points]) -> str:
-    """The eye file: ``frame,xR,yR,xL,yL`` a line, from landmarks (5, 2) of every frame."""
+    """Return the eye file: ``frame,xR,yR,xL,yL`` on each line, from landmarks (5, 2) of every frame."""
     rows = ((i, *np.rint(marks[:2]).astype(int).ravel()) for i, marks in enumerate(frames))
     return "".join(",".join(map(str, row)) + "\n" for row in rows)
 
 
 def oulu_lists() -> Iterator[tuple[str, str]]:
-    """The protocol lists of the complete set, (path, text)."""
+    """Return the protocol lists of the complete set, (path, text)."""
     folds = [("1", 0), ("2", 0), *product("34", range(1, 7))]
     for (protocol, fold), (part, users) in product(folds, OULU_PARTS.items()):
         lines = []
@@ -102,7 +102,7 @@ REPLAY_PARTS = {
     "devel": (5, 6, 13, 14, 15, 23, 24, 25, 28, 29, 31, 32, 35, 36, 39, 40),
     "test": (2, 4, 7, 9, 10, 17, 19, 21, 22, 27, 30, 33),
 }
-_ONLY_ATTACKED = 9  # this client came to the first recording alone
+_ONLY_ATTACKED = 9  # this client took part in the first recording only
 # kelvin, azimuth, elevation, ambient, behind, dimness
 _REPLAY_LIGHTS = {
     "adverse": (3400, 40, 50, 0.55, 1.6, 0.7),
@@ -120,14 +120,14 @@ _REPLAY_ATTACKS: tuple[tuple[str, str, Printer | Display, float], ...] = (
     ("mattescreen_fixed", "photo", _MATTE, 0.0),
     ("mattescreen_fixed", "video", _MATTE, 0.0),
 )
-_STOLEN = {"lighton": 1, "lightoff": 3}  # the attacker photographs in the light of the attack; 2 is bona fide
+_PHOTO_SESSIONS = {"lighton": 1, "lightoff": 3}  # by the light of the attack; session 2 is bona fide
 _REPLAY_CAMERAS = {"mobile": replace(PHONES[1], name="mobile"), "tablet": replace(PHONES[4], name="tablet")}
 # How far RetinaFace's box reaches from the middle between the eyes, in distances between them.
 _ASIDE, _ABOVE, _BELOW = 1.08, 1.22, 1.81
 
 
 def replay_people(count: int) -> list[Person]:
-    """`count` of the 40 clients, in the proportions of the set's three parts, at least one in each.
+    """Return `count` of the 40 clients, in the proportions of the set's three parts, at least one in each.
 
     Raises:
         InputError: there are not that many, or too few for three parts.
@@ -136,7 +136,7 @@ def replay_people(count: int) -> list[Person]:
 
 
 def replay_clips(person: Person) -> Iterator[Clip]:
-    """The videos of one client, bona fide (session 2) and attacks (session 1)."""
+    """Return the videos of one client, bona fide (session 2) and attacks (session 1)."""
     client = f"client{person.number:03d}"
     for device, light in product(_REPLAY_CAMERAS, list(_REPLAY_LIGHTS)[:5]):
         if person.number != _ONLY_ATTACKED:
@@ -149,7 +149,7 @@ def replay_clips(person: Person) -> Iterator[Clip]:
         path = f"{person.part}/attack/attack_{client}_session01_{tool}_{device}_{kind}_{light}"
         key = ("person", person.number, "attack", tool, device, kind, light)
         take = Take(key, _light(light), _REPLAY_CAMERAS[device], instrument, kind == "video", hands)
-        yield _replay_clip(path, take, _STOLEN[light])
+        yield _replay_clip(path, take, _PHOTO_SESSIONS[light])
 
 
 def _replay_clip(path: str, take: Take, occasion: int) -> Clip:
@@ -169,7 +169,7 @@ def _moved_light(name: str, rng: np.random.Generator) -> Lighting:
 
 
 def replay_marks(frames: list[Points]) -> str:
-    """The face file: ``frame x y w h`` a line, from landmarks (5, 2) of every frame."""
+    """Return the face file: ``frame x y w h`` on each line, from landmarks (5, 2) of every frame."""
     lines = []
     for number, marks in enumerate(frames):
         (x, y), eyes = marks[:2].mean(0), float(np.hypot(*(marks[1] - marks[0])))

@@ -23,17 +23,17 @@ _STEPS = 4095
 
 
 def to_light(picture: Picture) -> Light:
-    """sRGB codes (H, W, 3) uint8 -> light (3, H, W) in [0, 1]."""
+    """Convert sRGB codes (H, W, 3) uint8 to light (3, H, W) in [0, 1]."""
     return np.take(_decode_table(), planes_of(picture))
 
 
 def to_picture(light: Light) -> Picture:
-    """Light (3, H, W) -> sRGB codes (H, W, 3) uint8; what lies outside [0, 1] is clipped."""
+    """Convert light (3, H, W) to sRGB codes (H, W, 3) uint8; values outside [0, 1] are clipped."""
     return developed(light, encode_table())
 
 
 def developed(light: Light, table: NDArray[np.uint8]) -> Picture:
-    """Light (3, H, W) -> a picture (H, W, 3) by a `table` of `look_up`."""
+    """Convert light (3, H, W) to a picture (H, W, 3) by a `table` of `look_up`."""
     picture = np.empty((*light.shape[1:], 3), np.uint8)
     for channel, plane in enumerate(light):
         picture[..., channel] = look_up(plane, table)
@@ -41,9 +41,9 @@ def developed(light: Light, table: NDArray[np.uint8]) -> Picture:
 
 
 def look_up(values: NDArray[np.floating[Any]], table: NDArray[T]) -> NDArray[T]:
-    """`table` (4096,) read at `values` in [0, 1] (clipped). The table runs over the square root of the value.
+    """Return `table` (4096,) read at `values` in [0, 1] (clipped); the table runs over the square root of the value.
 
-    The square root spends the table's steps where the eye and the code need them: in the shadows.
+    The square root gives the shadows more of the table's steps, as the eye and sRGB need them there.
     """
     steps = np.clip(values, 0.0, 1.0)
     np.sqrt(steps, out=steps)
@@ -54,23 +54,23 @@ def look_up(values: NDArray[np.floating[Any]], table: NDArray[T]) -> NDArray[T]:
 
 
 def look_up_positions() -> NDArray[np.floating[Any]]:
-    """The linear values in [0, 1] at which the tables of `look_up` are to be filled, (4096,)."""
+    """Return the linear values in [0, 1] at which the tables of `look_up` are to be filled, (4096,)."""
     return (np.arange(_STEPS + 1) / _STEPS) ** 2
 
 
 def srgb_encode(light: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """The sRGB transfer function, light in [0, 1] -> code in [0, 1]."""
+    """Return the sRGB code in [0, 1] of light in [0, 1]."""
     return np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.maximum(light, 1e-9) ** (1 / 2.4) - 0.055)
 
 
 def srgb_decode(code: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """The inverse of `srgb_encode`."""
+    """Return the light in [0, 1] of an sRGB code in [0, 1]."""
     return np.where(code <= 0.04045, code / 12.92, ((np.maximum(code, 0.0) + 0.055) / 1.055) ** 2.4)
 
 
 @cache
 def encode_table() -> NDArray[np.uint8]:
-    """The table of `look_up` that codes light as sRGB."""
+    """Return the table of `look_up` that codes light as sRGB."""
     result: NDArray[np.uint8] = np.rint(255 * srgb_encode(look_up_positions())).astype(np.uint8)
     return result
 
@@ -81,35 +81,35 @@ def _decode_table() -> NDArray[np.floating[Any]]:
 
 
 def planes_of(image: NDArray[T]) -> NDArray[T]:
-    """(H, W, C) -> (C, H, W), each plane in one piece."""
+    """Return (H, W, C) as (C, H, W), each plane contiguous."""
     return np.ascontiguousarray(image.transpose(2, 0, 1))
 
 
 def picture_of(planes: NDArray[T]) -> NDArray[T]:
-    """(C, H, W) -> (H, W, C)."""
+    """Return (C, H, W) as (H, W, C)."""
     return np.ascontiguousarray(planes.transpose(1, 2, 0))
 
 
 def size_of(image: NDArray[np.floating[Any]]) -> tuple[int, int]:
-    """Width and height of a plane (H, W) or a light (C, H, W)."""
+    """Return width and height of a plane (H, W) or a light (C, H, W)."""
     return image.shape[-1], image.shape[-2]
 
 
 def luma(light: Light) -> Plane:
-    """The luminance (H, W) of a light (Rec. 709 weights)."""
+    """Return the luminance (H, W) of a light (Rec. 709 weights)."""
     result: Plane = light[0] * LUMA[0] + light[1] * LUMA[1] + light[2] * LUMA[2]
     return result
 
 
 def coloured(plane: Plane, colour: NDArray[np.floating[Any]]) -> Light:
-    """A plane (H, W) in a `colour` (3,)."""
+    """Return a plane (H, W) in a `colour` (3,): light (3, H, W)."""
     return plane * colour[:, None, None]
 
 
 def blur(image: NDArray[np.floating[Any]], sigma: float) -> NDArray[np.floating[Any]]:
-    """A Gaussian blur of (..., H, W) by `sigma` pixels, borders repeated.
+    """Return (..., H, W) after a Gaussian blur by `sigma` pixels, with the border repeated.
 
-    From 2 px on the work is done on a reduced picture: less to do, and an error of one part in a hundred.
+    From 2 px on a reduced picture is blurred, which is faster, with an error of one part in a hundred.
     """
     if sigma < 0.2:
         return image.copy()
@@ -119,7 +119,7 @@ def blur(image: NDArray[np.floating[Any]], sigma: float) -> NDArray[np.floating[
     if sigma > 2.0 and min(width, height) >= 8:
         factor = 2 if sigma < 4.0 else 4
         small = resize(image, (-(-width // factor), -(-height // factor)))
-        # Down and up, two triangles as wide as the factor, blur already: a third of a small pixel squared.
+        # Resizing down and up blurs as well, by two triangles as wide as the factor: a third of a small pixel squared.
         return resize(blur(small, float(np.sqrt((sigma / factor) ** 2 - 1 / 3))), (width, height))
     reach = min(max(1, int(2.5 * sigma + 0.5)), min(width, height) - 1)
     taps = np.exp(-0.5 * (np.arange(reach + 1) / sigma) ** 2)
@@ -152,7 +152,7 @@ def _convolved_across(plane: Plane, taps: NDArray[np.floating[Any]]) -> Plane:
 def resize(
     image: NDArray[np.floating[Any]], size: tuple[int, int], way: Way = Way.BILINEAR
 ) -> NDArray[np.floating[Any]]:
-    """(..., H, W) float32 at `size` = (width, height), antialiased when it shrinks."""
+    """Return (..., H, W) float32 at `size` = (width, height), antialiased when it shrinks."""
     if image.ndim == 3:
         return np.stack([resize(plane, size, way) for plane in image])
     if size_of(image) == size:
@@ -161,7 +161,7 @@ def resize(
 
 
 def mix(back: Light, front: Light, alpha: Plane) -> Light:
-    """`front` (3, H, W) over `back` with coverage `alpha` (H, W) in [0, 1]."""
+    """Return `front` (3, H, W) over `back` with coverage `alpha` (H, W) in [0, 1]."""
     mixed = np.empty_like(back)
     for below, above, out in zip(back, front, mixed, strict=True):
         np.subtract(above, below, out=out)
@@ -171,7 +171,7 @@ def mix(back: Light, front: Light, alpha: Plane) -> Light:
 
 
 def unit(dx: Plane, dy: Plane) -> Light:
-    """Unit normals (3, H, W) of a surface whose height rises by dx, dy a pixel: x right, y down, z to the camera."""
+    """Return unit normals (3, H, W) of a surface with slopes dx, dy per pixel: x right, y down, z to the camera."""
     normals = np.empty((3, *dx.shape), np.float32)
     scale = 1.0 / np.sqrt(dx * dx + dy * dy + 1.0)
     np.multiply(dx, -scale, out=normals[0])
@@ -181,14 +181,14 @@ def unit(dx: Plane, dy: Plane) -> Light:
 
 
 def smooth_step(low: float, high: float, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """0 below `low`, 1 above `high`, a smooth cubic between; `low` may be the greater for a falling step."""
+    """Return 0 below `low`, 1 above `high` and a smooth cubic between; the step falls if `low` is greater."""
     t = np.clip((values - np.float32(low)) / np.float32(high - low), 0.0, 1.0)
     result: NDArray[np.floating[Any]] = t * t * (3.0 - 2.0 * t)
     return result
 
 
 def clouds(shape: tuple[int, int], coarse: float, rng: np.random.Generator, octaves: int = 4) -> Plane:
-    """Smooth noise (H, W) of zero mean and unit spread: octaves from `coarse` pixels down, amplitude by scale.
+    """Return smooth noise (H, W) of zero mean and unit spread: octaves from `coarse` pixels down, amplitude by scale.
 
     The 1/f spectrum is that of natural surfaces (Field, JOSA A 4, 1987).
     """
@@ -197,7 +197,7 @@ def clouds(shape: tuple[int, int], coarse: float, rng: np.random.Generator, octa
     for octave in range(octaves):
         cell = max(coarse / 2**octave, 1.0)
         grid = rng.standard_normal((int(height / cell) + 2, int(width / cell) + 2), np.float32)
-        # Cubic: the slope of this noise is lit in places, and linear pieces would show.
+        # Cubic, as shading uses the slope of this noise, and linear pieces would show.
         total += resize(grid * np.float32(0.5**octave), (width, height), Way.BICUBIC)
     total -= total.mean()
     spread = float(total.std())

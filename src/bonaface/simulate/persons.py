@@ -1,4 +1,4 @@
-"""Persons who do not exist: an active appearance model of faces, drawn from and turned into skin.
+"""Synthetic persons: faces drawn from an active appearance model.
 
 Cootes, Edwards & Taylor, *Active appearance models*, PAMI 23 (2001): a face is the mean plus a sum of modes of
 shape and shape-free texture under one set of coefficients. `tools/learn_persons.py` learned the modes;
@@ -23,7 +23,7 @@ from bonaface.simulate.warp import Points
 
 Floats = NDArray[np.floating[Any]]
 
-LIMIT = 2.5  # standard deviations: beyond it a face is a caricature
+LIMIT = 2.5  # standard deviations, beyond which a face looks like a caricature
 SPREAD = 0.95  # a little less than the originals', whose mirror images are in the model too
 
 
@@ -37,7 +37,7 @@ class PortraitFrame:
     eye_row: float
 
     def ring(self) -> Points:
-        """Points around the frame (20, 2) that hold still while the landmarks move."""
+        """Return points around the frame (20, 2) that stay fixed while the landmarks move."""
         x, y = np.linspace(-40, self.width + 40, 6), np.linspace(40, self.height - 40, 4)
         rows = [[a, b] for a in x for b in (-60, self.height + 60)]
         return np.array(rows + [[a, b] for b in y for a in (-80, self.width + 80)])
@@ -83,14 +83,14 @@ class PersonModel:
         self._smile_shape, self._smile_luma = floats("smile_shape"), floats("smile_luma")
 
     def draw(self, seed: int, number: int) -> Floats:
-        """The coefficients (K,) of person `number` under `seed`, in standard deviations of the originals."""
+        """Draw the coefficients (K,) of person `number` under `seed`, in standard deviations of the originals."""
         rng = stream(seed, "person", number, "face")
         drawn = rng.standard_normal(self.count, np.float32) * np.float32(SPREAD)
         result: Floats = np.clip(drawn, -LIMIT, LIMIT)
         return result
 
     def face(self, coefficients: Floats, rng: np.random.Generator, smile: float = 0.0) -> PersonFace:
-        """The face of `coefficients` (K,), with a smile from 0 (neutral) to 1; `rng` makes its pores."""
+        """Return the face of `coefficients` (K,), with a smile from 0 (neutral) to 1; `rng` makes its pores."""
         shape = self.mean_shape + self._sum("shape", coefficients) + smile * self._smile_shape
         luma = self._mean["luma"] + self._sum("luma", coefficients) + smile * self._smile_luma
         luma += _pores(luma.shape, rng) * resize(self._grain, (TEXTURE.width, TEXTURE.height))
@@ -100,7 +100,9 @@ class PersonModel:
         return PersonFace(shape, _framed(_coloured(luma, tint)), outline, hair.astype(np.float32))
 
     def luma_metric(self) -> Floats:
-        """The metric (K, K) of the mean square difference of brightness between the faces of two coefficients."""
+        """Return the metric (K, K) of the mean square difference of brightness between the faces of two
+        coefficients.
+        """
         modes = self._modes["luma"].reshape(self.count, -1).astype(np.float64) * self._steps["luma"][:, None]
         metric: Floats = modes @ modes.T / modes.shape[1]
         return metric
@@ -112,20 +114,22 @@ class PersonModel:
 
 
 def _pores(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
-    # What the modes leave out is fine and without order from face to face, like the noise put in its position.
+    # The modes leave out fine detail, which differs at random between faces; noise replaces it.
     height, width = shape
     return 0.5 * clouds((height, width), 2.5, rng, octaves=2)
 
 
 def _coloured(luma: Floats, tint: Floats) -> Floats:
-    """Luma (h, w) and colour differences red and blue (2, h / 4, w / 4), codes -> (3, h, w) sRGB in [0, 1]."""
+    """Convert luma (h, w) and colour differences red and blue (2, h / 4, w / 4), in codes, to (3, h, w) sRGB in [0,
+    1].
+    """
     red, blue = resize(tint, size_of(luma)) + luma
     green = (luma - 0.299 * red - 0.114 * blue) / 0.587
     return np.clip(np.stack([red, green, blue]) / 255, 0.0, 1.0)
 
 
 def _framed(window: Floats) -> Floats:
-    """The texture's window in the whole frame, its border carried outwards."""
+    """Return the texture's window in the whole frame, with its border repeated outwards."""
     below = FRAME.height - TEXTURE.top - TEXTURE.height
     right = FRAME.width - TEXTURE.left - TEXTURE.width
     return np.pad(window, ((0, 0), (TEXTURE.top, below), (TEXTURE.left, right)), mode="edge")
@@ -133,7 +137,7 @@ def _framed(window: Floats) -> Floats:
 
 @cache
 def open_model() -> PersonModel:
-    """The model that the package carries; read once.
+    """Return the model that the package contains; it is read once.
 
     Raises:
         ModelFileError: a file is missing, or is not the one that its card describes.
@@ -142,7 +146,7 @@ def open_model() -> PersonModel:
 
 
 def read_model(folder: Path) -> PersonModel:
-    """The model in `folder`: `persons.npz`, and its card `persons.json` with the checksum, which is verified.
+    """Read the model in `folder`: `persons.npz`, and its card `persons.json`, whose checksum is verified.
 
     Raises:
         ModelFileError: a file is missing, or is not the one that its card describes.

@@ -1,7 +1,7 @@
-"""One picture of a bona fide presentation or of an attack, everything about it drawn at random.
+"""One picture of a bona fide presentation or of an attack, with all its parameters drawn at random.
 
-What is common to both classes is drawn in the same way for both: the camera, the light, the room, the position and size
-of the face. So nothing but the presentation itself tells them apart.
+The camera, the light, the room, the position and size of the face are drawn in the same way for both classes, so that
+only the presentation itself differs.
 """
 
 from dataclasses import replace
@@ -32,23 +32,23 @@ SPECIES = {
     "display-phone": 0.12,
 }
 MASKS = ("print-worn", "print-cut")
-_MISSED = 0.35  # of the pictures are exposed for something else than the face
+_MISSED = 0.35  # share of the pictures that are exposed for something else than the face
 # A screen outshines the room that the camera meters on: its whites are clipped in a share of the pictures, by stops.
 _GLARING, _GLARE = 0.35, (0.8, 2.6)
-_CHOSEN = 0.6  # of the photographs that attackers show are good ones
-_LIFE_MM = 63.0  # between the eyes of a person
+_CHOSEN = 0.6  # share of good ones among the photographs that attackers show
+_LIFE_MM = 63.0  # distance between the eyes of a person
 _EYES_MM = {"print": (13.0, 62.0), "monitor": (40.0, 85.0), "tablet": (28.0, 60.0), "phone": (14.0, 26.0)}
 
 
 def simulate_bona_fide(
     portrait: Portrait, rng: np.random.Generator, size: tuple[int, int] = (512, 512)
 ) -> Photo:
-    """A bona fide presentation: the person of `portrait` somewhere, before some camera. (H, W, 3) uint8 of `size`."""
+    """Return a bona fide presentation of the person of `portrait`, (H, W, 3) uint8 of `size`; all else is drawn."""
     return shoot(*_taken(portrait, rng, size), rng)
 
 
 def simulate_photo(portrait: Portrait, rng: np.random.Generator, size: tuple[int, int] = (512, 512)) -> Photo:
-    """The photograph that somebody who wants to be taken for the person of `portrait` shows: mostly a good one.
+    """Return the photograph that an attacker shows of the person of `portrait`: mostly a good one.
 
     As `simulate_bona_fide`, but for three in five a camera with little noise and no haze, in a steady hand, with an
     exposure that is right: attackers choose. The rest are what they could get.
@@ -73,7 +73,7 @@ def simulate_attack(
     wearer: Portrait | None = None,
     position: Position | None = None,
 ) -> Photo:
-    """An attack with `photo`, a picture that a camera has taken: through an instrument and a second camera.
+    """Return an attack with `photo`, a camera's picture, shown by an instrument to a second camera.
 
     Args:
         photo: of the person attacked; `simulate_photo` makes one, and a crop of a training picture is one.
@@ -106,7 +106,7 @@ def simulate_attack(
         grip = replace(draw_grip(rng, _EYES_MM[kind], 0.0 if kind == "monitor" else 0.7), margin=0.0)
         panel = show_panel(photo, draw_display(rng, kind), position, size, grip)
         framed = shown(panel, draw_hold(rng, stiff=True), position, stage, rng)
-    # To look as large as a face, a smaller one has to be as much nearer than people sit.
+    # A face shown smaller than life has to be nearer in proportion to look as large.
     camera, shot = _camera_and_shot(stage, rng, _LIFE_MM / grip.eyes_mm)
     if name.startswith("display-") and chance(rng, _GLARING):
         shot = replace(shot, exposure=between(rng, *_GLARE))
@@ -116,7 +116,7 @@ def simulate_attack(
 def simulate_attack_crop(
     picture: Picture, landmarks: Points, rng: np.random.Generator, species: str = ""
 ) -> Picture:
-    """A training crop as an attack, for augmentation: the same size, the face at the same position.
+    """Return a training crop as an attack, for augmentation: the same size, the face at the same position.
 
     Args:
         picture: (H, W, 3) uint8 crop of a bona fide presentation; it stands for the attacker's photograph.
@@ -141,12 +141,12 @@ def simulate_attack_crop(
 
 
 def draw_stage(size: tuple[int, int], rng: np.random.Generator) -> Stage:
-    """Any room in any light."""
+    """Draw any room in any light."""
     return Stage(room(size, rng), draw_lighting(rng))
 
 
 def draw_position(size: tuple[int, int], rng: np.random.Generator) -> Position:
-    """Where the face of somebody who looks into a camera comes to lie, the same for both classes."""
+    """Draw where the face of a person in front of the camera lies, in the same way for both classes."""
     width, height = size
     side = min(width, height)
     return Position(
@@ -158,21 +158,21 @@ def draw_position(size: tuple[int, int], rng: np.random.Generator) -> Position:
 
 
 def draw_turn(rng: np.random.Generator) -> Turn:
-    """A few degrees of turn."""
+    """Draw a few degrees of turn."""
     return Turn(float(rng.normal(0, 0.10)), float(rng.normal(0, 0.07)))
 
 
 def _taken(
     portrait: Portrait, rng: np.random.Generator, size: tuple[int, int]
 ) -> tuple[Framed, Camera, Shot]:
-    """A person somewhere, a camera, and how it is used."""
+    """Return a drawn person before a camera, the camera, and the settings of the picture."""
     stage = draw_stage(size, rng)
     framed = bona_fide(portrait, draw_position(size, rng), stage, draw_turn(rng))
     return framed, *_camera_and_shot(stage, rng)
 
 
 def _camera_and_shot(stage: Stage, rng: np.random.Generator, nearness: float = 1.0) -> tuple[Camera, Shot]:
-    """A camera that is sharp where people sit, and how a picture is taken of what is `nearness` times as near."""
+    """Draw a camera that is focused on a person's usual distance, and a shot of a thing `nearness` times as near."""
     camera = draw_camera(rng)
     shot = draw_shot(rng, stage.lighting.dimness, _MISSED)
     return camera, in_focus(shot, camera, nearness, stage.size[0])

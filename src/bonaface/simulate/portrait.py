@@ -1,4 +1,4 @@
-"""A person as the chain takes them: a picture in linear light, where the eyes are, and how the face stands out."""
+"""A person as input of the simulation: light, landmarks and relief of the face."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +16,7 @@ from bonaface.media.picture import read_picture
 from bonaface.simulate.light import Light, Picture, Plane, Way, resize, size_of, to_light
 from bonaface.simulate.warp import Points
 
-_EYES = 110.0  # pixels between the pupils that are plenty for every picture made here
+_EYES = 110.0  # pixels between the pupils, enough for every picture made here
 _LEAN = 30.0  # degrees
 _LONG = 1.5  # from the eyes to the mouth, in distances between the eyes: about 1.0 from in front
 
@@ -38,12 +38,12 @@ class Portrait:
 
     @property
     def eyes(self) -> float:
-        """The distance between the pupils, pixels."""
+        """Return the distance between the pupils in pixels."""
         return float(np.hypot(*(self.landmarks[1] - self.landmarks[0])))
 
     @cached_property
     def halved(self) -> "Portrait":
-        """The portrait at half the size, averaged."""
+        """Return the portrait at half the size, averaged."""
         width, height = size_of(self.light)
         size = (width // 2, height // 2)
 
@@ -56,12 +56,12 @@ class Portrait:
 
 
 def face_relief(x: Plane, y: Plane) -> Plane:
-    """The height of a face at (x, y) measured from between the eyes in distances between the pupils.
+    """Return the height of a face at (x, y), measured from between the eyes in distances between the pupils.
 
     A dome for the head with the nose, the sockets, the brow, the cheeks, the lips and the chin on it; the
     measures are of the mean adult face (Farkas, *Anthropometry of the head and face*, 1994).
     """
-    # Level at its rim: the outline of a head in a photograph is not known, and a steep rim would show beside it.
+    # Flat at its rim, as the outline of a head in a photograph is not known, and a steep rim would show beside it.
     head = np.clip(1.0 - (x / 1.40) ** 2 - ((y - 0.25) / 2.05) ** 2, 0.0, 1.0) ** 1.25 * 1.2
     ridge = np.clip((y + 0.10) / 0.85, 0.0, 1.0) * (1.0 - np.clip((y - 0.72) / 0.22, 0.0, 1.0))
     height = head + 0.36 * ridge * np.exp(-((x / (0.13 + 0.10 * np.clip(y, 0, 1))) ** 2))
@@ -84,7 +84,7 @@ _BUMPS = (
 
 
 def portrait_of(picture: Picture, landmarks: Points, name: str = "") -> Portrait:
-    """A photograph of a person as a portrait: its light, and a mean face's relief laid over the face.
+    """Return a photograph of a person as a portrait: its light, and a mean face's relief laid over the face.
 
     Args:
         picture: (H, W, 3) uint8.
@@ -104,7 +104,7 @@ def portrait_of(picture: Picture, landmarks: Points, name: str = "") -> Portrait
 
 
 def read_portrait(path: Path, detector: Detector) -> Portrait:
-    """The portrait in the picture at `path`.
+    """Read the picture at `path` as a portrait.
 
     Raises:
         PictureError: it cannot be read. InputError: it does not show exactly one face, large enough, upright and
@@ -127,7 +127,7 @@ def read_portrait(path: Path, detector: Detector) -> Portrait:
 
 
 def list_portraits(folder: Path) -> list[Path]:
-    """The picture files below `folder`, in the order of their paths; each is one person.
+    """Return the picture files below `folder`, in the order of their paths; each is one person.
 
     Raises:
         InputError: there is none.

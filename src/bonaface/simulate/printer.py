@@ -1,4 +1,4 @@
-"""A printed photograph: separation into inks, the screen that makes tones of dots, ink on paper.
+"""A printed photograph: separation into inks, halftone screen or error diffusion, ink on paper.
 
 Colour follows Neugebauer with Demichel's shares (the dots of the inks overlap at random) and the Yule-Nielsen
 exponent for light that spreads in the paper; see Yule, *Principles of color reproduction*. A laser printer or a
@@ -53,8 +53,8 @@ class Printer:
         1.0,
         1.0,
         1.0,
-    )  # cyan, magenta, yellow: below 1 for a tank that runs dry
-    density: float = 1.0  # of all inks: below 1 in draft mode, and on plain paper, which drinks them
+    )  # cyan, magenta, yellow: below 1 for a tank that is nearly empty
+    density: float = 1.0  # of all inks: below 1 in draft mode, and on plain paper, which absorbs them
 
 
 PRINTERS = (
@@ -63,16 +63,16 @@ PRINTERS = (
 )
 
 
-_ON_PHOTO_PAPER = 0.4  # of the prints
+_ON_PHOTO_PAPER = 0.4  # share of the prints
 _FULL = (1.0, 1.0, 1.0)
 _DRY = ((0.7, 1.0, 1.0), (1.0, 0.7, 1.0), (1.0, 1.0, 0.7))
 
 
 def draw_printer(rng: np.random.Generator) -> Printer:
-    """A printer of home, office or photo shop, sometimes with a tank that runs dry."""
+    """Draw a printer of home, office or photo shop, sometimes with a tank that is nearly empty."""
     photo = chance(rng, _ON_PHOTO_PAPER)
     screened = chance(rng, 0.4) and not photo
-    # Few sorts of separation, so that their tables are worked out once.
+    # Only a few kinds of separation, so that their tables are computed once.
     dry = int(rng.integers(3)) if chance(rng, 0.3) else -1
     base = between(rng, 0.76, 0.93)
     # Brighteners make office and photo paper blue: CIELAB b* down to -12 (ISO 2470-2 measures them), rarely yellow.
@@ -104,7 +104,7 @@ class Print:
     printer: Printer
 
     def waves(self, where: Map, light: Light) -> tuple[Wave, ...]:
-        """The dots of the screen as the camera meets them.
+        """Return the dots of the printing screen as waves in the camera's picture.
 
         Args:
             where: (2, H, W) position on the sheet in its pixels, for every pixel of the camera's picture.
@@ -137,14 +137,16 @@ def print_picture(picture: Picture, printer: Printer, width_mm: float, rng: np.r
     paper *= np.float32(printer.fibre)
     paper += 1.0
     for plane, white in zip(reflectance, printer.white, strict=True):
-        # A pass that lays more ink takes more of the light that ink takes.
+        # A pass with more ink absorbs more light.
         plane *= 1.0 - bands * (1.0 - plane)
         plane *= paper * np.float32(white)
     return Print(reflectance, coverage, pitch, printer)
 
 
 def _inked(coverage: NDArray[np.uint8], printer: Printer) -> Light:
-    """Ink coverage (4, H, W) in codes -> reflectance (3, H, W) on white: the product over the inks of 1 - a (1 - R)."""
+    """Convert ink coverage (4, H, W) in codes to reflectance (3, H, W) on white: the product over inks of 1 - a (1 -
+    R).
+    """
     out = np.ones((3, *coverage.shape[1:]), np.float32)
     grown = np.float32(4 * printer.gain)
     for ink, codes in enumerate(coverage):
@@ -159,7 +161,7 @@ def _inked(coverage: NDArray[np.uint8], printer: Printer) -> Light:
 
 
 def _separated(picture: Picture, printer: Printer) -> NDArray[np.uint8]:
-    """sRGB codes (H, W, 3) -> ink coverage (4, H, W) in codes, through the printer's table."""
+    """Convert sRGB codes (H, W, 3) to ink coverage (4, H, W) in codes, by the printer's table."""
     table = _separation(printer.inks, printer.grey, printer.weak)
     fine = (picture >> (8 - _BITS)).astype(np.uint32)
     inks = table[(fine[..., 0] << 2 * _BITS) | (fine[..., 1] << _BITS) | fine[..., 2]]
@@ -168,9 +170,9 @@ def _separated(picture: Picture, printer: Printer) -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=64)  # three kinds of ink, three of grey, four of tank
 def _separation(inks: str, grey: float, weak: tuple[float, float, float]) -> NDArray[np.uint32]:
-    """The driver's table: for every colour, by six bits of red, green and blue, four codes of ink in one word."""
+    """Return the driver's table: for each colour of 3 x 6 bits, four codes of ink in one word."""
     table: Floats = _ink_amounts(inks, grey, weak).reshape(_GRID, _GRID, _GRID, 4)
-    # From end to end, so that white stays bare paper.
+    # The grid includes both ends, so that white stays bare paper.
     steps = np.linspace(0, _GRID - 1, 1 << _BITS)
     low = np.minimum(steps.astype(int), _GRID - 2)
     for axis in range(3):
@@ -181,11 +183,13 @@ def _separation(inks: str, grey: float, weak: tuple[float, float, float]) -> NDA
 
 
 def _ink_amounts(inks: str, grey: float, weak: tuple[float, float, float]) -> Floats:
-    """The inks (17 ** 3, 4) whose print comes nearest to each colour of a grid, black for a share of the grey."""
+    """Return the inks (17 ** 3, 4) whose print comes nearest to each colour of a grid, with black for a share of the
+    grey.
+    """
     axis = np.linspace(0, 1, _GRID)
     red, green, blue = np.meshgrid(axis, axis, axis, indexing="ij")
     wanted = srgb_decode(np.stack([red, green, blue], -1).reshape(-1, 3))
-    # What the darkest print reflects is black: the whole scale is moved into the gamut's tones.
+    # The darkest print is black: the whole scale is compressed into the gamut.
     colours = _INKS[inks]
     darkest = colours[3].mean()
     wanted = darkest + (1.0 - darkest) * wanted
@@ -203,10 +207,9 @@ def _ink_amounts(inks: str, grey: float, weak: tuple[float, float, float]) -> Fl
 
 
 def _diffused(coverage: NDArray[np.uint8], dots: int) -> NDArray[np.uint8]:
-    """Error diffusion: every pixel holds `dots` places for ink, so a whole number of them is filled.
+    """Return `coverage` after error diffusion: each pixel holds `dots` dots of ink, of which a whole number is set.
 
-    Full places are set, and the fraction that is left is diffused, which is Floyd & Steinberg's algorithm for the last
-    position.
+    Whole dots are set, and the remaining fraction is diffused by Floyd & Steinberg's algorithm.
     """
     levels = np.arange(256) * dots / 255
     full = np.floor(levels)
@@ -223,7 +226,9 @@ def _diffused(coverage: NDArray[np.uint8], dots: int) -> NDArray[np.uint8]:
 
 
 def _bands(height: int, pitch: float, printer: Printer, rng: np.random.Generator) -> Floats:
-    """How much more ink each row got, (H, 1): passes of the head, each some millimetres high, differ a little."""
+    """Return how much more ink each row got, (H, 1): passes of the head, each some millimetres high, differ a
+    little.
+    """
     passes = rng.normal(0.0, max(printer.banding, 1e-6), 512)
     at = np.arange(height) * pitch / 3.4 + 512 * rng.random()
     result: Floats = np.interp(at % 511, np.arange(512), passes).astype(np.float32)[:, None]

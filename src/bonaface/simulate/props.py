@@ -1,4 +1,4 @@
-"""What comes with a held thing: the body behind it, the hands that hold it, and how large and how cropped it is."""
+"""The surroundings of a held thing: the body behind it, the hands that hold it, and its size and crop."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +29,7 @@ class Grip:
 
 
 def draw_grip(rng: np.random.Generator, eyes_mm: tuple[float, float], hands: float = 0.5) -> Grip:
-    """A photograph of a size between `eyes_mm`, whole or cropped, with hands in `hands` of the cases."""
+    """Draw the size and crop of a photograph with eyes `eyes_mm` apart, and hands in a share `hands` of the cases."""
     crop = None
     if chance(rng, 0.55):
         crop = (
@@ -49,7 +49,7 @@ def draw_grip(rng: np.random.Generator, eyes_mm: tuple[float, float], hands: flo
 def torso(
     scene: Light, position: Position, lighting: Lighting, grip: Grip, rng: np.random.Generator
 ) -> Light:
-    """Whoever holds the thing stands behind it, mostly cut off by the picture's edge."""
+    """Return the scene with the body of the person behind the thing, mostly cut off by the picture's edge."""
     if not grip.body:
         return scene
     width, height = size_of(scene)
@@ -59,7 +59,7 @@ def torso(
     chin = min(position.y / 3 - between(rng, 1.5, 4.0) * life, -0.2 * life)
     cloth, cover = garment((x, chin), life, 0.75, draw_outfit(rng), size)
     facing = lighting.on(unit(np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32)))
-    cover = blur(cover, 0.8)  # drawn at a third of the size: no stairs
+    cover = blur(cover, 0.8)  # it is drawn at a third of the size: hide the steps
     return mix(scene, resize(cloth, (width, height)) * facing, resize(cover, (width, height)))
 
 
@@ -88,7 +88,7 @@ def in_front(
     skin = draw_skin(rng)
     for number in range(grip.hands):
         edge, inward = _hold_point(held, position, number, rng)
-        # Nobody who wants to pass covers the face.
+        # An attacker does not cover the face.
         room = (
             float(np.hypot(edge[0] - position.x, edge[1] - position.y - 0.5 * position.eyes))
             - 1.5 * position.eyes
@@ -108,7 +108,7 @@ def in_front(
 def _hold_point(
     held: Held, position: Position, number: int, rng: np.random.Generator
 ) -> tuple[tuple[float, float], float]:
-    """A point on the thing's border and the direction inwards (radians): below, at the sides, sometimes above."""
+    """Draw a point on the thing's border and the direction inwards (radians): below, at the sides, sometimes above."""
     rows, columns = np.nonzero((held.near > -1.0) & (held.near < 1.5))
     side = (1.0 if number % 2 else -1.0) if rng.random() < 0.8 else float(rng.normal(0, 0.5))
     down = float(rng.choice([between(rng, 0.6, 1.6), between(rng, -0.3, 0.6), -1.4], p=[0.55, 0.35, 0.10]))
@@ -119,7 +119,7 @@ def _hold_point(
         ]
     )
     if len(rows) == 0:
-        # The border is outside the picture: so is the hand.
+        # The border is outside the picture, and so is the hand.
         return (float(goal[0] + side * 9e3), float(goal[1])), 0.0
     nearest = int(np.argmin((columns - goal[0]) ** 2 + (rows - goal[1]) ** 2))
     x, y = float(columns[nearest]), float(rows[nearest])

@@ -33,22 +33,22 @@ class Lighting:
     dimness: float = 0.2
 
     def on(self, normals: Light) -> Light:
-        """The light (3, H, W) on surfaces of unit `normals` (3, H, W), around 1 where they face the camera."""
+        """Return the light (3, H, W) on surfaces of unit `normals` (3, H, W), around 1 where they face the camera."""
         return self.of(self.facing(normals))
 
     def of(self, facing: Plane) -> Light:
-        """The light (3, H, W) where the main light comes in at a cosine of `facing` (H, W)."""
+        """Return the light (3, H, W) where the main light comes in at a cosine of `facing` (H, W)."""
         return coloured(facing, self.colour) + self.ambient[:, None, None]
 
     def facing(self, normals: Light) -> Plane:
-        """The cosine (H, W) between `normals` (3, H, W) and the main light, 0 where it does not reach."""
+        """Return the cosine (H, W) between `normals` (3, H, W) and the main light, 0 where it does not reach."""
         x, y, z = self.direction
         result: Plane = np.maximum(normals[0] * x + normals[1] * y + normals[2] * z, 0.0)
         return result
 
 
 def _black_body(kelvin: float) -> Floats:
-    """The colour (3,) of a black body in linear sRGB, green 1: a fit to Planck's law between 2000 K and 12000 K."""
+    """Return a black body's colour (3,) in linear sRGB, green 1: a fit to Planck's law between 2000 K and 12000 K."""
     x = np.log(kelvin / 6500.0)
     result: Floats = np.exp(np.array([-0.58 * x + 0.16 * x * x, 0.0, 0.85 * x - 0.45 * x * x])).astype(
         np.float32
@@ -65,7 +65,7 @@ def lighting(
     dimness: float,
     green: float = 1.0,
 ) -> Lighting:
-    """A light of a colour temperature from `azimuth`, `elevation` (degrees; the camera is at 0, 0).
+    """Return a light of a colour temperature from `azimuth`, `elevation` (degrees; the camera is at 0, 0).
 
     `ambient` is its share that comes from all around, in [0, 1]; `behind` and `dimness` as in `Lighting`. `green` is
     the light's green against a black body's: above 1 for many a fluorescent tube, below for some LEDs.
@@ -92,7 +92,7 @@ _SESSIONS = (
 
 
 def session_lighting(session: int, rng: np.random.Generator) -> Lighting:
-    """The light of session 1, 2 or 3, moved a little."""
+    """Return the light of session 1, 2 or 3, varied a little."""
     kelvin, azimuth, elevation, ambient, behind, dim = _SESSIONS[session - 1]
     return lighting(
         kelvin * between(rng, 0.92, 1.08), azimuth + between(rng, -15, 15), elevation + between(rng, -8, 8),
@@ -101,7 +101,7 @@ def session_lighting(session: int, rng: np.random.Generator) -> Lighting:
 
 
 def draw_lighting(rng: np.random.Generator) -> Lighting:
-    """Any light: windows at the side, lamps above, screens below, lights behind, rooms that are too dark."""
+    """Draw any light: windows at the side, lamps above, screens below, lights behind, rooms that are too dark."""
     kelvin = by_ratio(rng, 2600.0, 9500.0)
     azimuth = between(rng, -85, 85) if chance(rng, 0.45) else between(rng, -35, 35)
     behind = between(rng, 1.5, 4.0) if chance(rng, 0.2) else between(rng, 0.3, 1.3)
@@ -111,9 +111,9 @@ def draw_lighting(rng: np.random.Generator) -> Lighting:
 
 
 def room(size: tuple[int, int], rng: np.random.Generator) -> Light:
-    """The light (3, H, W) of a room of `size` = (width, height), out of focus; 1.0 is a white wall."""
+    """Draw the light (3, H, W) of a room of `size` = (width, height), out of focus; 1.0 is a white wall."""
     width, height = size
-    # Drawn at a third of the size: it is out of focus.
+    # Drawn at a third of the size, as it is out of focus.
     canvas = Image.new("RGB", (max(width // 3, 8), max(height // 3, 8)), _paint(rng, 110, 235, 0.04))
     draw = ImageDraw.Draw(canvas)
     _walls(draw, canvas.size, rng)
@@ -126,7 +126,7 @@ def room(size: tuple[int, int], rng: np.random.Generator) -> Light:
 
 
 def _shading(size: tuple[int, int], rng: np.random.Generator) -> Plane:
-    """How unevenly a room is lit, (H, W) around 0.7: falling off across, with soft shadows."""
+    """Return the uneven light of a room, (H, W) around 0.7: falling off across, with soft shadows."""
     width, height = size
     x, y = (
         np.linspace(-1, 1, width, dtype=np.float32)[None, :],
@@ -152,7 +152,7 @@ def _paint(rng: np.random.Generator, low: float, high: float, strength: float) -
 def _quad(
     size: Size, rng: np.random.Generator, wide: float, tall: float
 ) -> tuple[list[tuple[float, float]], Size]:
-    """A box somewhere in the room, a little in perspective: its corners, and its width and height."""
+    """Draw a box somewhere in the room, a little in perspective: its corners, and its width and height."""
     w, h = size
     bw, bh = wide * w * between(rng, 0.5, 1.5), tall * h * between(rng, 0.5, 1.5)
     x, y = between(rng, -0.2, 1.0) * w, between(rng, -0.1, 0.9) * h
@@ -229,7 +229,7 @@ def _person(draw: ImageDraw.ImageDraw, size: Size, rng: np.random.Generator) -> 
     x, y, head = between(rng, 0, 1) * w, between(rng, 0.3, 0.7) * h, between(rng, 0.03, 0.07) * w
     cloth = _paint(rng, 20, 220, 0.12)
     draw.rounded_rectangle([x - 2 * head, y + 1.1 * head, x + 2 * head, y + 6 * head], head, fill=cloth)
-    # Seen from behind or from far away: hair, and no face that a detector could take for a second one.
+    # Seen from behind or far away, without a face that a detector could take for a second one.
     draw.ellipse([x - 0.8 * head, y - head, x + 0.8 * head, y + 1.2 * head], fill=_paint(rng, 10, 60, 0.2))
 
 
@@ -237,7 +237,7 @@ _FURNITURE = (_door, _shelf, _shelf, _screen, _frame, _plant, _person)
 
 
 def _windows(light: Light, rng: np.random.Generator) -> Light:
-    """Windows are brighter than any wall: they are put in as light, not as paint."""
+    """Add windows as light, as they are brighter than any wall."""
     if not chance(rng, 0.35):
         return light
     width, height = size_of(light)

@@ -10,7 +10,7 @@ import numpy as np
 
 
 def stream(seed: int, *keys: int | str) -> np.random.Generator:
-    """The generator of the thing named by `keys` (as ``"person", 7, "session", 2``) under `seed`.
+    """Return the random generator of the thing named by `keys` (as ``"person", 7, "session", 2``) under `seed`.
 
     Raises:
         ValueError: the seed is negative.
@@ -20,22 +20,22 @@ def stream(seed: int, *keys: int | str) -> np.random.Generator:
 
 
 def _word(key: int | str) -> int:
-    # Numbers and texts never meet: a text's word has its top bit set.
+    # Numbers and texts never collide: a text's word has its top bit set.
     if isinstance(key, str):
         return int.from_bytes(blake2b(key.encode(), digest_size=4).digest(), "little") | 1 << 32
     return int(key)
 
 
 def between(rng: np.random.Generator, low: float, high: float) -> float:
-    """A number uniform in [low, high)."""
+    """Draw a number uniform in [low, high)."""
     return float(low + (high - low) * rng.random())
 
 
 def by_ratio(rng: np.random.Generator, low: float, high: float) -> float:
-    """A number in [low, high), above 0, whose logarithm is uniform: doubling is as likely anywhere."""
+    """Draw a number in [low, high), above 0, whose logarithm is uniform."""
     return float(np.exp(between(rng, float(np.log(low)), float(np.log(high)))))
 
 
 def chance(rng: np.random.Generator, share: float) -> bool:
-    """True in `share` of the draws."""
+    """Return True with probability `share`."""
     return bool(rng.random() < share)

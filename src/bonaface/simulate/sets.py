@@ -1,4 +1,4 @@
-"""A whole simulated set on the disk: planned, begun, written person by person, gone on with after a stop.
+"""A whole simulated set on the disk: planned, written person by person, and continued after a stop.
 
     plan = Plan("oulu-npu", persons=6, frames=4)
     begin(root, plan)
@@ -36,12 +36,12 @@ LAYOUTS = ("oulu-npu", "replay-mobile", "folder")
 _VERSION = 4
 _ATTACKER = Camera("attacker", lens=0.38, full_well=20000, sharpen=0.4, contrast=0.2, saturation=1.0)
 _SMILES = (0.0, 0.5, 1.0)
-_WEARER = 1_000_000  # whoever wears a mask is nobody of the set
+_WEARER = 1_000_000  # first number of mask wearers, who are not persons of the set
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a simulated set is to be.
+    """The settings of a simulated set.
 
     Args:
         layout: one of `LAYOUTS`.
@@ -50,8 +50,8 @@ class Plan:
         sessions: of OULU-NPU, the first so many of three; other layouts have their own.
         size: width and height of the frames, even.
         frames: of each video; in ``folder`` the pictures of each person and class.
-        seed: everything follows from it.
-        faces: pictures of people, one each; synthetic persons where there are none.
+        seed: of everything that is drawn.
+        faces: pictures of people, one each; without them, synthetic persons are drawn.
 
     Raises:
         UnknownNameError: there is no such layout.
@@ -87,12 +87,12 @@ class Plan:
 
     @property
     def frame_size(self) -> tuple[int, int]:
-        """Width and height of the frames."""
+        """Return width and height of the frames."""
         return self.size or ((512, 512) if self.layout == "folder" else (540, 960))
 
 
 def people(plan: Plan) -> list[Person]:
-    """The persons of the set: one job each for `SetWriter`."""
+    """Return the persons of the set: one job each for `SetWriter`."""
     if plan.layout == "oulu-npu":
         return layouts.oulu_people(55 if plan.persons is None else plan.persons)
     if plan.layout == "replay-mobile":
@@ -101,14 +101,14 @@ def people(plan: Plan) -> list[Person]:
 
 
 def total_files(plan: Plan) -> int:
-    """How many videos or pictures the set has."""
+    """Return how many videos or pictures the set has."""
     if plan.layout == "folder":
         return 2 * plan.frames * len(people(plan))
     return sum(len(list(_clips(plan, person))) for person in people(plan))
 
 
 def planned_files(mark: Path) -> int:
-    """How many videos or pictures the set is to have whose settings are in the file `mark`.
+    """Return how many videos or pictures the set with the settings file `mark` is to have.
 
     Raises:
         InputError: it holds something else.
@@ -117,7 +117,7 @@ def planned_files(mark: Path) -> int:
 
 
 def _planned(mark: Path) -> tuple[dict[str, Any], Plan]:
-    """The settings in the file `mark`, and the plan by what they say of its files' number."""
+    """Read the settings file `mark`, and return it with the plan of its videos or pictures."""
     try:
         known = json.loads(mark.read_text(encoding="utf-8"))
         counts = {name: known[name] for name in ("persons", "phones", "sessions", "frames")}
@@ -127,10 +127,10 @@ def _planned(mark: Path) -> tuple[dict[str, Any], Plan]:
 
 
 def begin(root: Path, plan: Plan) -> None:
-    """Make the folder, or look that it holds the same plan already; write the settings and the protocol lists.
+    """Make the folder, or check that it already holds the same plan; write the settings and the protocol lists.
 
     Raises:
-        InputError: the folder holds another plan, or files that are no simulated set.
+        InputError: the folder holds another plan, or files that are not a simulated set.
     """
     settings = _settings(plan)
     known = root / MARK
@@ -142,7 +142,7 @@ def begin(root: Path, plan: Plan) -> None:
     elif root.exists() and any(path.name != SEEN and not is_leftover(path.name) for path in root.iterdir()):
         raise InputError(f"{root} is not empty and holds no simulated set; give a new folder")
     for part in root.rglob(".*.part"):
-        part.unlink()  # what a killed process had not finished
+        part.unlink()  # the unfinished file of a killed process
     write_json(known, settings)
     if plan.layout == "oulu-npu" and total_files(plan) == total_files(Plan("oulu-npu")):
         # The lists are the complete set's; of a smaller one, readers know the protocols by the videos' names.
@@ -156,8 +156,8 @@ class SetWriter:
     def __init__(self, root: Path, plan: Plan) -> None:
         self.root, self.plan = root, plan
 
-    def __call__(self, job: Person, tick: Callable[[int], None]) -> None:
-        """Write what is missing of person `job`, and call `tick` with the number of files done."""
+    def __call__(self, job: Person, progress: Callable[[int], None]) -> None:
+        """Write what is missing of person `job`, and call `progress` with the number of files done."""
         if self.plan.layout == "folder":
             portrait, wearer = (
                 cache(lambda: self._portrait(job.number, 1)),
@@ -166,7 +166,7 @@ class SetWriter:
             for number, still in enumerate(_stills(self.plan, job), start=1):
                 if not (self.root / still.path).is_file():
                     write_bytes(self.root / still.path, self._picture(still, portrait, wearer))
-                tick(number)
+                progress(number)
             return
         film = Film(
             self.plan.seed, self.plan.frame_size, self.plan.frames,
@@ -175,12 +175,12 @@ class SetWriter:
         for number, clip in enumerate(_clips(self.plan, job), start=1):
             if not (self.root / clip.path).is_file():
                 self._video(film, clip)
-            tick(number)
+            progress(number)
 
     def _video(self, film: Film, clip: Clip) -> None:
         frames = list(film.shoot(clip.take, clip.occasion))
         marks = layouts.oulu_marks if self.plan.layout == "oulu-npu" else layouts.replay_marks
-        # The video comes last: where it is, the marks that belong to it are too.
+        # The video is written last: if it is there, so are its marks.
         write_text(self.root / clip.marks_path, marks([frame.landmarks for frame in frames]))
         pictures = (frame.picture for frame in frames)
         write_bytes(
@@ -209,7 +209,7 @@ class SetWriter:
         return person_portrait(self.plan.seed, number, occasion, float(smile))
 
     def _wearer(self, number: int) -> Portrait:
-        """Who wears a mask of person `number`: somebody who is not in the set, or of given faces the next."""
+        """Return who wears a mask of person `number`: somebody outside the set, or the next of the given faces."""
         if self.plan.faces:
             return self._portrait(number % len(people(self.plan)) + 1, 1)
         return self._portrait(number + _WEARER, 1)
@@ -244,7 +244,7 @@ def _clips(plan: Plan, person: Person) -> Iterator[Clip]:
 
 
 def _settings(plan: Plan) -> dict[str, Any]:
-    """What a set is begun with, as JSON; a set can only be gone on with under the same."""
+    """Return the settings of a set as JSON; a set can only be continued with the same settings."""
     return {
         "what": "simulated presentations: no picture in this folder shows a presentation that took place",
         "version": _VERSION,

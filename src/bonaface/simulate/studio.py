@@ -24,11 +24,11 @@ class Stage:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the pictures taken here."""
+        """Return width and height of the pictures taken here."""
         return size_of(self.room)
 
     def background(self) -> Light:
-        """The room as lit, (3, H, W)."""
+        """Return the room as lit, (3, H, W)."""
         light = self.lighting
         return self.room * ((light.ambient + light.colour * 0.6) * np.float32(light.behind))[:, None, None]
 
@@ -50,7 +50,7 @@ class Photo:
 
     @property
     def eyes(self) -> float:
-        """The distance between the pupils, pixels."""
+        """Return the distance between the pupils in pixels."""
         return float(np.hypot(*(self.landmarks[1] - self.landmarks[0])))
 
 
@@ -68,9 +68,9 @@ def shoot(framed: Framed, camera: Camera, shot: Shot, rng: np.random.Generator) 
 
 
 def bona_fide(portrait: Portrait, position: Position, stage: Stage, turn: Turn) -> Framed:
-    """A person at `position` before the camera.
+    """Return a person at `position` before the camera.
 
-    A portrait with an outline of its own stands before the stage's room; one with a background brings it along,
+    A portrait with an outline of its own is put before the stage's room; one with a background keeps it,
     carried on where the picture reaches over its edge.
     """
     while portrait.eyes / position.eyes > 1.4:
@@ -78,7 +78,7 @@ def bona_fide(portrait: Portrait, position: Position, stage: Stage, turn: Turn) 
     where, relief, landmarks = _facing(portrait, position, stage.size, turn)
     light = sample(portrait.light, where)
     dy, dx = (np.gradient(relief, axis=axis) for axis in (0, 1))
-    # The portrait was taken in soft light from the front, and keeps a quarter of it.
+    # The portrait was taken in soft frontal light, and keeps a quarter of it.
     lit = 0.25 * stage.lighting.direction[2] + 0.75 * stage.lighting.facing(unit(dx, dy))
     light *= stage.lighting.of(resize(lit, stage.size))
     if portrait.alpha is not None:
@@ -89,7 +89,9 @@ def bona_fide(portrait: Portrait, position: Position, stage: Stage, turn: Turn) 
 def _facing(
     portrait: Portrait, position: Position, size: tuple[int, int], turn: Turn
 ) -> tuple[Map, Plane, Points]:
-    """The map from the picture to the portrait, the relief at half the picture's size, the landmarks in the picture."""
+    """Return the map from picture to portrait, the relief at half the picture's size, and the landmarks in the
+    picture.
+    """
     reach = position.eyes / 2 * np.array([np.cos(position.roll), np.sin(position.roll)])
     target = np.array([position.x, position.y])
     matrix = similarity(portrait.landmarks[:2], np.stack([target - reach, target + reach]))
@@ -97,7 +99,7 @@ def _facing(
     relief = sample(portrait.relief, where[:, ::2, ::2])
     marks = portrait.landmarks.astype(np.float64)
     if turn.yaw or turn.pitch:
-        # What stands out moves against what lies back: parallax of the relief, good for a few degrees.
+        # Parallax of the relief, a good approximation for a few degrees.
         shift = np.array([np.tan(turn.yaw), -np.tan(turn.pitch)])
         rise = resize(relief, size)
         for plane, step in zip(where, shift, strict=True):
@@ -112,7 +114,7 @@ def _facing(
 def _carry_on(where: Map, size: tuple[int, int], reach: float) -> None:
     """Read a picture of `size` beyond its border as well: mirrored there, ever more slowly, `reach` pixels at most.
 
-    A plain mirror would bring in a second half of the face where the border is near.
+    A plain mirror image would show half of the face again where the border is near.
     """
     for plane, length in zip(where, size, strict=True):
         low, high = float(plane.min()), float(plane.max())

@@ -1,4 +1,4 @@
-"""Where things land: homographies, thin-plate splines, and reading a picture at moved positions.
+"""Geometric transforms: homographies, thin-plate splines, and reading a picture at moved positions.
 
 Points are (N, 2) as (x, y) in pixels, a pixel's centre at whole numbers. A *map* is (2, H, W): for every output pixel
 x and y in the source.
@@ -17,7 +17,7 @@ Matrix = Points
 
 
 def homography(source: Points, target: Points) -> NDArray[np.floating[Any]]:
-    """The 3 x 3 matrix that takes four source points (4, 2) to four target points (Hartley & Zisserman, 4.1)."""
+    """Return the 3 x 3 matrix that takes four source points (4, 2) to four target points (Hartley & Zisserman, 4.1)."""
     rows = []
     for (x, y), (u, v) in zip(source, target, strict=True):
         rows.append([x, y, 1, 0, 0, 0, -u * x, -u * y, u])
@@ -28,14 +28,14 @@ def homography(source: Points, target: Points) -> NDArray[np.floating[Any]]:
 
 
 def project(matrix: NDArray[np.floating[Any]], points: Points) -> Points:
-    """Points (N, 2) through a homography."""
+    """Return points (N, 2) mapped by a homography."""
     raised = np.c_[points, np.ones(len(points))] @ matrix.T
     result: Points = raised[:, :2] / raised[:, 2:]
     return result
 
 
 def projective_map(matrix: NDArray[np.floating[Any]], size: tuple[int, int]) -> Map:
-    """The map of size (width, height) that reads the source at `matrix` applied to each output pixel."""
+    """Return the map of size (width, height) that reads the source at `matrix` applied to each output pixel."""
     width, height = size
     x = np.arange(width, dtype=np.float32)[None, :]
     y = np.arange(height, dtype=np.float32)[:, None]
@@ -49,7 +49,7 @@ def projective_map(matrix: NDArray[np.floating[Any]], size: tuple[int, int]) -> 
 
 
 def similarity(source: Points, target: Points) -> NDArray[np.floating[Any]]:
-    """The 3 x 3 matrix of the least-squares turn, scale and shift from source to target points (Umeyama 1991)."""
+    """Return the 3 x 3 matrix of the least-squares similarity from source to target points (Umeyama 1991)."""
     a, b = source - source.mean(0), target - target.mean(0)
     power = float((a * a).sum())
     cos, sin = float((a * b).sum()) / power, float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()) / power
@@ -59,7 +59,7 @@ def similarity(source: Points, target: Points) -> NDArray[np.floating[Any]]:
 
 
 def sample(image: NDArray[np.floating[Any]], where: Map) -> NDArray[np.floating[Any]]:
-    """`image` (H, W) or (C, H, W) read bilinearly at `where` (2, h, w); beyond the border the border repeats."""
+    """Return `image` (H, W) or (C, H, W) read bilinearly at `where` (2, h, w), with the border repeated."""
     height, width = image.shape[-2:]
     x, y = np.clip(where[0], 0.0, width - 1.001), np.clip(where[1], 0.0, height - 1.001)
     column, row = x.astype(np.int32), y.astype(np.int32)
@@ -71,8 +71,8 @@ def sample(image: NDArray[np.floating[Any]], where: Map) -> NDArray[np.floating[
     read = np.empty((len(planes), *x.shape), image.dtype)
     lower, right = np.empty(x.shape, image.dtype), np.empty(x.shape, image.dtype)
     for plane, out in zip(planes, read, strict=True):
-        # Three arrays for all planes, and "clip" (the positions are clipped already, it only spares a second look at
-        # each): fresh memory costs more than the arithmetic.
+        # Three arrays are reused for all planes, as new memory costs more than the arithmetic. "clip" saves a check of
+        # each position, which is clipped already.
         flat = plane.ravel()
         np.take(flat, first, mode="clip", out=out)
         np.take(flat[1:], first, mode="clip", out=right)
@@ -109,14 +109,14 @@ class Spline:
         self._weights = np.linalg.solve(system, wanted)
 
     def __call__(self, points: Points) -> Points:
-        """Points (N, 2) moved."""
+        """Return points (N, 2) moved by the spline."""
         count = len(self._source)
         smooth = np.c_[np.ones(len(points)), points] @ self._weights[count:]
         moved: Points = _radial(points, self._source) @ self._weights[:count] + smooth
         return moved
 
     def map(self, size: tuple[int, int], step: int = 16) -> Map:
-        """The map of `size` = (width, height), exact on a grid of `step` pixels and linear between."""
+        """Return the map of `size` = (width, height), exact on a grid of `step` pixels and linear between."""
         width, height = size
         columns, rows = -(-width // step) + 2, -(-height // step) + 2
         # Cell i of the grid covers the pixels from (i - 1) * step on: one cell more on each side, since a resize

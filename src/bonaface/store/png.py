@@ -1,4 +1,4 @@
-"""PNG files written and read quickly: neither preparing a data set nor training may wait for them.
+"""Fast reading and writing of PNG files, on which preparing a data set and training would otherwise wait.
 
 Pillow tries every filter on every row and then deflates, which takes a third of the time that the face
 detector does. One filter for all rows and igzip (ISA-L) take a fifth of that for the same size, and any
@@ -22,7 +22,7 @@ _DATA = 41  # where the pixels begin: after the signature, IHDR, and the length 
 
 
 def write_png(image: NDArray[np.uint8]) -> bytes:
-    """`image`, (H, W, 3) uint8 RGB, as the bytes of a PNG file, without loss."""
+    """Return `image`, (H, W, 3) uint8 RGB, as the bytes of a PNG file, without loss."""
     height, width, _ = image.shape
     rows = image.reshape(height, 3 * width)
     filtered = np.empty((height, 1 + 3 * width), np.uint8)
@@ -36,11 +36,10 @@ def write_png(image: NDArray[np.uint8]) -> bytes:
 
 
 def read_png(data: bytes, longest: int) -> NDArray[np.uint8]:
-    """The picture in the bytes of a file, (H, W, 3) uint8 RGB, in half of Pillow's time where `write_png`
-    wrote it.
+    """Return the picture in the bytes of a file, (H, W, 3) uint8 RGB; `write_png`'s files take half of Pillow's time.
 
     Raises:
-        OSError: the bytes are no picture, a damaged one, or one with a side of more than `longest` pixels.
+        OSError: the bytes are not a picture, or are damaged, or a side has more than `longest` pixels.
     """
     if not data.startswith(_SIGNATURE) or data[_DATA - 4 : _DATA] != b"IDAT":
         return _by_pillow(data, longest)
@@ -50,7 +49,7 @@ def read_png(data: bytes, longest: int) -> NDArray[np.uint8]:
     size = height * (1 + 3 * width)
     unpacker = isal_zlib.decompressobj()
     try:
-        # one byte more than fits would give away a small file that unpacks to gigabytes
+        # one byte more than fits detects a small file that unpacks to gigabytes
         pixels = unpacker.decompress(memoryview(data)[_DATA : _DATA + length], size + 1)
     # isal's stub calls the class an instance
     except isal_zlib.IsalError:  # type: ignore[misc]  # the pixels go on in another chunk, or are damaged
@@ -68,8 +67,9 @@ def read_png(data: bytes, longest: int) -> NDArray[np.uint8]:
 
 
 def _clear_wide_registers() -> None:
-    """igzip leaves the upper halves of the vector registers in use. Until something clears them, every SSE instruction
-    of this thread waits for them: decoding H.264 takes half as long again. NumPy clears them when it adds floats.
+    """Clear the upper halves of the vector registers, which igzip leaves in use, by adding floats with NumPy.
+
+    While they are in use, every SSE instruction of this thread waits for them: decoding H.264 takes half as long again.
     """
     np.add(_ONES, _ONES)
 
@@ -89,7 +89,7 @@ def _by_pillow(data: bytes, longest: int) -> NDArray[np.uint8]:
         SyntaxError,
         struct.error,
         Image.DecompressionBombError,
-    ) as error:  # as Pillow puts it
+    ) as error:  # as Pillow raises it
         raise OSError(f"no picture, or a damaged one: {error}") from error
 
 

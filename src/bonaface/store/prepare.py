@@ -1,8 +1,8 @@
 """`prepare`: from a data set's files to its crop store, on all cores, resumable at any moment.
 
 The unit of work and of resuming is a shard: a fixed run of presentations in the table's order. What a shard
-holds depends on the table and the settings alone, so the store's bytes are the same whoever makes it, and
-however often the work was interrupted. `shard_writer.py` makes a shard, `pool.py` and `ray_pool.py` hand them out.
+holds depends on the table and the settings alone, so the store's bytes do not depend on the number of workers or
+interruptions. `shard_writer` makes a shard, `bonaface.jobs` distributes them.
 """
 
 from collections import Counter
@@ -28,7 +28,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Summary:
-    """What a finished store holds.
+    """A summary of a finished store.
 
     `frames` counts frames by (species, response): species ``""`` is bona fide, response ``""`` a face.
     `non_response` counts by species the presentations of which no frame has a face (ISO's non-responses),
@@ -56,7 +56,7 @@ def prepare(
     address: str | None = None,
     progress: Progress | None = None,
 ) -> Summary:
-    """Make the crop store of `table` in the folder `store`, or go on with what is there.
+    """Make the crop store of `table` in the folder `store`, or continue an unfinished one.
 
     Args:
         root: the folder that the rows' paths are relative to, or a file in it (the table's CSV). It and `store` may be
@@ -70,7 +70,7 @@ def prepare(
     Raises:
         InputError: no file of the table is below `root`, `store` is another store or something else, it was begun
             with another table, settings or software, or the set's face boxes are asked for and are not there.
-        BonafaceError: the disk is full, or another process is making this store. Run it again and it goes on.
+        BonafaceError: the disk is full, or another process is making this store. Run it again to continue.
         MissingExtraError: Ray is not installed.
     """
     settings = settings or PrepareSettings()
@@ -79,7 +79,7 @@ def prepare(
     _check_source(table, base, settings)
     run = choose_engine(engine, workers, address)
     try:
-        # Two who make the same store at a URL write the same bytes: work is lost, nothing else.
+        # Two processes that make the same store at a URL write the same bytes: only work is lost.
         with alone(store, "store"):
             _settle(store, table, settings)
             _make(store, table, base, settings, run, progress)
@@ -133,12 +133,12 @@ def _has_boxes(
 ) -> bool:
     try:
         return bool(boxes(base, row))
-    except BonafaceError:  # a file that is broken is there, and no reason to leave the others out
+    except BonafaceError:  # a broken file is there, and no reason to reject the others
         return True
 
 
 def _settle(store: Path, table: PresentationTable, settings: PrepareSettings) -> None:
-    """Begin the store, or make sure that what is there was begun in the same way."""
+    """Begin the store, or check that the existing one was begun in the same way."""
     wanted = layout.describe(table, settings)
     found = layout.read_description(store)
     if found is None:
@@ -194,12 +194,12 @@ def _make(
         layout.finish(store, len(every))
     if not is_remote(store):
         for path in store.rglob("*"):
-            if _is_part(path.name):  # left behind by a process that was killed
+            if _is_part(path.name):  # the unfinished file of a killed process
                 path.unlink()
 
 
 def _left(store: Path, every: list[Shard]) -> list[Shard]:
-    """The shards that are not done. One listing tells, as over a network each question takes its time."""
+    """Return the shards that are not done, by one listing, as over a network each request takes time."""
     done = {name for name, _ in entries(store / layout.SHARDS)}
     return [shard for shard in every if layout.shard_path(store, shard.number, "parquet").name not in done]
 

@@ -1,4 +1,4 @@
-"""From a shard's presentations to its face squares: what every worker of `prepare` does, wherever it runs."""
+"""The work of every process of `prepare`: to make a shard's context crops from its presentations."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ class Shard:
 
 
 def shards(rows: Sequence[Presentation], settings: PrepareSettings) -> list[Shard]:
-    """Cut the table into runs of at least `settings.frames_per_shard` frames each, but for the last."""
+    """Cut the table into runs of at least `settings.frames_per_shard` frames each, except for the last."""
     cut: list[Shard] = []
     first, planned = 0, 0
     for i, row in enumerate(rows):
@@ -50,7 +50,7 @@ def shards(rows: Sequence[Presentation], settings: PrepareSettings) -> list[Shar
 
 
 def source_of(dataset: str) -> Dataset | None:
-    """The set that a table called `dataset` is of, which knows its boxes and whether its videos lie on their side."""
+    """Return the data set of a table called `dataset`, which knows its boxes and whether its videos are turned."""
     try:
         return open_dataset(dataset)
     except UnknownNameError:  # a table of the caller's own
@@ -59,7 +59,7 @@ def source_of(dataset: str) -> Dataset | None:
 
 @dataclass(frozen=True)
 class ShardWriter:
-    """Makes shards of the set `dataset` below `root`, in whichever process and on whichever machine it is sent to."""
+    """Makes shards of the set `dataset` below `root`, in any process and on any machine that it is sent to."""
 
     root: Path
     store: Path
@@ -67,14 +67,14 @@ class ShardWriter:
     dataset: str
     software: Mapping[str, str]
 
-    def __call__(self, shard: Shard, tick: Callable[[int], None]) -> None:
-        """Write `shard`; `tick` hears of every presentation that is done.
+    def __call__(self, shard: Shard, progress: Callable[[int], None]) -> None:
+        """Write `shard`, and call `progress` with the number of presentations that are done.
 
         Raises:
             BonafaceError: this process sees no `root`, or runs other software than the one that began the store.
         """
         self._check_here()
-        layout.write_shard(self.store, shard.number, self._results(shard, tick))
+        layout.write_shard(self.store, shard.number, self._results(shard, progress))
         self._left_out_path(shard).unlink(missing_ok=True)
 
     def at(self, shard: Shard, done: int | None) -> str:
@@ -124,11 +124,11 @@ class ShardWriter:
                 "store: install the same on both"
             )
 
-    def _results(self, shard: Shard, tick: Callable[[int], None]) -> Iterator[FrameResult]:
+    def _results(self, shard: Shard, progress: Callable[[int], None]) -> Iterator[FrameResult]:
         source = source_of(self.dataset)
         detector = _detector(self.settings)
         left_out = self._left_out(shard)
-        tick(0)  # a process that dies before did not die of a presentation
+        progress(0)  # a process that dies before did not die of a presentation
         for i, row in enumerate(shard.rows):
             boxes, problem = (None, _KILLS) if i in left_out else self._boxes(source, row)
             if problem:
@@ -138,10 +138,12 @@ class ShardWriter:
             else:
                 finder = FaceFinder(detector) if boxes is None else _BoxReader(detector, source, boxes)
                 yield from self._look(shard.first + i, row, finder)
-            tick(i + 1)
+            progress(i + 1)
 
     def _boxes(self, source: Dataset | None, row: Presentation) -> tuple[Mapping[int, Box] | None, str]:
-        """The set's boxes of the row, None where the detector finds the face; and what is wrong with their file."""
+        """Return the set's boxes of the row, None if the detector is to find the face, and what is wrong with their
+        file.
+        """
         if not self.settings.boxes or source is None or source.boxes is None:
             return None, ""
         try:
@@ -155,7 +157,7 @@ class ShardWriter:
         with local_copy(self.root / row.path) as path:
             for index, picture in _read(path, self.settings.frames):
                 if isinstance(picture, str):
-                    # where the data set lies is no part of what the store says
+                    # the store must not depend on the data set's folder
                     detail = picture.replace(str(path), row.path).removeprefix(f"{row.path}: ")
                     yield FrameResult(
                         number, row.sample_id, index, response=Response.UNREADABLE, detail=detail
@@ -169,7 +171,7 @@ class ShardWriter:
     def _judged(
         self, number: int, row: Presentation, index: int, found: Found, detail: str = ""
     ) -> FrameResult:
-        """The face of a frame and its square, or why there is none, of which `detail` says more."""
+        """Return the face of a frame and its context crop, or why there is none, of which `detail` says more."""
         size, turn = (found.picture.shape[1], found.picture.shape[0]), found.turn
         face = find_face(found.faces, self.settings.policy)
         if isinstance(face, Response):
@@ -187,8 +189,8 @@ class ShardWriter:
 class _BoxReader:
     """Gives the set's own boxes of one presentation, whose frames come in order.
 
-    They are of upright frames: of a set whose videos may lie on their side, the first frame with a face that stands
-    some way tells how they are turned.
+    The boxes are of upright frames: in a set whose videos may be turned, the first frame with an upright face after
+    some turn decides the turn of the video.
     """
 
     def __init__(self, detector: Detector, source: Dataset | None, boxes: Mapping[int, Box]) -> None:
@@ -197,7 +199,7 @@ class _BoxReader:
         self._boxes = boxes
 
     def find(self, index: int, picture: NDArray[np.uint8]) -> tuple[Found, str]:
-        """The box in frame number `index`, and why there is none."""
+        """Return the box in frame number `index`, and why there is none."""
         if self._turn is None:
             self._turn = find_turn(self._detector, picture)
         turn = self._turn or 0
@@ -207,11 +209,11 @@ class _BoxReader:
 
 
 _detectors: dict[tuple[int, float], Detector] = {}
-_decoder = Decoder()  # its processes serve shard after shard
+_decoder = Decoder()  # its processes are used for all shards
 
 
 def _detector(settings: PrepareSettings) -> Detector:
-    """This process's detector: a session is made once, however many shards come."""
+    """Return this process's detector, which is made once for all shards."""
     key = settings.longer_side, settings.min_score
     if key not in _detectors:
         _detectors[key] = Detector(settings.longer_side, threads=1, min_score=settings.min_score)
@@ -219,8 +221,10 @@ def _detector(settings: PrepareSettings) -> Detector:
 
 
 def _read(path: Path, n: int) -> Iterator[tuple[int, NDArray[np.uint8] | str]]:
-    """The frames of a file that are looked at, `n` of what moves, each with its number; where reading fails it ends
-    with the number that follows and what is wrong."""
+    """Yield `n` frames of a moving file, or the picture, each with its number.
+
+    If reading fails, the last item is the following number and what is wrong.
+    """
     following = 0
     try:
         for index, picture in _decoder.open(path, n).frames:
