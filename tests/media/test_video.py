@@ -317,8 +317,8 @@ def test_rejects_files_that_are_not_videos(tmp_path: Path) -> None:
         "missing.mp4": "expected a video file, but there is none",
         "folder.mp4": "expected a video file, but there is none",
         "empty.mp4": r"the file is empty \(0 bytes\)",
-        "text.mp4": "it is none, or was cut off",
-        "noise.avi": "it is none, or was cut off",
+        "text.mp4": "this is not one, or it was cut off",
+        "noise.avi": "this is not one, or it was cut off",
         "sound.mp4": "the file holds audio alone",
         "cover.mp4": "the file holds audio and video alone",
     }
