@@ -3,10 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install demo test test-slow coverage docs lint format benchmarks clean
+.PHONY: help install demo test test-slow coverage docs lint format benchmarks clean default-model
 
 help:
 	@echo "make demo        set up, then simulate, train and evaluate, without any data: leaves a report in demo/"
+	@echo "make default-model FACES=DIR  make the model that ships again, from portraits"
 	@echo "make test        set up, then run every test but the slow ones"
 	@echo "make test-slow   the tests that take longer"
 	@echo "make coverage    make test, and which share of the source it runs, against a floor"
@@ -24,6 +25,10 @@ install: $(INSTALLED)
 
 demo: $(INSTALLED)
 	PATH="$(CURDIR)/$(BIN):$$PATH" tools/demo.sh demo
+
+# FACES is a folder of portraits (benchmarks/portraits.py); stop it when you like, it goes on where it was.
+default-model: $(INSTALLED)
+	PATH="$(CURDIR)/$(BIN):$$PATH" tools/default_model.sh "$(FACES)" default-model
 
 # A process for each core with one thread each: several threads a process would wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile

@@ -38,6 +38,7 @@ from bonaface.metrics.curves import auc, eer
 from bonaface.metrics.rates import acer_at
 from bonaface.store.crop_store import CropStore
 from nuaa import between, commit, counted, figures, one_of, write_table
+from portraits import link_portraits
 from sim_to_real_parts import PARTS
 from sim_to_real_probe import CROPS, EVERY, lit_crops, probe
 from sim_to_real_statistics import Statistics, fit_and_judge
@@ -58,26 +59,6 @@ SETTINGS = (
 )
 SEEDS = (0, 1, 2)
 _LOT = 32  # pictures that go through a network together
-
-# Synthetic portraits that look like children or adolescents: the sheet they come from = row:columns, row:columns ...
-_YOUNG = """
-    age_top_10=0:0234679,1:0134579,2:01235689,3:0235678
-    age_x_ethnicityxsex1_top_10=0:23678,1:01245678,2:013789,3:013489
-    age_x_ethnicityxsex2_top_10=0:02345678,1:12345689,2:034568,3:023579 backgroundcolor_top_9=4:4
-    badthings_top_10=0:4,1:2,3:2345,5:12,7:013456789 ethnicity_top_10=2:03,3:01,4:478
-    ethnicityxage3_top_10=0:015,1:0257,2:0123479,3:023679,4:12345789,5:0234678
-    expression_top_10=0:8,1:015689,2:8,5:5 eyecolor_top_10=3:67,4:8,5:1 eyegaze_top_9=4:5
-    facialfeatures_top_9=0:2,2:68 glassesstyle_top_10=0:3 hair_color_top_10=1:125,3:3 hairstyle_top_9=0:257,1:23
-    hats_top_10=5:9 jewelry_top_9=0:5 lighting_top_10=0:05,1:1379,5:2,6:3 makeup_top_9=1:2,3:0
-    physicalcharacteristics_top_9=3:123458
-"""
-
-
-def young() -> set[str]:
-    """Return names, without suffix, of the synthetic portraits that are left out."""
-    sheets = (text.split("=") for text in _YOUNG.split())
-    rows = ((sheet, *row.split(":")) for sheet, text in sheets for row in text.split(","))
-    return {f"{sheet}_r{row}c{column}" for sheet, row, columns in rows for column in columns}
 
 
 @dataclass(frozen=True)
@@ -128,19 +109,8 @@ class Work:
             (root / name).mkdir(parents=True, exist_ok=True)
 
     def portraits(self) -> Path:
-        """Return a folder of links to one picture a person; London's people show a neutral face and a smile in turn."""
-        folder = self.root / "portraits"
-        london = sorted((self.faces / "neutral_front").glob("*.jpg"))
-        for number, neutral in enumerate(london):
-            person = neutral.stem.partition("_")[0]
-            smile = self.faces / "smiling_front" / f"{person}_08.jpg"
-            _link(smile if number % 2 and smile.is_file() else neutral, folder / "london" / f"{person}.jpg")
-        left_out = young()
-        for source in ("canada", "fairface", "us_congress", "sfhq_t2i"):
-            for path in sorted((self.faces / source).glob("*.jpg")):
-                if path.stem not in left_out:
-                    _link(path, folder / source / path.name)
-        return folder
+        """Return a folder of links to one picture a person."""
+        return link_portraits(self.faces, self.root / "portraits")
 
     def store(self, cell: Cell, core: int | None = None) -> Path:
         """Return the crop store of a cell's simulated presentations, made if it is not there."""
@@ -172,12 +142,6 @@ class Work:
             where = ["--data", str(self.nuaa), "--protocol", "official", "--out", str(out)]
             _run([*BONAFACE, "evaluate", str(at_crop(run, crop)), *where], core)
         return figures(json.loads((out / "report.json").read_text())["folds"][0]["test"])
-
-
-def _link(source: Path, link: Path) -> None:
-    link.parent.mkdir(parents=True, exist_ok=True)
-    if not link.exists():
-        link.symlink_to(source.resolve())
 
 
 def _run(command: list[str], core: int | None = None) -> None:

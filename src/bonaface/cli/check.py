@@ -18,12 +18,26 @@ if TYPE_CHECKING:
 
 def check(
     paths: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             help="Pictures, videos, folders of them, URLs, patterns in quotes ('*.jpg'), or - for standard input."
         ),
-    ],
-    model: Annotated[Path, typer.Option(help="Bundle, or folder of a training run.")],
+    ] = None,
+    example: Annotated[
+        bool,
+        typer.Option(
+            "--example",
+            help="Check the two pictures that ship with Bonaface, a simulated bona fide presentation and a "
+            "simulated attack.",
+        ),
+    ] = False,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="Bundle, or folder of a training run. Default: the model that ships with Bonaface.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per line instead of text.")
     ] = False,
@@ -58,10 +72,16 @@ def check(
     """
     import json
 
+    from bonaface.inference.bundle import EXAMPLES
     from bonaface.media.decoder import Decoder
     from bonaface.media.search import search
 
-    found = search(paths)
+    names = [*(paths or []), *([str(EXAMPLES)] if example else [])]
+    if not names:
+        raise InputError(
+            "expected a picture, a video or a folder to check, got none; --example has two pictures"
+        )
+    found = search(names)
     if not found.files:
         raise InputError("; ".join([*found.sentences(), "nothing was checked"]))
     decoder = Decoder()
@@ -94,7 +114,7 @@ def _exit_code(verdicts: "list[Verdict]", found: "Search") -> int:
 
 
 def _checker(
-    model: Path,
+    model: Path | None,
     output: str | None,
     threshold: float | None,
     operating_point: str | None,
@@ -103,12 +123,12 @@ def _checker(
     decoder: "Decoder",
 ) -> "Checker":
     from bonaface.cli.backends import torch_runner
-    from bonaface.inference.bundle import DEFAULT_POINT
+    from bonaface.inference.bundle import DEFAULT_MODEL, DEFAULT_POINT
     from bonaface.inference.checker import Checker
 
     if threshold is not None and operating_point is not None:
         raise InputError("--threshold and --operating-point both say what decides; give one of them")
-    runner = torch_runner(model, backend)
+    runner = torch_runner(model or DEFAULT_MODEL, backend)
     return Checker(
         model,
         output=output,

@@ -27,6 +27,9 @@ WEIGHTS = "model.safetensors"
 UNITS = ("frame", "video")
 DEFAULT_POINT = "eer"
 
+DEFAULT_MODEL = Path(__file__).parents[1] / "default_model"  # the bundle that ships with the package
+EXAMPLES = DEFAULT_MODEL / "examples"  # two simulated pictures
+
 _CARD_BYTES = 1 << 20
 _FILE_BYTES = 2 << 30  # an ONNX file can't be larger
 

@@ -16,7 +16,7 @@ from bonaface.face.crop import face_views
 from bonaface.face.detect import Box, Detector, Face
 from bonaface.face.find import FacePolicy, find_face
 from bonaface.face.finder import FaceFinder
-from bonaface.inference.bundle import DEFAULT_POINT, UNITS, Bundle
+from bonaface.inference.bundle import DEFAULT_MODEL, DEFAULT_POINT, UNITS, Bundle
 from bonaface.inference.preprocess import run_on_views
 from bonaface.inference.runtime import OnnxRunner, Runner
 from bonaface.media.decoder import Decoder
@@ -33,7 +33,7 @@ class Checker:
     """A detector ready for use.
 
     Args:
-        model: a bundle, or a run's folder with one.
+        model: a bundle, or a run's folder with one; None is the model that ships with Bonaface.
         output: the score output that decides; None takes the bundle's default.
         threshold: decides instead of the bundle's own: a score at or over it is bona fide. In [0, 1].
         operating_point: which of the bundle's thresholds decide, ``"eer"`` or as ``"bpcer=0.01"``.
@@ -49,7 +49,7 @@ class Checker:
 
     def __init__(
         self,
-        model: str | Path,
+        model: str | Path | None = None,
         *,
         output: str | None = None,
         threshold: float | None = None,
@@ -59,7 +59,7 @@ class Checker:
         decoder: Decoder | None = None,
     ) -> None:
         self._decoder = decoder or Decoder()
-        self.bundle = Bundle.open(model)
+        self.bundle = Bundle.open(DEFAULT_MODEL if model is None else model)
         card = self.bundle.card
         if threshold is not None and not 0 <= threshold <= 1:
             raise InputError(f"a threshold lies in [0, 1] as scores do, got {threshold}")

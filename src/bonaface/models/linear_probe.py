@@ -274,6 +274,11 @@ register(
         replace(_WIDE, name="wider", crop="square-2.0"),
         replace(_WIDE, name="tight", crop="tight"),
         # What the model that ships is: three views of a face.
-        replace(_WIDE, name="views", crop="tight", options={"views": ("tight", "square-1.3", "square-2.0")}),
+        replace(
+            _WIDE,
+            name="views",
+            crop="tight",
+            options={"views": ("tight", "square-1.3", "square-2.0"), "strength": 5e-4},
+        ),
     ),
 )

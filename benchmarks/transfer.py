@@ -1,0 +1,403 @@
+"""Judge systems that learned nothing from them on real attacks, side by side (benchmarks/transfer.md).
+
+    python benchmarks/transfer.py WORK --sets nuaa=NUAA replay=COMP576/dataset --run RUN --minifasnet REPOSITORY
+
+WORK keeps the scores, so that a stopped run goes on. NUAA is the data set's folder as `bonaface prepare nuaa` takes it,
+COMP576/dataset the folder `dataset` of ydf1014/COMP576ProjectLivenessDetection, REPOSITORY a checkout of
+minivision-ai/Silent-Face-Anti-Spoofing (its network code and weights are used in place). RUN is the run of
+`bonaface train linear-probe --preset views` that the shipped model was made of: its kept features give a linear
+classifier of each view alone, as a reference.
+
+Every system sees the same pictures and the same face, which RetinaFace finds as `bonaface check` does. Only what is
+named in STEERING may choose anything; the other sets judge.
+"""
+
+import argparse
+import csv
+import importlib.util
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bonaface.core.files import write_json, write_text
+from bonaface.core.records import Score
+from bonaface.datasets.registry import open_dataset
+from bonaface.evaluation.comparison import compare_tables
+from bonaface.evaluation.folds import EvaluationSettings
+from bonaface.evaluation.operating_point import Threshold
+from bonaface.evaluation.report import evaluate_table
+from bonaface.evaluation.score_table import ScoreTable
+from bonaface.export.torch_runner import load_network
+from bonaface.face.crop import CropSpec, Views, face_views
+from bonaface.face.detect import Detector, Face
+from bonaface.face.find import FacePolicy, find_face
+from bonaface.inference.bundle import DEFAULT_MODEL, Bundle
+from bonaface.inference.preprocess import normalise, run_on_views
+from bonaface.inference.runtime import OnnxRunner
+from bonaface.media.picture import read_picture
+from bonaface.metrics.thresholds import bpcer_threshold, eer_threshold
+from bonaface.models import LinearProbe, create_model
+from bonaface.models.base import FeatureSet
+from bonaface.store.crop_store import CropStore
+from bonaface.training.batches import Draw
+from bonaface.training.data import PadData
+from bonaface.training.settings import read_settings
+
+HERE = Path(__file__).parent
+RESULTS, PAGE = HERE / "transfer.json", HERE / "transfer.md"
+SHIPPED = "shipped model"
+STEERING = ("nuaa train", "replay bright_face")
+_LOT = 16  # pictures that go through a network together
+_BEGIN, _END = "<!-- table -->", "<!-- end of table -->"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture of a set: where it is, who is shown, 1 for bona fide, the species of an attack."""
+
+    path: Path
+    name: str
+    subject: str
+    label: int
+    species: str
+
+
+class System:
+    """Something that scores faces: higher is bona fide. `thresholds` are by operating point, set without real data."""
+
+    def __init__(
+        self,
+        views: Sequence[str],
+        size: int,
+        score: Callable[[list[Views]], NDArray[np.float64]],
+        thresholds: Mapping[str, float],
+    ) -> None:
+        self.specs, self.size = [CropSpec.parse(view) for view in views], size
+        self.score, self.thresholds = score, thresholds
+
+
+def shipped() -> System:
+    """Return the model that ships with Bonaface."""
+    bundle = Bundle.open(DEFAULT_MODEL)
+    card, runner = bundle.card, OnnxRunner(bundle, threads=1)
+
+    def score(faces: list[Views]) -> NDArray[np.float64]:
+        return np.asarray(run_on_views(runner, card, faces)[card.default_output], np.float64)
+
+    points = {name: card.threshold(card.default_output, "frame", name) for name in card.operating_points}
+    return System(card.views, card.input_size, score, points)
+
+
+def single_views(run: Path) -> dict[str, System]:
+    """Return a linear classifier of each view alone, fitted on the features that the run has kept."""
+    settings = read_settings(run / "run.json")
+    data = PadData(CropStore.open(settings.store), settings)
+    sets = {
+        name: _kept(run / "features" / name, part)
+        for name, part in (("train", data.train), ("dev", data.dev))
+    }
+    network = load_network(Bundle.open(run))
+    systems = {}
+    for number, view in enumerate(settings.views):
+        probe = create_model("linear-probe", size=network.input_size, pretrained=False)
+        assert isinstance(probe, LinearProbe)
+        probe.backbone.load_state_dict(network.backbone.state_dict())
+        train, dev = (
+            FeatureSet(
+                part.features[:, number : number + 1],
+                part.labels,
+                part.subjects,
+                part.species,
+                part.shares[:, number : number + 1],
+            )
+            for part in (sets["train"], sets["dev"])
+        )
+        probe.eval().fit(train, dev)
+        with torch.inference_mode():
+            scores = probe.predict(torch.from_numpy(dev.features)).double().numpy()
+        points = {
+            "eer": eer_threshold(dev.labels, scores),
+            "bpcer=0.01": bpcer_threshold(dev.labels, scores),
+        }
+        systems[f"linear, {view}"] = System([view], probe.input_size, _of_probe(probe), points)
+    return systems
+
+
+def _of_probe(probe: LinearProbe) -> Callable[[list[Views]], NDArray[np.float64]]:
+    @torch.inference_mode()
+    def score(faces: list[Views]) -> NDArray[np.float64]:
+        images = normalise(np.concatenate([face.crops for face in faces]), probe.mean, probe.std)
+        return probe(torch.from_numpy(images)).scores["linear"].double().numpy()  # type: ignore[no-any-return]
+
+    return score
+
+
+def _kept(folder: Path, part: Any) -> FeatureSet:
+    chunks = [np.load(path) for path in sorted(folder.glob("*.npz"))]
+    draws = [Draw(position, None) for position in range(len(part))]
+    labels, subjects, species = part.about(draws)
+    values = np.concatenate([chunk["values"] for chunk in chunks])
+    return FeatureSet(values, labels, subjects, species, part.shares(draws))
+
+
+def minifasnet(repository: Path) -> System:
+    """Return the two networks of Silent-Face-Anti-Spoofing, their class 1 averaged, as its test.py does.
+
+    Its networks read B, G, R in 0 to 255; its own threshold takes class 1 where it is the largest: at 0.5 here.
+    """
+    source = repository / "src" / "model_lib" / "MiniFASNet.py"
+    spec = importlib.util.spec_from_file_location("minifasnet", source)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    networks = []
+    for make, name in (
+        (module.MiniFASNetV2, "2.7_80x80_MiniFASNetV2.pth"),
+        (module.MiniFASNetV1SE, "4_0_0_80x80_MiniFASNetV1SE.pth"),
+    ):
+        network = make(conv6_kernel=(5, 5))
+        state = torch.load(
+            repository / "resources" / "anti_spoof_models" / name, weights_only=True, map_location="cpu"
+        )
+        network.load_state_dict({key.removeprefix("module."): value for key, value in state.items()})
+        networks.append(network.eval())
+
+    @torch.inference_mode()
+    def score(faces: list[Views]) -> NDArray[np.float64]:
+        crops = np.stack([face.crops for face in faces])[..., ::-1]  # (B, 2, 80, 80, 3) B, G, R
+        inputs = torch.from_numpy(np.ascontiguousarray(crops.transpose(1, 0, 4, 2, 3))).float()
+        live = [
+            torch.softmax(network(image), 1)[:, 1] for network, image in zip(networks, inputs, strict=True)
+        ]
+        return (sum(live) / len(live)).double().numpy()  # type: ignore[union-attr]
+
+    return System(("box-2.7", "box-4.0"), 80, score, {"0.5": 0.5})
+
+
+def sets_of(given: Mapping[str, Path], every: int) -> Iterator[tuple[str, list[Sample]]]:
+    """Yield (name, samples) of each part of the sets, of NUAA every so many pictures."""
+    if "nuaa" in given:
+        table = open_dataset("nuaa").read(given["nuaa"])
+        for split in ("train", "test"):
+            rows = [row for row in table.rows if row.split == split]
+            yield (
+                f"nuaa {split}",
+                [
+                    Sample(given["nuaa"] / row.path, row.sample_id, row.subject, row.label, row.species)
+                    for row in rows[::every]
+                ],
+            )
+    if "replay" in given:
+        for light in ("bright_face", "rui_original", "side_illumination"):
+            folder = given["replay"] / f"dataset_{light}"
+            yield (
+                f"replay {light}",
+                [
+                    Sample(path, f"{kind}/{path.name}", "author", label, "" if label else "display-phone")
+                    for kind, label in (("real", 1), ("fake", 0))
+                    for path in sorted((folder / kind).glob("*.png"))
+                ],
+            )
+
+
+def score_set(samples: Sequence[Sample], systems: Mapping[str, System], path: Path, workers: int) -> None:
+    """Score every sample by every system into the CSV `path`, going on after what it holds."""
+    done = 0
+    if path.is_file():
+        with path.open() as file:
+            done = sum(1 for _ in csv.DictReader(file))
+    else:
+        write_text(path, ",".join(["name", "response", *(f'"{name}"' for name in systems)]) + "\n")
+    detector = Detector(640, 1, Bundle.open(DEFAULT_MODEL).card.face.min_score)
+    lots = [samples[first : first + _LOT] for first in range(done, len(samples), _LOT)]
+
+    def work(lot: Sequence[Sample]) -> list[list[str]]:
+        return _score_lot(lot, systems, detector)
+
+    with ThreadPoolExecutor(workers) as pool, path.open("a", newline="") as file:
+        writer = csv.writer(file)
+        for lot, rows in zip(lots, pool.map(work, lots), strict=True):
+            writer.writerows(rows)
+            file.flush()
+            done += len(lot)
+            print(f"\r{path.stem}: {done}/{len(samples)}", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+
+
+def _score_lot(lot: Sequence[Sample], systems: Mapping[str, System], detector: Detector) -> list[list[str]]:
+    pictures = [read_picture(sample.path) for sample in lot]
+    found = [find_face(detector.detect(picture), FacePolicy()) for picture in pictures]
+    seen = [number for number, face in enumerate(found) if isinstance(face, Face)]
+    rows = [
+        [sample.name, "" if isinstance(face, Face) else face.value]
+        for sample, face in zip(lot, found, strict=True)
+    ]
+    for system in systems.values():
+        views = [face_views(pictures[n], found[n], system.specs, system.size, 4.0) for n in seen]  # type: ignore[arg-type]
+        scores = system.score(views) if views else np.empty(0)
+        by_number = dict(zip(seen, scores.tolist(), strict=True))
+        for number, row in enumerate(rows):
+            row.append(repr(by_number[number]) if number in by_number else "")
+    return rows
+
+
+def table_of(samples: Sequence[Sample], path: Path, system: str, name: str) -> ScoreTable:
+    """Return the score table of one system on one set."""
+    with path.open() as file:
+        scored = {row["name"]: row for row in csv.DictReader(file)}
+    return ScoreTable.from_scores(
+        Score(
+            sample.name,
+            sample.name,
+            0,
+            sample.subject,
+            sample.label,
+            sample.species,
+            "test",
+            float(scored[sample.name][system] or "nan"),
+            scored[sample.name]["response"],
+            dataset=name,
+            protocol=name,
+        )
+        for sample in samples
+    )
+
+
+def figures(table: ScoreTable, threshold: float) -> dict[str, Any]:
+    """Return the errors at `threshold`, EER and AUC, as values with counts and 95 % intervals."""
+    settings = EvaluationSettings(Threshold(threshold, "EER", "simulated dev"))
+    test = evaluate_table(table, settings=settings).folds[0].test
+    found = {
+        "eer": test.ranking.eer,
+        "apcer": test.errors.apcer["pooled"],
+        "bpcer": test.errors.bpcer,
+        "acer": test.errors.acer["pooled"],
+    }
+    rows: dict[str, Any] = {name: asdict(figure) for name, figure in found.items()}
+    silent = sum(test.reasons.values())
+    counts = {"attacks": test.attacks, "bona_fide": test.bona_fide, "no_response": silent}
+    return {**counts, **rows, "auc": test.ranking.auc}
+
+
+def differences(tables: Mapping[str, ScoreTable], systems: Mapping[str, System]) -> dict[str, Any]:
+    """Return EER and ACER of the shipped model less those of every other system, paired, with intervals."""
+    first, found = tables[SHIPPED], {}
+    for name, table in tables.items():
+        if name == SHIPPED:
+            continue
+        # Each at its own threshold: moved to 0.5, where all of them are then compared.
+        moved = [
+            _shifted(one, next(iter(systems[system].thresholds.values())))
+            for one, system in ((first, SHIPPED), (table, name))
+        ]
+        compared = compare_tables(*moved, settings=EvaluationSettings(Threshold(0.0)), names=(SHIPPED, name))
+        found[name] = {key: asdict(compared.differences[key]) for key in ("eer", "acer_pooled")}
+    return found
+
+
+def _shifted(table: ScoreTable, threshold: float) -> ScoreTable:
+    scores = table.numbers("score") - threshold
+    columns = (table.text(name) for name in ("sample_id", "subject", "species", "response", "dataset"))
+    rows = zip(*columns, table.numbers("label"), scores, strict=True)
+    return ScoreTable.from_scores(
+        Score(
+            name,
+            name,
+            0,
+            subject,
+            int(label),
+            species,
+            "test",
+            float(score),
+            response,
+            dataset=data,
+            protocol=data,
+        )
+        for name, subject, species, response, data, label, score in rows
+    )
+
+
+def table_lines(results: Mapping[str, Any]) -> str:
+    """Return the Markdown tables of all sets."""
+    lines = []
+    for name, found in results.items():
+        one = next(iter(found["systems"].values()))
+        role = "steers" if name in STEERING else "judges"
+        lines += [
+            f"### {name} ({role}): {one['bona_fide']} bona fide, {one['attacks']} attacks, "
+            f"{one['no_response']} without a face",
+            "",
+            "| system | EER % | APCER % | BPCER % | ACER % | AUC | EER less the shipped model's |",
+            "|---|---:|---:|---:|---:|---:|---:|",
+        ]
+        for system, row in found["systems"].items():
+            cells = [_shown(row[key]) for key in ("eer", "apcer", "bpcer", "acer")]
+            against = found["differences"].get(system)
+            paired = "" if against is None else _paired(against["eer"])
+            lines.append(f"| {system} | {' | '.join(cells)} | {row['auc']:.4f} | {paired} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _shown(figure: Mapping[str, Any]) -> str:
+    low, high = figure["interval"] or (float("nan"), float("nan"))
+    counts = f" ({figure['errors']}/{figure['total']})" if figure["total"] else ""
+    return f"{100 * figure['value']:.1f}{counts} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def _paired(difference: Mapping[str, Any]) -> str:
+    low, high = (-100 * end for end in reversed(difference["interval"]))
+    return f"{-100 * difference['difference']:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def main() -> None:
+    """Score what is not scored yet, write the figures and the tables of the page."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--sets", nargs="+", required=True, metavar="NAME=FOLDER")
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--minifasnet", type=Path, required=True)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--only", nargs="*", help="names of the sets to do, as 'nuaa test'; default: all")
+    parser.add_argument("--every", type=int, default=1, help="take every so many pictures of NUAA")
+    parser.add_argument("--no-write", action="store_true", help="print the tables and leave the page alone")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    systems = {SHIPPED: shipped(), **single_views(given.run), "MiniFASNet": minifasnet(given.minifasnet)}
+    folders = {name: Path(folder) for name, _, folder in (text.partition("=") for text in given.sets)}
+    given.work.mkdir(parents=True, exist_ok=True)
+    results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    for name, samples in sets_of(folders, given.every):
+        if given.only and name not in given.only:
+            continue
+        path = given.work / f"{name.replace(' ', '-')}.csv"
+        score_set(samples, systems, path, given.workers)
+        tables = {system: table_of(samples, path, system, name) for system in systems}
+        found = {
+            system: figures(table, next(iter(systems[system].thresholds.values())))
+            for system, table in tables.items()
+        }
+        second = systems[SHIPPED].thresholds["bpcer=0.01"]
+        found[f"{SHIPPED}, BPCER 1 % of simulated dev"] = figures(tables[SHIPPED], second)
+        results[name] = {"systems": found, "differences": differences(tables, systems)}
+        print(table_lines({name: results[name]}), flush=True)
+    if not given.no_write:
+        write_json(RESULTS, results)
+        before, _, rest = PAGE.read_text().partition(_BEGIN)
+        _, _, after = rest.partition(_END)
+        write_text(PAGE, f"{before}{_BEGIN}\n\n{table_lines(results)}\n{_END}{after}")
+
+
+if __name__ == "__main__":
+    main()
