@@ -99,7 +99,10 @@ def train(
         settings = read_settings(out / fit.RUN)
         _refuse_other_folder(settings.store)
     elif data is None or protocol is None:
-        raise InputError("expected --data STORE and --protocol NAME; bonaface datasets lists the protocols")
+        going_on = f"; to go on with a run, say: bonaface train --resume --out {out}" if resume else ""
+        raise InputError(
+            f"expected --data STORE and --protocol NAME; bonaface datasets lists the protocols{going_on}"
+        )
     else:
         named = {"backbone": backbone, "size": size, "epochs": epochs}
         asked = {key: value for key, value in named.items() if value is not None}
