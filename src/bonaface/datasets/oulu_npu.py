@@ -18,25 +18,28 @@ from bonaface.datasets.protocols import Protocol, PublishedCounts, PublishedSpli
 from bonaface.datasets.reader import lines_of, make_row, numbers_in, read_layout
 from bonaface.datasets.registry import Box, Dataset
 from bonaface.datasets.table import PresentationTable, name_some
+from bonaface.simulate.official import (
+    BOX_ABOVE,
+    BOX_ASIDE,
+    BOX_BELOW,
+    OULU_PHONES,
+    OULU_PROTOCOLS,
+    OULU_USERS,
+)
 
 # folder: split, users, beginning of its lists' names
 _FOLDERS = {
-    "Train_files": ("train", range(1, 21), "Train"),
-    "Dev_files": ("dev", range(21, 36), "Dev"),
-    "Test_files": ("test", range(36, 56), "Test"),
+    "Train_files": ("train", OULU_USERS["Train"], "Train"),
+    "Dev_files": ("dev", OULU_USERS["Dev"], "Dev"),
+    "Test_files": ("test", OULU_USERS["Test"], "Test"),
 }
 _SPECIES = {"1": "", "2": "print-1", "3": "print-2", "4": "display-1", "5": "display-2"}
-_PHONES = ("1", "2", "3", "4", "5", "6")  # and the folds of protocols 3 and 4: the phone kept for the test
 _PATH = re.compile(
     rf"(?P<folder>{'|'.join(_FOLDERS)})/"
     r"(?P<phone>[1-6])_(?P<session>[1-3])_(?P<user>[0-9]{2})_(?P<file>[1-5])\.avi"
 )
 _LINE = re.compile(r"(?P<kind>\+1|-1|-2)\s*,\s*(?P<name>\S+)")
 _KINDS = {"": "+1", "print": "-1", "display": "-2"}
-
-# How far RetinaFace's box reaches from the middle between the eyes, in distances between them (the median of
-# 70 frontal portraits, spread 0.1).
-_ASIDE, _ABOVE, _BELOW = 1.08, 1.22, 1.81
 
 
 def read(root: Path) -> PresentationTable:
@@ -79,10 +82,10 @@ def boxes(root: Path, row: Presentation) -> Mapping[int, Box]:
         if distance > 0:
             middle_x, middle_y = (x1 + x2) / 2, (y1 + y2) / 2
             found[int(frame)] = (
-                middle_x - _ASIDE * distance,
-                middle_y - _ABOVE * distance,
-                middle_x + _ASIDE * distance,
-                middle_y + _BELOW * distance,
+                middle_x - BOX_ASIDE * distance,
+                middle_y - BOX_ABOVE * distance,
+                middle_x + BOX_ASIDE * distance,
+                middle_y + BOX_BELOW * distance,
             )
     return found
 
@@ -106,7 +109,7 @@ def _complete() -> tuple[Presentation, ...]:
     return tuple(
         _row(folder, phone, session, f"{user:02d}", file)
         for folder, (_, users, _) in _FOLDERS.items()
-        for phone, session, user, file in product(_PHONES, "123", users, _SPECIES)
+        for phone, session, user, file in product(OULU_PHONES, "123", users, _SPECIES)
     )
 
 
@@ -164,25 +167,14 @@ def _listed(path: Path) -> Iterator[tuple[str, str]]:
             raise InputError(f"{path}, line {number}: expected a line like +1,1_1_01_1, got {text!r}")
 
 
-_Columns = dict[str, tuple[str, ...]]
-
-_EARLY: _Columns = {"session": ("1", "2")}
-_LATE: _Columns = {"session": ("3",)}
-_SEEN: _Columns = {"species": ("", "print-1", "display-1")}
-_UNSEEN: _Columns = {"species": ("", "print-2", "display-2")}
-_OTHERS: _Columns = {"device": ("!{fold}",)}
-_KEPT: _Columns = {"device": ("{fold}",)}
-# by protocol, what train and dev have in common and what test has
-_COLUMNS = {
-    "1": (_EARLY, _LATE),
-    "2": (_SEEN, _UNSEEN),
-    "3": (_OTHERS, _KEPT),
-    "4": ({**_EARLY, **_SEEN, **_OTHERS}, {**_LATE, **_UNSEEN, **_KEPT}),
-}
-
-
 def _rows(protocol: str, split: str) -> Rows:
-    return Rows(split=(split,), **_COLUMNS[protocol][split == "test"])
+    videos = OULU_PROTOCOLS[protocol][split == "test"]
+    return Rows(
+        split=(split,),
+        session=tuple(videos.sessions),
+        species=tuple(_SPECIES[file] for file in videos.files),
+        device=() if videos.kept is None else ("{fold}",) if videos.kept else ("!{fold}",),
+    )
 
 
 def _protocol(
@@ -216,13 +208,13 @@ DATASET = Dataset(
             "3",
             "unseen phone: fold k trains on every phone but k and tests on k",
             PublishedCounts(train=(300, 1200), dev=(225, 900), test=(60, 240)),
-            _PHONES,
+            OULU_PHONES,
         ),
         _protocol(
             "4",
             "unseen session, instruments and phone: fold k tests on phone k",
             PublishedCounts(train=(200, 400), dev=(150, 300), test=(20, 40)),
-            _PHONES,
+            OULU_PHONES,
         ),
     ),
 )

@@ -13,13 +13,8 @@ from bonaface.core.records import Presentation
 from bonaface.datasets.reader import make_row, read_boxes, read_layout, three_splits
 from bonaface.datasets.registry import Box, Dataset
 from bonaface.datasets.table import PresentationTable
+from bonaface.simulate.official import REPLAY_MOBILE_ATTACKED_ONLY, REPLAY_MOBILE_CLIENTS
 
-_CLIENTS = {
-    "train": (1, 3, 8, 11, 12, 16, 18, 20, 26, 34, 37, 38),
-    "devel": (5, 6, 13, 14, 15, 23, 24, 25, 28, 29, 31, 32, 35, 36, 39, 40),
-    "test": (2, 4, 7, 9, 10, 17, 19, 21, 22, 27, 30, 33),
-}
-_NO_BONA_FIDE = 9
 _SPLITS = {"train": "train", "devel": "dev", "test": "test"}
 _DEVICES = ("mobile", "tablet")
 _LIGHTS = ("adverse", "controlled", "diffuse", "direct", "lateral")
@@ -53,7 +48,7 @@ def read(root: Path) -> PresentationTable:
     return read_layout(
         "replay-mobile",
         root,
-        [f"{folder}/{kind}" for folder in _CLIENTS for kind in ("real", "attack")],
+        [f"{folder}/{kind}" for folder in REPLAY_MOBILE_CLIENTS for kind in ("real", "attack")],
         (".mov",),
         parse,
         expected=_expected(root),
@@ -86,9 +81,9 @@ def boxes(root: Path, row: Presentation) -> Mapping[int, Box]:
 
 
 def _expected(_root: Path) -> Iterator[str]:
-    for folder, clients in _CLIENTS.items():
+    for folder, clients in REPLAY_MOBILE_CLIENTS.items():
         for client, device in product(clients, _DEVICES):
-            if client != _NO_BONA_FIDE:
+            if client != REPLAY_MOBILE_ATTACKED_ONLY:
                 for light in _LIGHTS:
                     yield f"{folder}/real/client{client:03d}_session02_authenticate_{device}_{light}.mov"
             for (instrument, shown), light in product(_SPECIES, ("lighton", "lightoff")):

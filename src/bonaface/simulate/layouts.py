@@ -15,6 +15,16 @@ from bonaface.core.errors import InputError
 from bonaface.simulate.camera import PHONES
 from bonaface.simulate.display import DISPLAYS, Display
 from bonaface.simulate.film import Key, Take
+from bonaface.simulate.official import (
+    BOX_ABOVE,
+    BOX_ASIDE,
+    BOX_BELOW,
+    OULU_PHONES,
+    OULU_PROTOCOLS,
+    OULU_USERS,
+    REPLAY_MOBILE_ATTACKED_ONLY,
+    REPLAY_MOBILE_CLIENTS,
+)
 from bonaface.simulate.printer import PRINTERS, Printer
 from bonaface.simulate.scene import Lighting, lighting, session_lighting
 from bonaface.simulate.seeds import between
@@ -41,7 +51,7 @@ class Person:
 
 # OULU-NPU ------------------------------------------------------------------------------------------------------------
 
-OULU_PARTS = {"Train": range(1, 21), "Dev": range(21, 36), "Test": range(36, 56)}
+_OULU_KINDS = {"1": "+1", "2": "-1", "3": "-1", "4": "-2", "5": "-2"}  # by file, as the lists write them
 _OULU_FILES: tuple[Printer | Display | None, ...] = (None, *PRINTERS, *DISPLAYS)
 
 
@@ -51,7 +61,7 @@ def oulu_people(count: int) -> list[Person]:
     Raises:
         InputError: there are not that many, or too few for three parts.
     """
-    return _proportional(count, OULU_PARTS)
+    return _proportional(count, OULU_USERS)
 
 
 def oulu_clips(person: Person, phones: int, sessions: int) -> Iterator[Clip]:
@@ -77,32 +87,19 @@ def oulu_marks(frames: list[Points]) -> str:
 
 def oulu_lists() -> Iterator[tuple[str, str]]:
     """Return the protocol lists of the complete set, (path, text)."""
-    folds = [("1", 0), ("2", 0), *product("34", range(1, 7))]
-    for (protocol, fold), (part, users) in product(folds, OULU_PARTS.items()):
-        lines = []
-        for phone, session, user, file in product(range(1, 7), range(1, 4), users, range(1, 6)):
-            if _oulu_chosen(protocol, fold, part == "Test", phone, session, file):
-                kind = "+1" if file == 1 else "-1" if file < 4 else "-2"
-                lines.append(f"{kind},{phone}_{session}_{user:02d}_{file}\n")
-        yield f"Protocols/Protocol_{protocol}/{part}{f'_{fold}' if fold else ''}.txt", "".join(lines)
-
-
-def _oulu_chosen(protocol: str, fold: int, test: bool, phone: int, session: int, file: int) -> bool:
-    if protocol in "14" and (session == 3) != test:
-        return False
-    if protocol in "24" and file > 1 and (file in (3, 5)) != test:
-        return False
-    return protocol in "12" or (phone == fold) == test
+    for (protocol, (learned, tested)), (part, users) in product(OULU_PROTOCOLS.items(), OULU_USERS.items()):
+        videos = tested if part == "Test" else learned
+        for fold in ("",) if videos.kept is None else OULU_PHONES:
+            lines = [
+                f"{_OULU_KINDS[file]},{phone}_{session}_{user:02d}_{file}\n"
+                for phone, session, user, file in product(OULU_PHONES, "123", users, _OULU_KINDS)
+                if videos.has(fold, phone, session, file)
+            ]
+            yield f"Protocols/Protocol_{protocol}/{part}{f'_{fold}' if fold else ''}.txt", "".join(lines)
 
 
 # Replay-Mobile --------------------------------------------------------------------------------------------------------
 
-REPLAY_PARTS = {
-    "train": (1, 3, 8, 11, 12, 16, 18, 20, 26, 34, 37, 38),
-    "devel": (5, 6, 13, 14, 15, 23, 24, 25, 28, 29, 31, 32, 35, 36, 39, 40),
-    "test": (2, 4, 7, 9, 10, 17, 19, 21, 22, 27, 30, 33),
-}
-_ONLY_ATTACKED = 9  # this client took part in the first recording only
 # kelvin, azimuth, elevation, ambient, behind, dimness
 _REPLAY_LIGHTS = {
     "adverse": (3400, 40, 50, 0.55, 1.6, 0.7),
@@ -122,8 +119,6 @@ _REPLAY_ATTACKS: tuple[tuple[str, str, Printer | Display, float], ...] = (
 )
 _PHOTO_SESSIONS = {"lighton": 1, "lightoff": 3}  # by the light of the attack; session 2 is bona fide
 _REPLAY_CAMERAS = {"mobile": replace(PHONES[1], name="mobile"), "tablet": replace(PHONES[4], name="tablet")}
-# How far RetinaFace's box reaches from the middle between the eyes, in distances between them.
-_ASIDE, _ABOVE, _BELOW = 1.08, 1.22, 1.81
 
 
 def replay_people(count: int) -> list[Person]:
@@ -132,14 +127,14 @@ def replay_people(count: int) -> list[Person]:
     Raises:
         InputError: there are not that many, or too few for three parts.
     """
-    return _proportional(count, REPLAY_PARTS)
+    return _proportional(count, REPLAY_MOBILE_CLIENTS)
 
 
 def replay_clips(person: Person) -> Iterator[Clip]:
     """Return the videos of one client, bona fide (session 2) and attacks (session 1)."""
     client = f"client{person.number:03d}"
     for device, light in product(_REPLAY_CAMERAS, list(_REPLAY_LIGHTS)[:5]):
-        if person.number != _ONLY_ATTACKED:
+        if person.number != REPLAY_MOBILE_ATTACKED_ONLY:
             path = f"{person.part}/real/{client}_session02_authenticate_{device}_{light}"
             key: Key = ("person", person.number, "real", device, light)
             yield _replay_clip(path, Take(key, _light(light), _REPLAY_CAMERAS[device]), 2)
@@ -173,7 +168,12 @@ def replay_marks(frames: list[Points]) -> str:
     lines = []
     for number, marks in enumerate(frames):
         (x, y), eyes = marks[:2].mean(0), float(np.hypot(*(marks[1] - marks[0])))
-        box = (x - _ASIDE * eyes, y - _ABOVE * eyes, 2 * _ASIDE * eyes, (_ABOVE + _BELOW) * eyes)
+        box = (
+            x - BOX_ASIDE * eyes,
+            y - BOX_ABOVE * eyes,
+            2 * BOX_ASIDE * eyes,
+            (BOX_ABOVE + BOX_BELOW) * eyes,
+        )
         lines.append(" ".join(map(str, (number, *(round(float(side)) for side in box)))) + "\n")
     return "".join(lines)
 
