@@ -1,5 +1,6 @@
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,19 +43,29 @@ def test_counts_of_every_protocol(table: PresentationTable, name: str) -> None:
 def test_the_complete_set(table: PresentationTable) -> None:
     assert table.counts() == (150, 450)
     assert table.notes == ()
-    assert Counter(row.device for row in table.rows) == {"low": 200, "normal": 200, "high": 200}
+    assert Counter(row.device for row in table.rows) == dict.fromkeys(
+        ("low-quality", "normal-quality", "high-quality"), 200
+    )
     assert len({row.subject for row in table.rows}) == 50  # the numbers 1 to 20 are two people each
 
 
 @pytest.mark.parametrize(
     ("name", "species", "device"),
     [
-        ("1", "", "normal"), ("2", "", "low"), ("HR_1", "", "high"),
-        ("3", "print-warped", "normal"), ("4", "print-warped", "low"), ("HR_2", "print-warped", "high"),
-        ("5", "print-cut", "normal"), ("6", "print-cut", "low"), ("HR_3", "print-cut", "high"),
-        ("7", "display-video", "normal"), ("8", "display-video", "low"), ("HR_4", "display-video", "high"),
+        ("1", "", "normal-quality"),
+        ("2", "", "low-quality"),
+        ("HR_1", "", "high-quality"),
+        ("3", "print-warped", "normal-quality"),
+        ("4", "print-warped", "low-quality"),
+        ("HR_2", "print-warped", "high-quality"),
+        ("5", "print-cut", "normal-quality"),
+        ("6", "print-cut", "low-quality"),
+        ("HR_3", "print-cut", "high-quality"),
+        ("7", "display-video", "normal-quality"),
+        ("8", "display-video", "low-quality"),
+        ("HR_4", "display-video", "high-quality"),
     ],
-)  # fmt: skip
+)
 def test_parses_file_names(name: str, species: str, device: str) -> None:
     row = casia_fasd.parse(f"test_release/7/{name}.avi")
     assert row is not None
@@ -68,8 +79,23 @@ def test_low_and_normal_quality_as_bob_has_them() -> None:
             row = casia_fasd.parse(f"{folder}/1/{number}.avi")
             assert row is not None
             assert (row.device, casia_fasd.size(row)) == (
-                ("normal", (640, 480)) if number % 2 else ("low", (480, 640))
+                ("normal-quality", (640, 480)) if number % 2 else ("low-quality", (480, 640))
             )
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_rejects_a_table_of_version_0_1(table: PresentationTable, name: str, tmp_path: Path) -> None:
+    """Version 0.1, casia_fasd.py: ("low", "normal", "high") were the cameras of the files 1, 2 and HR_1, and so on."""
+    former = {"normal-quality": "low", "low-quality": "normal", "high-quality": "high"}
+    rows = tuple(replace(row, device=former[row.device]) for row in table.rows)
+    PresentationTable("casia-fasd", rows).write(tmp_path / "presentations.parquet")
+    old = PresentationTable.read(tmp_path / "presentations.parquet")
+    with pytest.raises(
+        InputError,
+        match=rf"^casia-fasd/{name}: an older version of bonaface made this table, .*\(device [a-z]+ of .*\.avi\); "
+        "run bonaface prepare again, into another folder$",
+    ):
+        split_rows(old, find_protocol(casia_fasd.DATASET.protocols, name))
 
 
 def test_notes_name_missing_and_unexpected_files(tmp_path: Path) -> None:

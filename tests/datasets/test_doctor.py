@@ -110,7 +110,7 @@ def test_broken_and_short_videos_are_named(casia: Path, tmp_path: Path) -> None:
     assert "it says that it has 50 frames and has " in texts(report)
     assert "test_release/1/4.avi" in texts(report)
     assert sum(files.readable for files in report.files) == 48 - 3
-    assert {files.device for files in report.files} == {"low", "normal", "high"}
+    assert {files.device for files in report.files} == {"low-quality", "normal-quality", "high-quality"}
 
 
 def test_files_of_another_cameras_proportion_are_named(casia: Path, tmp_path: Path) -> None:
@@ -122,10 +122,10 @@ def test_files_of_another_cameras_proportion_are_named(casia: Path, tmp_path: Pa
     (root / "other.avi").rename(two)
     text = texts(examine(open_dataset("casia-fasd"), root, workers=1))
     assert (
-        "not in the proportion of the camera that the name says (low: 480 x 640): train_release/1/2.avi (256 x 192)"
-        in text
+        "not in the proportion of the camera that the name says (low-quality: 480 x 640): "
+        "train_release/1/2.avi (256 x 192)" in text
     )
-    assert "(normal: 640 x 480): train_release/1/1.avi (192 x 256)" in text
+    assert "(normal-quality: 640 x 480): train_release/1/1.avi (192 x 256)" in text
 
 
 def test_subjects_in_two_splits_are_named() -> None:

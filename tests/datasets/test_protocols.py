@@ -56,6 +56,19 @@ def test_drawn_splits_are_a_partition_and_disjoint_in_subjects(table: Presentati
     assert split.notes == ()
 
 
+@pytest.mark.parametrize("old", [0, 3])
+def test_one_row_of_an_older_version_is_refused_and_named(old: int) -> None:
+    rows = [row(i, i % 2, subject=f"s{i // 2}") for i in range(12)]
+    protocol = replace(DRAWN, outdated=Rows(device=("low",)))
+    assert split_rows(table_of(*rows), protocol) == split_rows(table_of(*rows), DRAWN)
+    rows[old] = replace(rows[old], device="low")
+    assert split_rows(table_of(*rows), DRAWN).train
+    with pytest.raises(
+        InputError, match=rf"\(device low of {rows[old].sample_id}\); run bonaface prepare again"
+    ):
+        split_rows(table_of(*rows), protocol)
+
+
 @given(tables(), st.integers(0, 5))
 @settings(max_examples=100, deadline=None)
 def test_dev_is_carved_from_train_by_subject(table: PresentationTable, seed: int) -> None:

@@ -9,7 +9,8 @@ The names do not tell which of files 1 to 8 are of the camera of low quality and
 - So the paper's 1280 x 720 is height x width, and by the same order its low quality, 640 x 480, is 480 pixels wide: the
   even files; normal quality is the odd ones. bob.db.casia_fasd has said the same since its first commit (2012).
 
-Version 0.1 had the two the other way round.
+Version 0.1 had the two the other way round, and called the cameras low, normal and high. They have other names now, so
+that a store of then is told from one of today and refused.
 """
 
 import re
@@ -24,7 +25,7 @@ from bonaface.datasets.table import PresentationTable
 
 _FOLDERS = {"train_release": ("train", 20), "test_release": ("test", 30)}  # split, subjects
 # the three cameras' quality, with the width and height of their frames
-_SIZES = {"normal": (640, 480), "low": (480, 640), "high": (720, 1280)}
+_SIZES = {"normal-quality": (640, 480), "low-quality": (480, 640), "high-quality": (720, 1280)}
 # species: its videos by the three cameras
 _VIDEOS = {
     "": ("1", "2", "HR_1"),
@@ -37,6 +38,7 @@ _KINDS = {
     for species, names in _VIDEOS.items()
     for name, device in zip(names, _SIZES, strict=True)
 }
+_OF_0_1 = Rows(device=("low", "normal", "high"))
 _PATH = re.compile(
     r"(?P<folder>train_release|test_release)/(?P<subject>[1-9][0-9]?)/(?P<name>[1-8]|HR_[1-4])\.avi"
 )
@@ -97,6 +99,7 @@ def _protocol(name: str, description: str, test: tuple[int, int], **columns: tup
             train=Rows(split=("train",), **columns), test=Rows(split=("test",), **columns)
         ),
         counts=PublishedCounts(train=(test[0] * 2 // 3, test[1] * 2 // 3), test=test),
+        outdated=_OF_0_1,
     )
 
 
@@ -112,9 +115,12 @@ DATASET = Dataset(
         _protocol("overall", "every camera and attack; dev is a fifth of the train subjects", (90, 270)),
         *(
             _protocol(
-                f"{device}-quality", f"the camera of {device} quality alone", (30, 90), device=(device,)
+                f"{quality}-quality",
+                f"the camera of {quality} quality alone",
+                (30, 90),
+                device=(f"{quality}-quality",),
             )
-            for device in ("low", "normal", "high")
+            for quality in ("low", "normal", "high")
         ),
         _protocol("warped-photo", "warped photographs alone", (90, 90), species=("", "print-warped")),
         _protocol("cut-photo", "photographs with cut eyes alone", (90, 90), species=("", "print-cut")),

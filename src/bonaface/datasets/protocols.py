@@ -95,7 +95,8 @@ class Protocol:
     """The split of one experiment on a data set. `counts` holds for every fold.
 
     `shares_subjects` says that the published splits show the same people in train and test; in every other
-    protocol a subject in two splits is an error.
+    protocol a subject in two splits is an error. `outdated` is the rows that only an older version of the set's reader
+    made, whose names mean something else today; a table that has one is refused.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Protocol:
     folds: tuple[str, ...] = ("",)
     counts: PublishedCounts = field(default_factory=PublishedCounts)
     shares_subjects: bool = False
+    outdated: Rows | None = None
 
 
 @dataclass(frozen=True)
@@ -165,8 +167,8 @@ def split_rows(table: PresentationTable, protocol: Protocol, fold: str = "", see
 
     Raises:
         UnknownNameError: the protocol has no such fold.
-        InputError: a split that the protocol defines has no row, a row or subject lies in two splits, or there
-            are too few subjects to draw from.
+        InputError: a split that the protocol defines has no row, a row or subject lies in two splits, there are too
+            few subjects to draw from, or an older version made the table and its names mean something else today.
     """
     chosen = protocol.folds[0] if not fold and len(protocol.folds) == 1 else fold
     if not chosen and "" not in protocol.folds:
@@ -176,12 +178,27 @@ def split_rows(table: PresentationTable, protocol: Protocol, fold: str = "", see
     if chosen not in protocol.folds:
         raise UnknownNameError(f"fold of {table.dataset}/{protocol.name}", chosen, protocol.folds)
     where = f"{table.dataset}/{protocol.name}" + (f", fold {chosen}" if chosen else "")
+    if protocol.outdated is not None:
+        _reject_outdated(table.rows, protocol.outdated, chosen, where)
     if isinstance(protocol.splits, BySubject):
         split = _by_subject(table.rows, protocol.splits, protocol.folds.index(chosen), seed, where)
     else:
         split = _published(table.rows, protocol.splits, chosen, seed, where)
     _check(table.rows, split, protocol, where)
     return split
+
+
+def _reject_outdated(rows: Iterable[Presentation], outdated: Rows, fold: str, where: str) -> None:
+    old = next(filter(outdated.matcher(fold), rows), None)
+    if old is None:
+        return
+    names = ", ".join(
+        f"{each.name} {getattr(old, each.name)}" for each in fields(outdated) if getattr(outdated, each.name)
+    )
+    raise InputError(
+        f"{where}: an older version of bonaface made this table, and its names mean something else today ({names} of "
+        f"{old.sample_id}); run bonaface prepare again, into another folder"
+    )
 
 
 def _agrees(patterns: Iterable[str], value: str) -> bool:
