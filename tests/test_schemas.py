@@ -1,4 +1,4 @@
-"""The JSON schemas in docs/schemas are those of the code, and take what the code writes and reads."""
+"""The JSON schemas in docs are those of the code, and take what the code writes and reads."""
 
 import json
 import runpy
@@ -13,29 +13,30 @@ from bonaface.testing.networks import write_bundle
 from bonaface.training.settings import RunSettings, choose_preset
 
 ROOT = Path(__file__).parents[1]
-SCHEMAS = ROOT / "docs" / "schemas"
+DOCS = ROOT / "docs"
 TOOL = runpy.run_path(str(ROOT / "tools" / "schemas.py"))
 
 
 def validate(name: str, values: Any) -> None:
-    schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text())
+    schema = json.loads((DOCS / f"{name}.schema.json").read_text())
     jsonschema.Draft202012Validator(schema).validate(values)
 
 
 @pytest.mark.parametrize("name", TOOL["SCHEMAS"])
 def test_a_schema_is_up_to_date(name: str) -> None:
-    text = (SCHEMAS / f"{name}.schema.json").read_text()
+    text = (DOCS / f"{name}.schema.json").read_text()
     assert text == TOOL["schema_of"](name), "run: python tools/schemas.py"
     jsonschema.Draft202012Validator.check_schema(json.loads(text))
 
 
 def test_there_is_no_other_schema() -> None:
-    assert {path.name for path in SCHEMAS.iterdir()} == {f"{name}.schema.json" for name in TOOL["SCHEMAS"]}
+    found = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.schema.json")}
+    assert found == {f"{name}.schema.json" for name in TOOL["SCHEMAS"]}
 
 
 def test_a_bundles_description_is_one(tmp_path: Path) -> None:
     values = json.loads((write_bundle(tmp_path) / "bundle.json").read_text())
-    validate("bundle", values)
+    validate("schemas/bundle", values)
     changes: list[dict[str, Any]] = [
         {"format": 1},
         {"views": []},
@@ -45,19 +46,19 @@ def test_a_bundles_description_is_one(tmp_path: Path) -> None:
     ]
     for wrong in changes:
         with pytest.raises(jsonschema.ValidationError):
-            validate("bundle", values | wrong)
+            validate("schemas/bundle", values | wrong)
 
 
 def test_settings_of_a_run_are_some() -> None:
     settings = RunSettings(choose_preset("bi-fas", None, {}), "store", "official").as_dict()
-    validate("run", settings)
+    validate("schemas/run", settings)
     with pytest.raises(jsonschema.ValidationError):
-        validate("run", settings | {"micro_batch": -1})
+        validate("schemas/run", settings | {"micro_batch": -1})
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.yaml")), ids=lambda path: path.name)
 def test_the_benchmarks_are_some(path: Path) -> None:
     values = yaml.safe_load(path.read_text())
-    validate("benchmark", values)
+    validate("schemas/benchmark", values)
     with pytest.raises(jsonschema.ValidationError):
-        validate("benchmark", values | {"train": {"epochs": 3}})
+        validate("schemas/benchmark", values | {"train": {"epochs": 3}})

@@ -1,4 +1,4 @@
-"""Write the JSON schemas of Bonaface's files into docs/schemas, from the types that read them.
+"""Write the JSON schemas of Bonaface's files into docs, from the types that describe them.
 
     python tools/schemas.py
 
@@ -13,10 +13,11 @@ import msgspec
 
 from bonaface.benchmark.spec import SpecFile
 from bonaface.core.files import write_text
+from bonaface.evaluation.report_json import ReportFile
 from bonaface.inference.bundle import FORMAT, BundleCard
 from bonaface.training.settings import RunSettings
 
-FOLDER = Path(__file__).parents[1] / "docs" / "schemas"
+FOLDER = Path(__file__).parents[1] / "docs"
 
 # bundle.json holds its format and checksum beside the description.
 BundleFile = msgspec.defstruct(
@@ -27,10 +28,15 @@ BundleFile = msgspec.defstruct(
     kw_only=True,
 )
 
+# By their place in docs.
 SCHEMAS: dict[str, tuple[Any, str]] = {
-    "bundle": (BundleFile, "bundle.json of a bundle"),
-    "run": (RunSettings, "The settings in a run's run.json"),
-    "benchmark": (SpecFile, "What bonaface benchmark reads, in YAML"),
+    "schemas/bundle": (BundleFile, "bundle.json of a bundle"),
+    "schemas/run": (RunSettings, "The settings in a run's run.json"),
+    "schemas/benchmark": (SpecFile, "What bonaface benchmark reads, in YAML"),
+    "report": (
+        ReportFile,
+        "What `bonaface report --out DIR` and `bonaface evaluate` write as report.json. Rates are shares in [0, 1].",
+    ),
 }
 
 

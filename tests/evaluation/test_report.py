@@ -5,6 +5,7 @@ from statistics import mean, stdev
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 
 from bonaface.core.errors import InputError, UnknownNameError
@@ -12,6 +13,7 @@ from bonaface.evaluation import EvaluationSettings, Rule, ScoreTable, Threshold,
 from bonaface.evaluation.aggregate import Samples, Unit, to_unit
 from bonaface.evaluation.render.html import html
 from bonaface.evaluation.report import Report, headline, joined
+from bonaface.evaluation.report_json import ReportFile
 from bonaface.metrics.rates import acer_at
 from bonaface.metrics.thresholds import bpcer_threshold, eer_threshold
 
@@ -19,8 +21,10 @@ SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").
 
 
 def _check(report: Report) -> dict[str, Any]:
-    plain = json.loads(json.dumps(report.as_dict(), allow_nan=False))
+    text = json.dumps(report.as_dict(), allow_nan=False)
+    plain = json.loads(text)
     jsonschema.Draft202012Validator(SCHEMA).validate(plain)
+    assert json.loads(msgspec.json.encode(msgspec.json.decode(text, type=ReportFile))) == plain
     return plain
 
 

@@ -107,7 +107,7 @@ class Report:
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the report as plain JSON values, by docs/report.schema.json."""
+        """Return the report as plain JSON values: those of `bonaface.evaluation.report_json.ReportFile`."""
         body = asdict(self)
         body["folds"] = [_plain_fold(fold) for fold in self.folds]
         first = {"warning": self.warning} if self.warning else {}
