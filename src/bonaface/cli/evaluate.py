@@ -58,7 +58,7 @@ def evaluate(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for scores and report. Default: below RUN/evaluation/, named after data set, protocol and fold.",
+            help="Folder for scores and report. Default: below RUN/evaluation/, named after set, protocol and fold.",
             show_default=False,
         ),
     ] = None,
