@@ -126,17 +126,27 @@ def trained(case: Case, pictures: torch.Tensor, labels: torch.Tensor) -> Trained
     return Trained(model.eval(), losses)
 
 
+def inputs(model: PadModel, pictures: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Return what `model` reads of the pictures: for several views as many pictures, and nothing of them mirrored."""
+    views = len(model.views)
+    if views <= 1:
+        return (pictures,)
+    return torch.stack([pictures.roll(view, 2) for view in range(views)], 1), torch.zeros(
+        len(pictures), views
+    )
+
+
 def fit(model: SolverModel, pictures: torch.Tensor, labels: torch.Tensor) -> None:
     """Let the solver see the eight pictures, as training and as dev data."""
     with torch.no_grad():
-        features = model.features(pictures).numpy()
+        features = model.features(inputs(model, pictures)[0]).numpy()
     names = np.array([str(number) for number in range(len(labels))])
     shown = FeatureSet(
         features,
         labels.numpy(),
         names,
         np.where(labels == 1, "", "print"),
-        np.zeros((len(names), 1), np.float32),
+        np.zeros((len(names), max(len(model.views), 1)), np.float32),
     )
     model.fit(shown, shown)
 
@@ -148,12 +158,12 @@ def settle(model: PadModel, pictures: torch.Tensor) -> None:
             module.reset_running_stats()
             module.momentum = None
     with torch.no_grad():
-        model(pictures)
+        model(*inputs(model, pictures))
 
 
 def predict(model: PadModel, pictures: torch.Tensor) -> Output:
     with torch.no_grad():
-        return model(pictures)
+        return model(*inputs(model, pictures))
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -278,7 +288,7 @@ def test_the_inference_module_gives_the_same_numbers_as_plain_tensors(
 ) -> None:
     module = trained.model.inference_module()
     with torch.no_grad():
-        values = dict(zip(module.output_names, module(pictures), strict=True))
+        values = dict(zip(module.output_names, module(*inputs(trained.model, pictures)), strict=True))
     output = predict(trained.model, pictures)
     assert tuple(values) == trained.model.output_names
     for name, value in {**output.scores, **output.maps}.items():
@@ -308,16 +318,17 @@ def solved(request: pytest.FixtureRequest, pictures: torch.Tensor, labels: torch
 
 def test_kept_features_give_the_networks_own_score(solved: SolverModel, pictures: torch.Tensor) -> None:
     with torch.no_grad():
-        features = solved.features(pictures)
-        given = solved.predict(features)
+        images, *shares = inputs(solved, pictures)
+        features = solved.features(images)
+        given = solved.predict(features, *shares)
     assert (features.dtype, features.shape[0], given.shape) == (torch.float32, 8, (8,))
     assert torch.equal(given, predict(solved, pictures).scores[solved.score_names[0]])
 
 
 def test_features_are_float32_in_mixed_precision_too(solved: SolverModel, pictures: torch.Tensor) -> None:
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        assert solved.features(pictures).dtype == torch.float32
-        scores = solved(pictures).scores.values()
+        assert solved.features(inputs(solved, pictures)[0]).dtype == torch.float32
+        scores = solved(*inputs(solved, pictures)).scores.values()
     assert {score.dtype for score in scores} == {torch.float32}
 
 

@@ -87,12 +87,12 @@ def test_decision_values_are_those_of_scikit_learns_pipeline(
 def test_the_mean_of_the_map_is_the_logit(fitted: Any, pictures: Any) -> None:
     with torch.no_grad():
         output = fitted(pictures)
-    assert fitted.map_names == ("linear",)
-    assert tuple(output.maps["linear"].shape[1:]) == (8, 8)
+    assert fitted.map_names == ("view",)
+    assert tuple(output.maps["view"].shape[1:]) == (8, 8)
     torch.testing.assert_close(
-        output.logits["map linear"].mean((1, 2)), output.logits["linear"], rtol=0, atol=1e-4
+        output.logits["map view"].mean((1, 2)), output.logits["linear"], rtol=0, atol=1e-4
     )
-    assert torch.equal(output.maps["linear"], torch.sigmoid(output.logits["map linear"]))
+    assert torch.equal(output.maps["view"], torch.sigmoid(output.logits["map view"]))
 
 
 def test_an_even_picture_has_finite_maps_and_gradients(fitted: Any) -> None:

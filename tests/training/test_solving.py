@@ -85,7 +85,7 @@ def test_run_folder_has_the_usual_files(finished: Path, store: Path) -> None:
     with np.load(finished / "features" / "train" / "00000.npz") as kept:
         assert kept["values"].shape == (24, 1, 944)
     card = Bundle.open(finished).card
-    assert (card.outputs, card.maps) == (("linear",), ("linear",))
+    assert (card.outputs, card.maps) == (("linear",), ("view",))
     assert card.provenance["parity_to_torch"] <= 1e-4
     sentences: list[str] = []
     train(settings(store), finished, resume=True, log=sentences.append)

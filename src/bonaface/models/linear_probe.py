@@ -89,7 +89,7 @@ class LinearProbe(SolverModel):
         super().__init__(backbone, size, pretrained)
         self.strength, self.mirrored_limit, self.views = strength, mirrored_limit, tuple(views)
         count = max(len(views), 1)
-        self.map_names = self.views if len(views) > 1 else ("linear",)
+        self.map_names = self.views if len(views) > 1 else ("view",)
         width = 2 * sum(self.backbone.channels)
         self.center: Tensor
         self.scale: Tensor
