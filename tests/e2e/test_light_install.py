@@ -49,12 +49,23 @@ def test_what_needs_torch_says_which_install_brings_it(light_python: Path, run: 
         light_python, "train", "bi-fas", "--data", store, "--protocol", "split", "--out", "nowhere"
     )
     check = bonaface(light_python, "check", "x.png", "--model", run, "--backend", "torch")
-    models = bonaface(light_python, "models")
-    for done in (train, models):
-        assert done.returncode == 2
-        assert 'pip install "bonaface[train]"' in done.stderr
-        assert len(done.stderr.strip().splitlines()) == 1
+    assert train.returncode == 2
+    assert 'pip install "bonaface[train]"' in train.stderr
+    assert len(train.stderr.strip().splitlines()) == 1
     assert check.returncode == 2
+
+
+def test_lists_the_models(light_python: Path) -> None:
+    done = bonaface(light_python, "models")
+    assert done.returncode == 0, done.stderr
+    assert "linear-probe" in done.stdout
+
+
+def test_checks_with_the_model_that_ships(light_python: Path) -> None:
+    done = bonaface(light_python, "check", "--example", "--json")
+    assert done.returncode == 1, done.stderr
+    decisions = {Path(v["path"]).name: v["decision"] for v in map(json.loads, done.stdout.splitlines())}
+    assert decisions == {"attack.jpg": "attack", "bona-fide.jpg": "bona fide"}
 
 
 @pytest.mark.parametrize("package", LIGHT)
