@@ -294,7 +294,7 @@ def differences(tables: Mapping[str, ScoreTable], systems: Mapping[str, System])
     for name, table in tables.items():
         if name == SHIPPED:
             continue
-        # Each at its own threshold: moved to 0.5, where all of them are then compared.
+        # Each at its own threshold: moved to 0, where both are then compared.
         moved = [
             _shifted(one, next(iter(systems[system].thresholds.values())))
             for one, system in ((first, SHIPPED), (table, name))

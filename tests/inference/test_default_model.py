@@ -1,6 +1,7 @@
 """The model that ships opens as any bundle, is small, says where it comes from, and tells its two examples apart."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,7 @@ def test_its_thresholds_come_from_simulated_presentations_alone() -> None:
 def test_it_carries_no_path_of_the_machine_that_made_it() -> None:
     text = (DEFAULT_MODEL / "bundle.json").read_text()
     assert "store" not in json.loads(text)["provenance"]["settings"]
-    assert "/home/" not in text
-    assert "/work/" not in text
+    assert not re.search(r'"(/|~|[A-Za-z]:\\)', text), "no text in it begins as an absolute path does"
 
 
 @pytest.mark.parametrize(("name", "decision"), EXAMPLE.items())
