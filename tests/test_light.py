@@ -11,6 +11,7 @@ LIGHT = (
     "metrics",
     "jobs",
     "media",
+    "drawing",
     "face",
     "simulate",
     "datasets",

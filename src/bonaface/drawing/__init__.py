@@ -1,0 +1,1 @@
+"""Maps over pictures, with scale and caption: numpy and Pillow alone."""
