@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -15,32 +15,15 @@ from bonaface.face.crop import CropSpec, cut
 from bonaface.metrics.curves import auc, eer
 from bonaface.metrics.rates import acer_at
 from bonaface.metrics.thresholds import eer_threshold
+from bonaface.models.global_statistics import NAMES, global_statistics
 from bonaface.store.crop_store import CropStore
 from bonaface.training.data import open_split
 
-NAMES = ("brightness", "spread of brightness", "saturation", "sharpness", "noise", "colour cast", "contrast")
-
 
 def statistics(crop: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return the seven statistics (7,) of a crop (H, W, 3) uint8, in the order of `NAMES`."""
-    red, green, blue = (crop[..., channel] / 255 for channel in range(3))
-    grey = 0.299 * red + 0.587 * green + 0.114 * blue
-    high, low = crop.max(-1) / 255, crop.min(-1) / 255
-    middle = grey[1:-1, 1:-1]
-    around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
-    smooth = (
-        np.asarray(Image.fromarray((255 * grey).astype(np.uint8)).filter(ImageFilter.MedianFilter(3))) / 255
-    )
-    dark, bright = np.percentile(grey, (5, 95))
-    return np.array([
-        grey.mean(),
-        grey.std(),
-        ((high - low) / np.maximum(high, 1 / 255)).mean(),
-        np.log(np.var(around - 4 * middle) + 1e-8),
-        np.log(np.abs(grey - smooth).mean() + 1e-4),
-        np.log((red.mean() + 1e-3) / (blue.mean() + 1e-3)),
-        (bright - dark) / (bright + dark + 1e-3),
-    ])  # fmt: skip
+    """Return the seven statistics (7,) of a crop (H, W, 3) uint8, as `global-statistics` computes them."""
+    channels = torch.from_numpy(np.ascontiguousarray(crop.transpose(2, 0, 1))).float()
+    return global_statistics(channels[None])[0].double().numpy()
 
 
 @dataclass(frozen=True)

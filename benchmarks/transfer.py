@@ -1,12 +1,14 @@
 """Judge systems that learned nothing from them on real attacks, side by side (benchmarks/transfer.md).
 
-    python benchmarks/transfer.py WORK --sets nuaa=NUAA replay=COMP576/dataset --run RUN --minifasnet REPOSITORY
+    bonaface train global-statistics --data STORE --protocol split --out STATISTICS
+    python benchmarks/transfer.py WORK --sets nuaa=NUAA replay=COMP576/dataset --run RUN --minifasnet REPOSITORY \
+        --bundles "global statistics=STATISTICS"
 
 WORK keeps the scores, so that a stopped run goes on. NUAA is the data set's folder as `bonaface prepare nuaa` takes it,
 COMP576/dataset the folder `dataset` of ydf1014/COMP576ProjectLivenessDetection, REPOSITORY a checkout of
 minivision-ai/Silent-Face-Anti-Spoofing (its network code and weights are used in place). RUN is the run of
 `bonaface train linear-probe --preset views` that the shipped model was made of: its kept features give a linear
-classifier of each view alone, as a reference.
+classifier of each view alone, as a reference. STORE is that run's store; any other run or bundle may stand beside it.
 
 Every system sees the same pictures and the same face, which RetinaFace finds as `bonaface check` does. Only what is
 named in STEERING may choose anything; the other sets judge.
@@ -84,9 +86,9 @@ class System:
         self.score, self.thresholds = score, thresholds
 
 
-def shipped() -> System:
-    """Return the model that ships with Bonaface."""
-    bundle = Bundle.open(DEFAULT_MODEL)
+def system_of(path: Path) -> System:
+    """Return the bundle at `path`, or in the run there; its default output is judged."""
+    bundle = Bundle.open(path)
     card, runner = bundle.card, OnnxRunner(bundle, threads=1)
 
     def score(faces: list[Views]) -> NDArray[np.float64]:
@@ -214,7 +216,12 @@ def score_set(samples: Sequence[Sample], systems: Mapping[str, System], path: Pa
     done = 0
     if path.is_file():
         with path.open() as file:
-            done = sum(1 for _ in csv.DictReader(file))
+            reader = csv.DictReader(file)
+            done = sum(1 for _ in reader)
+        if list(reader.fieldnames or ()) != ["name", "response", *systems]:
+            sys.exit(
+                f"{path} has the scores of other systems; delete it to score again, or take another WORK"
+            )
     else:
         write_text(path, ",".join(["name", "response", *(f'"{name}"' for name in systems)]) + "\n")
     detector = Detector(640, 1, Bundle.open(DEFAULT_MODEL).card.face.min_score)
@@ -359,6 +366,11 @@ def _paired(difference: Mapping[str, Any]) -> str:
     return f"{-100 * difference['difference']:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
+def named(texts: Sequence[str]) -> dict[str, Path]:
+    """Read ``["NAME=FOLDER", ...]`` as paths by name."""
+    return {name: Path(folder) for name, _, folder in (text.partition("=") for text in texts)}
+
+
 def main() -> None:
     """Score what is not scored yet, write the figures and the tables of the page."""
     parser = argparse.ArgumentParser(
@@ -368,14 +380,23 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", required=True, metavar="NAME=FOLDER")
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--minifasnet", type=Path, required=True)
+    parser.add_argument(
+        "--bundles", nargs="*", default=[], metavar="NAME=FOLDER", help="further runs or bundles"
+    )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", nargs="*", help="names of the sets to do, as 'nuaa test'; default: all")
     parser.add_argument("--every", type=int, default=1, help="take every so many pictures of NUAA")
     parser.add_argument("--no-write", action="store_true", help="print the tables and leave the page alone")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    systems = {SHIPPED: shipped(), **single_views(given.run), "MiniFASNet": minifasnet(given.minifasnet)}
-    folders = {name: Path(folder) for name, _, folder in (text.partition("=") for text in given.sets)}
+    further = {name: system_of(path) for name, path in named(given.bundles).items()}
+    systems = {
+        SHIPPED: system_of(DEFAULT_MODEL),
+        **single_views(given.run),
+        **further,
+        "MiniFASNet": minifasnet(given.minifasnet),
+    }
+    folders = named(given.sets)
     given.work.mkdir(parents=True, exist_ok=True)
     results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     for name, samples in sets_of(folders, given.every):

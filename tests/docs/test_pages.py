@@ -36,6 +36,7 @@ PAGES = sorted(str(path.relative_to(ROOT)) for path in [ROOT / "README.md", *(RO
 SLOW = {
     "docs/augmentation.md",
     "docs/howto/simulate.md",
+    "docs/systems.md",
     "docs/tutorials/first-check.md",
     "docs/tutorials/own-pictures.md",
 }
@@ -61,6 +62,7 @@ _SMALL_TRAINING = [
     "--set",
     "bn_batches=1",
 ]
+_SMALL_SOLVING = ["--size", "64", "--micro-batch", "4"]
 
 
 @pytest.fixture(autouse=True)
@@ -123,7 +125,10 @@ def made_small(words: list[str]) -> list[str]:
             small += [] if name in _REPLACED else [word, value]
         else:
             small.append(word)
-    return [*small, *_SMALL_TRAINING] if words[0] == "train" and "--resume" not in words else small
+    if words[0] != "train" or "--resume" in words:
+        return small
+    solved = words[1] in models.model_names() and models.describe(words[1]).fitted_by_solver
+    return [*small, *(_SMALL_SOLVING if solved else _SMALL_TRAINING)]
 
 
 def runnable(page: str) -> bool:

@@ -4,6 +4,7 @@ from bonaface.models.a_deep_pix_bis import ADeepPixBiS
 from bonaface.models.base import FeatureSet, GradientModel, InferenceModule, PadModel, SolverModel
 from bonaface.models.bi_fas import BiFas, BiFasS
 from bonaface.models.deep_pix_bis import DeepPixBiS
+from bonaface.models.global_statistics import GlobalStatistics
 from bonaface.models.linear_probe import LinearProbe
 from bonaface.models.preset import Preset
 from bonaface.models.record import Output
@@ -24,6 +25,7 @@ __all__ = [
     "DeepPixBiS",
     "Description",
     "FeatureSet",
+    "GlobalStatistics",
     "GradientModel",
     "InferenceModule",
     "LinearProbe",
