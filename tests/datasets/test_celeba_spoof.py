@@ -117,7 +117,7 @@ def test_a_damaged_picture_gives_one_row_without_a_box(root: Path, tmp_path: Pat
         (root / row.path).with_name(f"{Path(row.path).stem}_BB.txt").write_text("50 60 80 90 0.99\n")
     (root / table.rows[1].path).write_bytes(b"no picture")
     two = replace(table, rows=table.rows[:2])
-    summary = prepare(two, root, tmp_path / "store", settings=PrepareSettings(boxes=True), workers=1)
+    summary = prepare(two, root, tmp_path / "store", settings=PrepareSettings(boxes=True), workers=0)
     ((path, why),) = summary.unreadable
     assert path == two.rows[1].path
     assert why.startswith(f"{path}: expected a picture, whose size its box needs")

@@ -117,7 +117,7 @@ def test_check_and_evaluate_give_a_clip_the_same_score(checker: Checker, run: Pa
     clip = root / "bonafide" / "clip.mp4"
     clip.parent.mkdir(parents=True)
     clip.write_bytes(encode_clip(frames, ".mp4"))
-    prepare(open_dataset("folder").read(root), root, tmp_path / "store", workers=1)
+    prepare(open_dataset("folder").read(root), root, tmp_path / "store", workers=0)
     bundle = Bundle.open(run)
     opened = CropStore.open(tmp_path / "store")
     rows = list(score_part(opened, ScoredSplit(range(1), "test", "test"), bundle.card, OnnxRunner(bundle)))
@@ -174,7 +174,7 @@ def compare(
     table: PresentationTable, root: Path, path: Path, checker: Checker, run: Path, expected: int
 ) -> None:
     """Every file gets the mean of its rows' scores from `check`, or the same response."""
-    prepare(table, root, path, workers=1)
+    prepare(table, root, path, workers=0)
     store, bundle = CropStore.open(path), Bundle.open(run)
     split = ScoredSplit(range(len(table)), "test", "test")
     by_file = defaultdict(list)

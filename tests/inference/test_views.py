@@ -26,7 +26,7 @@ FACE = FaceSettings(640, 0.8, 48.0, 0.6, 20, context=4.0)
 def wide_store(faces_root: Path, tmp_path_factory: pytest.TempPathFactory) -> CropStore:
     path = tmp_path_factory.mktemp("stores") / "wide"
     table = open_dataset("folder").read(faces_root)
-    prepare(table, faces_root, path, settings=PrepareSettings(context=4.0), workers=1)
+    prepare(table, faces_root, path, settings=PrepareSettings(context=4.0), workers=0)
     return CropStore.open(path)
 
 

@@ -122,7 +122,8 @@ def test_every_job_is_done_and_counted(script: Path) -> None:
     assert len(workers_of(script)) <= 2
 
 
-def test_one_worker_stays_in_this_process() -> None:
+@pytest.mark.parametrize("workers", [0, 1])
+def test_one_worker_that_leaves_nothing_out_stays_in_this_process(workers: int) -> None:
     seen: list[int] = []
     pids = []
 
@@ -131,7 +132,7 @@ def test_one_worker_stays_in_this_process() -> None:
         progress(1)
         progress(job)
 
-    run_jobs(worker, [3, 5], 1, seen.append)
+    run_jobs(worker, [3, 5], workers, seen.append)
     assert seen == [1, 3, 4, 8]
     assert set(pids) == {os.getpid()}
 
@@ -170,13 +171,14 @@ def test_reports_a_job_that_always_kills_its_process(script: Path) -> None:
     assert err == ""
 
 
-def test_a_step_that_kills_three_processes_is_left_out(script: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_step_that_kills_three_processes_is_left_out(workers: int, script: Path) -> None:
     jobs = [
         {"name": "job-a", "steps": 5, "bombs": [1, 3]},
         {"name": "job-b", "steps": 3, "bombs": [0]},
         *named(3),
     ]
-    out, err = start(script, jobs, 2, "Careful").communicate(timeout=120)
+    out, err = start(script, jobs, workers, "Careful").communicate(timeout=120)
     assert (out, err) == ("[14]\n", "")
     assert done(script) == {"job-a", "job-b", "job0", "job1", "job2"}
     deaths = (script.parent / "deaths").read_text().splitlines()

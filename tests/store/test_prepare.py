@@ -46,8 +46,9 @@ from bonaface.store.prepare import prepare
 from bonaface.store.crop_store import PrepareSettings
 
 if __name__ == "__main__":
-    root, store = Path(sys.argv[1]), Path(sys.argv[2])
-    prepare(open_dataset("folder").read(root), root, store, settings=PrepareSettings(frames_per_shard=4), workers=2)
+    root, store, workers = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    settings = PrepareSettings(frames_per_shard=4)
+    prepare(open_dataset("folder").read(root), root, store, settings=settings, workers=workers)
 """
 
 
@@ -64,7 +65,7 @@ def table(faces_root: Path) -> PresentationTable:
 def whole(faces_root: Path, table: PresentationTable, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make the store of `table` by one process without a stop."""
     path = tmp_path_factory.mktemp("prepare") / "whole"
-    prepare(table, faces_root, path, settings=SETTINGS, workers=1)
+    prepare(table, faces_root, path, settings=SETTINGS, workers=0)
     return path
 
 
@@ -108,12 +109,12 @@ def test_progress_ends_at_the_whole(faces_root: Path, table: PresentationTable, 
     few = PresentationTable("folder", table.rows[:5])
     seen: list[tuple[int, int]] = []
     settings = PrepareSettings(frames_per_shard=2)
-    prepare(few, faces_root, tmp_path / "s", settings=settings, workers=1, progress=lambda *n: seen.append(n))
+    prepare(few, faces_root, tmp_path / "s", settings=settings, workers=0, progress=lambda *n: seen.append(n))
     assert seen == [(0, 5), (1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
     layout.shard_path(tmp_path / "s", 1, "parquet").unlink()
     (tmp_path / "s" / "frames.parquet").unlink()
     seen.clear()
-    prepare(few, faces_root, tmp_path / "s", settings=settings, workers=1, progress=lambda *n: seen.append(n))
+    prepare(few, faces_root, tmp_path / "s", settings=settings, workers=0, progress=lambda *n: seen.append(n))
     assert seen == [(3, 5), (4, 5), (5, 5)]
 
 
@@ -133,7 +134,7 @@ def test_a_killed_run_ends_with_the_same_bytes(faces_root: Path, whole: Path, tm
     script.write_text(SCRIPT)
 
     def start() -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, str(script), str(faces_root), str(store)])
+        return subprocess.Popen([sys.executable, str(script), str(faces_root), str(store), "2"])
 
     def finished() -> int:
         return len(list((store / "shards").glob("[0-9]*.parquet")))
@@ -156,8 +157,9 @@ def test_a_killed_run_ends_with_the_same_bytes(faces_root: Path, whole: Path, tm
     assert files_of(store) == files_of(whole)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_file_that_kills_its_worker_gives_one_unreadable_row(
-    faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path
+    workers: int, faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path
 ) -> None:
     """Outside of the decoder, which has processes of its own: as a file over which the detector crashes."""
     killers = [table.rows[i].path for i in (5, 7, 20)]  # two of one shard
@@ -171,7 +173,7 @@ shard_writer._read = lambda path, n: os.abort() if str(path).endswith({tuple(kil
 """
     script.write_text(trap + SCRIPT)
     done = subprocess.run(
-        [sys.executable, script, faces_root, store], capture_output=True, text=True, check=False
+        [sys.executable, script, faces_root, store, str(workers)], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     summary = prepare(table, faces_root, store, settings=SETTINGS)
@@ -198,7 +200,7 @@ def test_reports_a_damaged_list_of_left_out_presentations(
         with pytest.raises(
             InputError, match=r"00000\.left-out\.json: expected a list of whole numbers; delete it"
         ):
-            prepare(table, faces_root, tmp_path / "s", settings=SETTINGS, workers=1)
+            prepare(table, faces_root, tmp_path / "s", settings=SETTINGS, workers=0)
 
 
 def test_unreadable_files_give_a_row(faces_root: Path, table: PresentationTable, tmp_path: Path) -> None:
@@ -206,7 +208,7 @@ def test_unreadable_files_give_a_row(faces_root: Path, table: PresentationTable,
     shutil.copytree(faces_root, root)
     (root / table.rows[1].path).write_text("no picture")
     (root / table.rows[2].path).unlink()
-    summary = prepare(PresentationTable("folder", table.rows[:4]), root, tmp_path / "s", workers=1)
+    summary = prepare(PresentationTable("folder", table.rows[:4]), root, tmp_path / "s", workers=0)
     assert [path for path, _ in summary.unreadable] == [table.rows[1].path, table.rows[2].path]
     assert summary.unreadable[0][1].startswith("expected a picture")
     assert summary.unreadable[1][1] == "there is no such file"
@@ -232,7 +234,7 @@ def test_a_truncated_video_keeps_its_frames(
 
     monkeypatch.setattr(shard_writer._decoder, "open", opened)
     one = PresentationTable("folder", table.rows[:1])
-    summary = prepare(one, faces_root, tmp_path / "s", settings=PrepareSettings(frames=3), workers=1)
+    summary = prepare(one, faces_root, tmp_path / "s", settings=PrepareSettings(frames=3), workers=0)
     frames = CropStore.open(tmp_path / "s").frames
     assert [(frame.frame, frame.response) for frame in frames] == [(0, ""), (10, ""), (11, "unreadable")]
     assert summary.unreadable == ((table.rows[0].path, "ends early"),)
@@ -247,7 +249,7 @@ def test_a_detector_error_is_not_reported_as_an_unreadable_file(
 
     monkeypatch.setattr(Detector, "detect", missing)
     with pytest.raises(ModelFileError):
-        prepare(table, faces_root, tmp_path / "s", workers=1)
+        prepare(table, faces_root, tmp_path / "s", workers=0)
 
 
 def test_reports_a_full_disk_and_continues_later(
@@ -262,9 +264,9 @@ def test_reports_a_full_disk_and_continues_later(
 
     monkeypatch.setattr(layout, "write_shard", full)
     with pytest.raises(BonafaceError, match="the disk is full; free some space and run the same again"):
-        prepare(table, faces_root, tmp_path / "s", settings=SETTINGS, workers=1)
+        prepare(table, faces_root, tmp_path / "s", settings=SETTINGS, workers=0)
     monkeypatch.undo()
-    prepare(table, faces_root, tmp_path / "s", settings=SETTINGS, workers=1)
+    prepare(table, faces_root, tmp_path / "s", settings=SETTINGS, workers=0)
     assert files_of(tmp_path / "s") == files_of(whole)
 
 
@@ -366,10 +368,10 @@ def test_a_store_on_a_url_from_files_on_a_url(
 
     monkeypatch.setattr(layout, "write_shard", fails_once)
     with pytest.raises(InputError, match="the store cannot be written: connection lost"):
-        prepare(remote, root, store, settings=SETTINGS, workers=1)
+        prepare(remote, root, store, settings=SETTINGS, workers=0)
     with pytest.raises(InputError, match="unfinished"):
         CropStore.open(str(store))
-    summary = prepare(remote, root, store, settings=SETTINGS, workers=1)
+    summary = prepare(remote, root, store, settings=SETTINGS, workers=0)
     assert made == [0, 1, 2, *range(2, 11)]
     assert summary.bytes == sum(len(data) for data in files_of(whole).values())
     found = {name: (store / name).read_bytes() for name, _ in files_below(store)}
@@ -387,8 +389,8 @@ def test_a_missing_file_on_a_url_is_a_row_as_anywhere(
     (tmp_path / few.rows[1].path).unlink()
     (tmp_path / few.rows[2].path).write_bytes(b"no picture")
     fsspec.filesystem("memory").put(str(tmp_path), str(memory), recursive=True)
-    prepare(few, tmp_path, tmp_path / "s", workers=1)
-    prepare(few, memory, memory / "s", workers=1)
+    prepare(few, tmp_path, tmp_path / "s", workers=0)
+    prepare(few, memory, memory / "s", workers=0)
     assert {name: (memory / "s" / name).read_bytes() for name, _ in files_below(memory / "s")} == files_of(
         tmp_path / "s"
     )
@@ -416,7 +418,7 @@ def test_paths_are_relative_to_the_csvs_folder(faces_root: Path, tmp_path: Path)
     table = tmp_path / "rows.csv"
     table.write_text("path,label\na.png,1\n")
     shutil.copy(faces_root / "bonafide" / "person-0" / "0.png", tmp_path / "a.png")
-    summary = prepare(open_dataset("folder").read(table), table, tmp_path / "s", workers=1)
+    summary = prepare(open_dataset("folder").read(table), table, tmp_path / "s", workers=0)
     assert summary.frames == {("", ""): 1}
 
 
@@ -459,9 +461,9 @@ def test_the_errors_advice_repairs_a_damaged_store(
     with pytest.raises(
         InputError, match=f"{name}: .* damaged.*; delete it and run the same bonaface prepare again"
     ):
-        prepare(table, faces_root, store, settings=SETTINGS, workers=1)
+        prepare(table, faces_root, store, settings=SETTINGS, workers=0)
     (store / name).unlink()
-    prepare(table, faces_root, store, settings=SETTINGS, workers=1)
+    prepare(table, faces_root, store, settings=SETTINGS, workers=0)
     assert files_of(store) == files_of(whole)
 
 
@@ -470,5 +472,5 @@ def test_a_table_with_other_notes_replaces_a_deleted_one(
 ) -> None:
     store = shutil.copytree(whole, tmp_path / "s")
     (store / "presentations.parquet").unlink()
-    prepare(replace(table, notes=("seen on another day",)), faces_root, store, settings=SETTINGS, workers=1)
+    prepare(replace(table, notes=("seen on another day",)), faces_root, store, settings=SETTINGS, workers=0)
     assert CropStore.open(store).table.notes == ("seen on another day",)

@@ -47,7 +47,7 @@ def rows_of(store: Path) -> list[dict]:
 def test_turned_videos_are_made_upright_and_the_turn_is_recorded(
     root: Path, two: PresentationTable, tmp_path: Path
 ) -> None:
-    prepare(two, root, tmp_path / "s", workers=1)
+    prepare(two, root, tmp_path / "s", workers=0)
     store = CropStore.open(tmp_path / "s")
     assert [row["turn"] for row in rows_of(store.path)] == [90, 90, 90, 0, 0, 0]
     assert {(frame.width, frame.height) for frame in store.frames} == {(144, 256)}
@@ -64,7 +64,7 @@ def test_turned_videos_of_any_set_are_made_upright(
     root: Path, two: PresentationTable, tmp_path: Path
 ) -> None:
     """`check` knows no data set, and must see the same pixels."""
-    prepare(PresentationTable("mine", two.rows), root, tmp_path / "s", workers=1)
+    prepare(PresentationTable("mine", two.rows), root, tmp_path / "s", workers=0)
     assert [row["turn"] for row in rows_of(tmp_path / "s")] == [90, 90, 90, 0, 0, 0]
 
 
@@ -79,7 +79,7 @@ def test_a_file_that_crashes_the_decoder_gives_one_unreadable_row(
     )
     monkeypatch.setattr(decoding, "_START", script)
     monkeypatch.setattr(shard_writer, "_decoder", decoding.Decoder())
-    summary = prepare(two, root, tmp_path / "s", workers=1)
+    summary = prepare(two, root, tmp_path / "s", workers=0)
     ((path, detail),) = summary.unreadable
     assert path == LYING
     assert detail == "the decoder crashed over it (SIGABRT); it is damaged, or made to do so"
@@ -97,7 +97,7 @@ def test_uses_the_sets_boxes_instead_of_the_detector(
         return detect(self, picture)
 
     monkeypatch.setattr(Detector, "detect", counted)
-    prepare(two, root, tmp_path / "s", settings=PrepareSettings(boxes=True), workers=1)
+    prepare(two, root, tmp_path / "s", settings=PrepareSettings(boxes=True), workers=0)
     assert len(looked) <= 5  # which way is up: four ways, and at once
     store = CropStore.open(tmp_path / "s")
     assert store.settings.boxes
@@ -117,7 +117,7 @@ def test_missing_broken_and_outside_boxes_give_non_responses(
         (shutil.copytree if (root / path).is_dir() else shutil.copy)(root / path, copy / path)
     (copy / "faceloc" / "rect" / LYING).with_suffix(".face").write_text("0 10 10 60 80\n2 900 900 60 80\n")
     (copy / "faceloc" / "rect" / STANDING).with_suffix(".face").write_text("0 1 x\n")
-    summary = prepare(two, copy, tmp_path / "s", settings=PrepareSettings(boxes=True), workers=1)
+    summary = prepare(two, copy, tmp_path / "s", settings=PrepareSettings(boxes=True), workers=0)
     store = CropStore.open(tmp_path / "s")
     assert [(frame.response, frame.detail) for frame in store.frames] == [
         ("", ""),
@@ -137,7 +137,7 @@ def test_broken_boxes_in_the_first_row_do_not_stop_the_work(
     copy = shutil.copytree(root, tmp_path / "set")
     first, second = (row.path for row in two.rows)
     (copy / "faceloc" / "rect" / first).with_suffix(".face").write_text("no box\n")
-    summary = prepare(two, copy, tmp_path / "s", settings=PrepareSettings(boxes=True), workers=1)
+    summary = prepare(two, copy, tmp_path / "s", settings=PrepareSettings(boxes=True), workers=0)
     assert [path for path, _ in summary.unreadable] == [first]
     assert {
         two.rows[f.presentation].path for f in CropStore.open(tmp_path / "s").frames if not f.response
@@ -174,7 +174,7 @@ def test_only_the_first_frame_of_a_video_is_searched_whole(
     monkeypatch.setattr(Detector, "detect", seen)
     # a face of half the height, so that the window around it is smaller than half of the frame
     monkeypatch.setattr("bonaface.face.track._ENLARGED", 1.2)
-    prepare(PresentationTable("folder", tuple(clips)), root, tmp_path / "s", workers=1)
+    prepare(PresentationTable("folder", tuple(clips)), root, tmp_path / "s", workers=0)
     assert sizes[0] == sizes[3] == (240, 320)
     assert all(height * width < 240 * 320 / 2 for height, width in (*sizes[1:3], *sizes[4:]))
     assert len(sizes) == 6

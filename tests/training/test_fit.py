@@ -332,7 +332,7 @@ def test_training_notes_missing_subjects(
         flat.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, flat)
     table = open_dataset("folder").read(tmp_path / "flat")
-    prepare(table, tmp_path / "flat", tmp_path / "store", workers=1)
+    prepare(table, tmp_path / "flat", tmp_path / "store", workers=0)
 
     def first_sentence(settings: RunSettings, run: Path) -> str:
         def log(sentence: str) -> None:

@@ -64,8 +64,8 @@ class _StopError(Exception):
 
 @dataclass(frozen=True)
 class _SharedState:
-    """State that a process shares with its parent: a number of steps for each job, which only that job's process
-    writes, and the request to stop.
+    """State that a process shares with its parent: a number of steps for each job, which that job's process writes
+    once it has the job, and the request to stop.
 
     Neither has a lock: a process that is killed while it holds one would stop all others.
     """
@@ -80,7 +80,10 @@ _here: tuple[Worker, _SharedState] | None = None
 def run_jobs(
     worker: Worker, jobs: Sequence[Any], workers: int, progress: Callable[[int], None] | None = None
 ) -> None:
-    """Call ``worker(job, progress)`` for every job, in `workers` processes; with one worker, in this process.
+    """Call ``worker(job, progress)`` for every job, in `workers` processes; 0 is this process.
+
+    One process would only add its start, so its jobs are done in this one as well, unless the worker is one that
+    `LeavesOut`: what kills a process can be left out only by another one.
 
     `progress` gets the sum of the steps that all jobs have done. Where an error or Ctrl-C ends the run, the
     processes end when they next report a step; where this process is killed, they end at once. When a process
@@ -93,7 +96,7 @@ def run_jobs(
         Exception: what the worker has raised.
     """
     report = progress or (lambda _: None)
-    if workers == 1:
+    if workers == 0 or (workers == 1 and not isinstance(worker, LeavesOut)):
         _run_here(worker, jobs, report)
         return
     context = multiprocessing.get_context("spawn")
@@ -153,13 +156,15 @@ class _Pool:
         """
         finished, _ = wait(self.running, timeout=_POLL, return_when=FIRST_COMPLETED)
         for future in finished:
-            executor, number = self.running.pop(future)
+            if future not in self.running:  # the other job of a process whose death was noticed just before
+                continue
+            executor, _ = self.running[future]
             try:
                 future.result()
             except BrokenProcessPool as error:
-                self._waiting.appendleft(number)
-                self._replace(executor, number, error)
+                self._replace(executor, error)
             else:
+                del self.running[future]
                 self._deaths_in_a_row = 0
                 self._hand_out(executor)
 
@@ -178,23 +183,37 @@ class _Pool:
         if not self._waiting:
             return
         number = self._waiting.popleft()
+        self._shared.done[number] = _NOT_BEGUN  # it may be done again, after a process that died of it
         try:
             with _held_interrupts():
                 future = executor.submit(_work, number, self._jobs[number])
         except BrokenProcessPool as error:
             self._waiting.appendleft(number)
-            self._replace(executor, number, error)
+            self._replace(executor, error)
         else:
             self._handed_out[number] = next(self._turns)
             self.running[future] = executor, number
 
-    def _replace(self, executor: ProcessPoolExecutor, number: int, error: BrokenProcessPool) -> None:
-        if executor in self._executors:  # the first of its two jobs to report the death
-            self._count_death(self._in_hand(executor, number), error)
-            executor.shutdown(wait=True)
-            fresh = self._executors[self._executors.index(executor)] = self._spawn()
-            for _ in range(2):
-                self._hand_out(fresh)
+    def _replace(self, executor: ProcessPoolExecutor, error: BrokenProcessPool) -> None:
+        """Have a fresh process do the jobs of one that died, in the same order: it died of the first.
+
+        In another order, jobs that kill would take turns, which looks as if memory were short.
+        """
+        if executor not in self._executors:
+            return
+        lost = [
+            future
+            for future, (of, _) in self.running.items()
+            if of is executor
+            and not (future.done() and future.exception() is None)  # done, and not yet collected
+        ]
+        numbers = [self.running.pop(future)[1] for future in lost]
+        self._waiting.extendleft(sorted(numbers, key=self._handed_out.__getitem__, reverse=True))
+        self._count_death(self._waiting[0], error)
+        executor.shutdown(wait=True)
+        fresh = self._executors[self._executors.index(executor)] = self._spawn()
+        for _ in range(2):
+            self._hand_out(fresh)
 
     def _count_death(self, number: int, error: BrokenProcessPool) -> None:
         """Leave out what has killed three processes.
@@ -218,16 +237,6 @@ class _Pool:
             "again with fewer workers: finished work is kept. "
             '(A script must call this below `if __name__ == "__main__":`.)'
         ) from error
-
-    def _in_hand(self, executor: ProcessPoolExecutor, number: int) -> int:
-        """Return the job that the dead process was doing: the first of its two jobs, one of which is `number`."""
-        other = [
-            waiting
-            for future, (of, waiting) in self.running.items()
-            if of is executor
-            and not (future.done() and future.exception() is None)  # done, and not yet collected
-        ]
-        return min([number, *other], key=lambda job: self._handed_out.get(job, -1))
 
 
 @contextmanager
@@ -263,7 +272,6 @@ def _die_with_parent() -> None:
 def _work(number: int, job: Any) -> None:
     assert _here is not None
     worker, shared = _here
-    shared.done[number] = _NOT_BEGUN  # it may be done again, after a process that died of it
 
     def progress(n: int) -> None:
         shared.done[number] = n

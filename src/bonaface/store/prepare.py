@@ -61,8 +61,9 @@ def prepare(
     Args:
         root: the folder that the rows' paths are relative to, or a file in it (the table's CSV). It and `store` may be
             URLs (`bonaface.core.paths.to_path`).
-        workers: processes; None is one for each core, of this machine or of the Ray cluster. With more than one, a
-            script must call this below ``if __name__ == "__main__":``.
+        workers: processes; None is one for each core, of this machine or of the Ray cluster. A script must call this
+            below ``if __name__ == "__main__":``, unless with 0: then all is done in this process, and a file that
+            kills it ends the call.
         engine: ``"local"`` for processes of this machine, ``"ray"`` for Ray; the store's bytes are the same.
         address: of a Ray cluster (``ray://host:10001``); None is $RAY_ADDRESS, or else Ray on this machine alone.
         progress: called with (presentations done, presentations in all).

@@ -114,7 +114,7 @@ class ShardWriter:
         if not self.root.is_dir():
             raise BonafaceError(
                 f"{self.root}: a worker process cannot see this folder; on a cluster the files must be where every "
-                "machine finds them under the same path or URL, and memory:// needs --workers 1"
+                "machine finds them under the same path or URL, and memory:// needs workers=0"
             )
         here = layout.software()
         if here != self.software:
