@@ -45,6 +45,8 @@ _MARKS_UNREFERENCED = frozenset({"h264", "mpeg4", "mpeg2video", "mpeg1video"})
 # then ends the whole program.
 _MAX_DELAY = 16
 
+_BEFORE_ALL = -(2**63)  # the time that FFmpeg takes for none
+
 # How many times as wide as high a pixel may be, or as high as wide: recordings go up to 2.
 _MAX_STRETCH = 4
 
@@ -161,7 +163,7 @@ def _scan(source: Path | bytes) -> _Scan:
                 times.append(clock.time(packet, number))
                 if packet.is_keyframe:
                     keyframes.append(number)
-                if not packet.is_discard and not packet.is_corrupt:
+                if not packet.is_corrupt and not (packet.is_discard and not clock.stepped_back):
                     whole.add(number)
         except (FFmpegError, OSError) as error:
             damage = f"reading stops after {len(times)} frames ({_reason(error)})"
@@ -196,11 +198,22 @@ class _Clock:
     def time(self, packet: "Packet[VideoStream]", number: int) -> tuple[int, int]:
         """Return how often the clock has stepped back, and the time in the stream's time base, if the file gives it."""
         tells = packet.pts if self._by_keyframes else packet.dts
+        if tells is None and packet.is_discard:
+            tells = _BEFORE_ALL
         if tells is not None and (packet.is_keyframe or not self._by_keyframes):
             self._steps += self._last is not None and tells < self._last
             self._last = tells
         times = (time for time in (packet.pts, packet.dts, number) if time is not None)
         return self._steps, next(times)
+
+    @property
+    def stepped_back(self) -> bool:
+        """Return whether the clock has stepped back before the last packet, or at it.
+
+        FFmpeg marks what it leaves out for that, in a fragmented MP4 file, as it marks what an edit list leaves out.
+        With an edit list the clock never steps back.
+        """
+        return self._steps > 0
 
 
 def _frames(
@@ -263,9 +276,10 @@ def _decode(
                 continue
             unneeded = number not in wanted and scan.codec in _MARKS_UNREFERENCED
             decoder.skip_frame = "NONREF" if unneeded else "DEFAULT"
-            packet.opaque = [
-                number
-            ]  # PyAV identifies it by `id`: a plain int, which is shared, would be lost
+            if packet.is_discard and number in wanted:
+                packet = _unmarked(packet)
+            # PyAV identifies it by `id`: a plain int, which is shared, would be lost
+            packet.opaque = [number]
             frames = _send(decoder, packet)
             if number == run.last:
                 frames += _send(decoder, None)
@@ -296,6 +310,16 @@ def _decoder(stream: VideoStream, scan: _Scan, threads: int) -> VideoCodecContex
     else:
         decoder.options = {"strict": "strict"}  # H.264: the largest delay that its level allows
     return decoder
+
+
+def _unmarked(packet: "Packet[VideoStream]") -> "Packet[VideoStream]":
+    """Return `packet` without its mark of one that is not to be shown, whose frame a decoder would keep to itself."""
+    plain: Packet[Any] = Packet(bytes(packet))
+    plain.pts, plain.dts, plain.time_base = packet.pts, packet.dts, packet.time_base
+    plain.is_keyframe = packet.is_keyframe
+    for data in packet.iter_sidedata():
+        plain.set_sidedata(data)
+    return plain
 
 
 def _send(decoder: VideoCodecContext, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
