@@ -61,8 +61,8 @@ def test_interval_of_a_rate_is_over_subjects(row: Callable[..., Any]) -> None:
     found = figures_of(_samples(row), 0.5)
     pooled = found.errors.apcer["pooled"]
     assert (pooled.errors, pooled.total) == (3, 6)
-    # The subjects do not differ at all, so the six count as six: only t with 2 degrees for 5 widens.
-    size = 6 * (t.ppf(0.975, 5) / t.ppf(0.975, 2)) ** 2
+    # The subjects do not differ at all. So a correlation of 0.1, shared among the three, widens, and t with 2 degrees.
+    size = 6 / (1 + 0.1 / 3) * (t.ppf(0.975, 5) / t.ppf(0.975, 2)) ** 2
     half = size / 2
     assert pooled.interval == pytest.approx(
         (beta.ppf(0.025, half, half + 1), beta.ppf(0.975, half + 1, half)), rel=1e-6

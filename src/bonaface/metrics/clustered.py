@@ -7,7 +7,7 @@ the true figure.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, log, nan, sqrt
 
 import numpy as np
@@ -18,6 +18,10 @@ from bonaface.metrics.checks import Scores
 from bonaface.metrics.intervals import Interval, binomial_low, t_quantile
 from bonaface.metrics.thresholds import sweep
 
+# The intraclass correlation of a subject's presentations, where hardly anybody has an error and it cannot be seen. With
+# less than this, intervals hold the truth too seldom if it is 0.25 in fact (benchmarks/coverage.md).
+_UNSEEN_CORRELATION = 0.1
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimate:
@@ -26,6 +30,7 @@ class Estimate:
     `influence` (S,) is what each subject adds to the error of `value`, summing up to 0. `subjects` counts those
     with a presentation that counts. `size` is the number of independent presentations that would say as much if
     those of a subject did not resemble each other, `step` by how much one presentation can change the figure.
+    `least_design` is the least design effect that its interval assumes.
     """
 
     value: float
@@ -33,6 +38,7 @@ class Estimate:
     subjects: int
     size: float
     step: float
+    least_design: float = 1.0
 
     @property
     def variance(self) -> float:
@@ -78,19 +84,37 @@ def share(wrong: ArrayLike, rows: ArrayLike, owners: Owners) -> Estimate:
     errors = np.bincount(owners.codes[among & failed], minlength=owners.count)
     value = int(errors.sum()) / total
     influence = (errors - value * totals) / total
-    return Estimate(value, influence, int(np.count_nonzero(totals)), total, 1 / total)
+    return Estimate(
+        value, influence, int(np.count_nonzero(totals)), total, 1 / total, _least_design(errors, totals)
+    )
+
+
+def _least_design(errors: NDArray[np.intp], totals: NDArray[np.intp]) -> float:
+    """Return the design effect (Kish 1965) of `_UNSEEN_CORRELATION`, shared among the subjects who tell the real one.
+
+    Those have an error, or, where most are errors, a right decision. Without any, the variance over subjects is 0
+    however much they resemble each other; the more there are, the more is left to the variance.
+    """
+    telling = min(int(np.count_nonzero(errors)), int(np.count_nonzero(totals - errors)))
+    alike = float(totals @ totals) / float(
+        totals.sum()
+    )  # presentations of a subject, as a presentation sees it
+    return 1 + (alike - 1) * _UNSEEN_CORRELATION / max(1, telling)
 
 
 def weighted(one: Estimate, two: Estimate, weight: float = 0.5) -> Estimate:
     """Return `weight` times the figure `one` plus the rest of `two`, both of the same subjects; one half gives ACER."""
     rest = 1 - weight
     parts = [(part, of) for part, of in ((one, weight), (two, rest)) if of]
+    known = all(part.size for part, _ in parts)
+    size = 1 / sum(of**2 / part.size for part, of in parts) if known else 0.0
     return Estimate(
         weight * one.value + rest * two.value,
         weight * one.influence + rest * two.influence,
         max(part.subjects for part, _ in parts),
-        1 / sum(of**2 / part.size for part, of in parts) if all(part.size for part, _ in parts) else 0.0,
+        size,
         max(of * part.step for part, of in parts),
+        sum(part.least_design * of**2 / part.size * size for part, of in parts) if known else 1.0,
     )
 
 
@@ -133,7 +157,7 @@ def equal_error(labels: ArrayLike, scores: ArrayLike, owners: Owners) -> Estimat
     fallen, risen = apcer[near[0]] - apcer[near[-1]], bpcer[near[-1]] - bpcer[near[0]]
     weight = float(fallen / (fallen + risen)) if fallen + risen > 0 else 0.5
     found = weighted(frr, far, weight)
-    return Estimate(value, found.influence, found.subjects, found.size, found.step)
+    return replace(found, value=value)
 
 
 def weighted_difference(one: Estimate, two: Estimate) -> Estimate:
@@ -151,8 +175,8 @@ def interval(estimate: Estimate, level: float = 0.95) -> Interval:
     """Return Korn and Graubard's interval (Survey Methodology 24, 1998) of one figure; [0, 1] without presentations.
 
     Clopper and Pearson's, of the effective number of presentations: `size` divided by the design effect (what
-    the variance over subjects is to that of independent presentations, but never under 1) and reduced by the
-    ratio of the quantiles of Student's t for presentations and for subjects, squared.
+    the variance over subjects is to that of independent presentations, but never under `least_design`) and reduced by
+    the ratio of the quantiles of Student's t for presentations and for subjects, squared.
     """
     tail = (1 - level) / 2
     return Interval(_low(estimate, tail), _high(estimate, tail))
@@ -209,7 +233,7 @@ def _effective(estimate: Estimate, tail: float) -> float:
     if size <= 1 or estimate.subjects < 2:
         return size
     independent = value * (1 - value) / (size - 1)
-    design = max(1.0, estimate.variance / independent) if independent > 0 else 1.0
+    design = max(estimate.least_design, estimate.variance / independent if independent > 0 else 0.0)
     ratio = t_quantile(1 - tail, size - 1) / t_quantile(1 - tail, estimate.subjects - 1)
     return float(size / design * min(1.0, ratio) ** 2)
 
