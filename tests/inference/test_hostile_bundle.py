@@ -431,6 +431,34 @@ def test_reads_a_bundle_of_version_0_1(folder: Path) -> None:
             Bundle.open(sign(folder, old))
 
 
+@pytest.mark.parametrize(
+    ("dataset", "before", "after"),
+    [
+        ("casia-fasd", "low-quality", "normal-quality"),
+        ("simulated-casia-fasd", "normal-quality", "low-quality"),
+        ("casia-fasd", "overall", "overall"),
+        ("mine", "low-quality", "low-quality"),
+    ],
+)
+def test_a_bundle_of_version_0_1_gets_the_right_name_of_casias_cameras(
+    folder: Path, dataset: str, before: str, after: str
+) -> None:
+    """Version 0.1 took the two for each other: its low-quality is the normal quality of today."""
+    new = json.loads((folder / CARD).read_text())
+    old = {k: v for k, v in new.items() if k not in ("views", "operating_points", "seed", "checksum")}
+    source = {
+        "rule": "eer",
+        "dataset": dataset,
+        "protocol": before,
+        "fold": "",
+        "bona_fide": 10,
+        "attacks": 40,
+    }
+    old |= {"format": 1, "crop": "square-1.3", "thresholds": {"score": {"frame": 0.4, "video": 0.6}}}
+    card = Bundle.open(sign(folder, old | {"threshold_source": source | {"subjects": 5}})).card
+    assert (card.source.dataset, card.source.protocol) == (dataset, after)
+
+
 def test_reports_missing_weights_for_torch(folder: Path) -> None:
     with pytest.raises(ModelFileError, match="holds the network for onnxruntime only"):
         _ = Bundle.open(folder).weights

@@ -6,8 +6,6 @@ checksums. Nothing is pickled. A bundle whose files or description were altered 
 with a fresh checksum that says what no description can: a bundle may come from anybody.
 """
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -17,7 +15,8 @@ from msgspec import Meta, Struct
 
 from bonaface.core.convert import convert
 from bonaface.core.errors import InputError, ModelFileError, UnknownNameError
-from bonaface.core.files import sha256, write_json
+from bonaface.core.files import checksum_of, sha256, write_json
+from bonaface.core.records import SIMULATED
 from bonaface.face.crop import CONTEXT, MAX_SCALE, CropSpec
 
 FORMAT = 2
@@ -29,6 +28,9 @@ DEFAULT_POINT = "eer"
 
 DEFAULT_MODEL = Path(__file__).parents[1] / "default_model"  # the bundle that ships with the package
 EXAMPLES = DEFAULT_MODEL / "examples"  # two simulated pictures
+
+# Version 0.1 took these protocols of CASIA-FASD for each other.
+_EXCHANGED = {"low-quality": "normal-quality", "normal-quality": "low-quality"}
 
 _CARD_BYTES = 1 << 20
 _FILE_BYTES = 2 << 30  # an ONNX file can't be larger
@@ -222,7 +224,7 @@ def write_card(folder: Path, card: BundleCard) -> None:
     if files.weights is None:
         del values["files"][WEIGHTS]
     values = {"format": FORMAT, **values}
-    write_json(folder / CARD, {**values, "checksum": _checksum(values)})
+    write_json(folder / CARD, {**values, "checksum": checksum_of(values)})
 
 
 def read_card(path: Path) -> BundleCard:
@@ -260,7 +262,7 @@ def _checked(path: Path, values: Any) -> dict[str, Any]:
             "wrote it"
         )
     checksum = values.pop("checksum", None)
-    if checksum != _checksum({"format": found, **values}):
+    if checksum != checksum_of({"format": found, **values}):
         raise ModelFileError(
             f"{path}: the description was altered since the bundle was written (its checksum differs); "
             "pass another threshold on the command line instead of editing it"
@@ -276,17 +278,15 @@ def _of_version_0_1(values: dict[str, Any]) -> dict[str, Any]:
     source, provenance = values.get("threshold_source"), values.get("provenance")
     if isinstance(source, dict):
         source = {key: value for key, value in source.items() if key != "rule"}
+        if str(source.get("dataset")).removeprefix(SIMULATED) == "casia-fasd":
+            protocol = source.get("protocol")
+            source["protocol"] = _EXCHANGED.get(protocol, protocol) if isinstance(protocol, str) else protocol
     settings = provenance.get("settings") if isinstance(provenance, dict) else None
     if isinstance(settings, dict) and "seed" in settings:
         new["seed"] = settings["seed"]
     new["views"] = [values.get("crop")]
     new["operating_points"] = {DEFAULT_POINT: {"thresholds": values.get("thresholds"), "source": source}}
     return new
-
-
-def _checksum(values: dict[str, Any]) -> str:
-    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _check_file(file: Path, expected: str) -> None:
