@@ -144,3 +144,16 @@ def test_tells_inverted_labels_from_inverted_scores(scores: dict[str, Path], sco
         "turn the labels round (--map label=-COLUMN). The wrong one of the two exchanges APCER and BPCER"
         in flat
     )
+
+
+def test_each_score_file_has_its_own_columns(scores: dict[str, Path]) -> None:
+    """The dev file's column of scores has another name."""
+    dev = scores["dev"]
+    dev.write_text(dev.read_text().replace("spoof", "points", 1))
+    result = _run(scores["eval"], "--dev", dev, *MAP, "--map", f"{dev}:score=-points")
+    assert result.exit_code == 0
+    assert "EER of dev" in " ".join(result.stdout.split())
+    with pytest.raises(
+        InputError, match=r"speaks of the file nowhere\.csv, and the score files are .*liveness-eval"
+    ):
+        _run(scores["eval"], "--dev", dev, *MAP, "--map", "nowhere.csv:score=-points")

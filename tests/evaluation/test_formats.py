@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from bonaface.core.errors import InputError, UnknownNameError
-from bonaface.evaluation.formats import parse_mapping
+from bonaface.evaluation.formats import check_mapping, parse_mapping
 from bonaface.evaluation.score_table import ScoreTable
 
 BOB = """claimed_id,test_label,is_bonafide,attack_type,score,frame_id,video_key
@@ -106,3 +106,39 @@ def test_parses_column_mappings() -> None:
             parse_mapping([bad])
     with pytest.raises(InputError, match="'score' is mapped twice, to 'a' and to 'b'"):
         parse_mapping(["score=a", "score=b"])
+
+
+def test_each_file_may_have_columns_of_its_own(tmp_path: Path) -> None:
+    one, two = tmp_path / "a=1.csv", tmp_path / "b.csv"
+    one.write_text("genuine,live\n1,0.75\n0,0.25\n")
+    two.write_text("genuine,spoof\n1,0.125\n0,1\n")
+    mapping = {"label": "genuine", "score": "live", f"{two}:score": "-spoof"}
+    table = ScoreTable.read(one, two, mapping=mapping)
+    assert table.numbers("label").tolist() == [1, 0, 1, 0]
+    assert table.numbers("score").tolist() == [0.75, 0.25, -0.125, -1]
+    check_mapping(mapping, [one, two])
+    with pytest.raises(
+        InputError, match=r"speaks of the file .*b\.csv, and the score files are .*a=1\.csv; write"
+    ):
+        check_mapping(mapping, [one])
+    with pytest.raises(UnknownNameError, match="unknown column of the file 'spof'"):
+        ScoreTable.read(one, two, mapping=mapping | {f"{two}:score": "spof"})
+
+
+@pytest.mark.parametrize(
+    ("dataset", "device", "warned"),
+    [
+        ("casia-fasd", "low", True),
+        ("simulated-casia-fasd", "high", True),
+        ("casia-fasd", "low-quality", False),
+        ("mine", "low", False),
+    ],
+)
+def test_warns_of_casias_exchanged_cameras_of_version_0_1(
+    tmp_path: Path, dataset: str, device: str, warned: bool
+) -> None:
+    table = _read(
+        tmp_path, f"label,score,dataset,device\n1,0.5,{dataset},{device}\n0,0.5,{dataset},{device}\n"
+    )
+    warning = f"{tmp_path / 'scores.csv'}: version 0.1 of bonaface wrote these scores of casia-fasd, and exchanged low"
+    assert [note.startswith(warning) for note in table.notes] == ([True] if warned else [])

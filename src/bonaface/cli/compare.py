@@ -12,8 +12,8 @@ from bonaface.cli.evaluation_settings import (
     RuleOption,
     ThresholdOption,
     UnitOption,
+    column_mapping,
     evaluation_settings,
-    read_scores,
 )
 
 
@@ -47,10 +47,12 @@ def compare(
     from bonaface.evaluation.comparison import compare_tables
     from bonaface.evaluation.render.comparison import print_comparison, write_comparison
     from bonaface.evaluation.render.files import check_free
+    from bonaface.evaluation.score_table import ScoreTable
 
     settings = evaluation_settings(threshold_from, rule, unit, aggregation, output)
-    tables = [read_scores([path], mapping) for path in (first, second)]
-    devs = [read_scores([path], mapping) if path else None for path in (dev_a, dev_b)]
+    columns = column_mapping(mapping, [first, second, dev_a, dev_b])
+    tables = [ScoreTable.read(path, mapping=columns) for path in (first, second)]
+    devs = [ScoreTable.read(path, mapping=columns) if path else None for path in (dev_a, dev_b)]
     found = compare_tables(
         tables[0],
         tables[1],

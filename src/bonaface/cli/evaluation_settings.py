@@ -1,5 +1,6 @@
 """The options that `report` and `compare` share: which threshold, which unit, which columns."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,6 @@ from bonaface.core.errors import InputError
 
 if TYPE_CHECKING:
     from bonaface.evaluation.folds import EvaluationSettings
-    from bonaface.evaluation.score_table import ScoreTable
 
 ThresholdOption = Annotated[
     str,
@@ -45,7 +45,7 @@ MapOption = Annotated[
         "--map",
         metavar="OURS=THEIRS",
         help="Read a column that has another name, such as score=liveness. score=-spoof reverses scores where higher "
-        "means attack. May be given several times.",
+        "means attack. FILE:score=liveness is for one of several files alone. May be given several times.",
     ),
 ]
 
@@ -95,13 +95,14 @@ def evaluation_settings(
     )
 
 
-def read_scores(paths: list[Path], mapping: list[str] | None) -> "ScoreTable":
-    """Read the score files at `paths` as one table, with the columns of `mapping` renamed.
+def column_mapping(pairs: list[str] | None, files: Sequence[Path | None]) -> dict[str, str]:
+    """Return the columns that --map names; `files` are the score files of the command.
 
     Raises:
-        InputError: a file that is no score table.
+        InputError: a pair that cannot be read, or one for a file that is not among them.
     """
-    from bonaface.evaluation.formats import parse_mapping
-    from bonaface.evaluation.score_table import ScoreTable
+    from bonaface.evaluation.formats import check_mapping, parse_mapping
 
-    return ScoreTable.read(*paths, mapping=parse_mapping(mapping or []))
+    mapping = parse_mapping(pairs or [])
+    check_mapping(mapping, [path for path in files if path])
+    return mapping

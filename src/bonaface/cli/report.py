@@ -12,8 +12,8 @@ from bonaface.cli.evaluation_settings import (
     RuleOption,
     ThresholdOption,
     UnitOption,
+    column_mapping,
     evaluation_settings,
-    read_scores,
 )
 
 
@@ -53,10 +53,12 @@ def report(
     from bonaface.evaluation.render.files import check_free, write_report
     from bonaface.evaluation.render.text import print_report
     from bonaface.evaluation.report import evaluate_table
+    from bonaface.evaluation.score_table import ScoreTable
 
     settings = evaluation_settings(threshold_from, rule, unit, aggregation, output)
-    table = read_scores(scores, mapping)
-    apart = read_scores([dev], mapping) if dev else None
+    columns = column_mapping(mapping, [*scores, dev])
+    table = ScoreTable.read(*scores, mapping=columns)
+    apart = ScoreTable.read(dev, mapping=columns) if dev else None
     found = evaluate_table(table, dev=apart, settings=settings, system=name or scores[0].stem)
     if out:
         check_free(out, "report.json", found.as_dict())

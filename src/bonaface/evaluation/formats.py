@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.core.records import SIMULATED
 
 COLUMNS = (
     "sample_id", "video_id", "frame", "subject", "label", "species", "split", "score",
@@ -97,13 +98,28 @@ def attack_names(mapping: Mapping[str, str], path: Path) -> list[str]:
     return found
 
 
+def exchanged_names(table: pa.Table, path: Path) -> list[str]:
+    """Return a warning where version 0.1 wrote scores of CASIA-FASD, whose low and normal quality it exchanged.
+
+    Its cameras were called low, normal and high; `table` is one that was checked.
+    """
+    of_the_set = pc.is_in(table.column("dataset"), pa.array(["casia-fasd", f"{SIMULATED}casia-fasd"]))
+    named_so = pc.is_in(table.column("device"), pa.array(["low", "normal", "high"]))
+    if not pc.any(pc.and_(of_the_set, named_so)).as_py():
+        return []
+    return [
+        f"{path}: version 0.1 of bonaface wrote these scores of casia-fasd, and exchanged low and normal quality: read "
+        "each as the other, also in the name of the protocol, or prepare the set again and evaluate again."
+    ]
+
+
 def _denies(name: str) -> bool:
     """Return whether the name also speaks of bona fide (``real_vs_spoof``) or negates the attack (``not_spoof``)."""
     return any(word in name for word in ("not", "non", "anti", *BONA_FIDE_WORDS))
 
 
 def parse_mapping(pairs: Sequence[str]) -> dict[str, str]:
-    """Read ``["score=my_column", "label=-is_attack"]`` as a mapping of our columns to theirs.
+    """Read ``["score=my_column", "b.csv:label=-is_attack"]`` as a mapping of our columns, of a file, to theirs.
 
     Raises:
         InputError: a pair without ``=``, or a column given twice.
@@ -117,6 +133,24 @@ def parse_mapping(pairs: Sequence[str]) -> dict[str, str]:
             raise InputError(f"the column {ours!r} is mapped twice, to {mapping[ours]!r} and to {theirs!r}")
         mapping[ours] = theirs
     return mapping
+
+
+def mapping_of(path: Path, mapping: Mapping[str, str]) -> dict[str, str]:
+    """Return what `mapping` says of the file at `path`: what it says of that file alone goes before the rest."""
+    own = f"{path}:"
+    return {ours: theirs for ours, theirs in mapping.items() if ":" not in ours} | {
+        ours.removeprefix(own): theirs for ours, theirs in mapping.items() if ours.startswith(own)
+    }
+
+
+def check_mapping(mapping: Mapping[str, str], paths: Sequence[Path]) -> None:
+    """Raise InputError where `mapping` speaks of a file that is not one of `paths`."""
+    for ours in mapping:
+        if ":" in ours and not any(ours.startswith(f"{path}:") for path in paths):
+            raise InputError(
+                f"a column mapping speaks of the file {ours.rpartition(':')[0]}, and the score files are "
+                f"{', '.join(map(str, paths))}; write the file as you name it there"
+            )
 
 
 def renamed(raw: pa.Table, mapping: Mapping[str, str], where: str) -> pa.Table:

@@ -19,7 +19,9 @@ from bonaface.evaluation.formats import (
     COLUMNS,
     THRESHOLD_COLUMNS,
     attack_names,
+    exchanged_names,
     label_words,
+    mapping_of,
     read_raw,
     renamed,
 )
@@ -65,16 +67,17 @@ class ScoreTable:
     def read(cls, *paths: Path, mapping: Mapping[str, str] | None = None) -> Self:
         """Read the files at `paths`, CSV, Parquet or bob's text, as the rows of one table.
 
-        Needed are a label and a score; see `foreign.renamed` for `mapping` (our column to theirs). What a
-        file lacks is filled in: each row its own picture, one split (test), attacks of an unknown species.
+        Needed are a label and a score; see `formats.renamed` for `mapping` (our column to theirs; ``PATH:label`` is
+        the column of one of the files alone). What a file lacks is filled in: each row its own picture, one split
+        (test), attacks of an unknown species.
 
         Raises:
             InputError: a file or a row that is not a score; the message names it, rows counted from 1.
         """
         tables: list[Self] = []
         for path in paths:
-            found = read_raw(path)
-            raw = renamed(found, mapping or {}, str(path))
+            found, columns = read_raw(path), mapping_of(path, mapping or {})
+            raw = renamed(found, columns, str(path))
             for needed in ("label", "score"):
                 if needed not in raw.column_names:
                     raise InputError(
@@ -84,8 +87,13 @@ class ScoreTable:
             # Row 1 of one file is not row 1 of another.
             prefix = f"{path} " if len(paths) > 1 else ""
             named = bool({"sample_id", "video_id"} & set(raw.column_names))
-            notes = (*_label_notes(found, mapping or {}, path), *attack_names(mapping or {}, path))
-            tables.append(cls(checked_table(raw, str(path), prefix), named, notes, str(path)))
+            checked = checked_table(raw, str(path), prefix)
+            notes = (
+                *_label_notes(found, columns, path),
+                *attack_names(columns, path),
+                *exchanged_names(checked, path),
+            )
+            tables.append(cls(checked, named, notes, str(path)))
         return cls.from_tables(tables)
 
     @classmethod
