@@ -3,8 +3,10 @@
 from bonaface.models.a_deep_pix_bis import ADeepPixBiS
 from bonaface.models.base import FeatureSet, GradientModel, InferenceModule, PadModel, SolverModel
 from bonaface.models.bi_fas import BiFas, BiFasS
+from bonaface.models.color_lbp_svm import ColorLbpSvm
 from bonaface.models.deep_pix_bis import DeepPixBiS
 from bonaface.models.global_statistics import GlobalStatistics
+from bonaface.models.lbp_svm import LbpSvm
 from bonaface.models.linear_probe import LinearProbe
 from bonaface.models.preset import Preset
 from bonaface.models.record import Output
@@ -22,12 +24,14 @@ __all__ = [
     "ADeepPixBiS",
     "BiFas",
     "BiFasS",
+    "ColorLbpSvm",
     "DeepPixBiS",
     "Description",
     "FeatureSet",
     "GlobalStatistics",
     "GradientModel",
     "InferenceModule",
+    "LbpSvm",
     "LinearProbe",
     "Output",
     "PadModel",

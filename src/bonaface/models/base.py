@@ -37,6 +37,7 @@ class PadModel(nn.Module, ABC):
         score_names: names of the scores, the default one first.
         map_names: names of the per-pixel maps, finest first.
         training_parts: modules that only the loss needs; `inference_state_dict` leaves them out.
+        sized_tensors: of which a solver sets the first dimension; loaded weights bring their own.
         views: crops of a face that it reads together, which a model with an option of that name sets; empty: one,
             whichever the preset says.
     """
@@ -45,6 +46,7 @@ class PadModel(nn.Module, ABC):
     strides: ClassVar[tuple[int, ...]] = ()
     score_names: ClassVar[tuple[str, ...]]
     training_parts: ClassVar[tuple[str, ...]] = ()
+    sized_tensors: ClassVar[tuple[str, ...]] = ()
     map_names: tuple[str, ...]
     views: tuple[str, ...] = ()
     backbone: Backbone
@@ -144,7 +146,7 @@ class PadModel(nn.Module, ABC):
         """
         own = self.inference_state_dict()
         wrong = sorted(own.keys() ^ state.keys())
-        wrong += [key for key in own.keys() & state.keys() if own[key].shape != state[key].shape]
+        wrong += [key for key in own.keys() & state.keys() if not self._fits(key, own[key], state[key])]
         if wrong:
             raise ModelFileError(
                 f"the weights do not fit {self._described()}: {len(wrong)} tensors are missing, unknown or of another "
@@ -156,6 +158,11 @@ class PadModel(nn.Module, ABC):
     def _described(self) -> str:
         over = f" over {self.backbone.name}" if self.strides else ""
         return f"{self.name}{over} at {self.input_size} px"
+
+    def _fits(self, key: str, own: Tensor, given: Tensor) -> bool:
+        """Return whether a tensor that is given can take the place of the model's own."""
+        sized = key in self.sized_tensors
+        return own.ndim == given.ndim and own.shape[sized:] == given.shape[sized:]
 
     def _is_training_part(self, key: str) -> bool:
         return key.split(".")[0] in self.training_parts
