@@ -1,5 +1,6 @@
 """Material that several packages' tests share: a small data set of drawn faces, its crop store, a trained run."""
 
+import tomllib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import Pipe
@@ -14,6 +15,19 @@ from PIL import Image, ImageFilter
 from bonaface.testing.portrait import drawn_portrait
 
 SUBJECTS = 10
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that takes a `light_package` on each of those that import-linter keeps free of torch, and on cli."""
+    if "light_package" in metafunc.fixturenames:
+        project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+        (light,) = (
+            contract["source_modules"]
+            for contract in project["tool"]["importlinter"]["contracts"]
+            if "torch" in contract["name"]
+        )
+        names = [name.removeprefix("bonaface.") for name in light]
+        metafunc.parametrize("light_package", [*names, "cli"])
 
 
 def attack_on(portrait: NDArray[np.uint8]) -> NDArray[np.uint8]:
