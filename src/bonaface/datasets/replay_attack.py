@@ -10,11 +10,11 @@ from pathlib import Path
 
 from bonaface.core.records import Presentation
 from bonaface.datasets.protocols import Protocol
-from bonaface.datasets.reader import files_below, make_row, read_boxes, read_layout, three_splits
+from bonaface.datasets.reader import files_below, read_boxes, read_layout, three_splits
 from bonaface.datasets.registry import Box, Dataset
+from bonaface.datasets.replay import FOLDERS, parse_video
 from bonaface.datasets.table import PresentationTable
 
-_SPLITS = {"train": "train", "devel": "dev", "test": "test"}
 _LIGHTS = ("adverse", "controlled")
 # (instrument, camera that took what is shown, what is shown): species
 _SPECIES = {
@@ -47,7 +47,7 @@ def read(root: Path) -> PresentationTable:
     return read_layout(
         "replay-attack",
         root,
-        _folders(),
+        FOLDERS,
         (".mov",),
         parse,
         expected=_expected(root),
@@ -57,23 +57,7 @@ def read(root: Path) -> PresentationTable:
 
 def parse(path: str) -> Presentation | None:
     """Return the row of a bona fide or attack video's path; None if it is of another form."""
-    match = _REAL.fullmatch(path) or _ATTACK.fullmatch(path)
-    if not match:
-        return None
-    parts = match.groupdict()
-    species = ""
-    if "instrument" in parts:
-        species = _SPECIES.get((parts["instrument"], parts["camera"], parts["shown"]), "")
-        if not species:
-            return None
-    return make_row(
-        path,
-        species,
-        subject=parts["client"],
-        session=parts["session"],
-        device="webcam",
-        split=_SPLITS[parts["folder"]],
-    )
+    return parse_video(path, _REAL, _ATTACK, _SPECIES, ("instrument", "camera", "shown"), "webcam")
 
 
 def boxes(root: Path, row: Presentation) -> Mapping[int, Box]:
@@ -81,13 +65,9 @@ def boxes(root: Path, row: Presentation) -> Mapping[int, Box]:
     return read_boxes((root / "face-locations" / row.path).with_suffix(".face"))
 
 
-def _folders() -> list[str]:
-    return [f"{folder}/{kind}" for folder in _SPLITS for kind in ("real", "attack")]
-
-
 def _expected(root: Path) -> Iterator[str]:
     """Return the 24 videos of each client of whom there is one."""
-    rows = filter(None, map(parse, files_below(root, _folders(), (".mov",))))
+    rows = filter(None, map(parse, files_below(root, FOLDERS, (".mov",))))
     for folder, client in sorted({(row.path.partition("/")[0], row.subject) for row in rows}):
         for light, take in product(_LIGHTS, "12"):
             yield f"{folder}/real/client{client}_session01_webcam_authenticate_{light}_{take}.mov"

@@ -10,12 +10,12 @@ from itertools import product
 from pathlib import Path
 
 from bonaface.core.records import Presentation
-from bonaface.datasets.reader import make_row, read_boxes, read_layout, three_splits
+from bonaface.datasets.reader import read_boxes, read_layout, three_splits
 from bonaface.datasets.registry import Box, Dataset
+from bonaface.datasets.replay import FOLDERS, parse_video
 from bonaface.datasets.table import PresentationTable
 from bonaface.simulate.official import REPLAY_MOBILE_ATTACKED_ONLY, REPLAY_MOBILE_CLIENTS
 
-_SPLITS = {"train": "train", "devel": "dev", "test": "test"}
 _DEVICES = ("mobile", "tablet")
 _LIGHTS = ("adverse", "controlled", "diffuse", "direct", "lateral")
 # (instrument in the file's name, what it shows): species
@@ -48,7 +48,7 @@ def read(root: Path) -> PresentationTable:
     return read_layout(
         "replay-mobile",
         root,
-        [f"{folder}/{kind}" for folder in REPLAY_MOBILE_CLIENTS for kind in ("real", "attack")],
+        FOLDERS,
         (".mov",),
         parse,
         expected=_expected(root),
@@ -58,21 +58,7 @@ def read(root: Path) -> PresentationTable:
 
 def parse(path: str) -> Presentation | None:
     """Return the row of a bona fide or attack video's path; None if it is of another form."""
-    match = _REAL.fullmatch(path) or _ATTACK.fullmatch(path)
-    if not match:
-        return None
-    parts = match.groupdict()
-    species = ""
-    if "instrument" in parts and not (species := _SPECIES.get((parts["instrument"], parts["shown"]), "")):
-        return None
-    return make_row(
-        path,
-        species,
-        subject=parts["client"],
-        session=parts["session"],
-        device=parts["device"],
-        split=_SPLITS[parts["folder"]],
-    )
+    return parse_video(path, _REAL, _ATTACK, _SPECIES, ("instrument", "shown"))
 
 
 def boxes(root: Path, row: Presentation) -> Mapping[int, Box]:
