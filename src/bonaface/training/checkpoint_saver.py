@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
+from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
 from bonaface.core.files import whole_file
@@ -58,17 +58,12 @@ class CheckpointSaver(Callback):
         """Return the wall time of the run so far, in seconds, over all its starts."""
         return self._seconds + time.monotonic() - self._since
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock when the network starts to learn."""
         self._since = time.monotonic()
 
     def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        outputs: Any,
-        batch: Batch,
-        batch_idx: int,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         """Save every `every` optimiser steps; the epoch's last batch waits for dev."""
         stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
@@ -79,7 +74,7 @@ class CheckpointSaver(Callback):
         ):
             self._save(trainer)
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the weights if this epoch is the best so far, then the checkpoint."""
         values = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
         epoch = trainer.current_epoch
@@ -96,7 +91,7 @@ class CheckpointSaver(Callback):
             write_history(self._run, self.rows)
         self._save(trainer)
 
-    def _save(self, trainer: lightning.Trainer) -> None:
+    def _save(self, trainer: Trainer) -> None:
         target = self._run / LAST
         part = target.with_name("last.ckpt.part")
         trainer.save_checkpoint(part)  # every rank takes part; rank 0 writes
@@ -127,7 +122,7 @@ class RandomState(Callback):
         """Keep the state until training starts."""
         self._state = state_dict
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restore the state, as the last step before the first batch."""
         state = getattr(self, "_state", None)
         if state is not None:
@@ -145,19 +140,14 @@ class ProgressCallback(Callback):
         self._began, self._first = 0.0, 0
 
     def on_train_batch_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Batch, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
     ) -> None:
         """Start the clock with the first batch of this start of the run."""
         if not self._began:
             self._began, self._first = time.monotonic(), _batches_done(trainer, batch_idx)
 
     def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        outputs: Any,
-        batch: Batch,
-        batch_idx: int,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         """Report epoch, batch, loss and the time left, with the time for dev once an epoch has shown it."""
         now = time.monotonic()
@@ -172,7 +162,7 @@ class ProgressCallback(Callback):
                 f"{trainer.num_training_batches}, loss {loss:.4f}, {duration(left)} left"
             )
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print a line after each epoch: dev ACER, loss, threshold."""
         values = trainer.callback_metrics
         self._log(
@@ -181,6 +171,6 @@ class ProgressCallback(Callback):
         )
 
 
-def _batches_done(trainer: lightning.Trainer, batches: int) -> int:
+def _batches_done(trainer: Trainer, batches: int) -> int:
     """Return how many batches of the whole run are done, with `batches` of this epoch."""
     return trainer.current_epoch * int(trainer.num_training_batches) + batches
