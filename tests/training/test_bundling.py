@@ -1,6 +1,7 @@
 import csv
 import json
 from dataclasses import replace
+from math import fsum
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def test_operating_points_are_set_on_frames_and_on_videos() -> None:
         by_video.setdefault(row.video_id, []).append(row)
     units: dict[str, list[Any]] = {
         "frame": [(row.label, row.outputs["score"]) for row in rows[:-1]],
-        "video": [(v[0].label, float(np.mean([r.outputs["score"] for r in v]))) for v in by_video.values()],
+        "video": [(v[0].label, fsum(r.outputs["score"] for r in v) / 3) for v in by_video.values()],
     }
     for unit, pairs in units.items():
         bona_fide = np.array([score for label, score in pairs if label])
@@ -118,3 +119,22 @@ def test_thresholds_are_the_eer_thresholds_of_dev(run: Path, store: Path, output
     assert bundle.card.threshold(output, "video") == bundle.card.threshold(output, "frame")  # pictures
     # Of four bona fide pictures none may be rejected at a BPCER of 1 %.
     assert bundle.card.threshold(output, "frame", "bpcer=0.01") <= scores[labels == 1].min()
+
+
+def test_operating_points_by_hand() -> None:
+    """Two genuine videos of means 6/8 and 4/8, two attacks of 2/8 and 3/8: only the videos are told apart."""
+    frames = {"b1": (7, 5), "b2": (5, 3), "a1": (4, 0), "a2": (2, 4)}  # in eighths
+    rows = [
+        Score(
+            f"{video}#{n}", video, n, video, int(video[0] == "b"), "" if video[0] == "b" else "print", "dev"
+        )
+        for video in frames
+        for n in range(2)
+    ]
+    rows = [replace(row, outputs={"score": frames[row.video_id][row.frame] / 8}) for row in rows]
+    points = {rule: point.thresholds["score"] for rule, point in operating_points(rows, card()).items()}
+    # Videos: between 3/8 and 4/8 nothing is wrong.
+    assert points["eer"].video == points["bpcer=0.01"].video == 3.5 / 8
+    # Frames: genuine 7 5 5 3, attacks 4 0 2 4. Between 3 and 4, and between 4 and 5, one kind errs by 1/4 more than
+    # the other: their middle. Below 3 no genuine frame is rejected, and the highest such threshold lies above 2.
+    assert (points["eer"].frame, points["bpcer=0.01"].frame) == (4 / 8, 2.5 / 8)
