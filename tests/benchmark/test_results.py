@@ -8,6 +8,7 @@ import pytest
 from bonaface.benchmark.grid import PlannedCell, plan, run_grid
 from bonaface.benchmark.results import reports_of, tables_of, write_results
 from bonaface.benchmark.spec import Spec, read_spec
+from bonaface.core.errors import InputError
 from bonaface.evaluation.render.tables import heading
 from bonaface.inference.bundle import Bundle
 
@@ -59,6 +60,27 @@ def test_reports_average_finished_cells_at_the_bundles_thresholds(
     assert [report.seen_in_training for report in reports] == [0] * 4 + [2 * (41 - 8)] * 4
     assert "ALSO TRAINED OR TUNED THE SYSTEM" in reports[-1].warning
     assert "trained on folder/split, tested on folder/test" in heading(reports[-1])[1]
+
+
+@pytest.mark.parametrize("name", ["scores.csv", "report.json", "evaluation.json"])
+def test_rejects_results_with_a_flipped_bit(
+    name: str, planned_cells: tuple[Spec, list[PlannedCell]], tmp_path: Path
+) -> None:
+    spec, found = planned_cells
+    assert found[0].test is not None
+    path = found[0].test.folder / name
+    data = path.read_bytes()
+    path.write_bytes(
+        data.replace(b"0.5", b"0.4", 1) if b"0.5" in data else data.replace(b"folder", b"golder", 1)
+    )
+    try:
+        assert path.read_bytes() != data
+        with pytest.raises(
+            InputError, match=rf"/{name}: the file is damaged.*delete the folder .* and run the same"
+        ):
+            reports_of(found, spec.units)
+    finally:
+        path.write_bytes(data)
 
 
 def test_tables_mark_own_rows_and_failures(

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from bonaface.cli.main import app
 from bonaface.core.errors import BonafaceError, InputError
-from bonaface.core.files import alone
+from bonaface.core.files import alone, write_checked_json
 from bonaface.datasets.protocols import BySubject, Protocol
 from bonaface.inference.bundle import Bundle
 
@@ -144,6 +144,8 @@ def test_rejects_a_folder_with_other_results(run: Path, store: Path, tmp_path: P
     assert evaluate(run, store, "split", "--out", tmp_path).exit_code == 0
     path = tmp_path / "evaluation.json"
     note = json.loads(path.read_text())
+    assert note.pop("checksum")
+    assert set(note.pop("files")) >= {"scores.csv", "report.json", "report.html"}
     assert (note["protocol"], note["store"]["path"]) == ("folder/split", str(store))
     before = (tmp_path / "report.json").read_bytes()
     elsewhere = {"path": "elsewhere", "digest": "0" * 64}
@@ -152,15 +154,21 @@ def test_rejects_a_folder_with_other_results(run: Path, store: Path, tmp_path: P
         ({**note, "bundle": elsewhere}, "the bundle elsewhere"),
         ({**note, "protocol": "folder/test"}, "the protocol folder/test"),
     ):
-        path.write_text(json.dumps(other))
+        write_checked_json(path, other)
         done = evaluate(run, store, "split", "--out", tmp_path)
         assert isinstance(done.exception, InputError)
         assert f"holds the results of {said}; give these another folder (--out)" in str(done.exception)
     assert (tmp_path / "report.json").read_bytes() == before
     # A bundle or store that was moved, or made again at the same path, counts as the same.
     for same in ({"path": "moved"}, {"digest": "0" * 64}):
-        path.write_text(json.dumps({**note, "store": {**note["store"], **same}}))
+        write_checked_json(path, {**note, "store": {**note["store"], **same}})
         assert evaluate(run, store, "split", "--out", tmp_path).exit_code == 0
+    for damaged in ("{", json.dumps({**note, "protocol": "folder/test", "checksum": "0" * 64}), "{}"):
+        path.write_text(damaged)
+        done = evaluate(run, store, "split", "--out", tmp_path)
+        assert isinstance(done.exception, InputError)
+        assert str(done.exception).startswith(f"{path}: ")
+        assert str(done.exception).endswith(f"; delete the folder {tmp_path} and run the same again")
 
 
 @pytest.mark.parametrize("source", ["bundle", "dev", "0.5"])

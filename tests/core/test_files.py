@@ -7,8 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from bonaface.core.errors import BonafaceError
-from bonaface.core.files import alone, holds_files, is_leftover, sha256, whole_file, write_json, write_text
+from bonaface.core.errors import BonafaceError, InputError
+from bonaface.core.files import (
+    alone,
+    holds_files,
+    is_leftover,
+    read_checked_json,
+    sha256,
+    whole_file,
+    write_checked_json,
+    write_json,
+    write_text,
+)
 
 
 def test_a_file_appears_whole_when_the_block_ends(tmp_path: Path) -> None:
@@ -105,3 +115,33 @@ def test_leftovers_of_a_killed_process_are_not_counted_as_files(tmp_path: Path) 
         assert holds_files(tmp_path) is not left
         (tmp_path / name).unlink()
     assert not holds_files(tmp_path / "nowhere")
+
+
+def test_a_flipped_bit_of_a_checked_json_is_refused_or_harmless(tmp_path: Path) -> None:
+    path, values = (
+        tmp_path / "values.json",
+        {"name": "a\u00e9", "many": [1, 0.1 + 0.2, None, True], "more": {"b": 1}},
+    )
+    write_checked_json(path, values)
+    assert read_checked_json(path, ("name", "many", "more"), "make it again") == values
+    data, said = path.read_bytes(), []
+    for bit in range(8 * len(data)):
+        damaged = bytearray(data)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        try:
+            assert read_checked_json(path, ("name", "many", "more"), "make it again") == values
+        except InputError as error:
+            said.append(str(error))
+    assert len(said) > 0.9 * 8 * len(data)
+    assert all(text.startswith(f"{path}: the file is damaged") for text in said)
+    assert all(text.endswith("; make it again") for text in said)
+
+
+def test_reads_a_json_without_a_checksum_of_version_0_1(tmp_path: Path) -> None:
+    write_json(tmp_path / "old.json", {"a": 1})
+    assert read_checked_json(tmp_path / "old.json", ("a", "b"), "") == {"a": 1}
+    for text in ("[]", "1", '{"c": 1}', "{", ""):
+        (tmp_path / "old.json").write_text(text)
+        with pytest.raises(InputError, match=r"old\.json: the file is damaged"):
+            read_checked_json(tmp_path / "old.json", ("a", "b"), "delete it")

@@ -1,7 +1,7 @@
 from math import isnan, nan
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bonaface.core.records import Response, Score
@@ -31,6 +31,7 @@ def test_journal_of_other_work_is_dropped(tmp_path: Path) -> None:
     assert not Journal(tmp_path / "j", WORK).rows
 
 
+@settings(deadline=None)
 @given(st.integers(0, 400))
 def test_journal_keeps_whole_rows_after_a_kill(tmp_path_factory: object, cut: int) -> None:
     path = tmp_path_factory.mktemp("journal") / "j"  # type: ignore[attr-defined]
@@ -44,3 +45,17 @@ def test_journal_keeps_whole_rows_after_a_kill(tmp_path_factory: object, cut: in
     assert kept == max(data[: max(len(data) - cut, 0)].count(b"\n") - 1, 0)
     journal.add(rows[kept:])
     assert Journal(path, WORK).rows == rows
+
+
+def test_journal_ends_at_a_damaged_line(tmp_path: Path) -> None:
+    """Any flipped bit of any line: no row is read as another one."""
+    path, rows = tmp_path / "j", [row(n, n / 8) for n in range(3)]
+    Journal(path, WORK).add(rows)
+    data = path.read_bytes()
+    for bit in range(8 * len(data)):
+        damaged = bytearray(data)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        kept = Journal(path, WORK).rows
+        assert kept == rows[: len(kept)]
+        assert len(kept) == max(data[: bit // 8].count(b"\n") - 1, 0)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.core.files import write_checked_json, write_json
 from bonaface.models.preset import Augment
 from bonaface.training.settings import RunSettings, choose_preset, parse_changes, read_settings
 
@@ -171,8 +172,29 @@ def test_rejects_invalid_yaml() -> None:
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"settings": []}', '{"settings": {"preset": []}}'])
 def test_rejects_a_file_that_is_no_run(text: str, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(text)
-    with pytest.raises(InputError, match="the settings of a run"):
+    with pytest.raises(InputError, match=r"the settings of a run|the file is damaged"):
         read_settings(tmp_path / "run.json")
+
+
+def test_rejects_a_damaged_run_and_reads_one_of_version_0_1(tmp_path: Path) -> None:
+    """Any flipped bit: `--resume` would go on with other settings."""
+    path, own = tmp_path / "run.json", settings()
+    values = {"settings": own.as_dict(), "store_digest": "0" * 64, "notes": []}
+    write_json(path, values)
+    assert read_settings(path) == own
+    write_checked_json(path, values)
+    assert read_settings(path) == own
+    data, said = path.read_bytes(), []
+    for bit in range(3, 8 * len(data), 29):
+        damaged = bytearray(data)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        try:
+            assert read_settings(path) == own  # another blank between two values
+        except InputError as error:
+            said.append(str(error))
+    assert said
+    assert all(text.startswith(f"{path}: the file is damaged") and "train again" in text for text in said)
 
 
 def settings_with_crop(crop: str) -> RunSettings:

@@ -16,6 +16,7 @@ from bonaface.evaluation.render.published import other_grids, paper_grids
 from bonaface.evaluation.render.tables import Grid
 from bonaface.evaluation.report import Report, evaluate_table, joined
 from bonaface.evaluation.score_table import ScoreTable
+from bonaface.inference import evaluated
 from bonaface.inference.bundle import CARD, BundleCard, read_card
 from bonaface.inference.provenance import own_threshold, trained_on
 
@@ -96,6 +97,7 @@ def _card(planned: PlannedCell) -> BundleCard:
 
 def _scores(planned: PlannedCell) -> ScoreTable:
     assert planned.test is not None
+    evaluated.check(planned.test.folder)
     return ScoreTable.read(planned.test.folder / "scores.csv")
 
 

@@ -1,7 +1,7 @@
 """`bonaface evaluate`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -78,6 +78,7 @@ def evaluate(
     from bonaface.evaluation.render.text import print_report
     from bonaface.evaluation.report import evaluate_table
     from bonaface.evaluation.score_table import ScoreTable
+    from bonaface.inference import evaluated
     from bonaface.inference.bundle import Bundle
     from bonaface.inference.provenance import seen_in_training, trained_on
     from bonaface.inference.runtime import OnnxRunner
@@ -91,7 +92,8 @@ def evaluate(
     parts = _parts(bundle, store, protocol, fold, with_dev=threshold_from == "dev")
     folder = out or model / "evaluation" / "-".join(filter(None, (store.dataset, protocol, fold)))
     with alone(folder, "evaluation"):
-        _claim(folder, bundle, store, parts[-1])
+        judged = "/".join(filter(None, (store.dataset, parts[-1].protocol, fold)))
+        evaluated.claim(folder, bundle, store, judged)
         runner = torch_runner(model, backend) or OnnxRunner(bundle)
         scores = _scores(bundle, store, parts, runner, folder)
         table = _with_threshold(ScoreTable.from_scores(scores), settings, bundle.card)
@@ -106,43 +108,10 @@ def evaluate(
         console = Console()
         print_report(report, console)
         written = [folder / "scores.csv", *write_report(report, folder, _gallery(store, bundle, scores))]
+        evaluated.finish(folder, written)
         for part in parts:
             (folder / f"scores-{part.split}.part").unlink()  # the report that was made of its rows is written
     console.print(f"\nWritten: {', '.join(map(str, written))}", markup=False, highlight=False)
-
-
-def _claim(folder: Path, bundle: "Bundle", store: "CropStore", part: "ScoredSplit") -> None:
-    """Record in `folder` what is evaluated there, so that nothing else replaces it.
-
-    Raises:
-        InputError: results of another run, store, protocol or fold are there.
-    """
-    import json
-
-    from bonaface.core.files import sha256, write_json
-    from bonaface.inference.bundle import CARD
-
-    path = folder / "evaluation.json"
-    own: dict[str, Any] = {
-        "protocol": "/".join(filter(None, (store.dataset, part.protocol, part.fold))),
-        "bundle": {"path": str(bundle.path.resolve()), "digest": sha256(bundle.path / CARD)},
-        "store": {"path": str(store.path), "digest": store.digest},
-    }
-    if path.exists():
-        other = json.loads(path.read_text(encoding="utf-8"))
-        # A bundle or store that was moved, or made again at the same path, counts as the same.
-        differ = [
-            f"the {name} {other[name]['path']}"
-            for name in ("bundle", "store")
-            if all(other[name][key] != own[name][key] for key in ("path", "digest"))
-        ]
-        if other["protocol"] != own["protocol"]:
-            differ.append(f"the protocol {other['protocol']}")
-        if differ:
-            raise InputError(
-                f"{folder} holds the results of {' and '.join(differ)}; give these another folder (--out)"
-            )
-    write_json(path, own)
 
 
 def _with_threshold(table: "ScoreTable", settings: "EvaluationSettings", card: "BundleCard") -> "ScoreTable":

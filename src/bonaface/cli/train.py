@@ -11,6 +11,37 @@ from bonaface.core.paths import is_remote, to_path
 if TYPE_CHECKING:
     from bonaface.training.settings import Precision
 
+BackboneOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Backbone: efficientnet-lite0, densenet161 or the name of a timm model. "
+        "random:NAME starts from random weights."
+    ),
+]
+ChangesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Change a setting of the preset or an option of the network: key=value. May be given several times.",
+    ),
+]
+MicroBatchOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Number of pictures that go through the network at once on one device. Default: the largest part of "
+        "the batch, up to 16.",
+    ),
+]
+WorkersOption = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        help="Number of processes that read and augment crops. 0 does it between the steps, which is fastest if "
+        "the network trains on the same processor.",
+    ),
+]
+
 
 def train(
     context: typer.Context,
@@ -33,47 +64,21 @@ def train(
     preset: Annotated[
         str | None, typer.Option(help="Preset of the model; bonaface models NAME shows the presets.")
     ] = None,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            help="Backbone: efficientnet-lite0, densenet161 or the name of a timm model. "
-            "random:NAME starts from random weights."
-        ),
-    ] = None,
+    backbone: BackboneOption = None,
     size: Annotated[int | None, typer.Option(help="Side of the network's input in pixels.")] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Number of passes over the balanced training pictures.")
     ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="Change a setting of the preset or an option of the network: key=value. May be given several times.",
-        ),
-    ] = None,
+    changes: ChangesOption = None,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
-    micro_batch: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Number of pictures that go through the network at once on one device. Default: the largest part of "
-            "the batch, up to 16.",
-        ),
-    ] = None,
+    micro_batch: MicroBatchOption = None,
     precision: Annotated[str, typer.Option(help="Arithmetic: 32-true, bf16-mixed or 16-mixed.")] = "32-true",
     devices: Annotated[
         int, typer.Option(help="Number of devices (GPUs, or processes on the CPU) on each machine.")
     ] = 1,
     nodes: Annotated[int, typer.Option(help="Number of machines.")] = 1,
     accelerator: Annotated[str, typer.Option(help="Kind of device: auto, cpu or gpu.")] = "auto",
-    workers: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            help="Number of processes that read and augment crops. 0 does it between the steps, which is fastest if "
-            "the network trains on the same processor.",
-        ),
-    ] = 0,
+    workers: WorkersOption = 0,
     checkpoint_every: Annotated[
         int, typer.Option(help="Number of optimiser steps between checkpoints.")
     ] = 50,

@@ -4,15 +4,17 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bonaface.core.errors import BonafaceError
+from bonaface.core.errors import BonafaceError, InputError
 from bonaface.core.paths import is_remote, upload
 
 LOCK = ".lock"
+
+_CHECKSUM = "checksum"
 
 
 @contextmanager
@@ -105,6 +107,31 @@ def write_json(path: Path, value: Any) -> None:
 def json_text(value: Any) -> str:
     """Return the text that `write_json` writes."""
     return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def write_checked_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write `values` to `path` as `write_json` does, with their checksum."""
+    write_json(path, {**values, _CHECKSUM: checksum_of(dict(values))})
+
+
+def read_checked_json(path: Path, names: Collection[str], advice: str) -> dict[str, Any]:
+    """Return the values that `write_checked_json` wrote to `path`; `names` are the most that there can be.
+
+    A file of version 0.1 has no checksum. One whose checksum has lost its name has a name too many.
+
+    Raises:
+        InputError: the file is damaged; it says so, and gives `advice` on what to do.
+    """
+    try:
+        values = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: the file is damaged ({error}); {advice}") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: the file is damaged (expected names and values); {advice}")
+    checksum = values.pop(_CHECKSUM, None)
+    if (checksum is not None and checksum != checksum_of(values)) or not values.keys() <= set(names):
+        raise InputError(f"{path}: the file is damaged, or was altered: its checksum differs; {advice}")
+    return values
 
 
 def checksum_of(value: Any) -> str:

@@ -3,17 +3,22 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from bonaface.core.files import write_text
 from bonaface.core.records import Score
+
+_CRC = 9  # characters of a line before its text
 
 
 class Journal:
     """A file of JSON lines: first the work that is scored, then a line a row.
 
-    A line that a kill cut short is dropped, and so is a journal of other work (another model, store or protocol).
+    Each line begins with its CRC-32. A line that a kill cut short is dropped, and so is a damaged one with all that
+    follow, and a journal of other work (another model, store or protocol).
 
     Args:
         path: the file.
@@ -26,22 +31,27 @@ class Journal:
         self.rows: list[Score] = []
         whole = self._read()
         # What can't be used is cut off now, so that new lines follow whole ones.
-        write_text(path, "".join(f"{line}\n" for line in [self._head, *whole]))
+        write_text(path, "".join(map(_line, [self._head, *whole])))
         self.rows = [Score(**json.loads(line)) for line in whole]
 
     def add(self, rows: Iterable[Score]) -> None:
         """Append `rows` and hand them to the system, so that a kill loses at most the line being written."""
         new = list(rows)
         with self._path.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(_plain(row)) + "\n" for row in new)
+            file.writelines(_line(json.dumps(_plain(row))) for row in new)
         self.rows += new
 
     def _read(self) -> list[str]:
         if not self._path.is_file():
             return []
-        head, *lines = self._path.read_bytes().decode(errors="replace").split("\n")
         # What follows the last line's end is empty, or half a line.
-        return [line for line in lines[:-1] if line] if head == self._head else []
+        lines = self._path.read_bytes().decode(errors="replace").split("\n")[:-1]
+        texts = [line[_CRC:] for line in takewhile(lambda line: _line(line[_CRC:]) == f"{line}\n", lines)]
+        return texts[1:] if texts and texts[0] == self._head else []
+
+
+def _line(text: str) -> str:
+    return f"{crc32(text.encode()):08x} {text}\n"
 
 
 def _plain(row: Score) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Train a model: from the settings of a run to its bundle."""
 
-import json
 import logging
 import os
 import platform
@@ -23,7 +22,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from bonaface.core.errors import InputError
-from bonaface.core.files import alone, holds_files, write_json
+from bonaface.core.files import alone, holds_files, write_checked_json
 from bonaface.models.base import GradientModel, SolverModel
 from bonaface.models.registry import create_model
 from bonaface.store.crop_store import CropStore
@@ -33,7 +32,7 @@ from bonaface.training.data import PadData
 from bonaface.training.dev import Outcome
 from bonaface.training.memory import keep_freed_memory
 from bonaface.training.module import PadModule
-from bonaface.training.settings import RunSettings, read_settings
+from bonaface.training.settings import RunSettings, read_run, read_settings
 from bonaface.training.solving import solve
 from bonaface.training.weights import check_seal
 
@@ -120,7 +119,7 @@ def _train(
             _check_micro_batch(module, settings)
         # Written after the checks above, so that a refused run leaves no file; other devices' processes start below.
         if is_primary():
-            write_json(run / RUN, _description(settings, store, data))
+            write_checked_json(run / RUN, _description(settings, store, data))
         if isinstance(network, SolverModel):
             outcome = solve(network, settings, run, data, trainer, log)
         elif module:
@@ -251,7 +250,7 @@ def _claim(run: Path, settings: RunSettings, store: CropStore, resume: bool) -> 
         raise InputError(
             f"{run}: a resumed run keeps its settings, but these differ: {', '.join(differences)}"
         )
-    if json.loads(description.read_text(encoding="utf-8"))["store_digest"] != store.digest:
+    if read_run(description).get("store_digest") != store.digest:
         raise InputError(
             f"{run}: the crop store {settings.store} has changed since the run began; prepare it as it was, "
             "or start a new run"

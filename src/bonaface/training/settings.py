@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from bonaface.core.convert import convert
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.core.fields import fitted, wrong_fields
+from bonaface.core.files import read_checked_json
 from bonaface.core.values import as_number
 from bonaface.face.crop import CropSpec
 from bonaface.models.preset import GRADIENT_FIELDS, Augment, Preset
@@ -22,6 +23,11 @@ _PRESET_TYPES = {field.name: field.type for field in msgspec.structs.fields(Pres
 _PRESET_KEYS = _PRESET_TYPES.keys() - {"name", "model", "options", "augment"}
 _AUGMENT = "augment."
 _AUGMENT_TYPES = {_AUGMENT + field.name: field.type for field in msgspec.structs.fields(Augment)}
+
+# What a run's file says.
+RUN_NAMES = (
+    "settings", "store_digest", "frames", "batch_normalisation_sees", "notes", "threads", "versions",
+)  # fmt: skip
 
 LARGEST_MICRO_BATCH = 16  # where none is asked for
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]  # weights in float32: what a bundle holds
@@ -186,16 +192,29 @@ def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
     return changes
 
 
-def read_settings(path: Path) -> RunSettings:
-    """Read the settings in a run's ``run.json``."""
+def read_run(path: Path) -> dict[str, Any]:
+    """Return what a run's ``run.json`` says.
+
+    Raises:
+        InputError: there is no such file, or it is damaged.
+    """
     if not path.is_file():
         raise InputError(
             f"{path.parent}: there is no run to go on with; name its model, --data and --protocol"
         )
+    return read_checked_json(path, RUN_NAMES, f"delete {path.parent} and train again, or restore the file")
+
+
+def read_settings(path: Path) -> RunSettings:
+    """Return the settings in a run's ``run.json``.
+
+    Raises:
+        InputError: as `read_run`, or they are none that a run can have.
+    """
+    values = read_run(path)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
         return RunSettings.from_dict(values["settings"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: expected the settings of a run, but {error}") from error
 
 
