@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bonaface import Checker
+from bonaface import load
 from bonaface.face.detect import Detector
 from bonaface.inference.bundle import (
     Bundle,
@@ -77,7 +77,7 @@ def measure_check(model: Path, rounds: int, folder: Path) -> None:
     path = folder / "phone.jpg"
     portrait = Image.fromarray(drawn_portrait(3000, seed=1)).resize((3000, 4000))
     portrait.save(path, quality=92)
-    checker, bundle = Checker(model), Bundle.open(model)
+    checker, bundle = load(model), Bundle.open(model)
     detector = Detector(bundle.card.face.longer_side, None, bundle.card.face.min_score)
     runner, picture = OnnxRunner(bundle), read_picture(path)
     image = np.zeros((1, 3, bundle.card.input_size, bundle.card.input_size), np.float32)
@@ -85,7 +85,7 @@ def measure_check(model: Path, rounds: int, folder: Path) -> None:
         "decode": lambda: read_picture(path),
         "detect": lambda: detector.detect(picture),
         "network": lambda: runner.run(image),
-        "check": lambda: checker.check(path),
+        "check": lambda: checker(path),
     }
     times: dict[str, list[float]] = {name: [] for name in parts}
     for number in range(rounds + 2):

@@ -1,9 +1,7 @@
-import json
-
 import pytest
 
 from bonaface.core.errors import InputError, MissingExtraError, UnknownNameError
-from bonaface.core.records import Decision, Presentation, Response, Verdict
+from bonaface.core.records import Presentation
 
 
 @pytest.mark.parametrize(
@@ -17,13 +15,6 @@ from bonaface.core.records import Decision, Presentation, Response, Verdict
 def test_label_and_species_must_agree(label: int, species: str, sentence: str) -> None:
     with pytest.raises(InputError, match=f"one.jpg: .*{sentence}"):
         Presentation("one.jpg", "one.jpg", label, species)
-
-
-def test_a_verdict_is_plain_json() -> None:
-    verdict = Verdict("a.jpg", Decision.NO_RESPONSE, None, 0.5, Response.NO_FACE, box=(0, 1, 2.5, 3))
-    values = json.loads(json.dumps(verdict.as_dict(), allow_nan=False))
-    assert (values["decision"], values["response"], values["score"]) == ("no response", "no face", None)
-    assert values["box"] == [0, 1, 2.5, 3]
 
 
 def test_unknown_name_error_lists_known_names_and_suggests_one() -> None:

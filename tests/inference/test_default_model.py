@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bonaface import Checker
+from bonaface import load
 from bonaface.core.records import SIMULATED
 from bonaface.inference.bundle import DEFAULT_MODEL, EXAMPLES, Bundle
 
@@ -35,7 +35,7 @@ def test_it_carries_no_path_of_the_machine_that_made_it() -> None:
 
 @pytest.mark.parametrize(("name", "decision"), EXAMPLE.items())
 def test_the_examples_are_told_apart(name: str, decision: str) -> None:
-    verdict = Checker().check(EXAMPLES / name)
+    verdict = load()(EXAMPLES / name)
     assert verdict.decision == decision
     assert verdict.score is not None
     assert abs(verdict.score - verdict.threshold) > 0.1, (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bonaface import Checker
+from bonaface import load
 from bonaface.core.errors import InputError, ModelFileError
 from bonaface.datasets.registry import open_dataset
 from bonaface.face.crop import CropSpec, context_crop, cut, padded_share
@@ -52,10 +52,10 @@ def test_check_and_evaluate_give_a_network_the_same_views(
     opened = Bundle.open(bundle)
     part = ScoredSplit(range(len(wide_store.presentations)), "test", "test")
     rows = list(score_part(wide_store, part, opened.card, OnnxRunner(opened, threads=1), batch=7))
-    checker = Checker(bundle, threads=1)
+    checker = load(bundle, threads=1)
     assert len(rows) == 41
     for number, row in enumerate(rows):
-        found = checker.check(faces_root / row.video_id)
+        found = checker(faces_root / row.video_id)
         if row.response:
             assert found.response == row.response
             continue

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bonaface import Checker
+from bonaface import load
 from bonaface.core.errors import InputError
 from bonaface.export.torch_runner import TorchRunner
 from bonaface.face.crop import CropSpec, cut_views
@@ -125,10 +125,10 @@ def test_its_bundle_says_which_views_and_runs_as_torch_does(trained: Path) -> No
 
 
 def test_check_and_evaluate_give_the_same_scores(trained: Path, store: Path, faces_root: Path) -> None:
-    opened, bundle, checker = CropStore.open(store), Bundle.open(trained), Checker(trained)
+    opened, bundle, checker = CropStore.open(store), Bundle.open(trained), load(trained)
     part = ScoredSplit(range(8), "test", "test")
     for row in score_part(opened, part, bundle.card, OnnxRunner(bundle)):
-        found = checker.check(faces_root / row.video_id)
+        found = checker(faces_root / row.video_id)
         assert found.score == (None if row.response else pytest.approx(row.score, abs=1e-6))
 
 

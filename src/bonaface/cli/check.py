@@ -10,8 +10,9 @@ import typer
 from bonaface.core.errors import InputError
 
 if TYPE_CHECKING:
-    from bonaface.core.records import Verdict
+    from bonaface.core.records import Decision
     from bonaface.inference.checker import Checker
+    from bonaface.inference.verdict import Verdict
     from bonaface.media.decoder import Decoder
     from bonaface.media.search import Search
 
@@ -87,11 +88,11 @@ def check(
     decoder = Decoder()
     decoder.start()  # it gets ready while the network is loaded
     checker = _checker(model, output, threshold, operating_point, backend, threads, decoder)
-    verdicts = []
+    decisions = set()
     for verdict in _verdicts(checker, found):
-        verdicts.append(verdict)
-        typer.echo(json.dumps(verdict.as_dict(), allow_nan=False) if as_json else _line(verdict))
-    raise typer.Exit(_exit_code(verdicts, found))
+        decisions.add(verdict.decision)
+        typer.echo(json.dumps(verdict.as_dict(), allow_nan=False) if as_json else str(verdict))
+    raise typer.Exit(_exit_code(decisions, found))
 
 
 def _verdicts(checker: "Checker", found: "Search") -> "Iterator[Verdict]":
@@ -100,16 +101,16 @@ def _verdicts(checker: "Checker", found: "Search") -> "Iterator[Verdict]":
         typer.echo(f"bonaface: {sentence}", err=True)
     for file in found.files:
         try:
-            yield checker.check(sys.stdin.buffer.read(), "-") if file == "-" else checker.check(file)
+            yield checker(sys.stdin.buffer.read(), name="-") if file == "-" else checker(file)
         except InputError as error:  # it has gone since it was found, or a URL has nothing there
             found.missing.append(file)
             typer.echo(f"bonaface: {error}", err=True)
 
 
-def _exit_code(verdicts: "list[Verdict]", found: "Search") -> int:
-    from bonaface.inference.checker import exit_code
+def _exit_code(decisions: "set[Decision]", found: "Search") -> int:
+    from bonaface.inference.verdict import exit_code
 
-    code = exit_code(verdicts)
+    code = exit_code(decisions)
     return 3 if code == 0 and not found.complete else code
 
 
@@ -124,29 +125,18 @@ def _checker(
 ) -> "Checker":
     from bonaface.cli.backends import torch_runner
     from bonaface.inference.bundle import DEFAULT_MODEL, DEFAULT_POINT
-    from bonaface.inference.checker import Checker
+    from bonaface.inference.checker import load
 
     if threshold is not None and operating_point is not None:
         raise InputError("--threshold and --operating-point both say what decides; give one of them")
     runner = torch_runner(model or DEFAULT_MODEL, backend)
-    return Checker(
+    return load(
         model,
         output=output,
         threshold=threshold,
         operating_point=operating_point or DEFAULT_POINT,
         runner=runner,
         threads=threads,
+        preview=0,
         decoder=decoder,
-    )
-
-
-def _line(verdict: "Verdict") -> str:
-    if verdict.score is None:
-        reason = verdict.detail.removeprefix(f"{verdict.path}: ")
-        return f"{verdict.path}: no response ({reason})"
-    frames = f", {verdict.frames_scored} of {verdict.frames} frames" if verdict.frames > 1 else ""
-    note = f" ({verdict.detail})" if verdict.detail else ""
-    return (
-        f"{verdict.path}: {verdict.decision}, score {verdict.score:.4f} "
-        f"(threshold {verdict.threshold:.4f}{frames}){note}"
     )

@@ -1,4 +1,4 @@
-"""The records that travel through every package: a presentation, a score, a verdict.
+"""The records that travel through every package: a presentation, a score, what is decided of one.
 
 Names follow ISO/IEC 30107-3: a *bona fide* presentation is the genuine user's (label 1), an *attack*
 presentation (label 0) is made with an instrument of some *species* (``print-1``, ``display-2``).
@@ -6,10 +6,9 @@ A score lies in [0, 1] and is higher for bona fide.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from math import nan
-from typing import Any
 
 from bonaface.core.errors import InputError
 
@@ -94,39 +93,3 @@ class Score:
     fold: str = ""
     device: str = ""
     session: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What `check` found in one picture or clip.
-
-    `score` is None where nothing could be scored; then `response` says why. `box` is the face in the
-    picture's own pixels (x0, y0, x1, y1), of the last frame that had one for a clip. `frames` counts the frames
-    looked at, `frames_scored` those that got a score. `outputs` has every score output of the model by name.
-    """
-
-    path: str
-    decision: Decision
-    score: float | None
-    threshold: float
-    response: str = Response.SCORED
-    detail: str = ""
-    box: tuple[float, float, float, float] | None = None
-    frames: int = 1
-    frames_scored: int = 0
-    outputs: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def is_bona_fide(self) -> bool:
-        """Return whether the decision is bona fide; a non-response is not."""
-        return self.decision is Decision.BONA_FIDE
-
-    def __bool__(self) -> bool:
-        """Raise TypeError: a verdict is no yes or no, and `if verdict` would hold for attacks too."""
-        raise TypeError(
-            "a verdict is neither true nor false: ask for verdict.is_bona_fide, or verdict.decision"
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the verdict as plain JSON values."""
-        return {**asdict(self), "decision": str(self.decision), "response": str(self.response)}

@@ -133,18 +133,7 @@ def face_crop(
         InputError: the box has no area, is not finite, or lies outside the picture; a square crop is wider than the
             context.
     """
-    region = _Region.around(face.box, picture.shape[1], picture.shape[0], context, LONGEST)
-    square = region.context_crop(face, picture.shape, np.zeros((region.size, region.size, 3), np.uint8))
-    if spec.kind == "box" and not _fits(_wanted(square, spec), region.size):
-        height, width = picture.shape[:2]
-        crop = _inside(face.box, spec.scale, (0.0, 0.0, width, height))
-        return np.array(Image.fromarray(picture).resize((size, size), RESAMPLING, box=crop))
-    x0, y0, x1, y1 = _crop_box(square, spec)
-    reach = max(1.0, (x1 - x0) / size, (y1 - y0) / size)  # of the triangle filter, at most
-    left, top = max(0, math.floor(x0 - reach)), max(0, math.floor(y0 - reach))
-    right, bottom = min(region.size, math.ceil(x1 + reach)), min(region.size, math.ceil(y1 + reach))
-    square.image[top:bottom, left:right] = region.pixels(picture, left, top, right, bottom)
-    return cut(square, spec, size)
+    return _face_crops(picture, face, [spec], size, context)[0]
 
 
 def face_views(
@@ -155,8 +144,60 @@ def face_views(
     Raises:
         InputError: as `face_crop`.
     """
-    crops = [face_crop(picture, face, spec, size, context) for spec in specs]
+    crops = _face_crops(picture, face, specs, size, context)
     return Views(np.stack(crops), view_shares(face, picture.shape[1], picture.shape[0], specs, context))
+
+
+def _face_crops(
+    picture: NDArray[np.uint8], face: Face, specs: Sequence[CropSpec], size: int, context: float
+) -> list[NDArray[np.uint8]]:
+    """Return every crop as `face_crop` says; the pixels that several of them need are made once."""
+    height, width = picture.shape[:2]
+    region = _Region.around(face.box, width, height, context, LONGEST)
+    square = region.context_crop(face, picture.shape, np.zeros((region.size, region.size, 3), np.uint8))
+    boxes = [None if _is_beyond(square, spec) else _crop_box(square, spec) for spec in specs]
+    needed = [_reached(box, size, region.size) for box in boxes if box is not None]
+    if needed:
+        left, top = (min(values) for values in list(zip(*needed, strict=True))[:2])
+        right, bottom = (max(values) for values in list(zip(*needed, strict=True))[2:])
+        square.image[top:bottom, left:right] = region.pixels(picture, left, top, right, bottom)
+    crops = []
+    for spec, box in zip(specs, boxes, strict=True):
+        if box is None:
+            place = _inside(face.box, spec.scale, (0.0, 0.0, width, height))
+            crops.append(np.array(Image.fromarray(picture).resize((size, size), RESAMPLING, box=place)))
+        else:
+            crops.append(cut(square, spec, size))
+    return crops
+
+
+def _is_beyond(square: ContextCrop, spec: CropSpec) -> bool:
+    """Return whether `spec` is a ``box`` crop that reaches over `square`."""
+    return spec.kind == "box" and not _fits(_wanted(square, spec), square.image.shape[0])
+
+
+def _reached(box: Box, size: int, side: int) -> tuple[int, int, int, int]:
+    """Return the pixels (x0, y0, x1, y1) of a square of `side` that resizing `box` to `size` reads."""
+    x0, y0, x1, y1 = box
+    reach = max(1.0, (x1 - x0) / size, (y1 - y0) / size)  # of the triangle filter, at most
+    left, top = max(0, math.floor(x0 - reach)), max(0, math.floor(y0 - reach))
+    return left, top, min(side, math.ceil(x1 + reach)), min(side, math.ceil(y1 + reach))
+
+
+def view_places(face: Face, width: int, height: int, specs: Sequence[CropSpec]) -> list[Box]:
+    """Return where the crops `specs` of `face` lie in a picture of `width` x `height` pixels, which they may leave.
+
+    A crop's corners are not rounded, as `face_crop`'s are to the context's whole pixels: for drawing.
+    """
+    x0, y0, x1, y1 = face.box
+    whole, middle = (0.0, 0.0, float(width), float(height)), ((x0 + x1) / 2, (y0 + y1) / 2)
+    places: list[Box] = []
+    for spec in specs:
+        half = max(x1 - x0, y1 - y0) * spec.scale / 2
+        square = (middle[0] - half, middle[1] - half, middle[0] + half, middle[1] + half)
+        inside = _inside(face.box, spec.scale, whole) if spec.kind == "box" else square
+        places.append(face.box if spec.kind == "tight" else inside)
+    return places
 
 
 def view_shares(

@@ -118,9 +118,10 @@ class Detector:
             options.inter_op_num_threads = 1
             # Waiting threads sleep: spinning doubles the processor time and stalls where cores are shared.
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-            self._sessions[process] = onnxruntime.InferenceSession(
+            session = onnxruntime.InferenceSession(
                 _weights(), sess_options=options, providers=["CPUExecutionProvider"]
             )
+            self._sessions.setdefault(process, session)  # another thread may have been quicker
         return self._sessions[process]
 
 

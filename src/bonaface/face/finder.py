@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bonaface.face.detect import Box, Detector, Face
+from bonaface.face.detect import Box, Detector, Face, Landmarks, Point
 from bonaface.face.track import Tracker
 from bonaface.face.upright import stands, turned, turned_back, turned_faces
 
@@ -28,9 +28,21 @@ class Found:
 
     def box_before(self, face: Face) -> Box:
         """Return the face's box in the frame as it was before it was turned."""
+        return turned_back(face.box, self.turn, self._size_before)
+
+    def landmarks_before(self, face: Face) -> Landmarks:
+        """Return the face's landmarks in the frame as it was before it was turned."""
+
+        def before(point: Point) -> Point:
+            return turned_back((*point, *point), self.turn, self._size_before)[:2]
+
+        right_eye, left_eye, nose, right_mouth, left_mouth = map(before, face.landmarks)
+        return right_eye, left_eye, nose, right_mouth, left_mouth
+
+    @property
+    def _size_before(self) -> tuple[int, int]:
         height, width = self.picture.shape[:2]
-        size = (width, height) if self.turn in (0, 180) else (height, width)
-        return turned_back(face.box, self.turn, size)
+        return (width, height) if self.turn in (0, 180) else (height, width)
 
 
 class FaceFinder:
