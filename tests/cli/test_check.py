@@ -1,21 +1,28 @@
 """What `bonaface check` looks at, what it leaves out, and that it says so."""
 
+import csv
 import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from bonaface.cli import check as checking
+from bonaface.cli.main import app
+from bonaface.core.errors import BonafaceError, InputError
 from bonaface.media.search import search
 from bonaface.testing.clips import encode_clip
 from bonaface.testing.networks import rewrite
+from bonaface.testing.portrait import drawn_portrait
 
 
 def check(
@@ -145,7 +152,212 @@ def test_prints_a_url_as_it_was_given(folder: Path, run: Path) -> None:
     assert b"gopher://host/a.jpg: expected a path or a URL" in done.stderr
     done = check("memory://nowhere/a.jpg", "mine/a.png", folder=folder.parent, run=run)
     assert done.returncode == 3
-    assert b"memory://nowhere/a.jpg: no such file" in done.stderr
+    assert verdicts(done) == {"memory://nowhere/a.jpg": "no response", "mine/a.png": "bona fide"}
+    assert json.loads(done.stdout.splitlines()[0])["reason"] == "memory://nowhere/a.jpg: no such file"
+
+
+def answer(*arguments: object, run: Path) -> tuple[int, str, str]:
+    """The exit code, standard output and standard error of `check`, in this process."""
+    done = CliRunner().invoke(app, ["check", *map(str, arguments), "--model", str(run)])
+    return done.exit_code, done.stdout, done.stderr
+
+
+class TestForms:
+    """How verdicts are printed."""
+
+    def test_csv_has_a_row_for_each_file(self, folder: Path, run: Path) -> None:
+        (folder / "broken, and more.jpg").write_bytes(b"nothing")
+        code, out, _ = answer(folder, "--csv", "--threshold", "0", run=run)
+        rows = list(csv.DictReader(io.StringIO(out)))
+        by_name = {Path(row["path"]).name: row for row in rows}
+        assert (code, len(rows)) == (3, 6)
+        assert by_name["a.png"]["decision"] == "bona fide"
+        assert 0 < float(by_name["a.png"]["score"]) < 1
+        assert float(by_name["a.png"]["x1"]) > float(by_name["a.png"]["x0"]) > 0
+        broken = by_name["broken, and more.jpg"]
+        assert (broken["score"], broken["response"], broken["x0"]) == ("", "unreadable", "")
+
+    def test_frames_are_listed_in_every_form(self, folder: Path, run: Path) -> None:
+        clip = folder / "e.dat"
+        _, out, _ = answer(clip, "--frames", "--json", run=run)
+        scores = json.loads(out)["frame_scores"]
+        assert [row["frame"] for row in scores] == [0, 1]
+        _, out, _ = answer(clip, "--frames", run=run)
+        assert out.splitlines()[1:] == [
+            f"  frame {n}: score {row['score']:.4f}" for n, row in enumerate(scores)
+        ]
+        _, out, _ = answer(clip, folder / "gone.png", clip, "--frames", "--csv", run=run)
+        rows = list(csv.DictReader(io.StringIO(out)))
+        assert [(row["frame"], float(row["score"])) for row in rows] == [
+            (str(n), pytest.approx(row["score"], abs=1e-6)) for n, row in enumerate(scores)
+        ]
+        assert "frame_scores" not in json.loads(answer(clip, "--json", run=run)[1])
+
+    def test_two_forms_at_once_are_refused(self, folder: Path, run: Path) -> None:
+        with pytest.raises(InputError, match="give one of them"):
+            CliRunner().invoke(app, ["check", str(folder), "--json", "--csv"], catch_exceptions=False)
+
+    @pytest.mark.parametrize("form", [(), ("--json",), ("--csv",)])
+    def test_a_name_that_is_no_utf_8_can_be_printed(
+        self, form: tuple[str, ...], folder: Path, run: Path
+    ) -> None:
+        (folder / "a.png").rename(folder / os.fsdecode(b"\xff\n\x1b[2J.png"))
+        command = [
+            sys.executable,
+            "-m",
+            "bonaface.cli.main",
+            "check",
+            *form,
+            str(folder),
+            "--model",
+            str(run),
+        ]
+        done = subprocess.run(
+            command, capture_output=True, check=False, env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+        )
+        assert b"Traceback" not in done.stderr
+        assert b"udcff" in done.stdout
+        if form != ("--csv",):  # whose cells may have any letter
+            assert b"\x1b" not in done.stdout
+
+
+class TestHeatMaps:
+    def test_one_file_and_a_folder(self, folder: Path, run: Path, tmp_path: Path) -> None:
+        one, many = tmp_path / "one.png", tmp_path / "maps"
+        answer(folder / "a.png", "--heatmap", one, run=run)
+        with Image.open(one) as image:
+            assert image.format == "PNG"
+            assert min(image.size) > 200
+        (folder / "nobody.png").write_bytes((folder / "a.png").read_bytes())
+        Image.new("RGB", (200, 200)).save(folder / "nobody.png")
+        answer(folder, "--heatmap", many, run=run)
+        assert sorted(path.name for path in many.rglob("*.png")) == [
+            f"{name}.png" for name in ("a.png", "b.jfif", "c", "d.txt", "e.dat")
+        ]
+
+    @pytest.mark.parametrize(
+        ("out", "says"), [("x.png", "of 2 files, name a folder"), ("x.jpg", "end its name with .png")]
+    )
+    def test_wrong_names_are_refused_before_anything_is_checked(
+        self, out: str, says: str, folder: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(folder)
+        code, printed, _ = answer("a.png", "c", "--heatmap", out, run=run)
+        assert (code, printed) == (1, "")  # CliRunner's code for an error, which `main` prints
+        with pytest.raises(InputError, match=says):
+            CliRunner().invoke(
+                app, ["check", "a.png", "c", "--heatmap", out, "--model", str(run)], catch_exceptions=False
+            )
+        assert not Path(out).exists()
+
+
+class TestManyFiles:
+    def test_processes_print_what_one_prints(self, folder: Path, run: Path, tmp_path: Path) -> None:
+        (folder / "broken.jpg").write_bytes(b"nothing")
+        alone = check("mine", folder=folder.parent, run=run)
+        together = check("mine", "--jobs", 2, "--journal", tmp_path / "j", folder=folder.parent, run=run)
+        assert together.returncode == alone.returncode == 3
+        assert verdicts(together) == verdicts(alone)
+        assert list(verdicts(together)) == list(verdicts(alone))
+        again = check("mine", "--jobs", 2, "--journal", tmp_path / "j", folder=folder.parent, run=run)
+        assert again.stdout == together.stdout
+
+    @pytest.mark.parametrize("jobs", [1, 2])
+    def test_a_kill_costs_little_and_the_same_command_goes_on(
+        self, jobs: int, folder: Path, run: Path, tmp_path: Path
+    ) -> None:
+        many = tmp_path / "many"
+        many.mkdir()
+        for number in range(120):
+            (many / f"{number:03}.png").symlink_to(folder / "a.png")
+        journal = tmp_path / "journal"
+        command = [
+            sys.executable,
+            "-m",
+            "bonaface.cli.main",
+            "check",
+            str(many),
+            "--json",
+            "--model",
+            str(run),
+        ]
+        command += ["--jobs", str(jobs), "--journal", str(journal)]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True) as program:
+            deadline = time.monotonic() + 240
+            while lines(journal) < 10:
+                assert program.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            program.kill()
+        before = lines(journal)
+        assert 10 <= before < 120
+        done = subprocess.run(command, capture_output=True, check=False)
+        assert list(verdicts(done)) == [str(many / f"{number:03}.png") for number in range(120)]
+        assert lines(journal) <= 120 + jobs, "a worker writes one more at most before it ends"
+        assert subprocess.run(command, capture_output=True, check=False).stdout == done.stdout
+
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [
+            (("-", "--jobs", "2"), "standard input is one file"),
+            (("a.png", "--address", "ray://host:1", "--engine", "ray"), "with --journal"),
+            (("a.png", "--address", "ray://host:1", "--jobs", "2"), "ask for the engine ray"),
+            (("a.png", "--address", "ray://host:1"), "ask for the engine ray"),
+            (("a.png", "--journal", "."), "expected a journal of bonaface check"),
+            (("a.png", "--camera", "0"), "--camera follows a camera alone"),
+            (("--camera", "0", "--jobs", "2"), "--camera follows a camera alone"),
+            (("--camera", "nothing there"), "camera nothing there: it cannot be opened"),
+        ],
+    )
+    def test_refuses_what_does_not_go_together(
+        self, arguments: tuple[str, ...], says: str, folder: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(folder)
+        with pytest.raises(BonafaceError, match=says):
+            CliRunner().invoke(app, ["check", *arguments, "--model", str(run)], catch_exceptions=False)
+
+    def test_a_journal_of_another_threshold_is_refused(self, folder: Path, run: Path, tmp_path: Path) -> None:
+        check("mine/a.png", "--journal", tmp_path / "j", folder=folder.parent, run=run)
+        with pytest.raises(InputError, match="with another threshold"):
+            CliRunner().invoke(
+                app,
+                [
+                    "check",
+                    str(folder),
+                    "--journal",
+                    str(tmp_path / "j"),
+                    "--model",
+                    str(run),
+                    "--threshold",
+                    "1",
+                ],
+                catch_exceptions=False,
+            )
+
+    @pytest.mark.parametrize(("jobs", "threads"), [("1", 4), ("2", 2), ("3", 1), ("9", 1)])
+    def test_processes_share_the_cores(
+        self, jobs: str, threads: int, folder: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(checking, "usable_cores", lambda: 4)
+        given: list[int] = []
+        for name in ("_in_turn", "_in_processes"):
+            monkeypatch.setattr(checking, name, lambda _, options, *rest: given.append(options.threads))
+        CliRunner().invoke(app, ["check", str(folder), "--jobs", jobs, "--model", str(run)])
+        assert given == [threads]
+
+
+def lines(journal: Path) -> int:
+    return sum(path.read_bytes().count(b"\n") for path in journal.glob("*.jsonl"))
+
+
+def test_camera_prints_the_verdict_on_its_frames(run: Path, tmp_path: Path) -> None:
+    clip = tmp_path / "face.mp4"
+    clip.write_bytes(encode_clip([drawn_portrait(256, seed=3)] * 10, ".mp4"))
+    code, out, _ = answer("--camera", clip, "--threshold", "0", run=run)
+    assert code == 0
+    assert out.startswith(f"camera {clip}: bona fide, score 0.")
+    code, out, _ = answer("--camera", clip, "--json", run=run)
+    assert all(json.loads(line)["frames"] == 1 for line in out.splitlines())
 
 
 class TestSearch:

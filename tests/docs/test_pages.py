@@ -117,7 +117,7 @@ def made_small(words: list[str]) -> list[str]:
     small: list[str] = []
     rest = iter(words)
     for word in rest:
-        if word in _AT_MOST:
+        if word in _AT_MOST and words[0] != "check":  # whose --frames is no number
             small += [word, str(min(int(next(rest)), _AT_MOST[word]))]
         elif words[0] == "train" and word in ("--size", "--epochs", "--set"):
             value = next(rest)

@@ -1,5 +1,6 @@
 """The progress bar of the commands."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -21,6 +22,8 @@ def bar(what: str) -> Iterator[Callable[[int, int], None]]:
         RateColumn(),
         progress.TimeRemainingColumn(),
     )
-    with progress.Progress(*columns, console=Console(stderr=True)) as shown:
+    # What is printed meanwhile appears above the bar; but a file or a pipe on standard output gets it as it is.
+    aside = sys.stdout.isatty()
+    with progress.Progress(*columns, console=Console(stderr=True), redirect_stdout=aside) as shown:
         task = shown.add_task("", total=None)
         yield lambda done, total: shown.update(task, completed=done, total=total)

@@ -79,6 +79,7 @@ class Checker:
 
     Attributes:
         bundle: the model's bundle.
+        thresholds: the score from which on it is bona fide, of a ``frame`` and of a ``video``.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class Checker:
         if preview < 0:
             raise InputError(f"the preview's longer side must be at least 0 pixels, got {preview}")
         self._output = card.output(output)
-        self._thresholds = {
+        self.thresholds = {
             unit: card.threshold(self._output, unit, operating_point) if threshold is None else threshold
             for unit in UNITS
         }
@@ -224,7 +225,7 @@ class Checker:
                 yield {name: values[number] for name, values in outputs.items()}
 
     def _verdict(self, look: "_Look", rows: Sequence[Mapping[str, NDArray[np.float32]]]) -> Verdict:
-        threshold = self._thresholds["video" if look.moving else "frame"]
+        threshold = self.thresholds["video" if look.moving else "frame"]
         frames = len(look.frames) if look.moving or look.frames else 1
         scores = iter(float(row[self._output]) for row in rows)
         frame_scores = tuple(
