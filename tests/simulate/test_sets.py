@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ from bonaface.datasets.registry import open_dataset
 from bonaface.face.detect import Detector
 from bonaface.jobs.local import run_jobs
 from bonaface.media.video import read_frames
-from bonaface.simulate import MARK
+from bonaface.simulate import MARK, sets
 from bonaface.simulate.faces import SEEN, find_faces
 from bonaface.simulate.sets import Plan, SetWriter, begin, people, total_files
 
@@ -153,6 +154,27 @@ def test_a_killed_run_is_continued(oulu: Path, tmp_path: Path) -> None:
     wanted = {path: data for path, data in contents(oulu).items() if path.startswith(("Train", MARK))}
     assert len(wanted) == 11
     assert contents(root) == wanted
+
+
+def test_a_set_that_filled_the_disk_is_continued_with_the_same_bytes(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+
+    def full(path: Path, data: bytes) -> None:
+        if len(written) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_bytes(path, data)
+        written.append(path)
+
+    monkeypatch.setattr(sets, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):  # which the program says in a sentence
+        write(tmp_path / "set", SMALL)
+    pictures = {path: data for path, data in contents(tmp_path / "set").items() if path.endswith(".png")}
+    assert len(pictures) == 3
+    monkeypatch.undo()
+    write(tmp_path / "set", SMALL)
+    assert contents(tmp_path / "set") == contents(small)
 
 
 def test_a_clip_is_the_same_whatever_was_made_before_it(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import csv
+import errno
 import json
 import os
 import re
@@ -91,6 +92,29 @@ def test_resumed_run_gives_the_same_weights_bit_for_bit(
     torch.manual_seed(99)
     train(settings, stopped, resume=True)
     expected, found = tensors(whole), tensors(stopped)
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_run_that_filled_the_disk_gives_the_same_weights(
+    whole: Path, settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full in the midst of the second checkpoint; the first one stays."""
+    seal, sealed = checkpoint_saver.seal, []
+
+    def full(path: Path) -> None:
+        if sealed:
+            path.write_bytes(path.read_bytes()[:1000])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        seal(path)
+        sealed.append(path)
+
+    monkeypatch.setattr(checkpoint_saver, "seal", full)
+    with pytest.raises(OSError, match="No space left"):  # which the program says in a sentence
+        train(settings, tmp_path / "run")
+    monkeypatch.undo()
+    train(settings, tmp_path / "run", resume=True)
+    expected, found = tensors(whole), tensors(tmp_path / "run")
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
