@@ -23,7 +23,7 @@ from bonaface.datasets.registry import open_dataset
 from bonaface.inference.bundle import Bundle
 from bonaface.models import create_model
 from bonaface.store.prepare import prepare
-from bonaface.training import checkpoint_saver, fit
+from bonaface.training import checkpoint_saver, fit, weights
 from bonaface.training.fit import train
 from bonaface.training.settings import RunSettings, choose_preset
 
@@ -100,13 +100,13 @@ def test_run_that_filled_the_disk_gives_the_same_weights(
     whole: Path, settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk is full in the midst of the second checkpoint; the first one stays."""
-    seal, sealed = checkpoint_saver.seal, []
+    sealed: list[Path] = []
 
     def full(path: Path) -> None:
         if sealed:
             path.write_bytes(path.read_bytes()[:1000])
             raise OSError(errno.ENOSPC, "No space left on device")
-        seal(path)
+        weights.seal(path)
         sealed.append(path)
 
     monkeypatch.setattr(checkpoint_saver, "seal", full)
