@@ -113,7 +113,7 @@ def test_rejects_unknown_unit_aggregation_and_output(drawn: Callable[..., Any]) 
     table = drawn(videos=4)
     with pytest.raises(UnknownNameError, match=r"unknown unit 'clip'.*frame, video"):
         to_unit(table, "clip")  # type: ignore[arg-type]
-    with pytest.raises(UnknownNameError, match=r"unknown aggregation .* 'max'.*mean, median, min"):
+    with pytest.raises(UnknownNameError, match=r"unknown aggregation .* 'max'.*mean, median, min, std"):
         to_unit(table, "video", "max")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="nothing to judge"):
         to_unit(table.where("split", "train"))

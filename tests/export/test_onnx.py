@@ -11,12 +11,13 @@ from bonaface.core.errors import ModelFileError
 from bonaface.export import onnx as exporting
 from bonaface.export.onnx import export_network
 from bonaface.models.base import PadModel
-from bonaface.models.registry import create_model, model_names
+from bonaface.models.registry import create_model, default_preset, model_names
 
 
 def small(name: str) -> PadModel:
     torch.manual_seed(1)
-    return create_model(name, backbone="random:efficientnet-lite0", size=64)
+    backbone = "random:efficientnet-lite0" if default_preset(name).backbone else None
+    return create_model(name, backbone=backbone, size=64)
 
 
 def exported(name: str, folder: Path) -> tuple[PadModel, Path]:

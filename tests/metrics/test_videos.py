@@ -14,7 +14,7 @@ from bonaface.metrics.videos import AGGREGATIONS, Aggregation, video_scores
 FRAMES = st.lists(
     st.tuples(st.integers(0, 4), st.one_of(st.floats(0, 1), st.just(float("nan")))), min_size=1, max_size=40
 )
-BY_NUMPY = {"mean": np.mean, "median": np.median, "min": np.min}
+BY_NUMPY = {"mean": np.mean, "median": np.median, "min": np.min, "std": np.std}
 
 
 @given(FRAMES, st.sampled_from(AGGREGATIONS))
@@ -24,7 +24,9 @@ def test_aggregations_agree_with_numpy(frames: list[tuple[int, float]], aggregat
     for video in range(6):
         own = scores[(videos == video) & ~np.isnan(scores)]
         if own.size:
-            assert given_scores[video] == pytest.approx(BY_NUMPY[aggregation](own), rel=1e-12, abs=1e-300)
+            assert given_scores[video] == pytest.approx(
+                BY_NUMPY[aggregation](own), rel=1e-12, abs=1e-15 if aggregation == "std" else 1e-300
+            )
         else:
             assert np.isnan(given_scores[video])
 
@@ -55,7 +57,12 @@ def test_a_plain_sum_would_depend_on_the_order() -> None:
 @given(st.floats(0, 1), st.integers(1, 30))
 def test_equal_scores_have_exactly_their_value_for_mean(score: float, frames: int) -> None:
     for aggregation in AGGREGATIONS:
-        assert video_scores([0] * frames, [score] * frames, aggregation).tolist() == [score]
+        expected = 0.0 if aggregation == "std" else score
+        assert video_scores([0] * frames, [score] * frames, aggregation).tolist() == [expected]
+
+
+def test_deviation_by_hand() -> None:
+    assert video_scores([0, 1, 0, 0], [0.1, 0.7, 0.4, 0.1], "std").tolist() == pytest.approx([0.02**0.5, 0.0])
 
 
 def test_no_frames_give_no_videos() -> None:

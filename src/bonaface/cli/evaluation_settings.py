@@ -33,7 +33,7 @@ UnitOption = Annotated[
 AggregationOption = Annotated[
     str,
     typer.Option(
-        metavar="mean|median|min", help="How a video's score is made from the scores of its frames."
+        metavar="mean|median|min|std", help="How a video's score is made from the scores of its frames."
     ),
 ]
 OutputOption = Annotated[

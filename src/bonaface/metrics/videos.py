@@ -1,6 +1,6 @@
 """The score of a video, computed from the scores of its frames."""
 
-from math import fsum
+from math import fsum, sqrt
 from typing import Literal
 
 import numpy as np
@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from bonaface.core.errors import UnknownNameError
 
-Aggregation = Literal["mean", "median", "min"]
-AGGREGATIONS: tuple[Aggregation, ...] = ("mean", "median", "min")
+Aggregation = Literal["mean", "median", "min", "std"]
+AGGREGATIONS: tuple[Aggregation, ...] = ("mean", "median", "min", "std")
 
 
 def video_scores(
@@ -19,6 +19,8 @@ def video_scores(
 
     It does not depend on the order of the frames: a mean is that of the exactly rounded sum (Shewchuk, 1997, as
     `math.fsum`). It never lies outside the frames' own scores, so that equal scores have exactly their value for mean.
+    "std" is their standard deviation (n), 0 for one frame: for scores whose change over a video tells an attack, as
+    the frequency descriptor of Li et al. (2004).
 
     Args:
         videos: (N,) the number of each frame's video, in [0, V).
@@ -48,6 +50,8 @@ def video_scores(
         result[present] = (values[first + (many - 1) // 2] + values[first + many // 2]) / 2
     else:
         result[present] = _means(values, first, many)
+    if aggregation == "std":
+        result[present] = _deviations(values, first, many, result[present])
     return result
 
 
@@ -64,3 +68,20 @@ def _means(
         for begin, end in zip(first[several].tolist(), ends[several].tolist(), strict=True)
     ]
     return np.clip(means, values[first], values[ends - 1])
+
+
+def _deviations(
+    values: NDArray[np.float64],
+    first: NDArray[np.intp],
+    many: NDArray[np.intp],
+    means: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the standard deviation (n) of each run of `many` values from `first` on about its mean."""
+    squares = ((values - np.repeat(means, many)) ** 2).tolist()
+    ends = (first + many).tolist()
+    return np.array(
+        [
+            sqrt(fsum(squares[begin:end]) / (end - begin))
+            for begin, end in zip(first.tolist(), ends, strict=True)
+        ]
+    )

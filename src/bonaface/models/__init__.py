@@ -6,6 +6,8 @@ from bonaface.models.bi_fas import BiFas, BiFasS
 from bonaface.models.color_lbp_svm import ColorLbpSvm
 from bonaface.models.deep_pix_bis import DeepPixBiS
 from bonaface.models.global_statistics import GlobalStatistics
+from bonaface.models.hfd import Hfd
+from bonaface.models.iqm_svm import IqmSvm
 from bonaface.models.lbp_svm import LbpSvm
 from bonaface.models.linear_probe import LinearProbe
 from bonaface.models.preset import Preset
@@ -30,7 +32,9 @@ __all__ = [
     "FeatureSet",
     "GlobalStatistics",
     "GradientModel",
+    "Hfd",
     "InferenceModule",
+    "IqmSvm",
     "LbpSvm",
     "LinearProbe",
     "Output",
