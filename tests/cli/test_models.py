@@ -45,6 +45,23 @@ def test_lists_models_without_torch(width: int) -> None:
         assert {*about["scores"], *about["presets"]} <= set(words)
 
 
+def test_systems_with_published_figures_only_are_named_as_such() -> None:
+    from bonaface.evaluation.published import PUBLISHED_ONLY
+
+    done = bonaface("models", before=NO_TORCH, width=200)
+    _, _, rest = done.stdout.partition("Published figures only")
+    assert all(f"  {name}: " in rest for name in PUBLISHED_ONLY)
+    done = bonaface("models", "fas-bas", before=NO_TORCH, width=200)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("fas-bas: published figures only, it can't be run here.")
+
+
+def test_a_model_with_a_backbone_in_its_name_is_shown_in_full() -> None:
+    done = bonaface("models", "timm:inception_v3", before="pass", width=200)
+    assert done.returncode == 0, done.stderr
+    assert "backbone = inception_v3" in done.stdout
+
+
 def test_unknown_model_needs_no_torch_and_a_known_one_asks_for_it() -> None:
     done = bonaface("models", "BiFas", before=NO_TORCH)
     assert (done.returncode, done.stderr) == (2, done.stderr)

@@ -34,6 +34,7 @@ from bonaface.models import (
     model_names,
     presets,
 )
+from bonaface.models.face_surface import face_surface
 from bonaface.testing.networks import card
 
 SIZE = 64
@@ -43,6 +44,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "bi-fas-s": {"spectrum_size": 16},
     "linear-probe": {"strength": 1.0},
     "global-statistics": {"strength": 1e4},
+    "cdcn": {"width": 0.125},
+    "cdcn-pp": {"width": 0.125},
 }
 STEPS = 40
 ONLY_A_THRESHOLD = {
@@ -125,12 +128,19 @@ def trained(case: Case, pictures: torch.Tensor, labels: torch.Tensor) -> Trained
     losses = []
     for _ in range(STEPS):
         optimiser.zero_grad()
-        terms = model.loss(model(pictures), {"label": labels}, pictures)
+        terms = model.loss(model(pictures), shown(labels), pictures)
         terms["total"].backward()
         optimiser.step()
         losses.append({name: value.item() for name, value in terms.items()})
     settle(model, pictures)
     return Trained(model.eval(), losses)
+
+
+def shown(labels: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return every target that a model of the package reads, of pictures with these labels: one face in all of them."""
+    landmarks = SIZE * np.array([[0.36, 0.42], [0.64, 0.42], [0.5, 0.58], [0.39, 0.74], [0.61, 0.74]])
+    depth = torch.from_numpy(face_surface(landmarks, SIZE))
+    return {"label": labels, "face_depth": depth.expand(len(labels), -1, -1)}
 
 
 def inputs(model: PadModel, pictures: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -199,9 +209,9 @@ def test_loss_is_a_mean_over_the_batch_with_its_terms(
     learning: Case, pictures: torch.Tensor, labels: torch.Tensor
 ) -> None:
     model = learning.build().eval()
-    terms = model.loss(predict(model, pictures), {"label": labels}, pictures)
+    terms = model.loss(predict(model, pictures), shown(labels), pictures)
     twice = model.loss(
-        predict(model, pictures.repeat(2, 1, 1, 1)), {"label": labels.repeat(2)}, pictures.repeat(2, 1, 1, 1)
+        predict(model, pictures.repeat(2, 1, 1, 1)), shown(labels.repeat(2)), pictures.repeat(2, 1, 1, 1)
     )
     assert len(terms) >= 2
     for name, value in terms.items():
@@ -209,7 +219,7 @@ def test_loss_is_a_mean_over_the_batch_with_its_terms(
         assert value.dtype == torch.float32
         torch.testing.assert_close(twice[name], value, msg=name)
     assert torch.equal(
-        model.loss(predict(model, pictures), {"label": labels.float()}, pictures)["total"], terms["total"]
+        model.loss(predict(model, pictures), shown(labels.float()), pictures)["total"], terms["total"]
     )
 
 
@@ -229,11 +239,12 @@ def test_every_parameter_gets_a_finite_gradient(
 ) -> None:
     """A parameter without a gradient is a layer that nothing uses, and stops training over several devices."""
     model = learning.build().train()
-    model.loss(model(pictures), {"label": labels}, pictures)["total"].backward()
+    model.loss(model(pictures), shown(labels), pictures)["total"].backward()
     parameters = dict(model.named_parameters())
     assert [name for name, p in parameters.items() if p.grad is None] == []
     assert [name for name, p in parameters.items() if not p.grad.isfinite().all()] == []
-    assert any(p.grad.ne(0).any() for name, p in parameters.items() if "backbone" in name)
+    deepest = "backbone" if model.backbones else ""
+    assert any(p.grad.ne(0).any() for name, p in parameters.items() if deepest in name)
 
 
 def test_mixed_precision_keeps_scores_and_losses_in_float32(
@@ -242,7 +253,7 @@ def test_mixed_precision_keeps_scores_and_losses_in_float32(
     model = learning.build().train()
     with torch.autocast("cpu", torch.bfloat16):
         output = model(pictures)
-        terms = model.loss(output, {"label": labels}, pictures)
+        terms = model.loss(output, shown(labels), pictures)
     terms["total"].backward()
     assert {t.dtype for t in (*output.scores.values(), *output.maps.values(), *terms.values())} == {
         torch.float32
@@ -314,7 +325,7 @@ def test_a_whole_state_dict_gives_the_same_scores_and_losses(
         assert torch.equal(given.scores[name], expected.scores[name])
     if isinstance(other, GradientModel):
         pairs = ((trained.model, expected), (other, given))
-        losses = [model.loss(output, {"label": labels}, pictures)["total"] for model, output in pairs]
+        losses = [model.loss(output, shown(labels), pictures)["total"] for model, output in pairs]
         assert torch.equal(*losses)
 
 
@@ -375,5 +386,5 @@ def test_real_weights_and_three_channel_normalisation(name: str) -> None:
     if isinstance(model, SolverModel):
         return
     pictures = torch.randn(2, 3, SIZE, SIZE)
-    model.loss(model(pictures), {"label": torch.tensor([0, 1])}, pictures)["total"].backward()
+    model.loss(model(pictures), shown(torch.tensor([0, 1])), pictures)["total"].backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())

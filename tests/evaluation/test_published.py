@@ -3,9 +3,10 @@ from typing import Any
 
 import pytest
 
+from bonaface.cli.models import listed
 from bonaface.evaluation import EvaluationSettings, ScoreTable, evaluate_table
 from bonaface.evaluation.aggregate import UNITS
-from bonaface.evaluation.published import PublishedRow, published
+from bonaface.evaluation.published import PUBLISHED_ONLY, PublishedRow, published
 from bonaface.evaluation.render.published import paper_grids
 from bonaface.evaluation.report import Report
 
@@ -40,6 +41,14 @@ def test_every_row_of_every_table_is_there() -> None:
         ("bi-fpnfas", "5", "replay-mobile/grandtest"): 12,
         ("bi-fpnfas", "A1", "folder/test"): 2,
     }
+
+
+def test_every_system_is_a_model_of_ours_or_known_by_its_figures_only() -> None:
+    systems = {row.system for row in published()}
+    assert {name for name in systems if name.partition(":")[0] not in listed()} | {"nas-fas"} == set(
+        PUBLISHED_ONLY
+    )
+    assert "timm:inception_v3" in systems
 
 
 def test_rows_read_as_they_are_printed() -> None:

@@ -25,12 +25,17 @@ def models(
     """List the models that can be trained, with their presets, or show one of them in full."""
     from rich.console import Console
 
+    from bonaface.evaluation.published import PUBLISHED_ONLY
+
     console = Console()
     known = listed()
     if name is None:
         _list(console, known)
         return
-    if name not in known:
+    if name in PUBLISHED_ONLY:
+        console.print(f"{name}: published figures only, it can't be run here. {PUBLISHED_ONLY[name]}")
+        return
+    if name.partition(":")[0] not in known:
         raise UnknownNameError("model", name, known)
     try:
         from bonaface.models.registry import describe
@@ -50,11 +55,15 @@ def listed() -> dict[str, dict[str, Any]]:
 
 def _list(console: "Console", known: Mapping[str, Mapping[str, Any]]) -> None:
     from bonaface.cli.tables import names_table
+    from bonaface.evaluation.published import PUBLISHED_ONLY
 
     table = names_table("model", "what it is", "scores (first: default)", "presets (first: default)")
     for name, about in known.items():
         table.add_row(name, about["summary"], ", ".join(about["scores"]), ", ".join(about["presets"]))
     console.print(table)
+    console.print("\nPublished figures only, shown beside ours in the papers' tables:")
+    for name, about in PUBLISHED_ONLY.items():
+        console.print(f"  {name}: {about}", highlight=False)
     console.print("\nbonaface models NAME shows one in full; bonaface train NAME --data STORE trains it.")
 
 

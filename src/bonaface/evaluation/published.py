@@ -11,6 +11,15 @@ from importlib.resources import files
 
 from bonaface.evaluation.report import MeanSd
 
+# Systems that are shown beside ours and can't be run here: how they are named, and where they come from.
+PUBLISHED_ONLY: Mapping[str, str] = {
+    "fas-bas": "depth and pulse as supervision: Liu et al., Binary or Auxiliary Supervision, CVPR 2018",
+    "gradiant": "colour texture and motion: competition on OULU-NPU, Boulkenafet et al., IJCB 2017 (see color-lbp-svm)",
+    "massyhnu": "colour texture and attributes: the same competition (see color-lbp-svm)",
+    "mixedfasnet": "networks over several colour spaces: the same competition",
+    "nas-fas": "a searched network: Yu et al., NAS-FAS, IEEE TPAMI 2020 (mentioned in Bi-FPNFAS without figures)",
+}
+
 FIGURES = ("apcer", "bpcer", "acer", "eer", "hter")
 
 

@@ -3,6 +3,7 @@
 from bonaface.models.a_deep_pix_bis import ADeepPixBiS
 from bonaface.models.base import FeatureSet, GradientModel, InferenceModule, PadModel, SolverModel
 from bonaface.models.bi_fas import BiFas, BiFasS
+from bonaface.models.cdcn import Cdcn, CdcnPlusPlus
 from bonaface.models.color_lbp_svm import ColorLbpSvm
 from bonaface.models.deep_pix_bis import DeepPixBiS
 from bonaface.models.global_statistics import GlobalStatistics
@@ -21,11 +22,14 @@ from bonaface.models.registry import (
     presets,
 )
 from bonaface.models.targets import Shown, register_target, target_names
+from bonaface.models.timm_classifier import TimmClassifier
 
 __all__ = [
     "ADeepPixBiS",
     "BiFas",
     "BiFasS",
+    "Cdcn",
+    "CdcnPlusPlus",
     "ColorLbpSvm",
     "DeepPixBiS",
     "Description",
@@ -42,6 +46,7 @@ __all__ = [
     "Preset",
     "Shown",
     "SolverModel",
+    "TimmClassifier",
     "create_model",
     "default_preset",
     "describe",

@@ -98,6 +98,72 @@ def create_backbone(name: str, strides: tuple[int, ...], size: int, pretrained: 
     return backbone
 
 
+class Classifier(nn.Module):
+    """A classifier of timm's without its last linear layer.
+
+    Attributes:
+        width: values of a picture after pooling.
+        mean, std: the normalisation of RGB in [0, 1] that the weights were trained with.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        config = network.pretrained_cfg
+        self.mean: tuple[float, float, float] = tuple(config["mean"])
+        self.std: tuple[float, float, float] = tuple(config["std"])
+        self.width = 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the last features of normalised images (B, 3, H, W), in timm's own form."""
+        features: Tensor = self.network.forward_features(images)  # type: ignore[operator]
+        return features
+
+    def pool(self, features: Tensor) -> Tensor:
+        """Return what the last linear layer would get: (B, width)."""
+        pooled: Tensor = self.network.forward_head(features, pre_logits=True)  # type: ignore[operator]
+        return pooled
+
+
+def create_classifier(name: str, size: int, pretrained: bool = True) -> Classifier:
+    """Build a classifier of timm's with its ImageNet weights, without its last layer.
+
+    Args:
+        name: "efficientnet-lite0" or any timm model. "random:NAME" is the same network with random weights.
+        size: side of the pictures that it will get.
+        pretrained: False for random weights too (a checkpoint is about to be loaded).
+
+    Raises:
+        UnknownNameError: no such model.
+        InputError: it cannot take pictures of that size.
+        BonafaceError: its weights cannot be fetched.
+    """
+    plain = name.removeprefix(RANDOM)
+    pretrained = pretrained and plain == name
+    model = "tf_efficientnet_lite0" if plain == LITE0 else plain
+    _check_known(plain, model)
+    with _fetching(plain):
+        if pretrained and plain != LITE0:
+            _ask_hub(plain, model)
+        network = timm.create_model(model, num_classes=0, pretrained=pretrained and plain != LITE0)
+    if pretrained and plain == LITE0:
+        network.load_state_dict(_lite0_weights(network))
+    classifier = Classifier(network)
+    training = classifier.training
+    try:
+        with torch.no_grad():
+            given = classifier.eval().pool(classifier(torch.zeros(1, 3, size, size)))
+    except (AssertionError, RuntimeError) as error:
+        raise InputError(f"{plain} cannot take pictures of {size} px: {error}") from error
+    if given.ndim != 2:
+        raise InputError(
+            f"{plain} must give one vector for each picture, it gives {tuple(given.shape)}; choose another, for "
+            f"instance {LITE0}"
+        )
+    classifier.width = given.shape[1]
+    return classifier.train(training)
+
+
 def _densenet161(pretrained: bool) -> Backbone:
     """Build conv0 ... transition2 of torchvision's DenseNet-161: 384 channels at stride 16 (A-DeepPixBiS, sec. IV-D).
 
@@ -110,10 +176,7 @@ def _densenet161(pretrained: bool) -> Backbone:
 
 
 def _timm_backbone(name: str, model: str, strides: tuple[int, ...], pretrained: bool) -> Backbone:
-    if not timm.is_model(model):
-        close = get_close_matches(model, timm.list_models(), n=5)
-        names = [DENSENET161, LITE0, "efficientnet_b0", *close, "timm's others (timm.list_models())"]
-        raise UnknownNameError("backbone", name, names)
+    _check_known(name, model)
     levels = _levels(name, model, strides)
     with _fetching(name):
         if pretrained:
@@ -125,6 +188,13 @@ def _timm_backbone(name: str, model: str, strides: tuple[int, ...], pretrained: 
     config = network.pretrained_cfg
     channels = tuple(network.feature_info.channels())
     return Backbone(name, network, strides, channels, tuple(config["mean"]), tuple(config["std"]))
+
+
+def _check_known(name: str, model: str) -> None:
+    if not timm.is_model(model):
+        close = get_close_matches(model, timm.list_models(), n=5)
+        names = [DENSENET161, LITE0, "efficientnet_b0", *close, "timm's others (timm.list_models())"]
+        raise UnknownNameError("backbone", name, names)
 
 
 def _levels(name: str, model: str, strides: tuple[int, ...]) -> list[int]:

@@ -1,9 +1,12 @@
 """Models and their presets by name."""
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_type_hints
+
+from msgspec.structs import replace
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.core.fields import descriptions, fitted
@@ -137,9 +140,15 @@ def describe(name: str) -> Description:
 
 
 def _entry(name: str) -> _Entry:
-    if name not in _entries:
+    """Return the entry of `name`; MODEL:BACKBONE is a model whose presets take that backbone."""
+    model, colon, backbone = name.partition(":")
+    if model not in _entries or (colon and not (backbone and default_preset(model).backbone)):
         raise UnknownNameError("model", name, _entries)
-    return _entries[name]
+    entry = _entries[model]
+    if not colon:
+        return entry
+    named = {key: replace(preset, model=name, backbone=backbone) for key, preset in entry.presets.items()}
+    return dataclasses.replace(entry, presets=named)
 
 
 def _options(model: type[PadModel]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bonaface.core.errors import UnknownNameError
 from bonaface.core.records import Presentation
 from bonaface.datasets.table import PresentationTable
+from bonaface.models.face_surface import face_surface
 
 SIMULATED_ATTACK = "simulated"
 
@@ -86,6 +87,12 @@ def _domain(table: PresentationTable) -> TargetBuilder:
     return lambda shown: codes[shown.presentation.device]
 
 
+def _face_depth(_: PresentationTable) -> TargetBuilder:
+    """Return a builder of a generic face's depth under the crop's landmarks (32, 32), also where it is an attack."""
+    return lambda shown: face_surface(shown.landmarks, shown.crop.shape[-2])
+
+
 register_target("label", _label)
 register_target("species", _species)
 register_target("domain", _domain)
+register_target("face_depth", _face_depth)
