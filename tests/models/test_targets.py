@@ -9,6 +9,7 @@ from bonaface.core.errors import UnknownNameError
 from bonaface.core.records import Presentation
 from bonaface.datasets.table import PresentationTable
 from bonaface.models import targets
+from bonaface.models.face_surface import face_surface
 from bonaface.models.targets import Shown, register_target, target_builders, target_names
 
 ROWS = (
@@ -50,9 +51,18 @@ def test_a_simulated_attack_has_a_species_of_its_own() -> None:
     assert (built["label"](simulated), built["species"](simulated)) == (0.0, 3)
 
 
+def test_the_depth_of_a_face_is_that_under_the_landmarks_of_the_crop() -> None:
+    landmarks = np.array([[36, 42], [64, 42], [50, 58], [39, 74], [61, 74]], np.float32)
+    seen = Shown(ROWS[1], 0, "screen", np.zeros((100, 100, 3), np.uint8), landmarks)
+    depth = target_builders(["face_depth"], TABLE)["face_depth"](seen)
+    np.testing.assert_array_equal(depth, face_surface(landmarks, 100))
+
+
 def test_unknown_target_lists_the_known(registry: None) -> None:
     register_target("red", lambda table: lambda shown: shown.crop[..., 0].mean() / 255)
     assert target_builders(["red"], TABLE)["red"](shown(ROWS[0])) == pytest.approx(0.2)
-    assert target_names() == ("domain", "label", "red", "species")
-    with pytest.raises(UnknownNameError, match=r"target 'depth'.*Known: domain, label, red, species"):
+    assert target_names() == ("domain", "face_depth", "label", "red", "species")
+    with pytest.raises(
+        UnknownNameError, match=r"target 'depth'.*Known: domain, face_depth, label, red, species"
+    ):
         target_builders(["label", "depth"], TABLE)

@@ -1,5 +1,7 @@
 """A classifier of timm's with one logit, against timm's own classifier; its name brings its backbone."""
 
+from typing import Any
+
 import pytest
 import timm
 import torch
@@ -44,8 +46,8 @@ def test_the_name_brings_the_backbone() -> None:
 
 
 def test_installed_weights_are_loaded_whole() -> None:
-    model = create_model("timm:efficientnet-lite0", size=64)
-    other = create_model("bi-fas", backbone="efficientnet-lite0", size=64)
+    model: Any = create_model("timm:efficientnet-lite0", size=64)
+    other: Any = create_model("bi-fas", backbone="efficientnet-lite0", size=64)
     assert torch.equal(model.classifier.network.conv_stem.weight, other.backbone.network.conv_stem.weight)
     assert (model.mean, model.std) == ((0.5,) * 3, (0.5,) * 3)
 

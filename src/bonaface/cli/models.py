@@ -62,8 +62,8 @@ def _list(console: "Console", known: Mapping[str, Mapping[str, Any]]) -> None:
         table.add_row(name, about["summary"], ", ".join(about["scores"]), ", ".join(about["presets"]))
     console.print(table)
     console.print("\nPublished figures only, shown beside ours in the papers' tables:")
-    for name, about in PUBLISHED_ONLY.items():
-        console.print(f"  {name}: {about}", highlight=False)
+    for name, what in PUBLISHED_ONLY.items():
+        console.print(f"  {name}: {what}", highlight=False)
     console.print("\nbonaface models NAME shows one in full; bonaface train NAME --data STORE trains it.")
 
 
