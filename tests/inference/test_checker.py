@@ -1,5 +1,6 @@
 import io
 import os
+import resource
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -370,6 +371,25 @@ class TestLists:
     def test_one_name_is_not_for_a_list(self, checker: Checker) -> None:
         with pytest.raises(InputError, match="one name is for one picture"):
             checker(cast(Any, ["a.jpg"]), name="mine")
+
+
+@pytest.mark.slow
+def test_memory_is_flat_over_ten_thousand_pictures(run: Path, faces_root: Path) -> None:
+    """This process and the one that reads the files, after 1,000 pictures and after 10,000."""
+    checker = load(run, threads=1)
+    paths = sorted(faces_root.rglob("*.png"))
+
+    def memory() -> int:
+        reader = checker._decoder._idle[os.getpid()][-1]._child.pid
+        pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in (os.getpid(), reader)]
+        return sum(pages) * resource.getpagesize()
+
+    early = 0
+    for number, _ in enumerate(checker.stream(paths[n % len(paths)] for n in range(10_000))):
+        if number == 1000:
+            early = memory()
+    assert number == 9999
+    assert memory() < 1.03 * early
 
 
 class TestThreads:

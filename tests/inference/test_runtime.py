@@ -26,6 +26,12 @@ def test_outputs_are_named_and_independent_of_the_batch(bundle: Path) -> None:
     np.testing.assert_allclose(together["map_map"].mean((1, 2)), together["feature_map"], atol=1e-6)
 
 
+def test_waiting_threads_sleep(bundle: Path) -> None:
+    """Those of several processes would take the cores from each other."""
+    options = OnnxRunner(Bundle.open(bundle))._session.get_session_options()
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
 def test_torch_gives_the_same_scores(bundle: Path) -> None:
     from bonaface.export.torch_runner import TorchRunner
 

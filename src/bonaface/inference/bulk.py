@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from time import monotonic
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bonaface.core.errors import BonafaceError
 from bonaface.core.paths import is_remote
@@ -28,7 +28,9 @@ from bonaface.inference.verdict_journal import (
     part_path,
     recorded,
 )
-from bonaface.jobs.run import Run
+
+if TYPE_CHECKING:
+    from bonaface.jobs.run import Run  # which a single process need not load
 
 Tell = Callable[[Verdict], None]
 
@@ -153,7 +155,7 @@ def check_files(
     files: Sequence[str],
     checker: OpensChecker,
     journal: VerdictJournal,
-    run: Run,
+    run: "Run",
     tell: Tell,
     *,
     heat_maps: Path | None = None,

@@ -27,7 +27,7 @@ from bonaface.metrics.videos import video_scores
 
 PREVIEW = 320  # pixels
 
-_BATCH = 8  # faces that go through the network together
+_BATCH = 4  # faces that go through the network together: more take memory, and no less time on a processor
 _PATIENCE = 0.5  # seconds that a source waits for others to share its batch
 
 

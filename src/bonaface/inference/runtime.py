@@ -56,6 +56,9 @@ class OnnxRunner:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or usable_cores()
         options.inter_op_num_threads = 1
+        # Waiting threads sleep: spinning ones take the processor from other processes, and those of `--jobs` from each
+        # other.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4
         self._path, self._card, self._seconds = bundle.onnx, bundle.card, seconds
         self._names = output_names(bundle.card)
