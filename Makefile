@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install demo test test-slow coverage docs lint format benchmarks clean default-model
+.PHONY: help install demo test test-slow coverage docs lint format benchmarks fuzz clean default-model
 
 help:
 	@echo "make demo        set up, then simulate, train and evaluate, without any data: leaves a report in demo/"
@@ -14,6 +14,7 @@ help:
 	@echo "make docs        build the documentation site in site/, strictly"
 	@echo "make lint        ruff, mypy (tests too), import-linter"
 	@echo "make format      put the code into the house's shape"
+	@echo "make fuzz        a minute of fuzzing the readers of pictures, videos and bundles"
 	@echo "make benchmarks  the speed ratios of benchmarks/"
 
 $(INSTALLED): pyproject.toml
@@ -59,6 +60,10 @@ format: $(INSTALLED)
 
 benchmarks: $(INSTALLED)
 	for script in benchmarks/*_speed.py; do $(BIN)/python $$script || exit 1; done
+
+# What breaks a reader is left here as crash-*; see tests/fuzz/fuzz.py.
+fuzz: $(INSTALLED)
+	for target in picture video bundle; do $(BIN)/python tests/fuzz/fuzz.py $$target -max_total_time=20 || exit 1; done
 
 clean:
 	rm -rf .venv site .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis

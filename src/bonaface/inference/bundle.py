@@ -240,7 +240,7 @@ def read_card(path: Path) -> BundleCard:
             )
         values = msgspec.json.decode(path.read_bytes())
         checked = _checked(path, values)
-    except (OSError, msgspec.DecodeError, RecursionError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ModelFileError(
             f"{path}: not a readable bundle description ({error}); copy the bundle again, whole"
         ) from error
