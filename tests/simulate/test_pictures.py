@@ -99,8 +99,8 @@ def test_what_is_shown_small_is_taken_from_near(
     assert len({round(value, 6) for value in seen}) == (1 if species == "print-worn" else 12)
 
 
-def test_a_third_of_the_screens_is_over_exposed_and_no_print_is(
-    photo: Photo, monkeypatch: pytest.MonkeyPatch
+def test_screens_are_over_exposed_more_often_and_further_than_people_and_prints(
+    photo: Photo, persons: list[Portrait], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from bonaface.simulate import pictures, studio
 
@@ -113,16 +113,20 @@ def test_a_third_of_the_screens_is_over_exposed_and_no_print_is(
     monkeypatch.setattr(pictures, "shoot", noting)
     monkeypatch.setattr(pictures, "_MISSED", 0.0)  # exposures then miss by 0.35 stops in the mean square
     over = {}
-    for species in ("display-phone", "display-monitor", "print-held"):
+    for species in ("display-phone", "display-monitor", "print-held", "bona fide"):
         exposures.clear()
-        for number in range(40):
-            simulate_attack(photo, stream(3, species, number), (48, 48), species)
+        for number in range(80):
+            rng = stream(3, species, number)
+            if species == "bona fide":
+                simulate_bona_fide(persons[0], rng, (48, 48))
+            else:
+                simulate_attack(photo, rng, (48, 48), species)
         over[species] = sum(exposure > 1.2 for exposure in exposures)
-        assert max(exposures) <= 2.6
-    assert over["print-held"] == 0
-    # 0.35 of them between 0.8 and 2.6 stops: 0.27 beyond 1.2, so 11 of 40, give or take three standard deviations
-    assert 3 <= over["display-phone"] <= 19
-    assert 3 <= over["display-monitor"] <= 19
+        assert max(exposures) <= (2.6 if species.startswith("display") else 1.7)
+    # Of screens 0.35 lie between 0.8 and 2.6 stops: 0.27 beyond 1.2, so 22 of 80, give or take three deviations.
+    # Of the others 0.12 lie between 0.8 and 1.7 stops: 0.067 beyond 1.2, so 5 of 80.
+    assert all(10 <= over[name] <= 34 for name in ("display-phone", "display-monitor"))
+    assert all(1 <= over[name] <= 12 for name in ("print-held", "bona fide"))
 
 
 def test_species_are_drawn_by_their_shares_and_masks_need_a_wearer(
