@@ -33,7 +33,7 @@ CHANGES = {"size": 64, "crop": "tight"}
 
 
 def settings(store: Path, **changes: object) -> RunSettings:
-    preset = choose_preset("linear-probe", None, {**CHANGES, **changes})
+    preset = choose_preset("linear-probe", None, {"epochs": 1, **CHANGES, **changes})
     return RunSettings(preset, str(store), "split", micro_batch=4, accelerator="cpu")
 
 
@@ -139,6 +139,7 @@ def test_only_the_first_pass_is_not_augmented(store: Path) -> None:
     assert len(thrice) == 4 + 5 + 5  # one of two bona fide pictures again, as a simulated attack
     assert all(draw.key is not None for draw in thrice[4:])
     assert len({draw.key for draw in thrice[4:]}) == 10
+    assert [draw.position for draw in thrice[4:]] != sorted(draw.position for draw in thrice[4:])
     assert sum(draw.simulated for draw in thrice) == 2
     balanced = train_draws(np.array([1, 0, 0, 0]), settings(store, balance="undersample"))
     assert (len(balanced), balanced[0].position) == (2, 0)

@@ -156,3 +156,17 @@ def test_rejects_an_unknown_view(store: Path) -> None:
     preset = choose_preset(SeveralViews.name, None, {"views": ["tight", "round-1"]})
     with pytest.raises(InputError, match="crop must be"):
         RunSettings(preset, str(store), "split", micro_batch=4)
+
+
+def test_each_view_takes_the_colours_of_its_own_counterpart(store: Path) -> None:
+    """A crop and a wider one of the same face have other means, so a mean over both would give them away."""
+    views = [CropSpec.parse("tight"), CropSpec.parse("square-2.0")]
+    augmentation = Augmentation(0.0, (0.0, 0.0, 0.0, 0.0), color_transfer=1.0)
+    data = CropBatches(CropStore.open(store), range(41), views, 32, augmentation)
+    draws = [Draw(position, (0, 0, position)) for position in range(12)]
+    plain = data[[draw._replace(key=None) for draw in draws]].crops.numpy().astype(float)
+    shown = data[draws].crops.numpy().astype(float)
+    wanted, found = plain.mean((2, 3)), shown.mean((2, 3))  # (N, 2, 3)
+    donors = np.abs(found[:, None] - wanted[None]).max((2, 3)).argmin(1)
+    assert np.abs(found - wanted[donors]).max() < 6.0  # clipping moves a mean a little
+    assert (donors != np.arange(len(draws))).any()

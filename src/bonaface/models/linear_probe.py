@@ -12,7 +12,8 @@ regularised and its classes are balanced; and it may read several crops of one f
 With several views the logit is the sum of those of the views that lie in the picture. A view that is mirrored over the
 picture's border by more than `mirrored_limit` is left out: on pictures that are cut to the face, a wide crop is mostly
 mirror image. So the solver is shown every picture once with every choice of views, as if views were dropped at random,
-and every choice has an offset of its own, which puts equal errors of dev at a score of 0.5.
+and every choice has an offset of its own. With all views a score of 0.5 is where the errors on dev are equal; with
+fewer of them as large a share of dev's attacks lies above 0.5: who cuts a picture to the face must not gain by it.
 """
 
 from itertools import pairwise
@@ -27,9 +28,9 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from bonaface.core.errors import BonafaceError, InputError
-from bonaface.metrics.thresholds import eer_threshold
+from bonaface.metrics.thresholds import eer_threshold, sweep
 from bonaface.models.base import Features, FeatureSet, SolverModel
-from bonaface.models.preset import Preset
+from bonaface.models.preset import Augment, Preset
 from bonaface.models.record import Output
 from bonaface.models.registry import register
 
@@ -135,7 +136,7 @@ class LinearProbe(SolverModel):
     def fit(self, train: FeatureSet, dev: FeatureSet) -> None:
         """Standardise the features of `train`, solve the logistic regression, and set the offsets on `dev`.
 
-        The classes weigh the same. With one view the offset is the regression's own.
+        The classes weigh the same. With one view the offset is the regression's own; with several, see the module.
 
         Raises:
             BonafaceError: the solver does not converge.
@@ -150,8 +151,13 @@ class LinearProbe(SolverModel):
         offsets = np.full(2 ** values.shape[1], bias)
         if len(choices) > 1:
             parts = ((dev.features - center) / scale * weight).sum(2)  # (N, V)
+            everything = parts.sum(1)
+            balanced = eer_threshold(dev.labels, everything)
+            accepted = float((everything[dev.labels == 0] >= balanced).mean())
             for choice in choices:
-                threshold = eer_threshold(dev.labels, parts @ choice)
+                curve = sweep(dev.labels, parts @ choice)
+                as_few = float(curve.thresholds[np.flatnonzero(curve.apcer <= accepted)[0]])
+                threshold = balanced if choice.all() else as_few
                 offsets[int(choice @ 2 ** np.arange(len(choice)))] = -threshold
         self.offsets.data.copy_(torch.as_tensor(offsets))
 
@@ -263,7 +269,17 @@ def _spread(level: Tensor) -> Tensor:
     return level.var((2, 3), correction=0).clamp_min(_LEAST_SPREAD**2).sqrt()
 
 
-_WIDE = Preset("wide", "linear-probe", "efficientnet-lite0", size=224, crop="square-1.3", balance="none")
+# The second pass is seen in colours exchanged between pictures of both classes, so that light does not tell the class.
+_WIDE = Preset(
+    "wide",
+    "linear-probe",
+    "efficientnet-lite0",
+    size=224,
+    crop="square-1.3",
+    balance="none",
+    epochs=2,
+    augment=Augment(color_transfer=1.0),
+)
 
 register(
     LinearProbe,

@@ -158,9 +158,10 @@ class CropBatches(Dataset[Batch]):
                 rng = np.random.default_rng((*draw.key, _COLOR_TRANSFER))
                 if rng.random() < self._augmentation.color_transfer:
                     other = shown[int(rng.integers(len(shown)))]
-                    crop = shown[number].crop
-                    picture = transfer_color(_one_picture(crop), _one_picture(other.crop))
-                    changed[number] = replace(shown[number], crop=picture.reshape(crop.shape))
+                    # Each view takes the colours of its own counterpart: none of them then tells the class by light.
+                    pairs = zip(_pictures(shown[number].crop), _pictures(other.crop), strict=True)
+                    views = np.stack([transfer_color(view, wanted) for view, wanted in pairs])
+                    changed[number] = replace(shown[number], crop=views.reshape(other.crop.shape))
         return changed
 
     def _show(self, draw: Draw) -> Shown:
@@ -190,6 +191,11 @@ class CropBatches(Dataset[Batch]):
         points = flip_landmarks(points, size) if flipped else points
         changed = crop.reshape(crops.shape) if len(specs) > 1 else crop
         return Shown(*self._about(draw), changed, points, shares)
+
+
+def _pictures(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return one crop (H, W, 3) or those of V views (V, H, W, 3) as (V, H, W, 3)."""
+    return crops.reshape(-1, *crops.shape[-3:])
 
 
 def _one_picture(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -91,12 +91,16 @@ def solve(
 
 
 def train_draws(labels: NDArray[np.int64], settings: RunSettings) -> list[Draw]:
-    """Return the draws that a solver is fitted on: each pass in the data's order, the first without augmentation."""
+    """Return the draws that a solver is fitted on: the first pass in the data's order and without augmentation.
+
+    The passes that follow are in random order, so that colour transfer finds both classes in a micro-batch.
+    """
     preset, count = settings.preset, len(labels)
     draws = []
     for epoch in range(preset.epochs):
         simulate = preset.augment.simulate if epoch else 0.0
-        order = np.sort(epoch_order(labels, settings.seed, epoch, preset.balance == "undersample", simulate))
+        order = epoch_order(labels, settings.seed, epoch, preset.balance == "undersample", simulate)
+        order = order if epoch else np.sort(order)
         for position, number in enumerate(order.tolist()):
             key = (settings.seed, epoch, position) if epoch else None
             draws.append(Draw(number % count, key, number >= count))
