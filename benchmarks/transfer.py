@@ -1,14 +1,14 @@
 """Judge systems that learned nothing from them on real attacks, side by side (benchmarks/transfer.md).
 
+    bonaface train linear-probe --preset tight --data STORE --protocol split --out TIGHT
     bonaface train global-statistics --data STORE --protocol split --out STATISTICS
-    python benchmarks/transfer.py WORK --sets nuaa=NUAA replay=COMP576/dataset --run RUN --minifasnet REPOSITORY \
-        --bundles "global statistics=STATISTICS"
+    python benchmarks/transfer.py WORK --sets nuaa=NUAA replay=COMP576/dataset --minifasnet REPOSITORY \
+        --bundles "linear, tight=TIGHT" "global statistics=STATISTICS"
 
 WORK keeps the scores, so that a stopped run goes on. NUAA is the data set's folder as `bonaface prepare nuaa` takes it,
 COMP576/dataset the folder `dataset` of ydf1014/COMP576ProjectLivenessDetection, REPOSITORY a checkout of
-minivision-ai/Silent-Face-Anti-Spoofing (its network code and weights are used in place). RUN is the run of
-`bonaface train linear-probe --preset views` that the shipped model was made of: its kept features give a linear
-classifier of each view alone, as a reference. STORE is that run's store; any other run or bundle may stand beside it.
+minivision-ai/Silent-Face-Anti-Spoofing (its network code and weights are used in place). STORE is the crop store that
+the shipped model learned from; any run or bundle may stand beside it.
 
 Every system sees the same pictures and the same face, which RetinaFace finds as `bonaface check` does. Only what is
 named in STEERING may choose anything; the other sets judge.
@@ -37,21 +37,13 @@ from bonaface.evaluation.folds import EvaluationSettings
 from bonaface.evaluation.operating_point import Threshold
 from bonaface.evaluation.report import evaluate_table
 from bonaface.evaluation.score_table import ScoreTable
-from bonaface.export.torch_runner import load_network
 from bonaface.face.crop import CropSpec, Views, face_views
 from bonaface.face.detect import Detector, Face
 from bonaface.face.find import FacePolicy, find_face
 from bonaface.inference.bundle import DEFAULT_MODEL, Bundle
-from bonaface.inference.preprocess import normalise, run_on_views
+from bonaface.inference.preprocess import run_on_views
 from bonaface.inference.runtime import OnnxRunner
 from bonaface.media.picture import read_picture
-from bonaface.metrics.thresholds import bpcer_threshold, eer_threshold
-from bonaface.models import LinearProbe, create_model
-from bonaface.models.base import FeatureSet
-from bonaface.store.crop_store import CropStore
-from bonaface.training.batches import Draw
-from bonaface.training.data import PadData
-from bonaface.training.settings import read_settings
 
 HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "transfer.json", HERE / "transfer.md"
@@ -96,58 +88,6 @@ def system_of(path: Path) -> System:
 
     points = {name: card.threshold(card.default_output, "frame", name) for name in card.operating_points}
     return System(card.views, card.input_size, score, points)
-
-
-def single_views(run: Path) -> dict[str, System]:
-    """Return a linear classifier of each view alone, fitted on the features that the run has kept."""
-    settings = read_settings(run / "run.json")
-    data = PadData(CropStore.open(settings.store), settings)
-    sets = {
-        name: _kept(run / "features" / name, part)
-        for name, part in (("train", data.train), ("dev", data.dev))
-    }
-    network = load_network(Bundle.open(run))
-    systems = {}
-    for number, view in enumerate(settings.views):
-        probe = create_model("linear-probe", size=network.input_size, pretrained=False)
-        assert isinstance(probe, LinearProbe)
-        probe.backbone.load_state_dict(network.backbone.state_dict())
-        train, dev = (
-            FeatureSet(
-                part.features[:, number : number + 1],
-                part.labels,
-                part.subjects,
-                part.species,
-                part.shares[:, number : number + 1],
-            )
-            for part in (sets["train"], sets["dev"])
-        )
-        probe.eval().fit(train, dev)
-        with torch.inference_mode():
-            scores = probe.predict(torch.from_numpy(dev.features)).double().numpy()
-        points = {
-            "eer": eer_threshold(dev.labels, scores),
-            "bpcer=0.01": bpcer_threshold(dev.labels, scores),
-        }
-        systems[f"linear, {view}"] = System([view], probe.input_size, _of_probe(probe), points)
-    return systems
-
-
-def _of_probe(probe: LinearProbe) -> Callable[[list[Views]], NDArray[np.float64]]:
-    @torch.inference_mode()
-    def score(faces: list[Views]) -> NDArray[np.float64]:
-        images = normalise(np.concatenate([face.crops for face in faces]), probe.mean, probe.std)
-        return probe(torch.from_numpy(images)).scores["linear"].double().numpy()  # type: ignore[no-any-return]
-
-    return score
-
-
-def _kept(folder: Path, part: Any) -> FeatureSet:
-    chunks = [np.load(path) for path in sorted(folder.glob("*.npz"))]
-    draws = [Draw(position, None) for position in range(len(part))]
-    labels, subjects, species = part.about(draws)
-    values = np.concatenate([chunk["values"] for chunk in chunks])
-    return FeatureSet(values, labels, subjects, species, part.shares(draws))
 
 
 def minifasnet(repository: Path) -> System:
@@ -378,7 +318,6 @@ def main() -> None:
     )
     parser.add_argument("work", type=Path)
     parser.add_argument("--sets", nargs="+", required=True, metavar="NAME=FOLDER")
-    parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--minifasnet", type=Path, required=True)
     parser.add_argument(
         "--bundles", nargs="*", default=[], metavar="NAME=FOLDER", help="further runs or bundles"
@@ -392,7 +331,6 @@ def main() -> None:
     further = {name: system_of(path) for name, path in named(given.bundles).items()}
     systems = {
         SHIPPED: system_of(DEFAULT_MODEL),
-        **single_views(given.run),
         **further,
         "MiniFASNet": minifasnet(given.minifasnet),
     }
