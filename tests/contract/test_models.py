@@ -51,7 +51,10 @@ STEPS = 40
 ONLY_A_THRESHOLD = {
     "hfd"
 }  # learn nothing else, so they cannot know pictures; their own tests show what they tell
-AUXILIARY_TERMS = {"spectrum"}  # loss terms of training branches: each must fall by half within `STEPS`
+AUXILIARY_TERMS = {
+    "spectrum",
+    "branch",
+}  # loss terms of training branches: each must fall by half within `STEPS`
 
 
 @dataclass(frozen=True)

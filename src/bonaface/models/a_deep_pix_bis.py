@@ -12,7 +12,7 @@ leaves it out). Unlike that code, both weights really are normalised, the embedd
 the pixel term is a mean over the batch, and no label is needed to predict.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from msgspec import Meta
@@ -20,14 +20,15 @@ from torch import Tensor, nn
 
 from bonaface.core.errors import InputError
 from bonaface.losses.angular import angular_bce, check_angular
-from bonaface.models.base import Features, GradientModel, Targets
+from bonaface.models.base import Features, Targets
+from bonaface.models.branches import BranchedModel
 from bonaface.models.deep_pix_bis import check_pixel_weight, paper_preset, weigh
 from bonaface.models.layers import Cosine
 from bonaface.models.record import Output
 from bonaface.models.registry import register
 
 
-class ADeepPixBiS(GradientModel):
+class ADeepPixBiS(BranchedModel):
     """DeepPixBiS with an angular margin for bona fide and learned attention over the pixel losses.
 
     Scores: `feature_map`, the mean of sigmoid(s cos(theta)) over the map; `binary`, sigmoid(s cos(theta)) of the
@@ -59,6 +60,13 @@ class ADeepPixBiS(GradientModel):
         literal: Annotated[
             bool, Meta(description="evaluate eq. 13 as printed also where theta + m passes pi.")
         ] = False,
+        attention: Annotated[
+            bool,
+            Meta(
+                description="weigh the pixels' losses by learned attention (eq. 17); else they count the same (eq. 14)."
+            ),
+        ] = True,
+        **options: Any,
     ) -> None:
         """Build the network.
 
@@ -71,14 +79,15 @@ class ADeepPixBiS(GradientModel):
         check_angular(margin, scale)
         if embedding < 0:
             raise InputError(f"embedding must be 0 (none) or a number of values, got {embedding}")
-        super().__init__(backbone, size, pretrained)
+        super().__init__(backbone, size, pretrained, **options)
         self.pixel_weight = pixel_weight
         self.scale, self.margin, self.literal = scale, margin, literal
         side = size // 16
         self.pixel = Cosine(self.backbone.channels[0])
         self.embed = nn.Linear(side * side, embedding) if embedding else nn.Identity()
         self.binary = Cosine(embedding or side * side)
-        self.attention = nn.Parameter(torch.ones(side, side))
+        self.attention = nn.Parameter(torch.ones(side, side)) if attention else None
+        self.add_branch({"stride16": self.backbone.channels[0]})
 
     def forward_features(self, images: Tensor) -> Features:
         """Return the backbone's level of stride 16: "stride16" (B, C, size/16, size/16)."""
@@ -90,7 +99,7 @@ class ADeepPixBiS(GradientModel):
         embedding = self.embed(pixel_cosine.flatten(1)).float()  # (B, 512)
         binary_cosine = self.binary(embedding)  # (B,)
         pixels = torch.sigmoid(self.scale * pixel_cosine)
-        return Output(
+        output = Output(
             scores={
                 "feature_map": pixels.mean((1, 2)),
                 "binary": torch.sigmoid(self.scale * binary_cosine),
@@ -99,19 +108,24 @@ class ADeepPixBiS(GradientModel):
             logits={"map": pixel_cosine, "binary": binary_cosine},
             embeddings={"embedding": embedding},
         )
+        return self.drawn(output, features)
 
-    def loss(self, output: Output, targets: Targets, images: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+    def loss(self, output: Output, targets: Targets, images: Tensor) -> dict[str, Tensor]:
         """Return A-BCE over the attended map and over the picture (eq. 13, 15, 17): "total", "pixel", "binary"."""
         labels = targets["label"]
         pixels = self._angular_bce(output.logits["map"], labels)  # (B, h, w)
-        return weigh(
+        terms = weigh(
             pixel=(pixels * self.attention_weights()).sum((1, 2)).mean(),
             binary=self._angular_bce(output.logits["binary"], labels).mean(),
             pixel_weight=self.pixel_weight,
         )
+        return self.add_branch_loss(terms, output, targets, images)
 
     def attention_weights(self) -> Tensor:
-        """Return softmax(A) over all positions (eq. 16): (size/16, size/16), sums to 1."""
+        """Return softmax(A) over all positions (eq. 16): (size/16, size/16), sums to 1; all equal without attention."""
+        if self.attention is None:
+            side = self.input_size // 16
+            return self.binary.weight.new_full((side, side), 1 / side**2)
         return torch.softmax(self.attention.flatten(), 0).view_as(self.attention)
 
     def _angular_bce(self, cosine: Tensor, labels: Tensor) -> Tensor:
@@ -126,5 +140,6 @@ register(
         paper_preset("a-deep-pix-bis", "paper"),
         paper_preset("a-deep-pix-bis", "scaled", scale=16.0),
         paper_preset("a-deep-pix-bis", "literal", bn_batches=0, literal=True),
+        paper_preset("a-deep-pix-bis", "no-attention", attention=False),
     ),
 )

@@ -45,7 +45,7 @@ class PadModel(nn.Module, ABC):
     name: ClassVar[str]
     strides: ClassVar[tuple[int, ...]] = ()
     score_names: ClassVar[tuple[str, ...]]
-    training_parts: ClassVar[tuple[str, ...]] = ()
+    training_parts: tuple[str, ...] = ()
     sized_tensors: ClassVar[tuple[str, ...]] = ()
     map_names: tuple[str, ...]
     views: tuple[str, ...] = ()

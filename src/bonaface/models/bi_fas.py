@@ -8,8 +8,9 @@ Weights: ImageNet weights of the backbone only; see bonaface.models.backbones fo
 
 Differs from the paper: the deepest level of EfficientNet-B0 has 320 channels (the paper prints 20); eq. 9 is read as
 the mean over channels and positions and eq. 16 per pixel; the spectrum is divided by log(1 + H * W), so that it lies
-in [0, 1] (preset `literal` of bi-fas-s keeps eq. 14 as printed). `pixel_loss="a-bce"` (preset `angular`) is the
-paper's future work: the angular margin of A-DeepPixBiS on every pyramid pixel.
+in [0, 1] (preset `literal` of bi-fas-s keeps eq. 14 as printed). The paper's future work is
+`pixel_loss="a-bce"` (preset `bi-fas-a`), the angular margin of A-DeepPixBiS on every pyramid pixel, and the branch
+"depth" (preset `bi-fas-s-depth`).
 """
 
 from collections.abc import Sequence
@@ -25,6 +26,14 @@ from torch.nn import functional
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.losses.angular import angular_bce, check_angular
 from bonaface.models.base import Features, GradientModel, Targets
+from bonaface.models.branches import (
+    BRANCHES,
+    Generator,
+    check_branch,
+    depth_target,
+    grey_images,
+    log_spectrum,
+)
 from bonaface.models.layers import BiFpn, Cosine, xavier
 from bonaface.models.preset import Preset
 from bonaface.models.record import Output
@@ -32,53 +41,6 @@ from bonaface.models.registry import register
 
 CHANNELS = 64
 PIXEL_LOSSES = ("bce", "a-bce")
-
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
-_GENERATOR_CHANNELS = 32
-
-
-class SpectrumGenerator(nn.Module):
-    """Generate the picture's log spectrum from one pyramid level (eq. 15); no value is negative."""
-
-    def __init__(self, channels: int, size: int) -> None:
-        super().__init__()
-        self.size = size
-        self.coarse = _conv_bn_relu(channels, _GENERATOR_CHANNELS)
-        self.fine = _conv_bn_relu(_GENERATOR_CHANNELS, _GENERATOR_CHANNELS)
-        self.last = _conv_bn_relu(_GENERATOR_CHANNELS, 1)
-
-    def forward(self, level: Tensor) -> Tensor:
-        """Return the spectrum of a pyramid level (B, C, h, w): (B, size, size)."""
-        coarse = self.coarse(level)
-        wide = functional.interpolate(
-            coarse, size=(self.size, self.size), mode="bilinear", align_corners=False
-        )
-        spectrum: Tensor = self.last(self.fine(wide))
-        return spectrum.squeeze(1).float()
-
-
-def _conv_bn_relu(in_channels: int, channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(in_channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()
-    )
-
-
-def log_spectrum(grey: Tensor, size: int, raw: bool = False) -> Tensor:
-    """Return the centred log magnitude of the 2-D DFT (eq. 12 to 14), area-resized.
-
-    Args:
-        grey: (B, H, W) in [0, 1].
-        size: side of the result.
-        raw: keep eq. 14 as printed; else the spectrum is divided by log(1 + H * W), the most it can be.
-
-    Returns:
-        (B, size, size) float32; in [0, 1] unless `raw`.
-    """
-    centred = torch.fft.fftshift(torch.fft.fft2(grey.float()), dim=(-2, -1))
-    spectrum = torch.log1p(centred.abs())
-    if not raw:
-        spectrum = spectrum / log(1 + grey.shape[-2] * grey.shape[-1])
-    return functional.interpolate(spectrum[:, None], size=(size, size), mode="area").squeeze(1)
 
 
 def mean_probability_bce(logits: Sequence[Tensor], labels: Tensor) -> Tensor:
@@ -201,6 +163,7 @@ class BiFasS(BiFas):
 
     name = "bi-fas-s"
     training_parts = ("generators",)
+    targets = ("label", "face_depth")
 
     def __init__(
         self,
@@ -217,6 +180,12 @@ class BiFasS(BiFas):
         spectrum_weight: Annotated[
             float, Meta(description="w, the weight of the reconstruction loss beside the BCE (eq. 17 has 1).")
         ] = 1.0,
+        branch: Annotated[
+            str,
+            Meta(
+                description='what is redrawn: the picture\'s spectrum, "fourier", or the "depth" of a face.'
+            ),
+        ] = "fourier",
         **options: Any,
     ) -> None:
         """Build the network.
@@ -228,10 +197,16 @@ class BiFasS(BiFas):
             raise InputError(f"spectrum_size must be at least 1 pixel, got {spectrum_size}")
         if not spectrum_weight >= 0:
             raise InputError(f"spectrum_weight must be 0 or more, got {spectrum_weight}")
+        check_branch(branch, BRANCHES)
+        if raw and branch != "fourier":
+            raise InputError(
+                f'raw is about the spectrum of the branch "fourier", and the branch is {branch!r}'
+            )
         super().__init__(backbone, size, pretrained, **options)
         self.spectrum_size, self.raw, self.spectrum_weight = spectrum_size, raw, spectrum_weight
+        self.branch = branch
         self.generators: nn.ModuleDict | None = nn.ModuleDict(
-            {name: SpectrumGenerator(CHANNELS, spectrum_size) for name in self.map_names}
+            {name: Generator(CHANNELS, spectrum_size) for name in self.map_names}
         ).apply(xavier)
 
     def forward_head(self, features: Features) -> Output:
@@ -255,19 +230,22 @@ class BiFasS(BiFas):
 
     def spectrum_target(self, images: Tensor) -> Tensor:
         """Return the log spectrum of normalised `images` (B, 3, H, W) in grey: (B, spectrum_size, spectrum_size)."""
-        mean, std, luma = (images.new_tensor(v).view(3, 1, 1).float() for v in (self.mean, self.std, _LUMA))
-        grey = ((images.float() * std + mean) * luma).sum(1)  # (B, H, W)
-        return log_spectrum(grey, self.spectrum_size, self.raw)
+        return log_spectrum(grey_images(images, self), self.spectrum_size, self.raw)
 
     def loss(self, output: Output, targets: Targets, images: Tensor) -> dict[str, Tensor]:
-        """Return the loss of Bi-FAS; in training mode w * RL (eq. 16, 17) is added, and returned as "spectrum"."""
+        """Return the loss of Bi-FAS; in training mode w * RL (eq. 16, 17) is added, and returned as "spectrum".
+
+        With the branch "depth" it is returned as "branch".
+        """
         terms = super().loss(output, targets, images)
         if not output.auxiliary:
             return terms
-        target = self.spectrum_target(images)
+        depth = self.branch == "depth"
+        target = depth_target(targets, self.spectrum_size) if depth else self.spectrum_target(images)
         errors = [functional.mse_loss(drawn, target) for drawn in output.auxiliary.values()]
-        spectrum = torch.stack(errors).mean()
-        return {**terms, "spectrum": spectrum, "total": terms["total"] + self.spectrum_weight * spectrum}
+        error = torch.stack(errors).mean()
+        total = terms["total"] + self.spectrum_weight * error
+        return {**terms, "branch" if depth else "spectrum": error, "total": total}
 
 
 def _checked_levels(levels: Sequence[int]) -> tuple[int, ...]:
@@ -305,7 +283,8 @@ register(
     link=_LINK,
     presets=(
         _preset("bi-fas", "paper"),
-        _preset("bi-fas", "angular", pixel_loss="a-bce"),
+        _preset("bi-fas", "bi-fas-a", pixel_loss="a-bce"),
+        _preset("bi-fas", "angular", pixel_loss="a-bce"),  # the same under the name of version 0.1
         _preset("bi-fas", "literal", bn_batches=0),
     ),
 )
@@ -314,5 +293,9 @@ register(
     BiFasS,
     paper=_PAPER,
     link=_LINK,
-    presets=(_preset("bi-fas-s", "paper"), _preset("bi-fas-s", "literal", bn_batches=0, raw=True)),
+    presets=(
+        _preset("bi-fas-s", "paper"),
+        _preset("bi-fas-s", "bi-fas-s-depth", branch="depth"),
+        _preset("bi-fas-s", "literal", bn_batches=0, raw=True),
+    ),
 )

@@ -24,7 +24,8 @@ from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.losses.angular import angular_bce, check_angular
 from bonaface.losses.depth import depth_loss
 from bonaface.losses.pixel import pixel_bce
-from bonaface.models.base import Features, GradientModel, Targets
+from bonaface.models.base import Features, Targets
+from bonaface.models.branches import BranchedModel
 from bonaface.models.layers import Cosine
 from bonaface.models.preset import Preset
 from bonaface.models.record import Output
@@ -69,7 +70,7 @@ class SpatialAttention(nn.Module):
         return values * torch.sigmoid(self.conv(seen))
 
 
-class Cdcn(GradientModel):
+class Cdcn(BranchedModel):
     """Central difference convolutions that predict a depth map: a face's for bona fide, none for an attack.
 
     Score: `feature_map`, the mean of the map.
@@ -78,7 +79,6 @@ class Cdcn(GradientModel):
     name = "cdcn"
     score_names = ("feature_map",)
     map_names = ("map",)
-    targets = ("label", "face_depth")
     blocks: tuple[tuple[int, ...], ...] = ((128, 196, 128),) * 3
     head: tuple[int, ...] = (128, 64)
     attention_kernels: tuple[int, ...] = ()
@@ -110,6 +110,7 @@ class Cdcn(GradientModel):
             float, Meta(description="s of A-BCE, multiplies the cosine before the sigmoid.")
         ] = 1.0,
         margin: Annotated[float, Meta(description="m of A-BCE in radians, in training only.")] = 0.5,
+        **options: Any,
     ) -> None:
         """Build the network.
 
@@ -129,7 +130,7 @@ class Cdcn(GradientModel):
         if size < 32 or size % _STRIDE:
             raise InputError(f"size must be a multiple of {_STRIDE} and at least 32, got {size}")
         check_angular(margin, scale)
-        super().__init__(backbone, size, pretrained)
+        super().__init__(backbone, size, pretrained, **options)
         self.pixel_loss, self.depth = pixel_loss, depth
         self.scale, self.margin = scale, margin
 
@@ -154,6 +155,7 @@ class Cdcn(GradientModel):
         layers, inside = block(joined, self.head)
         self.fuse = nn.Sequential(*layers)
         self.pixel = Cosine(inside) if pixel_loss == "a-bce" else CentralDifferenceConv(inside, 1, theta)
+        self.add_branch({"stride8": inside})
 
     def forward_features(self, images: Tensor) -> Features:
         """Return the features of which each pixel of the map is made: "stride8" (B, 64 or 128, size/8, size/8)."""
@@ -177,11 +179,12 @@ class Cdcn(GradientModel):
                 pixels = values.clamp_max(1)
             else:
                 pixels = torch.sigmoid(values)
-        return Output(
+        output = Output(
             scores={"feature_map": pixels.mean((1, 2))}, maps={"map": pixels}, logits={"map": values}
         )
+        return self.drawn(output, features)
 
-    def loss(self, output: Output, targets: Targets, images: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+    def loss(self, output: Output, targets: Targets, images: Tensor) -> dict[str, Tensor]:
         """Return the loss of the pixels: "total", and the same under the name of `pixel_loss`."""
         labels, values = targets["label"], output.logits["map"]
         if self.pixel_loss == "depth":
@@ -192,7 +195,7 @@ class Cdcn(GradientModel):
             loss = pixel_bce(values, labels).mean()
         else:
             loss = angular_bce(values, labels, self.margin, self.scale).mean()
-        return {"total": loss, self.pixel_loss: loss}
+        return self.add_branch_loss({"total": loss, self.pixel_loss: loss}, output, targets, images)
 
 
 class CdcnPlusPlus(Cdcn):

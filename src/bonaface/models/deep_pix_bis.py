@@ -15,15 +15,19 @@ import torch
 from msgspec import Meta
 from torch import Tensor, nn
 
-from bonaface.core.errors import InputError
+from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.losses.depth import depth_loss
 from bonaface.losses.pixel import pixel_bce
-from bonaface.models.base import Features, GradientModel, Targets
+from bonaface.models.base import Features, Targets
+from bonaface.models.branches import BranchedModel, depth_target
 from bonaface.models.preset import Preset
 from bonaface.models.record import Output
 from bonaface.models.registry import register
 
+PIXEL_TARGETS = ("binary", "depth")
 
-class DeepPixBiS(GradientModel):
+
+class DeepPixBiS(BranchedModel):
     """Pixel-wise binary supervision on one feature level of stride 16.
 
     Scores: `feature_map`, the mean of the map; `binary`, the linear layer over the map.
@@ -44,6 +48,14 @@ class DeepPixBiS(GradientModel):
             float,
             Meta(description="lambda of eq. 15 (A-DeepPixBiS), in [0, 1]: the share of the pixel term."),
         ] = 0.7,
+        pixel_target: Annotated[
+            str,
+            Meta(
+                description='of each pixel: "binary", the picture\'s label by BCE; "depth", that of a face by squared '
+                "errors of the depth and its contrasts (CDCN's loss)."
+            ),
+        ] = "binary",
+        **options: Any,
     ) -> None:
         """Build the network.
 
@@ -53,10 +65,13 @@ class DeepPixBiS(GradientModel):
             pretrained: load the backbone's ImageNet weights.
         """
         check_pixel_weight(pixel_weight)
-        super().__init__(backbone, size, pretrained)
-        self.pixel_weight = pixel_weight
+        if pixel_target not in PIXEL_TARGETS:
+            raise UnknownNameError("pixel_target", pixel_target, PIXEL_TARGETS)
+        super().__init__(backbone, size, pretrained, **options)
+        self.pixel_weight, self.pixel_target = pixel_weight, pixel_target
         self.pixel = nn.Conv2d(self.backbone.channels[0], 1, 1)
         self.binary = nn.Linear((size // 16) ** 2, 1)
+        self.add_branch({"stride16": self.backbone.channels[0]})
 
     def forward_features(self, images: Tensor) -> Features:
         """Return the backbone's level of stride 16: "stride16" (B, C, size/16, size/16)."""
@@ -67,19 +82,24 @@ class DeepPixBiS(GradientModel):
         pixel_logits = self.pixel(features["stride16"]).squeeze(1).float()  # (B, h, w)
         pixels = torch.sigmoid(pixel_logits)
         binary_logits = self.binary(pixels.flatten(1)).squeeze(1).float()  # (B,)
-        return Output(
+        output = Output(
             scores={"feature_map": pixels.mean((1, 2)), "binary": torch.sigmoid(binary_logits)},
             maps={"map": pixels},
             logits={"map": pixel_logits, "binary": binary_logits},
         )
+        return self.drawn(output, features)
 
-    def loss(self, output: Output, targets: Targets, images: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+    def loss(self, output: Output, targets: Targets, images: Tensor) -> dict[str, Tensor]:
         """Return lambda * BCE(map) + (1 - lambda) * BCE(g) (A-DeepPixBiS, eq. 14, 15): "total", "pixel", "binary"."""
-        return weigh(
-            pixel=pixel_bce(output.logits["map"], targets["label"]).mean(),
-            binary=pixel_bce(output.logits["binary"], targets["label"]).mean(),
-            pixel_weight=self.pixel_weight,
-        )
+        labels = targets["label"]
+        if self.pixel_target == "depth":
+            pixels = output.maps["map"]
+            pixel = depth_loss(pixels, depth_target(targets, pixels.shape[-1]))
+        else:
+            pixel = pixel_bce(output.logits["map"], labels)
+        binary = pixel_bce(output.logits["binary"], labels)
+        terms = weigh(pixel.mean(), binary.mean(), self.pixel_weight)
+        return self.add_branch_loss(terms, output, targets, images)
 
 
 def weigh(pixel: Tensor, binary: Tensor, pixel_weight: float) -> dict[str, Tensor]:
@@ -120,5 +140,9 @@ register(
     DeepPixBiS,
     paper="George & Marcel, Deep Pixel-wise Binary Supervision, ICB 2019",
     link="https://arxiv.org/abs/1907.04047",
-    presets=(paper_preset("deep-pix-bis", "paper"), paper_preset("deep-pix-bis", "literal", bn_batches=0)),
+    presets=(
+        paper_preset("deep-pix-bis", "paper"),
+        paper_preset("deep-pix-bis", "literal", bn_batches=0),
+        paper_preset("deep-pix-bis", "depth", pixel_target="depth"),
+    ),
 )
