@@ -8,7 +8,8 @@ import torch
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.models import create_model
-from bonaface.models.bi_fas import log_spectrum, mean_probability_bce
+from bonaface.models.bi_fas import mean_probability_bce
+from bonaface.models.branches import log_spectrum
 from bonaface.models.record import Output
 
 TINY: dict[str, Any] = {"backbone": "random:test_efficientnet", "size": 64}
