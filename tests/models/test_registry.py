@@ -42,7 +42,8 @@ def test_settings_of_paper_1_section_iv_e() -> None:
         assert (p.lr, p.weight_decay, p.epochs, p.batch, p.flip) == (1e-3, 1e-5, 10, 64, 0.5)
         assert (p.balance, p.jitter, p.bn_batches) == ("undersample", (0.2, 0.2, 0.2, 0.02), 200)
     options = describe("a-deep-pix-bis").options
-    assert options == {"pixel_weight": 0.7, "embedding": 512, "scale": 1.0, "margin": 0.5, "literal": False}
+    own = {"pixel_weight": 0.7, "embedding": 512, "scale": 1.0, "margin": 0.5, "literal": False}
+    assert options == {**own, "attention": True, "branch": "none", "branch_weight": 1.0}
     assert presets("a-deep-pix-bis")["scaled"].options["scale"] > 1
     assert presets("a-deep-pix-bis")["literal"].options == {"literal": True}
 
@@ -54,7 +55,7 @@ def test_settings_of_paper_2_section_5_1() -> None:
         assert (p.lr, p.weight_decay, p.epochs, p.batch, p.flip) == (1e-4, 1e-5, 2, 64, 0.5)
         assert (p.balance, p.bn_batches) == ("undersample", 200)
         assert describe(name).options["levels"] == (3, 4, 5)
-    spectrum = {"spectrum_size": 80, "raw": False, "spectrum_weight": 1.0}
+    spectrum = {"spectrum_size": 80, "raw": False, "spectrum_weight": 1.0, "branch": "fourier"}
     assert describe("bi-fas-s").options == {**describe("bi-fas").options, **spectrum}
 
 
