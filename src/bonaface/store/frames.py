@@ -141,8 +141,11 @@ class Frames(Sequence[Frame]):
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write a shard's rows to the Parquet file `path`, with their checksum."""
-    table = pa.Table.from_pylist(list(rows), schema=SCHEMA)
+    """Write a shard's rows to the Parquet file `path`, with their checksum.
+
+    Where there is no face, boxes and landmarks are NaN: pyarrow 25.0 can't read null among lists of one length.
+    """
+    table = pa.Table.from_pylist([{**row, **_without_null(row)} for row in rows], schema=SCHEMA)
     with whole_file(path) as part:
         pq.write_table(table.replace_schema_metadata({_OWN: _checksum(table)}), part)
 
@@ -187,6 +190,11 @@ def check_rows(table: pa.Table, presentations: int) -> None:
     parts = [faces["factor"].to_numpy(), *(_matrix(faces[name]) for name in ("face", "box", "valid"))]
     if not all(np.isfinite(part).all() for part in parts) or (parts[0] <= 0).any():
         raise ValueError("there is a face without its place")
+
+
+def _without_null(row: Mapping[str, Any]) -> dict[str, list[float]]:
+    absent = [name for name in _LISTS if row.get(name) is None]
+    return {name: [float("nan")] * SCHEMA.field(name).type.list_size for name in absent}
 
 
 def _checksum(table: pa.Table) -> str:
