@@ -7,20 +7,21 @@ Both commands use the same two steps, so a face has the same score in both.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from bonaface.core.errors import InputError
+from bonaface.face.align import align, to_crop
 from bonaface.face.detect import Box, Face, Landmarks, Point
 
 CONTEXT = 2.0  # a context crop's side over the box's longer side, unless a store says otherwise
 MAX_SCALE = 4.0
 LONGEST = 1024  # pixels of a context crop's side; a power of two, see `face_crop`
 
-_EXPECTED = f'crop must be "tight", "square-S" or "box-S" with 0 < S <= {MAX_SCALE}'
+_EXPECTED = f'crop must be "tight", "square-S", "box-S" or "aligned-S" with 0 < S <= {MAX_SCALE}'
 
 # The triangle filter, widened by the reduction: antialiased without the ringing that Lanczos and bicubic add
 # at edges, which is the kind of trace that a printer or a display leaves.
@@ -37,16 +38,19 @@ class CropSpec:
     ``box``: the box enlarged by `scale` around its centre, or by what the picture holds where that is less, shifted to
     lie inside the picture, and stretched to the square input: no pixel of it is mirrored. Networks such as MiniFASNet
     read such crops (minivision-ai/Silent-Face-Anti-Spoofing, whose own corners are whole pixels).
+    ``aligned``: turned and scaled so that the five landmarks lie where `bonaface.face.align.TEMPLATE` has them, and the
+    square then enlarged by `scale` around its centre (DeepPixBiS aligns its faces, A-DeepPixBiS does not, sec. IV-E).
+    What lies outside the context crop is its mirror image.
 
     Raises:
         InputError: another kind, or a scale outside its range.
     """
 
-    kind: Literal["tight", "square", "box"]
+    kind: Literal["tight", "square", "box", "aligned"]
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.kind not in ("tight", "square", "box"):
+        if self.kind not in ("tight", "square", "box", "aligned"):
             raise InputError(f"{_EXPECTED}, got kind {self.kind!r}")
         if not 0.0 < self.scale <= MAX_SCALE:
             raise InputError(f"a crop's scale must be above 0 and at most {MAX_SCALE}, got {self.scale}")
@@ -55,7 +59,7 @@ class CropSpec:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return ``"tight"``, ``"square-1.3"`` or ``"box-2.7"`` as a `CropSpec`; `str` turns it back.
+        """Return ``"tight"``, ``"square-1.3"``, ``"box-2.7"``, ``"aligned-1.0"`` as a `CropSpec`; `str` turns it back.
 
         Raises:
             InputError: `text` is none of them.
@@ -67,9 +71,9 @@ class CropSpec:
             scale = float(number)
         except ValueError:
             scale = math.nan
-        if kind not in ("square", "box") or math.isnan(scale):
+        if kind not in ("square", "box", "aligned") or math.isnan(scale):
             raise InputError(f"{_EXPECTED}, got {text!r}")
-        return cls("square" if kind == "square" else "box", scale)
+        return cls(cast(Literal["square", "box", "aligned"], kind), scale)
 
     def __str__(self) -> str:
         return "tight" if self.kind == "tight" else f"{self.kind}-{float(self.scale)!r}"
@@ -294,6 +298,8 @@ def cut(square: ContextCrop, spec: CropSpec, size: int) -> NDArray[np.uint8]:
     Raises:
         InputError: the crop reaches over `square`.
     """
+    if spec.kind == "aligned":
+        return align(square.image, np.array(square.landmarks), spec.scale, size)
     x0, y0, x1, y1 = _crop_box(square, spec)
     left, top, right, bottom = 0, 0, *square.image.shape[:2]
     if spec.kind == "box":  # whose border takes in nothing of what is mirrored beyond
@@ -319,6 +325,8 @@ def crop_landmarks(square: ContextCrop, spec: CropSpec, size: int) -> NDArray[np
     Raises:
         InputError: `square` is smaller than the crop.
     """
+    if spec.kind == "aligned":
+        return to_crop(np.array(square.landmarks), spec.scale, size)
     x0, y0, x1, y1 = _crop_box(square, spec)
     points = (np.array(square.landmarks) - (x0, y0)) * (size / (x1 - x0), size / (y1 - y0))
     return points.astype(np.float32)
@@ -327,10 +335,13 @@ def crop_landmarks(square: ContextCrop, spec: CropSpec, size: int) -> NDArray[np
 def padded_share(square: ContextCrop, spec: CropSpec) -> float:
     """Return the share, in [0, 1], of the crop `spec` that lies outside the picture and was mirrored.
 
+    Of an aligned crop it is that of the square of the same scale around the face's box.
+
     Raises:
         InputError: the crop reaches over `square`.
     """
-    return _share_outside(_crop_box(square, spec), square.valid)
+    wanted = _wanted(square, spec) if spec.kind == "aligned" else _crop_box(square, spec)
+    return _share_outside(wanted, square.valid)
 
 
 def _shares(square: ContextCrop, specs: Sequence[CropSpec]) -> NDArray[np.float32]:
@@ -341,6 +352,8 @@ def _shares(square: ContextCrop, specs: Sequence[CropSpec]) -> NDArray[np.float3
 def _crop_box(square: ContextCrop, spec: CropSpec) -> Box:
     """Return the crop (x0, y0, x1, y1) in `square`'s pixels."""
     side = square.image.shape[0]
+    if spec.kind == "aligned":  # which may read any of it
+        return 0.0, 0.0, float(side), float(side)
     x0, y0, x1, y1 = crop = _wanted(square, spec)
     if not _fits(crop, side):
         raise InputError(
@@ -356,7 +369,7 @@ def _wanted(square: ContextCrop, spec: CropSpec) -> Box:
     if spec.kind == "box":
         return _inside(square.box, spec.scale, square.picture)
     x0, y0, x1, y1 = square.box
-    if spec.kind == "square":
+    if spec.kind in ("square", "aligned"):
         half = max(x1 - x0, y1 - y0) * spec.scale / 2
         x, y = (x0 + x1) / 2, (y0 + y1) / 2
         x0, y0, x1, y1 = x - half, y - half, x + half, y + half
