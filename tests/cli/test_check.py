@@ -370,6 +370,14 @@ class TestSearch:
         assert found.files == [f"{tmp_path}/a/x.png"]
         assert found.complete
 
+    def test_a_link_to_itself_leads_nowhere(self, tmp_path: Path) -> None:
+        (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+        Image.new("RGB", (4, 4)).save(tmp_path / "x.png")
+        found = search([str(tmp_path)])
+        assert found.files == [f"{tmp_path}/x.png"]
+        assert found.left_out == [(f"{tmp_path}/loop.jpg", "a link to what is not there")]
+        assert search([str(tmp_path / "loop.jpg")]).left_out == found.left_out
+
     def test_file_named_twice_is_checked_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         Image.new("RGB", (4, 4)).save("x.png")

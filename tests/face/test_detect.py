@@ -260,3 +260,20 @@ print(len(Detector(threads=1).detect(drawn_portrait(256, 0))))
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120
     )
     assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+@pytest.mark.parametrize(
+    "size", [(1000, 700), (1999, 1283), (641, 480), (3001, 40), (4000, 3000), (700, 2400)]
+)
+def test_scales_as_pillow_does_in_strips(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large picture takes memory for a strip alone."""
+    monkeypatch.setattr(detect, "_STRIP", 100_000)
+    width, height = size
+    picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    ratio = 640 / max(size)
+    to = (round(width * ratio), round(height * ratio))
+    wanted = Image.fromarray(picture).resize(to, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    np.testing.assert_array_equal(detect._scaled(picture, 640), np.asarray(wanted))
+    np.testing.assert_array_equal(
+        detect._scaled(np.rot90(picture), 640), detect._scaled(np.ascontiguousarray(np.rot90(picture)), 640)
+    )

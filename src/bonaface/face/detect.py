@@ -32,6 +32,7 @@ _MEAN = np.array([104.0, 117.0, 127.0], dtype=np.float32)  # blue, green, red
 _CENTRE_VARIANCE = 0.1
 _SIZE_VARIANCE = 0.2
 _MAX_OVERLAP = 0.4
+_STRIP = 4_000_000  # pixels that are scaled at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +152,17 @@ def _scaled(picture: NDArray[np.uint8], longer_side: int) -> NDArray[np.uint8]:
     if ratio >= 1.0:
         return picture
     size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
-    # The gap lets Pillow average whole blocks first: three times as fast on 12 megapixels, and the faces
-    # stay the same.
-    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
+    # Averaging whole blocks first is three times as fast on 12 megapixels, and the faces stay the same. This gives the
+    # bytes of Pillow's `resize` with a reducing gap of 2, but takes memory for a strip alone.
+    across, down = (max(1, int(side / to / 2.0)) for side, to in zip((width, height), size, strict=True))
+    rows = down * max(1, _STRIP // (width * down))
+    strips = [
+        np.asarray(Image.fromarray(np.ascontiguousarray(picture[top : top + rows])).reduce((across, down)))
+        for top in range(0, height, rows)
+    ]
+    reduced = Image.fromarray(np.concatenate(strips))
+    box = (0.0, 0.0, width / across, height / down)
+    return np.asarray(reduced.resize(size, Image.Resampling.BILINEAR, box=box))
 
 
 def _decode(

@@ -29,7 +29,7 @@ MAX_PIXELS = 65_000_000  # a camera of 64 megapixels; 7 bytes for each are neede
 
 # OpenJPEG needs 4 bytes a sample, and a picture's memory is limited to half a gigabyte.
 _MAX_PIXELS_OF = {"JPEG2000": 25_000_000}
-_STRIP = 4_000_000  # pixels that are converted at once
+_STRIP = 1_000_000  # pixels that are converted at once
 
 # Pillow's readers raise any of these on damaged bytes (fuzzing found half of them), and one picture
 # must not end a run over ten thousand.

@@ -96,13 +96,20 @@ def _folder(folder: str, found: Search, seen: set[tuple[int, int]]) -> None:
     seen.add((status.st_dev, status.st_ino))
     for entry in entries:
         name = os.path.join(folder, entry.name)  # noqa: PTH118 - the user's own way to write it, `./` and all
-        if entry.is_dir():
+        if _is_folder(entry):
             if entry.name.startswith("."):
                 _hidden_folder(name, found, seen)
             else:
                 _folder(name, found, seen)
         else:
             _file(name, Path(name), found)
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _hidden_folder(name: str, found: Search, seen: set[tuple[int, int]]) -> None:
