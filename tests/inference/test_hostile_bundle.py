@@ -108,7 +108,7 @@ DESCRIPTIONS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "too many views": (lambda v: v.update(views=[f"square-1.{i}" for i in range(9)]), "length <= 8"),
     "a view that is none": (
         lambda v: v.update(views=["round-1"]),
-        "crop must be .tight., .square-S., .box-S. or .aligned-S.",
+        "crop must be .tight., .native., .square-S., .box-S. or .aligned-S.",
     ),
     "a view wider than what is kept": (lambda v: v.update(views=["square-3.0"]), "wider than the context"),
     "frames without end": (lambda v: v["face"].update(frames=10**9), r"face\.frames: expected int <= 10000"),

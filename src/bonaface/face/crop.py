@@ -21,7 +21,7 @@ CONTEXT = 2.0  # a context crop's side over the box's longer side, unless a stor
 MAX_SCALE = 4.0
 LONGEST = 1024  # pixels of a context crop's side; a power of two, see `face_crop`
 
-_EXPECTED = f'crop must be "tight", "square-S", "box-S" or "aligned-S" with 0 < S <= {MAX_SCALE}'
+_EXPECTED = f'crop must be "tight", "native", "square-S", "box-S" or "aligned-S" with 0 < S <= {MAX_SCALE}'
 
 # The triangle filter, widened by the reduction: antialiased without the ringing that Lanczos and bicubic add
 # at edges, which is the kind of trace that a printer or a display leaves.
@@ -40,22 +40,23 @@ class CropSpec:
     read such crops (minivision-ai/Silent-Face-Anti-Spoofing, whose own corners are whole pixels).
     ``aligned``: turned and scaled so that the five landmarks lie where `bonaface.face.align.TEMPLATE` has them, and the
     square then enlarged by `scale` around its centre (DeepPixBiS aligns its faces, A-DeepPixBiS does not, sec. IV-E).
-    What lies outside the context crop is its mirror image.
+    ``native``: as many pixels as the network reads around the box's centre, as they are: nothing is resized.
+    What lies outside the context crop is its mirror image in the last two.
 
     Raises:
         InputError: another kind, or a scale outside its range.
     """
 
-    kind: Literal["tight", "square", "box", "aligned"]
+    kind: Literal["tight", "square", "box", "aligned", "native"]
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.kind not in ("tight", "square", "box", "aligned"):
+        if self.kind not in ("tight", "square", "box", "aligned", "native"):
             raise InputError(f"{_EXPECTED}, got kind {self.kind!r}")
         if not 0.0 < self.scale <= MAX_SCALE:
             raise InputError(f"a crop's scale must be above 0 and at most {MAX_SCALE}, got {self.scale}")
-        if self.kind == "tight" and self.scale != 1.0:
-            raise InputError(f"a tight crop is the face's box and takes no scale, got {self.scale}")
+        if self.kind in ("tight", "native") and self.scale != 1.0:
+            raise InputError(f"a {self.kind} crop takes no scale, got {self.scale}")
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -64,8 +65,8 @@ class CropSpec:
         Raises:
             InputError: `text` is none of them.
         """
-        if text == "tight":
-            return cls("tight")
+        if text in ("tight", "native"):
+            return cls(cast(Literal["tight", "native"], text))
         kind, _, number = text.partition("-")
         try:
             scale = float(number)
@@ -76,7 +77,7 @@ class CropSpec:
         return cls(cast(Literal["square", "box", "aligned"], kind), scale)
 
     def __str__(self) -> str:
-        return "tight" if self.kind == "tight" else f"{self.kind}-{float(self.scale)!r}"
+        return self.kind if self.kind in ("tight", "native") else f"{self.kind}-{float(self.scale)!r}"
 
 
 class Views(NamedTuple):
@@ -298,6 +299,9 @@ def cut(square: ContextCrop, spec: CropSpec, size: int) -> NDArray[np.uint8]:
     Raises:
         InputError: the crop reaches over `square`.
     """
+    if spec.kind == "native":
+        left, top = _native_corner(square, size)
+        return _window(square.image, top, left, size, size)
     if spec.kind == "aligned":
         return align(square.image, np.array(square.landmarks), spec.scale, size)
     x0, y0, x1, y1 = _crop_box(square, spec)
@@ -325,6 +329,8 @@ def crop_landmarks(square: ContextCrop, spec: CropSpec, size: int) -> NDArray[np
     Raises:
         InputError: `square` is smaller than the crop.
     """
+    if spec.kind == "native":
+        return (np.array(square.landmarks) - _native_corner(square, size)).astype(np.float32)
     if spec.kind == "aligned":
         return to_crop(np.array(square.landmarks), spec.scale, size)
     x0, y0, x1, y1 = _crop_box(square, spec)
@@ -335,12 +341,12 @@ def crop_landmarks(square: ContextCrop, spec: CropSpec, size: int) -> NDArray[np
 def padded_share(square: ContextCrop, spec: CropSpec) -> float:
     """Return the share, in [0, 1], of the crop `spec` that lies outside the picture and was mirrored.
 
-    Of an aligned crop it is that of the square of the same scale around the face's box.
+    Of an aligned or native crop it is that of the square of the same scale around the face's box.
 
     Raises:
         InputError: the crop reaches over `square`.
     """
-    wanted = _wanted(square, spec) if spec.kind == "aligned" else _crop_box(square, spec)
+    wanted = _wanted(square, spec) if spec.kind in ("aligned", "native") else _crop_box(square, spec)
     return _share_outside(wanted, square.valid)
 
 
@@ -352,7 +358,7 @@ def _shares(square: ContextCrop, specs: Sequence[CropSpec]) -> NDArray[np.float3
 def _crop_box(square: ContextCrop, spec: CropSpec) -> Box:
     """Return the crop (x0, y0, x1, y1) in `square`'s pixels."""
     side = square.image.shape[0]
-    if spec.kind == "aligned":  # which may read any of it
+    if spec.kind in ("aligned", "native"):  # which may read any of it
         return 0.0, 0.0, float(side), float(side)
     x0, y0, x1, y1 = crop = _wanted(square, spec)
     if not _fits(crop, side):
@@ -369,7 +375,7 @@ def _wanted(square: ContextCrop, spec: CropSpec) -> Box:
     if spec.kind == "box":
         return _inside(square.box, spec.scale, square.picture)
     x0, y0, x1, y1 = square.box
-    if spec.kind in ("square", "aligned"):
+    if spec.kind in ("square", "aligned", "native"):
         half = max(x1 - x0, y1 - y0) * spec.scale / 2
         x, y = (x0 + x1) / 2, (y0 + y1) / 2
         x0, y0, x1, y1 = x - half, y - half, x + half, y + half
@@ -378,6 +384,12 @@ def _wanted(square: ContextCrop, spec: CropSpec) -> Box:
 
 def _fits(crop: Box, side: int) -> bool:
     return min(crop[:2]) >= -1.0 and max(crop[2:]) <= side + 1.0
+
+
+def _native_corner(square: ContextCrop, size: int) -> tuple[int, int]:
+    """Return the left and upper border of `size` whole pixels around the face's box."""
+    x0, y0, x1, y1 = square.box
+    return round((x0 + x1 - size) / 2), round((y0 + y1 - size) / 2)
 
 
 def _inside(box: Box, scale: float, picture: Box) -> Box:

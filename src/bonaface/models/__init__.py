@@ -11,6 +11,7 @@ from bonaface.models.hfd import Hfd
 from bonaface.models.iqm_svm import IqmSvm
 from bonaface.models.lbp_svm import LbpSvm
 from bonaface.models.linear_probe import LinearProbe
+from bonaface.models.patchnet import PatchNet
 from bonaface.models.preset import Preset
 from bonaface.models.record import Output
 from bonaface.models.registry import (
@@ -43,6 +44,7 @@ __all__ = [
     "LinearProbe",
     "Output",
     "PadModel",
+    "PatchNet",
     "Preset",
     "Shown",
     "SolverModel",

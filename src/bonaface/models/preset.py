@@ -66,8 +66,8 @@ class Preset(Struct, frozen=True, forbid_unknown_fields=True):
     crop: Annotated[
         str,
         Meta(
-            description='the face crop, "tight", "square-SCALE", "box-SCALE" or "aligned-SCALE"; without a meaning for '
-            "a network with an option `views`."
+            description='the face crop, "tight", "native", "square-SCALE", "box-SCALE" or "aligned-SCALE"; without a '
+            "meaning for a network with an option `views`."
         ),
     ]
     lr: Annotated[_Positive, Meta(description="learning rate.")] = 1e-4
