@@ -157,3 +157,18 @@ def test_each_score_file_has_its_own_columns(scores: dict[str, Path]) -> None:
         InputError, match=r"speaks of the file nowhere\.csv, and the score files are .*liveness-eval"
     ):
         _run(scores["eval"], "--dev", dev, *MAP, "--map", "nowhere.csv:score=-points")
+
+
+def test_draws_plots_as_files(scores: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = _run(scores["eval"], "--dev", scores["dev"], *MAP, "--out", out, "--plots", "svg")
+    assert result.exit_code == 0
+    # Scores below 0 are no probabilities, nobody is named, and pictures have no frames.
+    assert sorted(path.name for path in (out / "plots").iterdir()) == [
+        "bars.svg",
+        "det.svg",
+        "scores.svg",
+        "sweep.svg",
+    ]
+    with pytest.raises(InputError, match=r"needs a folder for them: give --out DIR"):
+        _run(scores["eval"], "--dev", scores["dev"], *MAP, "--plots", "svg")

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.stats import norm
+from sklearn.calibration import calibration_curve
 
 from bonaface.evaluation.aggregate import to_unit
-from bonaface.evaluation.curves import LEAST, det_of, deviate, histogram_of
+from bonaface.evaluation.curves import LEAST, calibration_of, det_of, deviate, histogram_of
 from bonaface.evaluation.score_table import ScoreTable
 from bonaface.metrics.rates import apcer, bpcer, worst_apcer
 
@@ -70,3 +71,23 @@ def test_more_scores_have_finer_bins(videos: int, bins: int, row: Callable[..., 
     scores = np.random.default_rng(0).random(videos)
     rows = [row(str(n), n % 2, float(score)) for n, score in enumerate(scores)]
     assert len(histogram_of(to_unit(ScoreTable.from_scores(rows))).edges) == bins + 1
+
+
+def test_calibration_is_that_of_scikit_learn(drawn: Callable[..., Any]) -> None:
+    samples = to_unit(drawn(), "frame")
+    found = calibration_of(samples)
+    scored = samples.scored()
+    shares, scores = calibration_curve(scored.labels, scored.scores, n_bins=10)
+    assert found.scores == pytest.approx(scores)
+    assert [real / total for real, total in zip(found.bona_fide, found.totals, strict=True)] == pytest.approx(
+        shares
+    )
+    assert sum(found.totals) == len(scored)
+    weights = np.array(found.totals) / len(scored)
+    assert found.error == pytest.approx(float(weights @ np.abs(shares - scores)))
+
+
+def test_scores_that_are_no_probabilities_have_no_calibration(drawn: Callable[..., Any]) -> None:
+    samples = to_unit(drawn())
+    assert calibration_of(replace(samples, scores=samples.scores + 0.5)) is None
+    assert calibration_of(samples.take(np.flatnonzero(samples.labels == 1))) is None

@@ -15,6 +15,7 @@ from bonaface.cli.evaluation_settings import (
     column_mapping,
     evaluation_settings,
 )
+from bonaface.core.errors import InputError
 
 
 def report(
@@ -42,6 +43,12 @@ def report(
     name: Annotated[
         str | None, typer.Option(help="Name of the system. Default: the name of the first file.")
     ] = None,
+    plots: Annotated[
+        str | None,
+        typer.Option(
+            metavar="png,svg,pdf", help="Draw the plots as files, too, into the folder plots of --out."
+        ),
+    ] = None,
 ) -> None:
     """Report error rates of any system by ISO/IEC 30107-3 from its scores, with counts and 95 % intervals.
 
@@ -51,10 +58,14 @@ def report(
     from rich.console import Console
 
     from bonaface.evaluation.render.files import check_free, write_report
+    from bonaface.evaluation.render.plots import plot_kinds, write_plots
     from bonaface.evaluation.render.text import print_report
     from bonaface.evaluation.report import evaluate_table
     from bonaface.evaluation.score_table import ScoreTable
 
+    if plots is not None and out is None:
+        raise InputError("--plots draws files, so it needs a folder for them: give --out DIR")
+    kinds = plot_kinds(plots) if plots is not None else ()
     settings = evaluation_settings(threshold_from, rule, unit, aggregation, output)
     columns = column_mapping(mapping, [*scores, dev])
     table = ScoreTable.read(*scores, mapping=columns)
@@ -66,4 +77,6 @@ def report(
     print_report(found, console)
     if out:
         written = write_report(found, out)
+        if kinds:
+            written += write_plots(found, out / "plots", kinds)
         console.print(f"\nWritten: {', '.join(map(str, written))}", markup=False, highlight=False)

@@ -1,4 +1,4 @@
-"""Compute what a report draws: the DET curve and the score histograms, reduced to as many points as show."""
+"""Compute what a report draws: DET curve, score histograms, calibration; reduced to as many points as show."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from bonaface.metrics.thresholds import sweep
 LEAST = 1e-4
 _POINTS = 300
 _BINS = (10, 40)
+_PROBABILITY_BINS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,20 @@ class Histogram:
 
     edges: tuple[float, ...]
     counts: Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How far scores in [0, 1] are probabilities of bona fide, over those of ten equal bins that have any score.
+
+    Of each bin its mean `scores`, its `bona_fide` presentations and all (`totals`), (B,) each. `error` is the expected
+    calibration error: the mean distance of the bins from the diagonal, each weighed by its presentations.
+    """
+
+    scores: tuple[float, ...]
+    bona_fide: tuple[int, ...]
+    totals: tuple[int, ...]
+    error: float
 
 
 def det_of(samples: Samples) -> Det | None:
@@ -70,6 +85,26 @@ def histogram_of(samples: Samples) -> Histogram | None:
         for name, code in kinds.items()
     }
     return Histogram(tuple(edges.tolist()), counts)
+
+
+def calibration_of(samples: Samples) -> Calibration | None:
+    """Return the calibration of those of `samples` that responded; None where a class is missing.
+
+    Nor is there any where a score lies outside [0, 1]: such scores are no probabilities.
+    """
+    scored = samples.scored()
+    bona_fide = int(scored.labels.sum())
+    if bona_fide in (0, len(scored)) or scored.scores.min() < 0 or scored.scores.max() > 1:
+        return None
+    bins = np.minimum((scored.scores * _PROBABILITY_BINS).astype(np.intp), _PROBABILITY_BINS - 1)
+    totals = np.bincount(bins, minlength=_PROBABILITY_BINS)
+    full = np.flatnonzero(totals)
+    totals = totals[full]
+    sums = np.bincount(bins, scored.scores, _PROBABILITY_BINS)[full]
+    real = np.bincount(bins, scored.labels, _PROBABILITY_BINS)[full]
+    error = float(np.abs(sums - real).sum() / len(scored))
+    counts = tuple(real.astype(np.intp).tolist())
+    return Calibration(tuple((sums / totals).tolist()), counts, tuple(totals.tolist()), error)
 
 
 def deviate(share: float) -> float:

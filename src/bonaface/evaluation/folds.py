@@ -19,7 +19,7 @@ ThresholdFrom = Threshold | Literal["dev", "test"]
 class FoldData:
     """One fold to judge: its test presentations, those of dev if there are any, and the threshold.
 
-    `shared_subjects` counts the subjects that are in both.
+    `shared_subjects` counts the subjects that are in both, `rows` are the frames of the test presentations.
     """
 
     fold: str
@@ -27,6 +27,7 @@ class FoldData:
     dev: Samples | None
     threshold: Threshold
     shared_subjects: int
+    rows: ScoreTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,9 @@ class EvaluationSettings:
             if wanted == "dev" and on_dev is None:
                 wanted = self._carried(test_rows, where) or wanted
             chosen = _threshold(wanted, self.rule, samples, on_dev, where)
-            folds_data.append(FoldData(fold, samples, on_dev, chosen, _shared(test_rows, dev_rows)))
+            folds_data.append(
+                FoldData(fold, samples, on_dev, chosen, _shared(test_rows, dev_rows), test_rows)
+            )
         return dataset, protocol, folds_data
 
     def _carried(self, test: ScoreTable, where: str) -> Threshold | None:

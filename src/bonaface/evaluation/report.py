@@ -9,7 +9,8 @@ import numpy as np
 
 from bonaface.core.errors import InputError
 from bonaface.evaluation.aggregate import Samples, Unit
-from bonaface.evaluation.curves import Det, Histogram, det_of, histogram_of
+from bonaface.evaluation.curves import Calibration, Det, Histogram, calibration_of, det_of, histogram_of
+from bonaface.evaluation.details import SubjectScores, VideoScores, subjects_of, videos_of
 from bonaface.evaluation.error_rates import GROUPINGS, Figure, SetFigures, figures_of
 from bonaface.evaluation.folds import EvaluationSettings, FoldData
 from bonaface.evaluation.operating_point import Threshold, caution
@@ -38,7 +39,7 @@ class Fold:
 
     `mistakes` has at most 24 attacks and 24 bona fide presentations, those farthest from the threshold first.
     `unseen` are the species of test that dev lacks, `shared_subjects` counts the subjects that are in both;
-    nothing without a dev set.
+    nothing without a dev set. `subjects` are those with the most errors, `videos` the most wrong ones.
     """
 
     name: str
@@ -50,6 +51,9 @@ class Fold:
     mistakes: tuple[Mistake, ...]
     unseen: tuple[str, ...] = ()
     shared_subjects: int = 0
+    calibration: Calibration | None = None
+    subjects: tuple[SubjectScores, ...] = ()
+    videos: tuple[VideoScores, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,7 @@ def evaluate_table(
     """
     chosen = settings or EvaluationSettings()
     dataset, protocol, folds_data = chosen.fold_data(table, dev)
-    folds = tuple(_fold(fold_data) for fold_data in folds_data)
+    folds = tuple(_fold(fold_data, chosen.output) for fold_data in folds_data)
     judged = (dataset, protocol, chosen.unit, chosen.aggregation, chosen.output or "")
     pictures = table.where("split", "test").pictures
     notes = tuple(dict.fromkeys((*table.notes, *(dev.notes if dev else ()))))
@@ -193,7 +197,7 @@ def headline(figures: SetFigures) -> dict[str, Figure]:
     }
 
 
-def _fold(fold_data: FoldData) -> Fold:
+def _fold(fold_data: FoldData, output: str | None) -> Fold:
     test, dev, value = fold_data.test, fold_data.dev, fold_data.threshold.value
     seen = set(dev.species.names) if dev is not None else set(test.species.names)
     return Fold(
@@ -206,6 +210,9 @@ def _fold(fold_data: FoldData) -> Fold:
         mistakes=tuple(_mistakes(test, value)),
         unseen=tuple(name for name in test.species.names if name not in seen),
         shared_subjects=fold_data.shared_subjects,
+        calibration=calibration_of(test),
+        subjects=subjects_of(test, value),
+        videos=videos_of(test, fold_data.rows, value, output),
     )
 
 

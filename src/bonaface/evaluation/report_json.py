@@ -141,6 +141,43 @@ class MistakeRecord(Struct, frozen=True, forbid_unknown_fields=True):
     score: float
 
 
+class CalibrationRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """Of those of ten equal bins of scores in [0, 1] that have any: mean score, bona fide presentations, all."""
+
+    scores: tuple[_Share, ...]
+    bona_fide: tuple[_Count, ...]
+    totals: tuple[_Count, ...]
+    error: Annotated[_Share, Meta(description="The expected calibration error.")]
+
+
+_Scores = Annotated[
+    tuple[float, ...], Meta(max_length=60, description="Rising; at most 60, evenly chosen by rank.")
+]
+
+
+class SubjectRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """One subject's scores, and how many are on the wrong side of the threshold."""
+
+    subject: str
+    bona_fide: _Scores
+    attacks: _Scores
+    bona_fide_rejected: _Count
+    bona_fide_total: _Count
+    attacks_accepted: _Count
+    attacks_total: _Count
+
+
+class VideoRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """One video's scores frame by frame; null where a frame got no response."""
+
+    id: str
+    label: Literal[0, 1]
+    species: str
+    score: float
+    frames: tuple[int, ...]
+    scores: tuple[float | None, ...]
+
+
 class FoldRecord(Struct, frozen=True, forbid_unknown_fields=True):
     """One fold: its threshold, its figures on test and dev, what a page draws."""
 
@@ -159,6 +196,18 @@ class FoldRecord(Struct, frozen=True, forbid_unknown_fields=True):
     ]
     unseen: Annotated[tuple[str, ...], Meta(description="Species of test that dev lacks.")]
     shared_subjects: Annotated[_Count, Meta(description="Subjects that are in both dev and test.")]
+    calibration: Annotated[
+        CalibrationRecord | None,
+        Meta(description="Null where scores are no probabilities or a class is missing."),
+    ]
+    subjects: Annotated[
+        tuple[SubjectRecord, ...],
+        Meta(max_length=24, description="The subjects with the most errors, the most first."),
+    ]
+    videos: Annotated[
+        tuple[VideoRecord, ...],
+        Meta(max_length=6, description="Of each class the three videos most wrong, or nearest to it."),
+    ]
 
 
 class MeanSdRecord(Struct, frozen=True, forbid_unknown_fields=True):

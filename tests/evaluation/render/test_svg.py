@@ -3,12 +3,15 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 from scipy.stats import norm
 
 from bonaface.evaluation import evaluate_table
-from bonaface.evaluation.curves import Det
-from bonaface.evaluation.render.svg import det_svg, histogram_svg, round_ticks
+from bonaface.evaluation.aggregate import to_unit
+from bonaface.evaluation.curves import Calibration, Det
+from bonaface.evaluation.render.canvas import round_ticks, wider
+from bonaface.evaluation.render.svg import calibration_svg, det_svg, histogram_svg, limits_of, sweep_svg
 
 
 def _points(svg: str, title: str) -> list[tuple[float, ...]]:
@@ -87,3 +90,47 @@ def test_the_point_in_use_lies_within_the_det_curves_frame(apcer: float) -> None
     (x, y) = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', det_svg(det, (apcer, 0.1)))[0]
     assert 62 < float(x) < 480 - 14 - 2
     assert 14 + 2 < float(y) < 400 - 50
+
+
+def test_the_sweep_shows_the_errors_at_every_threshold(drawn: Callable[..., Any]) -> None:
+    table = drawn()
+    fold = evaluate_table(table).folds[0]
+    svg = sweep_svg(fold.det, 0.5, (-1.0, 2.0))
+    test = to_unit(table.where("split", "test")).scored()
+    species = np.array(test.species.names)[test.species.codes]
+    bona_fide = test.labels == 1
+    curves = {name: _points(svg, name) for name in ("APCER, worst species", "APCER, pooled", "BPCER")}
+    for row, threshold in enumerate(fold.det.thresholds):
+        accepted = test.scores >= threshold
+        expected = (
+            max(accepted[~bona_fide & (species == name)].mean() for name in test.species.names),
+            accepted[~bona_fide].mean(),
+            (~accepted[bona_fide]).mean(),
+        )
+        for points, share in zip(curves.values(), expected, strict=True):
+            assert points[row][0] == pytest.approx(62 + 404 * (threshold + 1) / 3, abs=0.06)
+            assert points[row][1] == pytest.approx(350 - 336 * share, abs=0.06)
+    assert _points(svg, "threshold 0.5")[0][0] == pytest.approx(62 + 404 / 2, abs=0.06)
+
+
+def test_calibration_dots_lie_at_score_and_share() -> None:
+    svg = calibration_svg(Calibration((0.25, 0.75), (1, 9), (4, 10), 0.1))
+    dots = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"[^>]*><title>([^<]*)', svg)
+    assert [(float(x), float(y)) for x, y, _ in dots] == [(163.0, 266.0), (365.0, 47.6)]
+    assert dots[1][2] == "mean score 0.750: 9 of 10 bona fide (90.0 %)"
+
+
+def test_limits_reach_over_all_folds(drawn: Callable[..., Any]) -> None:
+    folds = tuple(evaluate_table(drawn(seed=n, shift=n / 2)).folds[0] for n in (0, 1))
+    limits = limits_of(folds)
+    assert limits.score == (
+        min(fold.histogram.edges[0] for fold in folds),
+        max(fold.histogram.edges[-1] for fold in folds),
+    )
+    highs = [figure.interval.high for fold in folds for figure in fold.test.errors.per_species.values()]
+    assert limits.error == max(*highs, *(fold.test.errors.bpcer.interval.high for fold in folds))
+
+
+@pytest.mark.parametrize(("given", "expected"), [((1, 2), (1, 2)), ((0, 0), (-0.5, 0.5)), ((8, 8), (4, 12))])
+def test_an_axis_has_a_length(given: tuple[float, float], expected: tuple[float, float]) -> None:
+    assert wider(*given) == expected

@@ -1,10 +1,26 @@
-"""A report as one HTML page that needs nothing else: no script, no font, no picture from anywhere."""
+"""A report as one HTML page that needs nothing else: no script, no font, no picture from anywhere.
 
+The page's own script is a few lines inside it, and its policy forbids every request and every other script.
+"""
+
+import json
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from html import escape
 
-from bonaface.evaluation.render.svg import det_svg, histogram_svg
+from bonaface.evaluation.curves import Det
+from bonaface.evaluation.render.script import SCRIPT
+from bonaface.evaluation.render.svg import (
+    Limits,
+    calibration_svg,
+    det_svg,
+    histogram_svg,
+    limits_of,
+    operating_point,
+    sweep_svg,
+)
+from bonaface.evaluation.render.svg_details import bars_svg, strips_svg, video_svg
 from bonaface.evaluation.render.tables import LEGEND, Grid, fold_grids, fold_lines, folds_grid, heading, notes
 from bonaface.evaluation.report import Fold, Mistake, Report
 
@@ -21,8 +37,11 @@ th, td { padding: .2rem .8rem; text-align: right; border-bottom: 1px solid #ddd 
 td { font-variant-numeric: tabular-nums }
 th:first-child, td:first-child { text-align: left; padding-left: 0 }
 .note { color: #555; font-size: .9rem; margin: .1rem 0 }
-.plots, .gallery { display: flex; flex-wrap: wrap; gap: 1rem }
-.plots figure { flex: 1 1 24rem; margin: 0 } svg { width: 100%; height: auto }
+.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(24rem, 100%), 1fr)); gap: 1rem }
+.plots figure { margin: 0 } svg { width: 100%; height: auto } figcaption { overflow-wrap: anywhere }
+.gallery { display: flex; flex-wrap: wrap; gap: 1rem }
+.control { grid-column: 1 / -1 } .control label { display: flex; gap: .6rem; max-width: 40rem }
+.control input { flex: 1 } .control output { font-variant-numeric: tabular-nums }
 .gallery figure { width: 9rem; margin: 0; font-size: .8rem; overflow-wrap: anywhere }
 .gallery img { width: 100% }
 """
@@ -32,15 +51,15 @@ def html(report: Report, gallery: Gallery | None = None) -> str:
     """Return the report as a page: tables with intervals, DET curve, histograms; the errors with a `gallery`."""
     lines = [line for line in heading(report) if line != report.warning]
     title = f"Report: {report.system or 'scores'}"
-    several = len(report.folds) > 1
+    several, limits = len(report.folds) > 1, limits_of(report.folds)
     parts = [
         *(f"<p>{escape(line)}</p>" for line in lines),
         _legend(),
         *([_grid(folds_grid(report))] if several else []),
-        *(_fold(report, fold, gallery, titled=several) for fold in report.folds),
+        *(_fold(report, fold, gallery, limits, titled=several) for fold in report.folds),
         *([f"<h2>Notes</h2><ul>{''.join(f'<li>{escape(note)}</li>' for note in notes(report))}</ul>"]),
     ]
-    return _page(title, report.warning, parts)
+    return _page(title, report.warning, parts, SCRIPT)
 
 
 def _legend() -> str:
@@ -52,28 +71,35 @@ def html_grids(title: str, grids: Sequence[Grid], warning: str = "") -> str:
     return _page(title, warning, [_grid(grid) for grid in grids])
 
 
-def _page(title: str, warning: str, parts: Sequence[str]) -> str:
+def _page(title: str, warning: str, parts: Sequence[str], script: str = "") -> str:
+    allowed = (
+        f"; script-src 'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" if script else ""
+    )
     lines = [
         *([f"<!-- {escape(warning)} -->"] if warning else []),
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        '<meta http-equiv="Content-Security-Policy" '
+        f"content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'{allowed}\">",
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>",
         *([f'<p class="warning">{escape(warning)}</p>'] if warning else []),
         f"<h1>{escape(title)}</h1>",
         *parts,
+        *([f"<script>{script}</script>"] if script else []),
         "</body></html>",
     ]
     return "\n".join(line for line in lines if line) + "\n"
 
 
-def _fold(report: Report, fold: Fold, gallery: Gallery | None, titled: bool) -> str:
+def _fold(report: Report, fold: Fold, gallery: Gallery | None, limits: Limits, titled: bool) -> str:
     name = f"<h2>Fold {escape(fold.name)}</h2>" if titled else ""
     lines = "".join(f"<p>{escape(line)}</p>" for line in fold_lines(report, fold)) if titled else ""
     return (
         name
         + lines
         + "".join(_grid(grid) for grid in fold_grids(fold))
-        + _plots(fold)
+        + _plots(fold, limits)
+        + _details(fold, limits)
         + _errors(fold, gallery)
     )
 
@@ -86,18 +112,60 @@ def _grid(grid: Grid) -> str:
     return f'<div class="scroll"><table>{table}</table></div>{notes}'
 
 
-def _plots(fold: Fold) -> str:
-    pictures = []
+def _plots(fold: Fold, limits: Limits) -> str:
+    threshold, pictures = fold.threshold.value, []
     if fold.det:
-        apcer, bpcer = fold.test.errors.apcer["species"].value, fold.test.errors.bpcer.value
-        at = (apcer, bpcer) if apcer is not None and bpcer is not None else None
-        pictures.append(("DET curve", det_svg(fold.det, at)))
+        pictures.append(("DET curve", det_svg(fold.det, operating_point(fold), limits.det)))
+        pictures.append(("Errors by threshold", sweep_svg(fold.det, threshold, limits.score)))
     if fold.histogram:
-        pictures.append(("Scores", histogram_svg(fold.histogram, fold.threshold.value)))
-    figures = "".join(
-        f"<figure>{svg}<figcaption>{escape(name)}</figcaption></figure>" for name, svg in pictures
+        drawn = histogram_svg(fold.histogram, threshold, limits.score, limits.share)
+        pictures.append(("Scores", drawn))
+    pictures.append(("Errors at the threshold, by kind", bars_svg(fold.test.errors, limits.error)))
+    if fold.calibration:
+        caption = (
+            f"Calibration: how far a score is the probability of bona fide among these presentations; "
+            f"expected calibration error {fold.calibration.error:.3f}"
+        )
+        pictures.append((caption, calibration_svg(fold.calibration)))
+    control = _control(fold.det, threshold) if fold.det else ""
+    return f'<div class="plots">{control}{_figures(pictures)}</div>'
+
+
+def _control(det: Det, threshold: float) -> str:
+    """Return the slider over the thresholds of `det`, and the place where the script writes the errors there."""
+    columns = {"thresholds": det.thresholds, "worst": det.worst, "pooled": det.pooled, "bpcer": det.bpcer}
+    # Seven digits are more than can be read off; in full the page would be twice as long.
+    short = {name: [float(f"{value:.7g}") for value in values] for name, values in columns.items()}
+    nearest = min(range(len(det.thresholds)), key=lambda n: abs(det.thresholds[n] - threshold))
+    return (
+        '<div class="control"><label>Threshold '
+        f'<input type="range" min="0" max="{len(det.thresholds) - 1}" value="{nearest}" '
+        f'data-det="{escape(json.dumps(short, separators=(",", ":")))}"></label>'
+        "<output>Move the slider, or point at a curve, to read the errors at another threshold.</output></div>"
     )
-    return f'<div class="plots">{figures}</div>' if figures else ""
+
+
+def _details(fold: Fold, limits: Limits) -> str:
+    """Return who carries the errors, and how the scores of the worst videos go."""
+    threshold, parts = fold.threshold.value, []
+    if fold.subjects:
+        shown, all_errors = sum(one.errors for one in fold.subjects), fold.test.errors
+        total = sum(figure.errors or 0 for figure in (all_errors.bpcer, all_errors.apcer["pooled"]))
+        caption = (
+            f"{len(fold.subjects)} of {fold.test.subjects} subjects, those with the most errors first; beside each "
+            f"name its errors and presentations. These subjects have {shown} of all {total} errors"
+        )
+        picture = [(caption, strips_svg(fold.subjects, threshold, limits.score))]
+        parts.append(f'<h3>Who carries the errors</h3><div class="plots">{_figures(picture)}</div>')
+    if fold.videos:
+        pictures = [(one.id, video_svg(one, threshold, limits.frame)) for one in fold.videos]
+        title = "Score over time: of each class the videos most wrong, or nearest to it"
+        parts.append(f'<h3>{title}</h3><div class="plots">{_figures(pictures)}</div>')
+    return "".join(parts)
+
+
+def _figures(pictures: Sequence[tuple[str, str]]) -> str:
+    return "".join(f"<figure>{svg}<figcaption>{escape(name)}</figcaption></figure>" for name, svg in pictures)
 
 
 def _errors(fold: Fold, gallery: Gallery | None) -> str:

@@ -1,79 +1,156 @@
-"""Draw the two pictures of a report as SVG: the DET curve and the score histograms."""
+"""Draw the curves of a report as SVG: DET curve, errors by threshold, score histograms, calibration."""
 
-from collections.abc import Iterable, Sequence
-from html import escape
-from math import ceil, floor, log10
+from dataclasses import dataclass
 
-from bonaface.evaluation.curves import LEAST, Det, Histogram, deviate
+from bonaface.evaluation.curves import LEAST, Calibration, Det, Histogram, deviate
+from bonaface.evaluation.render.canvas import (
+    BLACK,
+    COLOURS,
+    GREY,
+    Frame,
+    colour,
+    dot,
+    line,
+    round_ticks,
+    wider,
+)
+from bonaface.evaluation.report import Fold
+from bonaface.metrics.intervals import wilson
 
-_TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99)
+TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99)
 _EDGES = (0.6, 0.8, 0.9, 0.95, 0.99, 0.999)
-_WIDTH, _HEIGHT = 480, 400
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 14, 50
-_LEGEND_COLUMNS, _LEGEND_LINE = 3, 16
-# Okabe and Ito's palette, which colour-blind readers can tell apart; bona fide is the first.
-_COLOURS = ("#0072B2", "#D55E00", "#CC79A7", "#E69F00", "#009E73", "#56B4E9", "#8c6d31", "#666666")
+_TENTHS = tuple(n / 5 for n in range(6))
+SCORE = "score (higher: bona fide)"
 
 
-def det_svg(det: Det, operating: tuple[float, float] | None = None) -> str:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the axes of all panels of a kind reach to, so that folds can be compared by eye.
+
+    `score` are the lowest and highest score or threshold, `frame` the same with single frames of videos; `share` is
+    the highest share of a histogram's bin, `error` the highest upper end of an error's interval, `det` the highest
+    share of a DET curve's axes.
+    """
+
+    score: tuple[float, float]
+    frame: tuple[float, float]
+    share: float
+    error: float
+    det: float
+
+
+def limits_of(folds: tuple[Fold, ...]) -> Limits:
+    """Return the limits of the plots of `folds`."""
+    scores = [fold.threshold.value for fold in folds]
+    frames: list[float] = []
+    shares, errors, ends = [0.0], [0.0], [_EDGES[0]]
+    for fold in folds:
+        if fold.histogram:
+            scores += [fold.histogram.edges[0], fold.histogram.edges[-1]]
+            shares += [share for values in _shares(fold.histogram).values() for share in values]
+        figures = (fold.test.errors.bpcer, *fold.test.errors.per_species.values())
+        errors += [figure.interval.high for figure in figures if figure.interval]
+        if fold.det:
+            ends.append(_det_end(fold.det, operating_point(fold)))
+        frames += [score for video in fold.videos for score in video.scores if score is not None]
+    around = wider(min(scores), max(scores))
+    with_frames = wider(min(scores + frames), max(scores + frames))
+    return Limits(around, with_frames, max(shares) or 1.0, max(errors) or 1.0, max(ends))
+
+
+def operating_point(fold: Fold) -> tuple[float, float] | None:
+    """Return (APCER of the worst species, BPCER) at the threshold in use; None where a class is missing."""
+    apcer, bpcer = fold.test.errors.apcer["species"].value, fold.test.errors.bpcer.value
+    return (apcer, bpcer) if apcer is not None and bpcer is not None else None
+
+
+def det_svg(det: Det, operating: tuple[float, float] | None = None, end: float | None = None) -> str:
     """Draw the DET curve on normal-deviate axes: BPCER upwards, APCER to the right.
 
-    `operating` marks (APCER of the worst species, BPCER) at the threshold in use.
+    `operating` marks (APCER of the worst species, BPCER) at the threshold in use; the axes reach to the share `end`.
     """
-    # Up to 60 %, as DET curves are drawn, unless the curve or the point of a poor system would not show there.
-    best = min(max(a, b) for a, b in zip(det.worst, det.bpcer, strict=True))
-    inside = max(*(operating or (0.0, 0.0)), 0.0 if best < 0.4 else 0.98)
-    low, high = LEAST * 10, next((edge for edge in _EDGES if edge > inside), _EDGES[-1])
+    low, high, frame = LEAST * 10, end or _det_end(det, operating), Frame()
 
     def x(share: float) -> float:
-        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * _position(share, low, high)
+        return frame.across(_position(share, low, high))
 
     def y(share: float) -> float:
-        return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * _position(share, low, high)
+        return frame.up(_position(share, low, high))
 
     legend = [
-        (_COLOURS[0], "all attacks pooled"),
-        (_COLOURS[1], "worst species"),
-        ("#999999", "equal errors"),
-        *([("#000", "at the threshold")] if operating else []),
+        (COLOURS[0], "all attacks pooled"),
+        (COLOURS[1], "worst species"),
+        (GREY, "equal errors"),
+        *([(BLACK, "at the threshold")] if operating else []),
     ]
-    parts = _frame("DET curve: BPCER against APCER, normal-deviate axes", legend)
-    for tick in _TICKS:
+    parts = frame.begin("DET curve: BPCER against APCER, normal-deviate axes", legend, 'data-plot="det"')
+    for tick in TICKS:
         if low <= tick <= high:
-            parts += _tick(x(tick), y(tick), f"{100 * tick:g}")
-    parts.append(_line([(x(low), y(low)), (x(high), y(high))], "#999999", dash="3 4"))
-    for shares, colour, name in ((det.pooled, _COLOURS[0], "pooled"), (det.worst, _COLOURS[1], "worst")):
+            parts += frame.tick_across(x(tick), f"{100 * tick:g}", grid=True)
+            parts += frame.tick_up(y(tick), f"{100 * tick:g}", grid=True)
+    parts.append(line([(x(low), y(low)), (x(high), y(high))], GREY, dash="3 4"))
+    for shares, stroke, name in ((det.pooled, COLOURS[0], "pooled"), (det.worst, COLOURS[1], "worst")):
         points = [(x(a), y(b)) for a, b in zip(shares, det.bpcer, strict=True)]
-        parts.append(_line(points, colour, title=f"APCER {name}"))
+        parts.append(line(points, stroke, title=f"APCER {name}"))
     if operating:
-        parts.append(f'<circle cx="{x(operating[0]):.1f}" cy="{y(operating[1]):.1f}" r="5" fill="#000"/>')
-    parts.append(_axis_titles("APCER %", "BPCER %"))
+        parts.append(dot(x(operating[0]), y(operating[1]), BLACK, radius=5))
+    parts.append(frame.axis_titles("APCER %", "BPCER %"))
     return "".join([*parts, "</svg>"])
 
 
-def histogram_svg(histogram: Histogram, threshold: float) -> str:
-    """Draw the share of each kind's scores in each bin as outlines, and the threshold as an upright line."""
-    edges = histogram.edges
-    low, high = min(edges[0], threshold), max(edges[-1], threshold)
-    shares = {
-        name: [count / max(sum(counts), 1) for count in counts] for name, counts in histogram.counts.items()
-    }
-    highest = max((share for values in shares.values() for share in values), default=1.0) or 1.0
-    heights = round_ticks(0.0, highest, beyond=True)
-    top = heights[-1]
+def sweep_svg(det: Det, threshold: float, limits: tuple[float, float] | None = None) -> str:
+    """Draw APCER and BPCER against the threshold, and the `threshold` in use as an upright line.
+
+    `limits` are the ends of the axis of thresholds; by default those of the curve.
+    """
+    low, high = limits or _reaching(det.thresholds[0], det.thresholds[-1], threshold)
+    frame = Frame()
 
     def x(score: float) -> float:
-        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * (score - low) / (high - low)
+        return frame.across(min(max((score - low) / (high - low), 0.0), 1.0))
+
+    curves = {
+        "APCER, worst species": (COLOURS[1], det.worst),
+        "APCER, pooled": (COLOURS[2], det.pooled),
+        "BPCER": (COLOURS[0], det.bpcer),
+    }
+    legend = [*((stroke, name) for name, (stroke, _) in curves.items()), (BLACK, "threshold")]
+    parts = frame.begin("APCER and BPCER against the threshold", legend, _score_axis(low, high))
+    parts += _score_ticks(frame, low, high)
+    for share in _TENTHS:
+        parts += frame.tick_up(frame.up(share), f"{100 * share:g}", grid=True)
+    for name, (stroke, shares) in curves.items():
+        points = [(x(t), frame.up(share)) for t, share in zip(det.thresholds, shares, strict=True)]
+        parts.append(line(points, stroke, title=name))
+    parts.append(_upright(frame, x(threshold), threshold))
+    parts.append(frame.axis_titles("threshold", "% of the kind decided wrongly"))
+    return "".join([*parts, "</svg>"])
+
+
+def histogram_svg(
+    histogram: Histogram, threshold: float, limits: tuple[float, float] | None = None, highest: float = 0.0
+) -> str:
+    """Draw the share of each kind's scores in each bin as outlines, and the threshold as an upright line.
+
+    `limits` are the ends of the axis of scores, `highest` is a share that the other axis has to reach.
+    """
+    edges, shares, frame = histogram.edges, _shares(histogram), Frame()
+    low, high = limits or _reaching(edges[0], edges[-1], threshold)
+    highest = max(highest, *(share for values in shares.values() for share in values)) or 1.0
+    heights = round_ticks(0.0, highest, beyond=True)
+
+    def x(score: float) -> float:
+        return frame.across((score - low) / (high - low))
 
     def y(share: float) -> float:
-        return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * share / top
+        return frame.up(share / heights[-1])
 
-    legend = [*((_colour(number), name) for number, name in enumerate(shares)), ("#000", "threshold")]
-    parts = _frame("Score histograms of bona fide and each attack species", legend)
-    for score in round_ticks(low, high):
-        parts.append(_text(x(score), _HEIGHT - _BOTTOM + 16, f"{score:.10g}", "middle"))
+    legend = [*((colour(number), name) for number, name in enumerate(shares)), (BLACK, "threshold")]
+    title = "Score histograms of bona fide and each attack species"
+    parts = frame.begin(title, legend, _score_axis(low, high))
+    parts += _score_ticks(frame, low, high)
     for share in heights:
-        parts.append(_text(_LEFT - 6, y(share) + 4, f"{100 * share:.10g}", "end"))
+        parts += frame.tick_up(y(share), f"{100 * share:.10g}")
     for number, (name, values) in enumerate(shares.items()):
         steps = [
             point
@@ -81,24 +158,51 @@ def histogram_svg(histogram: Histogram, threshold: float) -> str:
             for point in ((x(left), y(value)), (x(right), y(value)))
         ]
         outline = [(x(edges[0]), y(0)), *steps, (x(edges[-1]), y(0))]
-        parts.append(_line(outline, _colour(number), title=name, fill=number == 0))
-    ends = [(x(threshold), y(0)), (x(threshold), y(top))]
-    parts.append(_line(ends, "#000", title=f"threshold {threshold:.6g}", dash="6 3"))
-    parts.append(_axis_titles("score (higher: bona fide)", "% of the kind"))
+        parts.append(line(outline, colour(number), title=name, fill=number == 0))
+    parts.append(_upright(frame, x(threshold), threshold))
+    parts.append(frame.axis_titles(SCORE, "% of the kind"))
     return "".join([*parts, "</svg>"])
 
 
-def round_ticks(low: float, high: float, beyond: bool = False) -> list[float]:
-    """Return about five round numbers between `low` and `high`; with `beyond` the last is the first above `high`.
+def calibration_svg(calibration: Calibration) -> str:
+    """Draw the share of bona fide presentations in each bin against its mean score, with Wilson's 95 % intervals."""
+    frame = Frame()
+    legend = [(COLOURS[0], "share that is bona fide"), (GREY, "score = share")]
+    parts = frame.begin("Share of bona fide presentations against the score", legend)
+    for share in _TENTHS:
+        parts += frame.tick_across(frame.across(share), f"{share:g}", grid=True)
+        parts += frame.tick_up(frame.up(share), f"{100 * share:g}", grid=True)
+    parts.append(line([(frame.across(0), frame.up(0)), (frame.across(1), frame.up(1))], GREY, dash="3 4"))
+    bins = list(zip(calibration.scores, calibration.bona_fide, calibration.totals, strict=True))
+    parts.append(line([(frame.across(s), frame.up(real / total)) for s, real, total in bins], COLOURS[0]))
+    for score, real, total in bins:
+        bounds = wilson(real, total)
+        x = frame.across(score)
+        parts.append(line([(x, frame.up(bounds.low)), (x, frame.up(bounds.high))], COLOURS[0]))
+        told = f"mean score {score:.3f}: {real} of {total} bona fide ({100 * real / total:.1f} %)"
+        parts.append(dot(x, frame.up(real / total), COLOURS[0], told, radius=4))
+    parts.append(frame.axis_titles("mean score of the bin", "% bona fide"))
+    return "".join([*parts, "</svg>"])
 
-    They lie 1, 2 or 5 times a power of ten apart.
+
+def _shares(histogram: Histogram) -> dict[str, list[float]]:
+    return {
+        name: [count / max(sum(counts), 1) for count in counts] for name, counts in histogram.counts.items()
+    }
+
+
+def _det_end(det: Det, operating: tuple[float, float] | None) -> float:
+    """Return the share that the axes of a DET curve reach to.
+
+    60 %, as DET curves are drawn, unless the curve or the point of a poor system would not show there.
     """
-    rough = (high - low) / 5
-    power = 10.0 ** floor(log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * (1 - 1e-9))
-    first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
-    # Rounded, so that three times 0.1 is 0.3.
-    return [round(n * step, 12 - floor(log10(step))) for n in range(first, last + 1 + beyond)]
+    best = min(max(a, b) for a, b in zip(det.worst, det.bpcer, strict=True))
+    inside = max(*(operating or (0.0, 0.0)), 0.0 if best < 0.4 else 0.98)
+    return next((edge for edge in _EDGES if edge > inside), _EDGES[-1])
+
+
+def _reaching(low: float, high: float, threshold: float) -> tuple[float, float]:
+    return wider(min(low, threshold), max(high, threshold))
 
 
 def _position(share: float, low: float, high: float) -> float:
@@ -107,62 +211,17 @@ def _position(share: float, low: float, high: float) -> float:
     return min(max((deviate(share) - bottom) / (top - bottom), 0.0), 1.0)
 
 
-def _colour(number: int) -> str:
-    return _COLOURS[number % len(_COLOURS)]
+def _score_axis(low: float, high: float) -> str:
+    return f'data-plot="score" data-low="{low!r}" data-high="{high!r}"'
 
 
-def _frame(title: str, legend: Sequence[tuple[str, str]]) -> list[str]:
-    """Return the beginning of a picture: its legend above the plot, and the plot's frame."""
-    above = _LEGEND_LINE * -(-len(legend) // _LEGEND_COLUMNS)
+def _score_ticks(frame: Frame, low: float, high: float) -> list[str]:
     return [
-        f'<svg viewBox="0 {-above} {_WIDTH} {_HEIGHT + above}" role="img" font-family="sans-serif" '
-        'xmlns="http://www.w3.org/2000/svg">',
-        f"<title>{escape(title)}</title>",
-        *_legend(legend, above),
-        f'<rect x="{_LEFT}" y="{_TOP}" width="{_WIDTH - _LEFT - _RIGHT}" height="{_HEIGHT - _TOP - _BOTTOM}" '
-        'fill="#fff" stroke="#333"/>',
+        part
+        for score in round_ticks(low, high)
+        for part in frame.tick_across(frame.across((score - low) / (high - low)), f"{score:.10g}")
     ]
 
 
-def _tick(x: float, y: float, text: str) -> list[str]:
-    return [
-        _line([(x, _TOP), (x, _HEIGHT - _BOTTOM)], "#e4e4e4"),
-        _line([(_LEFT, y), (_WIDTH - _RIGHT, y)], "#e4e4e4"),
-        _text(x, _HEIGHT - _BOTTOM + 16, text, "middle"),
-        _text(_LEFT - 6, y + 4, text, "end"),
-    ]
-
-
-def _line(
-    points: Sequence[tuple[float, float]], colour: str, title: str = "", dash: str = "", fill: bool = False
-) -> str:
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    dashed = f' stroke-dasharray="{dash}"' if dash else ""
-    filled = f'fill="{colour}" fill-opacity="0.2"' if fill else 'fill="none"'
-    inner = f"<title>{escape(title)}</title>" if title else ""
-    return (
-        f'<polyline points="{path}" {filled} stroke="{colour}" stroke-width="1.6"{dashed}>{inner}</polyline>'
-    )
-
-
-def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="11">{escape(text)}</text>'
-
-
-def _axis_titles(below: str, beside: str) -> str:
-    middle = (_TOP + _HEIGHT - _BOTTOM) / 2
-    return (
-        _text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 12, below, "middle")
-        + f'<g transform="translate(16 {middle}) rotate(-90)">{_text(0, 0, beside, "middle")}</g>'
-    )
-
-
-def _legend(entries: Iterable[tuple[str, str]], above: int) -> list[str]:
-    parts = []
-    for number, (colour, name) in enumerate(entries):
-        line, column = divmod(number, _LEGEND_COLUMNS)
-        x = _LEFT + column * (_WIDTH - _LEFT - _RIGHT) // _LEGEND_COLUMNS
-        y = _TOP + 4 + _LEGEND_LINE * line - above
-        parts.append(f'<rect x="{x}" y="{y - 8}" width="10" height="8" fill="{colour}"/>')
-        parts.append(_text(x + 15, y, name, "start"))
-    return parts
+def _upright(frame: Frame, x: float, threshold: float) -> str:
+    return line([(x, frame.up(0)), (x, frame.up(1))], BLACK, title=f"threshold {threshold:.6g}", dash="6 3")
