@@ -21,7 +21,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +44,13 @@ from bonaface.inference.bundle import DEFAULT_MODEL, Bundle
 from bonaface.inference.preprocess import run_on_views
 from bonaface.inference.runtime import OnnxRunner
 from bonaface.media.picture import read_picture
+from bonaface.simulate.light import Picture, srgb_decode, srgb_encode
 
 HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "transfer.json", HERE / "transfer.md"
 SHIPPED = "shipped model"
-STEERING = ("nuaa train", "replay bright_face")
+EXCHANGED, OVEREXPOSED = "nuaa train, light exchanged", "nuaa train, bona fide over-exposed"
+STEERING = ("nuaa train", EXCHANGED, OVEREXPOSED, "replay bright_face")
 _LOT = 16  # pictures that go through a network together
 _BEGIN, _END = "<!-- table -->", "<!-- end of table -->"
 
@@ -62,6 +64,8 @@ class Sample:
     subject: str
     label: int
     species: str
+    donor: Path | None = None  # the face takes the colours of the one in this picture
+    stops: float | None = None  # the face is brought to a middle grey and then over-exposed by so many stops
 
 
 class System:
@@ -130,14 +134,15 @@ def sets_of(given: Mapping[str, Path], every: int) -> Iterator[tuple[str, list[S
     if "nuaa" in given:
         table = open_dataset("nuaa").read(given["nuaa"])
         for split in ("train", "test"):
-            rows = [row for row in table.rows if row.split == split]
-            yield (
-                f"nuaa {split}",
-                [
-                    Sample(given["nuaa"] / row.path, row.sample_id, row.subject, row.label, row.species)
-                    for row in rows[::every]
-                ],
-            )
+            rows = [row for row in table.rows if row.split == split][::every]
+            samples = [
+                Sample(given["nuaa"] / row.path, row.sample_id, row.subject, row.label, row.species)
+                for row in rows
+            ]
+            yield f"nuaa {split}", samples
+            if split == "train":
+                yield EXCHANGED, _exchanged(samples)
+                yield OVEREXPOSED, _overexposed(samples)
     if "replay" in given:
         for light in ("bright_face", "rui_original", "side_illumination"):
             folder = given["replay"] / f"dataset_{light}"
@@ -149,6 +154,50 @@ def sets_of(given: Mapping[str, Path], every: int) -> Iterator[tuple[str, list[S
                     for path in sorted((folder / kind).glob("*.png"))
                 ],
             )
+
+
+def _exchanged(samples: Sequence[Sample]) -> list[Sample]:
+    """Let every sample take the colours of one of the other class."""
+    rng = np.random.default_rng(0)
+    others = {label: [sample.path for sample in samples if sample.label != label] for label in (0, 1)}
+    return [
+        replace(sample, donor=others[sample.label][int(rng.integers(len(others[sample.label])))])
+        for sample in samples
+    ]
+
+
+def _overexposed(samples: Sequence[Sample]) -> list[Sample]:
+    """Over-expose the bona fide samples by 0.7 to 1.8 stops."""
+    rng = np.random.default_rng(0)
+    return [
+        replace(sample, stops=float(rng.uniform(0.7, 1.8))) if sample.label else sample for sample in samples
+    ]
+
+
+def _changed(sample: Sample, picture: Picture, face: Face, detector: Detector) -> Picture:
+    """Return the picture in the light that `sample` asks for."""
+    if sample.donor is not None:
+        other = read_picture(sample.donor)
+        found = find_face(detector.detect(other), FacePolicy())
+        if not isinstance(found, Face):
+            return picture
+        own, wanted = (_region(*pair).reshape(-1, 3) for pair in ((picture, face), (other, found)))
+        gain = wanted.std(0) / np.maximum(own.std(0), 1.0)
+        moved: Picture = np.clip(np.rint((picture - own.mean(0)) * gain + wanted.mean(0)), 0, 255).astype(
+            np.uint8
+        )
+        return moved
+    if sample.stops is not None:
+        light = srgb_decode(picture / 255.0)
+        light *= 0.2 * 2.0**sample.stops / max(float(_region(light, face).mean()), 1e-3)
+        brighter: Picture = np.rint(255 * srgb_encode(np.clip(light, 0.0, 1.0))).astype(np.uint8)
+        return brighter
+    return picture
+
+
+def _region(picture: NDArray[Any], face: Face) -> NDArray[Any]:
+    x0, y0, x1, y1 = (max(round(edge), 0) for edge in face.box)
+    return picture[y0:y1, x0:x1]
 
 
 def score_set(samples: Sequence[Sample], systems: Mapping[str, System], path: Path, workers: int) -> None:
@@ -184,6 +233,8 @@ def _score_lot(lot: Sequence[Sample], systems: Mapping[str, System], detector: D
     pictures = [read_picture(sample.path) for sample in lot]
     found = [find_face(detector.detect(picture), FacePolicy()) for picture in pictures]
     seen = [number for number, face in enumerate(found) if isinstance(face, Face)]
+    for number in seen:
+        pictures[number] = _changed(lot[number], pictures[number], found[number], detector)  # type: ignore[arg-type]
     rows = [
         [sample.name, "" if isinstance(face, Face) else face.value]
         for sample, face in zip(lot, found, strict=True)
@@ -340,7 +391,7 @@ def main() -> None:
     for name, samples in sets_of(folders, given.every):
         if given.only and name not in given.only:
             continue
-        path = given.work / f"{name.replace(' ', '-')}.csv"
+        path = given.work / f"{name.replace(', ', '-').replace(' ', '-')}.csv"
         score_set(samples, systems, path, given.workers)
         tables = {system: table_of(samples, path, system, name) for system in systems}
         found = {
