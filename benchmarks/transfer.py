@@ -286,6 +286,21 @@ def figures(table: ScoreTable, threshold: float) -> dict[str, Any]:
     return {**counts, **rows, "auc": test.ranking.auc}
 
 
+def by_subject(table: ScoreTable, threshold: float) -> dict[str, dict[str, list[int]]]:
+    """Return [errors, presentations] of each subject, of the bona fide ones and of the attacks."""
+    labels, scores, subjects = table.numbers("label"), table.numbers("score"), np.array(table.text("subject"))
+    heard = np.isfinite(scores)
+    wrong = (scores >= threshold) != (labels == 1)
+    return {
+        kind: {
+            str(subject): [int(wrong[rows].sum()), int(rows.sum())]
+            for subject in np.unique(subjects)
+            if (rows := heard & (labels == label) & (subjects == subject)).any()
+        }
+        for kind, label in (("bona fide rejected", 1), ("attacks accepted", 0))
+    }
+
+
 def differences(tables: Mapping[str, ScoreTable], systems: Mapping[str, System]) -> dict[str, Any]:
     """Return EER and ACER of the shipped model less those of every other system, paired, with intervals."""
     first, found = tables[SHIPPED], {}
@@ -342,6 +357,10 @@ def table_lines(results: Mapping[str, Any]) -> str:
             against = found["differences"].get(system)
             paired = "" if against is None else _paired(against["eer"])
             lines.append(f"| {system} | {' | '.join(cells)} | {row['auc']:.4f} | {paired} |")
+        for kind, counts in found["subjects"].items():
+            if len(counts) > 1:
+                told = ", ".join(f"{subject} {errors}/{total}" for subject, (errors, total) in counts.items())
+                lines += ["", f"{kind.capitalize()} by the shipped model, by subject: {told}."]
         lines.append("")
     return "\n".join(lines)
 
@@ -400,7 +419,11 @@ def main() -> None:
         }
         second = systems[SHIPPED].thresholds["bpcer=0.01"]
         found[f"{SHIPPED}, BPCER 1 % of simulated dev"] = figures(tables[SHIPPED], second)
-        results[name] = {"systems": found, "differences": differences(tables, systems)}
+        results[name] = {
+            "systems": found,
+            "differences": differences(tables, systems),
+            "subjects": by_subject(tables[SHIPPED], next(iter(systems[SHIPPED].thresholds.values()))),
+        }
         print(table_lines({name: results[name]}), flush=True)
     if not given.no_write:
         write_json(RESULTS, results)
