@@ -18,9 +18,36 @@ def test_check_a_picture(light_python: Path, run: Path, faces_root: Path) -> Non
     assert verdict["decision"] == ("bona fide" if done.returncode == 0 else "attack")
 
 
-def test_evaluate_a_protocol(light_python: Path, run: Path, store: Path, tmp_path: Path) -> None:
+def test_judge_a_score_table(light_python: Path, tmp_path: Path) -> None:
+    rows = "".join(f"p{n},{n % 2},{n / 40}\n" for n in range(40))
+    (tmp_path / "scores.csv").write_text(f"file,label,score\n{rows}")
+    report = ("report", tmp_path / "scores.csv", "--threshold-from", "0.5", "--out", tmp_path / "report")
+    done = bonaface(light_python, *report)
+    assert done.returncode == 0, done.stderr
+    assert "APCER" in done.stdout
+    compared = bonaface(light_python, "compare", *[tmp_path / "scores.csv"] * 2, "--threshold-from", "0.5")
+    assert compared.returncode == 0, compared.stderr
+
+
+def test_what_needs_pyarrow_says_which_install_brings_it(
+    light_python: Path, run: Path, store: Path, faces_root: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "scores.parquet").write_bytes(b"PAR1")
+    commands = (
+        ("evaluate", run, "--data", store, "--protocol", "split", "--out", tmp_path / "out"),
+        ("prepare", "folder", faces_root, tmp_path / "store"),
+        ("report", tmp_path / "scores.parquet"),
+    )
+    for command in commands:
+        done = bonaface(light_python, *command)
+        assert done.returncode == 2, done.stderr
+        assert 'pip install "bonaface[data]"' in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_evaluate_a_protocol(data_python: Path, run: Path, store: Path, tmp_path: Path) -> None:
     done = bonaface(
-        light_python, "evaluate", run, "--data", store, "--protocol", "split", "--out", tmp_path / "out"
+        data_python, "evaluate", run, "--data", store, "--protocol", "split", "--out", tmp_path / "out"
     )
     assert done.returncode == 0, done.stderr
     assert "APCER" in done.stdout
@@ -32,7 +59,7 @@ def test_what_needs_torch_says_which_install_brings_it(light_python: Path, run: 
     train = bonaface(
         light_python, "train", "bi-fas", "--data", store, "--protocol", "split", "--out", "nowhere"
     )
-    check = bonaface(light_python, "check", "x.png", "--model", run, "--backend", "torch")
+    check = bonaface(light_python, "check", "x.png", "--model", run, "--runtime", "torch")
     assert train.returncode == 2
     assert 'pip install "bonaface[train]"' in train.stderr
     assert len(train.stderr.strip().splitlines()) == 1
@@ -52,14 +79,15 @@ def test_checks_with_the_model_that_ships(light_python: Path) -> None:
     assert decisions == {"attack.jpg": "attack", "bona-fide.jpg": "bona fide"}
 
 
-def test_no_light_package_loads_torch_or_opencv(light_package: str, light_python: Path) -> None:
-    """Every module of the package is imported where torch is not there to be found."""
+def test_no_light_package_loads_torch_or_opencv(
+    light_package: str, light_python: Path, data_python: Path
+) -> None:
+    """Every module of the package is imported where torch is not there to be found, nor pyarrow unless it is needed."""
+    python = data_python if light_package == "store" else light_python
     code = (
         "import pkgutil, importlib, bonaface.%s as package\n"
         "for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
         "    importlib.import_module(module.name)\n"
     )
-    done = subprocess.run(
-        [light_python, "-c", code % light_package], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([python, "-c", code % light_package], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

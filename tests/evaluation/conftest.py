@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bonaface.core.records import Response, Score
+from bonaface.evaluation.columns import Numbers
 from bonaface.evaluation.score_table import ScoreTable
 
 
@@ -68,9 +69,6 @@ def noisy() -> Callable[..., Any]:
     def make(table: ScoreTable, seed: int, sigma: float = 0.15) -> ScoreTable:
         rng = np.random.default_rng(seed)
         scores = table.numbers("score") + rng.normal(0, sigma, len(table))
-        column = [None if np.isnan(score) else score for score in scores]
-        return ScoreTable(
-            table.data.set_column(table.data.schema.get_field_index("score"), "score", [column])
-        )
+        return ScoreTable(table.data.replaced("score", Numbers(scores, np.isnan(scores))))
 
     return make

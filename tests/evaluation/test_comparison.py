@@ -11,6 +11,7 @@ from bonaface.core.errors import InputError
 from bonaface.core.records import Score
 from bonaface.evaluation import EvaluationSettings, ScoreTable, Threshold
 from bonaface.evaluation.aggregate import to_unit
+from bonaface.evaluation.columns import Text
 from bonaface.evaluation.comparison import COMPARED, compare_tables
 from bonaface.evaluation.report import evaluate_table, headline
 
@@ -162,9 +163,8 @@ def test_rejects_other_presentations_labels_or_folds(row: Callable[..., Any]) ->
 def _renamed(table: ScoreTable, fold: str, prefix: str) -> ScoreTable:
     """`table` as the fold `fold`, its subjects' names with `prefix` before them."""
     data = table.data
-    names = [prefix + name for name in table.text("subject")]
-    data = data.set_column(data.schema.get_field_index("subject"), "subject", [names])
-    return ScoreTable(data.set_column(data.schema.get_field_index("fold"), "fold", [[fold] * len(table)]))
+    data = data.replaced("subject", data.text("subject").changed(lambda name: prefix + name))
+    return ScoreTable(data.replaced("fold", Text.filled(fold, len(table))))
 
 
 def test_rejects_pairing_by_row_position(tmp_path: Path) -> None:

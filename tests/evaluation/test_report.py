@@ -11,6 +11,7 @@ import pytest
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.evaluation import EvaluationSettings, Rule, ScoreTable, Threshold, evaluate_table
 from bonaface.evaluation.aggregate import Samples, Unit, to_unit
+from bonaface.evaluation.columns import Text
 from bonaface.evaluation.render.html import html
 from bonaface.evaluation.report import Report, headline, joined
 from bonaface.evaluation.report_json import ReportFile
@@ -73,9 +74,7 @@ def test_threshold_from_test_must_be_asked_for_and_is_warned_of(
 
 def test_warns_of_simulated_presentations(drawn: Callable[..., Any]) -> None:
     data = drawn().data
-    named = data.set_column(
-        data.column_names.index("dataset"), "dataset", [["simulated-oulu-npu"] * len(data)]
-    )
+    named = data.replaced("dataset", Text.filled("simulated-oulu-npu", len(data)))
     report = evaluate_table(ScoreTable(named))
     assert report.warning.startswith("THE PRESENTATIONS WERE SIMULATED")
     assert next(iter(_check(report))) == "warning"

@@ -8,18 +8,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import Any
 
 from bonaface.core.errors import InputError
 from bonaface.core.files import whole_file
+from bonaface.core.parquet import arrow
 from bonaface.core.records import ATTACK, BONA_FIDE, Presentation
 from bonaface.datasets.text import read_text
 
 COLUMNS = tuple(field.name for field in fields(Presentation))
 _NEEDED_IN_CSV = ("path", "label")
-_SCHEMA = pa.schema([(name, pa.int8() if name == "label" else pa.string()) for name in COLUMNS])
+_PARQUET = "a crop store, whose tables are in Parquet,"
 
 
 @dataclass(frozen=True)
@@ -67,10 +66,11 @@ class PresentationTable:
 
     def write(self, path: Path) -> None:
         """Write the table to the Parquet file `path`, whole or not at all."""
+        pa = arrow(_PARQUET)
         metadata = {"dataset": self.dataset, "notes": json.dumps(self.notes)}
         columns = {name: [getattr(row, name) for row in self.rows] for name in COLUMNS}
         with whole_file(path) as part:
-            pq.write_table(pa.table(columns, schema=_SCHEMA.with_metadata(metadata)), part)
+            pa.parquet.write_table(pa.table(columns, schema=_schema(pa).with_metadata(metadata)), part)
 
     @classmethod
     def read(
@@ -82,11 +82,12 @@ class PresentationTable:
             InputError: the file is missing or damaged, is not Parquet, lacks a column, or has impossible values.
         """
         table = read_parquet(path, checksum, most_rows=most_rows)
+        schema = _schema(arrow(_PARQUET))
         wrong = [
             name
             for name in COLUMNS
             if name not in table.column_names
-            or table.schema.field(name).type != _SCHEMA.field(name).type
+            or table.schema.field(name).type != schema.field(name).type
             or table.column(name).null_count
         ]
         about = table.schema.metadata or {}
@@ -129,35 +130,40 @@ def read_parquet(
     path: Path,
     checksum: str | None = None,
     *,
-    schema: pa.Schema | None = None,
+    schema: Any = None,
     most_rows: int | None = None,
-) -> pa.Table:
+) -> Any:
     """Return the Parquet file at `path`, which may be a URL's (`bonaface.core.paths`).
 
     Args:
         checksum: the SHA-256 of its bytes, compared before anything is made of them; None where it is not known.
-        schema: the columns to read, with their types; None for those of the file.
+        schema: the columns to read, with their types, as pyarrow has them; None for those of the file.
         most_rows: a small file can say that it has any number of rows, all of which would be made; None for no limit.
 
     Raises:
         InputError: the file is missing or damaged, or is not a Parquet file with that schema.
     """
+    pa = arrow(_PARQUET)
     try:
         data = path.read_bytes()
         if checksum is not None and hashlib.sha256(data).hexdigest() != checksum:
             raise InputError(
                 f"{path}: the file is damaged: its SHA-256 is not the one that was written down for it"
             )
-        rows = pq.read_metadata(pa.BufferReader(data)).num_rows
+        rows = pa.parquet.read_metadata(pa.BufferReader(data)).num_rows
         if most_rows is not None and rows > most_rows:
             raise InputError(f"{path}: expected at most {most_rows} rows, got {rows}")
-        table = pq.read_table(pa.BufferReader(data), schema=schema)
+        table = pa.parquet.read_table(pa.BufferReader(data), schema=schema)
         table.validate(full=True)  # rejects text that is not UTF-8 and offsets outside their buffer
     except FileNotFoundError as error:
         raise InputError(f"{path}: the file is missing") from error
     except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
         raise InputError(f"{path}: the file is damaged or no Parquet file: {_first_line(error)}") from error
     return table
+
+
+def _schema(pa: Any) -> Any:
+    return pa.schema([(name, pa.int8() if name == "label" else pa.string()) for name in COLUMNS])
 
 
 def _first_line(error: BaseException) -> str:

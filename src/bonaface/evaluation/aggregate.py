@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bonaface.core.errors import InputError, UnknownNameError
@@ -84,21 +83,20 @@ def to_unit(
 def _frames(table: ScoreTable, scores: NDArray[np.float64]) -> Samples:
     labels = table.numbers("label")
     subjects = table.codes("subject")
-    nameless = np.asarray(pc.equal(table.data.column("subject"), ""))
+    nameless = table.data.text("subject").where(lambda name: not name)
     if nameless.any():
         alone = table.codes("dataset", "protocol", "fold", "video_id")
         subjects = np.where(nameless, subjects.max() + 1 + alone, subjects)
-    encoded = table.data.column("species").combine_chunks().dictionary_encode()
-    names = encoded.dictionary.to_pylist()
-    kinds = tuple(sorted(set(names) - {""}))
-    rank = np.array([kinds.index(name) if name else -1 for name in names], dtype=np.intp)
+    species = table.data.text("species")
+    kinds = tuple(sorted(set(species.distinct()) - {""}))
+    rank = np.array([kinds.index(name) if name in kinds else -1 for name in species.names], dtype=np.intp)
     shown = table.text("sample_id")
     return Samples(
         "frame",
         shown if len(table.values("sample_id")) == len(table) else _numbered(table),
         shown,
         labels,
-        Groups(kinds, rank[encoded.indices.to_numpy()]),
+        Groups(kinds, rank[species.codes]),
         subjects,
         not bool(nameless.all()),
         np.asarray(table.values("subject"), dtype=object),

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bonaface.evaluation.aggregate import Samples
@@ -75,8 +73,8 @@ def videos_of(
     """
     if samples.unit != "video":
         return ()
-    counts = pc.value_counts(rows.data.column("video_id")).to_pylist()
-    several = {row["values"] for row in counts if row["counts"] > 1}
+    videos = rows.data.text("video_id")
+    several = {videos.names[code] for code in np.flatnonzero(np.bincount(videos.codes) > 1)}
     chosen = []
     for label in (0, 1):
         own = np.flatnonzero((samples.labels == label) & ~np.isnan(samples.scores))
@@ -110,9 +108,7 @@ def _thinned(scores: NDArray[np.float64]) -> tuple[float, ...]:
 def _video(samples: Samples, rows: ScoreTable, row: int, output: str | None) -> VideoScores:
     code = samples.species.codes[row]
     name = str(samples.ids[row])
-    own = ScoreTable(
-        rows.data.filter(pc.equal(rows.data.column("video_id"), pa.scalar(name))).combine_chunks()
-    )
+    own = rows.where("video_id", name)
     order = np.argsort(own.numbers("frame"), kind="stable")
     scores = own.scores(output)[order]
     return VideoScores(

@@ -6,14 +6,19 @@ read with a mapping of columns.
 """
 
 import csv
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import numpy as np
+from numpy.typing import NDArray
 
 from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.core.parquet import arrow
 from bonaface.core.records import SIMULATED
+from bonaface.evaluation.columns import Column, Numbers, Table, Text, join_text
 
 COLUMNS = (
     "sample_id", "video_id", "frame", "subject", "label", "species", "split", "score",
@@ -47,9 +52,11 @@ LARGEST = 1e150
 BONA_FIDE_WORDS = ("bonafide", "live", "real", "genuine", "authentic")
 ATTACK_WORDS = ("attack", "spoof", "fake", "impostor", "imposter", "presentationattack")
 _TRUE, _FALSE = ("1", "true", "1.0"), ("0", "false", "0.0")
+_SEPARATORS = re.compile(r"[\s_-]")
+_ROWS = 50_000  # of a CSV that are read at a time
 
 
-def read_raw(path: Path) -> pa.Table:
+def read_raw(path: Path) -> Table:
     """Read the table in the file at `path`, every CSV cell as text, under the file's own column names.
 
     Raises:
@@ -59,9 +66,9 @@ def read_raw(path: Path) -> pa.Table:
         raise InputError(f"there is no score file {path}")
     try:
         table = _read_parquet(path) if path.suffix == ".parquet" else _read_text(path)
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+    except (csv.Error, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not a table that can be read: {error}") from error
-    if not table.num_rows:
+    if not len(table):
         raise InputError(f"{path} holds no scores: it has a header at most")
     return table
 
@@ -98,14 +105,14 @@ def attack_names(mapping: Mapping[str, str], path: Path) -> list[str]:
     return found
 
 
-def exchanged_names(table: pa.Table, path: Path) -> list[str]:
+def exchanged_names(table: Table, path: Path) -> list[str]:
     """Return a warning where version 0.1 wrote scores of CASIA-FASD, whose low and normal quality it exchanged.
 
     Its cameras were called low, normal and high; `table` is one that was checked.
     """
-    of_the_set = pc.is_in(table.column("dataset"), pa.array(["casia-fasd", f"{SIMULATED}casia-fasd"]))
-    named_so = pc.is_in(table.column("device"), pa.array(["low", "normal", "high"]))
-    if not pc.any(pc.and_(of_the_set, named_so)).as_py():
+    of_the_set = table.text("dataset").where(lambda name: name.removeprefix(SIMULATED) == "casia-fasd")
+    named_so = table.text("device").where(lambda name: name in ("low", "normal", "high"))
+    if not (of_the_set & named_so).any():
         return []
     return [
         f"{path}: version 0.1 of bonaface wrote these scores of casia-fasd, and exchanged low and normal quality: read "
@@ -153,7 +160,7 @@ def check_mapping(mapping: Mapping[str, str], paths: Sequence[Path]) -> None:
             )
 
 
-def renamed(raw: pa.Table, mapping: Mapping[str, str], where: str) -> pa.Table:
+def renamed(raw: Table, mapping: Mapping[str, str], where: str) -> Table:
     """Return `raw` with our column names: from `mapping`, bob's, or its own where they are ours or usual names of ids.
 
     A minus before their name turns the column round: ``score=-spoof`` where higher means attack,
@@ -163,7 +170,7 @@ def renamed(raw: pa.Table, mapping: Mapping[str, str], where: str) -> pa.Table:
         UnknownNameError: a column of ours or theirs that does not exist.
         InputError: a cell of a column to turn round that cannot be read.
     """
-    theirs = raw.column_names
+    theirs = list(raw.columns)
     known = {*COLUMNS, *THRESHOLD_COLUMNS}
     chosen = renamed_ids(theirs)
     chosen |= {name: name for name in theirs if name in known or name.startswith("score_")}
@@ -175,22 +182,23 @@ def renamed(raw: pa.Table, mapping: Mapping[str, str], where: str) -> pa.Table:
         if name.removeprefix("-") not in theirs and name not in theirs:
             raise UnknownNameError("column of the file", name, theirs)
         chosen[ours] = name
-    return pa.table({ours: _column(raw, ours, name, where) for ours, name in chosen.items()})
+    return Table({ours: _column(raw, ours, name, where) for ours, name in chosen.items()})
 
 
-def _column(raw: pa.Table, ours: str, theirs: str, where: str) -> pa.ChunkedArray:
-    if theirs in raw.column_names:
-        return raw.column(theirs)
-    column = raw.column(theirs.removeprefix("-"))
+def _column(raw: Table, ours: str, theirs: str, where: str) -> Column:
+    if theirs in raw:
+        return raw.columns[theirs]
+    column = raw.columns[theirs.removeprefix("-")]
     if ours == "label":
-        return pc.subtract(pa.scalar(1, pa.int8()), to_labels(column, where).cast(pa.int8()))
+        return Numbers.of(1 - to_labels(column, where))
     if ours == "score" or ours.startswith("score_"):
-        return pc.negate(to_numbers(column, ours, where))
+        numbers = to_numbers(column, ours, where)
+        return Numbers(-numbers.values, numbers.missing)
     raise InputError(f"only a score or the label can be turned round with a minus, not {ours!r}")
 
 
-def to_numbers(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
-    """Return `column` as float64; an empty cell is null.
+def to_numbers(column: Column, name: str, where: str) -> Numbers:
+    """Return `column` as float64; an empty cell is missing.
 
     Numbers are as in English without groups of digits: ``0.5``, ``-1e-3``, ``inf``, ``nan``; blanks around are
     passed over. ``1,5``, ``1_000`` and ``0x1`` are none.
@@ -198,33 +206,42 @@ def to_numbers(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArra
     Raises:
         InputError: a cell that is no number, with its row.
     """
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if not pa.types.is_string(column.type) and not pa.types.is_large_string(column.type):
-        kind = column.type
-        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind)):
-            raise InputError(f"{where}: the column {name} must hold numbers, it holds {column.type}")
-        return column.cast(pa.float64(), safe=False)
-    cells = pc.utf8_trim_whitespace(column)
-    cells = pc.if_else(pc.equal(cells, ""), pa.scalar(None, cells.type), cells)
+    if isinstance(column, Numbers):
+        return Numbers(column.values.astype(np.float64), column.missing)
+    empty = np.array([not cell or cell.isspace() for cell in column.names], bool)
     try:
-        return cells.cast(pa.float64())
-    except pa.ArrowInvalid:
-        row, cell = next((row, cell) for row, cell in enumerate(cells, start=1) if not _is_number(cell))
+        values = np.fromiter(map(_number, column.names), np.float64, len(column.names))
+    except ValueError:
+        wrong = column.where(lambda cell: not _is_number(cell))
+        row = int(np.argmax(wrong))
         raise InputError(
-            f"{where}, row {row}: {name} must be a number such as 0.5 or -1e-3, got {cell.as_py()!r}"
+            f"{where}, row {row + 1}: {name} must be a number such as 0.5 or -1e-3, got {column[row].strip()!r}"
         ) from None
+    return Numbers(values[column.codes], empty[column.codes])
 
 
-def _is_number(cell: pa.Scalar) -> bool:
+def _number(cell: str) -> float:
     try:
-        cell.cast(pa.float64())
-    except pa.ArrowInvalid:
+        value = float(cell)
+    except ValueError:
+        if not cell or cell.isspace():
+            return np.nan
+        raise
+    # Which Python allows between digits, and digits of other scripts.
+    if "_" in cell or not cell.isascii():
+        raise ValueError(cell)
+    return value
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        _number(cell)
+    except ValueError:
         return False
     return True
 
 
-def to_labels(column: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
+def to_labels(column: Column, where: str) -> NDArray[np.int8]:
     """Return `column` as int8 of {0, 1}: 1 and 0, true and false, or words (`BONA_FIDE_WORDS`, `ATTACK_WORDS`).
 
     Capitals, blanks, hyphens and underscores do not count.
@@ -232,41 +249,52 @@ def to_labels(column: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
     Raises:
         InputError: any other cell, with its row.
     """
-    words = _words(column)
-    bona_fide = pc.is_in(words, pa.array([*_TRUE, *BONA_FIDE_WORDS]))
-    attack = pc.is_in(words, pa.array([*_FALSE, *ATTACK_WORDS]))
-    unknown = pc.invert(pc.or_(bona_fide, attack))
-    if pc.any(unknown).as_py():
-        row = unknown.to_pylist().index(True)
+    text = column if isinstance(column, Text) else column.text()
+    words = text.changed(_word)
+    bona_fide = words.where(lambda word: word in (*_TRUE, *BONA_FIDE_WORDS))
+    unknown = ~(bona_fide | words.where(lambda word: word in (*_FALSE, *ATTACK_WORDS)))
+    if unknown.any():
+        row = int(np.argmax(unknown))
         raise InputError(
             f"{where}, row {row + 1}: the label must be 1 (bona fide) or 0 (attack), or a word such as live or "
-            f"spoof, got {column[row].as_py()!r}"
+            f"spoof, got {text[row]!r}"
         )
-    return bona_fide.cast(pa.int8())
+    return bona_fide.astype(np.int8)
 
 
-def label_words(column: pa.ChunkedArray) -> tuple[list[str], list[str]]:
+def label_words(column: Column) -> tuple[list[str], list[str]]:
     """Return the words of a label `column` that were taken for bona fide and for attacks, as they are written."""
-    words = [value.as_py() for value in pc.unique(pc.cast(column, pa.string())) if value.is_valid]
-    kinds = [
-        [word for word in words if _words(pa.chunked_array([[word]]))[0].as_py() in known]
-        for known in (BONA_FIDE_WORDS, ATTACK_WORDS)
-    ]
+    words = (column if isinstance(column, Text) else column.text()).distinct()
+    kinds = [[word for word in words if _word(word) in known] for known in (BONA_FIDE_WORDS, ATTACK_WORDS)]
     return kinds[0], kinds[1]
 
 
-def _words(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    text = pc.utf8_lower(pc.fill_null(pc.cast(column, pa.string()), ""))
-    return pc.replace_substring_regex(text, r"[\s_-]", "")
+def _word(cell: str) -> str:
+    return _SEPARATORS.sub("", cell.lower())
 
 
-def _read_parquet(path: Path) -> pa.Table:
-    import pyarrow.parquet as pq
+def _read_parquet(path: Path) -> Table:
+    pa = arrow("a score table in Parquet")
+    try:
+        table = pa.parquet.read_table(path)
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{path} is not a table that can be read: {error}") from error
+    return Table({name: _of_arrow(pa, table.column(name)) for name in table.column_names})
 
-    return pq.read_table(path)
+
+def _of_arrow(pa: Any, column: Any) -> Column:
+    kind = column.type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind):
+        missing = np.asarray(column.is_null().to_numpy(), bool)
+        whole = pa.types.is_integer(kind)
+        filled = column.fill_null(0) if not pa.types.is_null(kind) else pa.array(np.zeros(len(missing)))
+        values = np.asarray(filled.to_numpy())
+        return Numbers(values if whole else values.astype(np.float64), missing)
+    cells = column.cast(pa.string()).to_pylist()
+    return Text.of("" if cell is None else cell for cell in cells)
 
 
-def _read_text(path: Path) -> pa.Table:
+def _read_text(path: Path) -> Table:
     with path.open(encoding="utf-8-sig", newline="") as file:
         first = file.readline()
     delimiter = max(",\t;", key=first.count)
@@ -280,24 +308,40 @@ def _read_text(path: Path) -> pa.Table:
     )
 
 
-def _read_csv(path: Path, delimiter: str) -> pa.Table:
-    from pyarrow import csv as arrow_csv
-
+def _read_csv(path: Path, delimiter: str) -> Table:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        names = next(csv.reader([file.readline()], delimiter=delimiter))
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(f"{path} has the column {twice[0]!r} more than once")
+        lines = csv.reader(file, delimiter=delimiter, strict=True)
+        names = next(lines)
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise InputError(f"{path} has the column {twice[0]!r} more than once")
+        parts = [[Text.of(cells) for cells in zip(*rows, strict=True)] for rows in _lots(lines, len(names))]
     # As text, or a subject "007" would become the number 7.
-    as_text = arrow_csv.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
-    )
-    return arrow_csv.read_csv(
-        path, parse_options=arrow_csv.ParseOptions(delimiter=delimiter), convert_options=as_text
-    )
+    return Table({name: _whole([part[at] for part in parts]) for at, name in enumerate(names)})
 
 
-def _read_bob_text(path: Path) -> pa.Table:
+def _lots(lines: Iterator[list[str]], width: int) -> Iterator[list[list[str]]]:
+    """Yield rows of `width` cells, some at a time; empty lines are passed over.
+
+    Raises:
+        csv.Error: a row has another number of cells.
+    """
+    count = 0
+    while rows := list(islice(lines, _ROWS)):
+        rows = [row for row in rows if row]
+        for number, row in enumerate(rows, start=count + 1):
+            if len(row) != width:
+                raise csv.Error(f"row {number} has {len(row)} cells where the header has {width}")
+        count += len(rows)
+        if rows:
+            yield rows
+
+
+def _whole(parts: list[Text]) -> Text:
+    return join_text(parts) if parts else Text.of(())
+
+
+def _read_bob_text(path: Path) -> Table:
     """Read `claimed_id [model] real_id test_label score`; real_id is the species, or claimed_id for bona fide."""
     rows = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
@@ -307,4 +351,4 @@ def _read_bob_text(path: Path) -> pa.Table:
         claimed, real, sample, score = cells[0], *cells[-3:]
         rows.append((claimed, sample, str(int(claimed == real)), "" if claimed == real else real, score))
     names = ("subject", "sample_id", "label", "species", "score")
-    return pa.table({name: list(cells) for name, cells in zip(names, zip(*rows, strict=True), strict=True)})
+    return Table({name: Text.of(cells) for name, cells in zip(names, zip(*rows, strict=True), strict=True)})

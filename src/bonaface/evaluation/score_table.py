@@ -1,20 +1,21 @@
 """The score table: one row a frame, from any system; it separates running models from judging their scores."""
 
+import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isnan
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.core.files import whole_file
+from bonaface.core.parquet import arrow
 from bonaface.core.records import Score
 from bonaface.evaluation.checks import check_videos, checked_table, codes_of
+from bonaface.evaluation.columns import Column, Numbers, Table, Text, join
 from bonaface.evaluation.formats import (
     COLUMNS,
     THRESHOLD_COLUMNS,
@@ -26,24 +27,26 @@ from bonaface.evaluation.formats import (
     renamed,
 )
 
+_NUMBERS = ("frame", "label", "score")
+
 
 @dataclass(frozen=True, slots=True)
 class ScoreTable:
     """Scores of one system, one row a frame (a picture is one frame), checked when it is made.
 
-    `data` has the columns of `core.records.Score` (and ``score_<output>`` for a model's other outputs) as
-    Arrow arrays; `score` is null exactly where `response` says why. Rows are N. `named` is false where nothing in the
+    `data` has the columns of `core.records.Score` (and ``score_<output>`` for a model's other outputs); a score is
+    missing exactly where `response` says why. Rows are N. `named` is false where nothing in the
     file named the presentations, `notes` say how the file was understood, `source` names the file; empty for rows that
     come from none.
     """
 
-    data: pa.Table
+    data: Table
     named: bool = True
     notes: tuple[str, ...] = ()
     source: str = ""
 
     def __len__(self) -> int:
-        return int(self.data.num_rows)
+        return len(self.data)
 
     @classmethod
     def from_scores(cls, scores: Iterable[Score]) -> Self:
@@ -55,13 +58,18 @@ class ScoreTable:
         rows = list(scores)
         if not rows:
             raise InputError("a score table needs at least one score")
-        columns: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in COLUMNS}
+        columns: dict[str, Column] = {
+            name: Text.of(str(getattr(row, name)) for row in rows) for name in COLUMNS if name not in _NUMBERS
+        }
         # A non-response has NaN in the record and nothing in the table.
-        columns["score"] = [None if row.response and isnan(row.score) else row.score for row in rows]
-        outputs = sorted({name for row in rows for name in row.outputs})
-        for name in outputs:
-            columns[f"score_{name}"] = pa.array([row.outputs.get(name) for row in rows], pa.float64())
-        return cls(checked_table(pa.table(columns), "the scores"))
+        columns["score"] = Numbers.of(
+            [None if row.response and isnan(row.score) else row.score for row in rows]
+        )
+        columns["label"] = Numbers.of(np.array([row.label for row in rows]))
+        columns["frame"] = Numbers.of(np.array([row.frame for row in rows]))
+        for name in sorted({name for row in rows for name in row.outputs}):
+            columns[f"score_{name}"] = Numbers.of([row.outputs.get(name) for row in rows])
+        return cls(checked_table(Table(columns), "the scores"))
 
     @classmethod
     def read(cls, *paths: Path, mapping: Mapping[str, str] | None = None) -> Self:
@@ -79,14 +87,14 @@ class ScoreTable:
             found, columns = read_raw(path), mapping_of(path, mapping or {})
             raw = renamed(found, columns, str(path))
             for needed in ("label", "score"):
-                if needed not in raw.column_names:
+                if needed not in raw:
                     raise InputError(
                         f"{path} has no column {needed!r}; name the one that holds it with --map {needed}=COLUMN. "
-                        f"Its columns: {', '.join(found.column_names)}"
+                        f"Its columns: {', '.join(found.columns)}"
                     )
             # Row 1 of one file is not row 1 of another.
             prefix = f"{path} " if len(paths) > 1 else ""
-            named = bool({"sample_id", "video_id"} & set(raw.column_names))
+            named = bool({"sample_id", "video_id"} & set(raw.columns))
             checked = checked_table(raw, str(path), prefix)
             notes = (
                 *_label_notes(found, columns, path),
@@ -105,9 +113,8 @@ class ScoreTable:
         """
         if not tables:
             raise InputError("there are no score tables to read")
-        parts = [table.data for table in tables]
-        joined = pa.concat_tables(parts, promote_options="default").combine_chunks()
-        if len(parts) > 1:
+        joined = join([table.data for table in tables])
+        if len(tables) > 1:
             check_videos(joined, "the tables together")
         notes = dict.fromkeys(note for table in tables for note in table.notes)
         sources = dict.fromkeys(table.source for table in tables if table.source)
@@ -115,10 +122,11 @@ class ScoreTable:
 
     def with_threshold(self, value: float, rule: str, data: str, unit: str) -> Self:
         """Return the table with the threshold that its scores are judged at: its rule, its `data` and its unit."""
-        table = self.data
-        for name, cell in zip(THRESHOLD_COLUMNS, (value, rule, data, unit), strict=True):
-            table = table.append_column(name, pa.array([cell] * len(self)))
-        return replace(self, data=table)
+        rows = len(self)
+        texts = zip(THRESHOLD_COLUMNS[1:], (rule, data, unit), strict=True)
+        columns: dict[str, Column] = {THRESHOLD_COLUMNS[0]: Numbers.of(np.full(rows, value, np.float64))}
+        columns |= {name: Text.filled(cell, rows) for name, cell in texts}
+        return replace(self, data=Table({**self.data.columns, **columns}))
 
     def write(self, path: Path) -> None:
         """Write the table as CSV or Parquet, by the ending of `path`, whole or not at all.
@@ -130,26 +138,23 @@ class ScoreTable:
             raise UnknownNameError("ending of a score table", path.suffix, (".csv", ".parquet"))
         with whole_file(path) as part:
             if path.suffix == ".csv":
-                from pyarrow import csv as arrow_csv
-
-                arrow_csv.write_csv(self.data, part, arrow_csv.WriteOptions(quoting_style="needed"))
+                _write_csv(self.data, part)
             else:
-                import pyarrow.parquet as pq
-
-                pq.write_table(self.data, part, compression="zstd")
+                _write_parquet(self.data, part)
 
     @property
     def outputs(self) -> list[str]:
         """Return the names of the model's score outputs that have a column of their own."""
-        return [name.removeprefix("score_") for name in self.data.column_names if name.startswith("score_")]
+        return [name.removeprefix("score_") for name in self.data.columns if name.startswith("score_")]
 
     @property
     def thresholds(self) -> list[tuple[float, str, str, str]]:
         """Return the distinct thresholds in the table, as `with_threshold` took them; mostly none or one."""
-        if not set(THRESHOLD_COLUMNS) <= set(self.data.column_names):
+        if not set(THRESHOLD_COLUMNS) <= set(self.data.columns):
             return []
-        columns = self.data.select(list(THRESHOLD_COLUMNS)).group_by(list(THRESHOLD_COLUMNS)).aggregate([])
-        return [tuple(row.values()) for row in columns.to_pylist()]
+        # Of tables that were joined, some may have come without.
+        given = self.data.take(~np.isnan(self.data.numbers(THRESHOLD_COLUMNS[0])))
+        return list(dict.fromkeys(given.rows(THRESHOLD_COLUMNS)))
 
     @property
     def pictures(self) -> bool:
@@ -158,21 +163,19 @@ class ScoreTable:
 
     def values(self, column: str) -> list[str]:
         """Return the distinct values of a text `column`, in the order in which they first appear."""
-        return [value.as_py() for value in pc.unique(self.data.column(column))]
+        return self.data.text(column).distinct()
 
     def where(self, column: str, value: str) -> Self:
         """Return the rows whose text `column` is `value`; an empty table has no rows."""
-        return replace(
-            self, data=self.data.filter(pc.equal(self.data.column(column), value)).combine_chunks()
-        )
+        return replace(self, data=self.data.take(self.data.text(column).where(lambda cell: cell == value)))
 
     def text(self, column: str) -> NDArray[np.object_]:
         """Return a text column (N,) as Python strings."""
-        return np.asarray(self.data.column(column).to_numpy(), dtype=object)
+        return self.data.text(column).array()
 
     def numbers(self, column: str) -> NDArray[Any]:
         """Return a numeric column (N,); NaN where there is no score."""
-        return np.asarray(self.data.column(column).to_numpy())
+        return self.data.numbers(column)
 
     def codes(self, *columns: str) -> NDArray[np.int64]:
         """Return one whole number (N,) for each distinct combination of text `columns`, 0 to their count - 1."""
@@ -189,20 +192,52 @@ class ScoreTable:
             return self.numbers("score")
         if output not in self.outputs:
             raise UnknownNameError("score output", output, self.outputs)
-        column = self.data.column(f"score_{output}")
-        missing = pc.and_(pc.is_null(column), pc.equal(self.data.column("response"), ""))
-        if pc.any(missing).as_py():
-            row = missing.to_pylist().index(True) + 1
-            raise InputError(f"row {row} has a score but none of the output {output!r}")
-        return self.numbers(f"score_{output}")
+        scores = self.numbers(f"score_{output}")
+        without = np.isnan(scores) & self.data.text("response").where(lambda reason: not reason)
+        if without.any():
+            raise InputError(
+                f"row {int(np.argmax(without)) + 1} has a score but none of the output {output!r}"
+            )
+        return scores
 
 
-def _label_notes(raw: pa.Table, mapping: Mapping[str, str], path: Path) -> list[str]:
+class _Lines:
+    """Take a line that ends in carriage return and line feed, and write it with the latter alone.
+
+    With another end of line the csv module would not quote a carriage return in a cell.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, line: str) -> int:
+        return self._file.write(line.removesuffix("\r\n") + "\n")
+
+
+def _write_csv(table: Table, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(_Lines(file))
+        writer.writerow(table.columns)
+        writer.writerows(table.rows(table.columns))
+
+
+def _write_parquet(table: Table, path: Path) -> None:
+    pa = arrow("a score table in Parquet")
+    columns = {}
+    for name, column in table.columns.items():
+        if isinstance(column, Text):
+            columns[name] = pa.array(column.array(), pa.string())
+        else:
+            columns[name] = pa.array(column.values, mask=column.missing)
+    pa.parquet.write_table(pa.table(columns), path, compression="zstd")
+
+
+def _label_notes(raw: Table, mapping: Mapping[str, str], path: Path) -> list[str]:
     """Return a note on how the words in the label column were understood."""
     column = mapping.get("label", "label").removeprefix("-")
-    if column not in raw.column_names or pa.types.is_boolean(raw.column(column).type):
+    if column not in raw:
         return []
-    bona_fide, attacks = label_words(raw.column(column))
+    bona_fide, attacks = label_words(raw.columns[column])
     turned = mapping.get("label", "").startswith("-")
     kinds = (("attack", "bona fide") if turned else ("bona fide", "attack"), (bona_fide, attacks))
     readings = [f"{', '.join(words)} as {kind}" for kind, words in zip(*kinds, strict=True) if words]

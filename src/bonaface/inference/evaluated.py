@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bonaface.core.errors import InputError
 from bonaface.core.files import read_checked_json, sha256, write_checked_json
 from bonaface.inference.bundle import CARD, Bundle
-from bonaface.store.crop_store import CropStore
+
+if TYPE_CHECKING:  # a store needs pyarrow
+    from bonaface.store.crop_store import CropStore
 
 JUDGED = "evaluation.json"
 
@@ -15,7 +17,7 @@ _NEEDED = ("protocol", "bundle", "store")
 _ANEW = "delete the folder {} and run the same again"
 
 
-def claim(folder: Path, bundle: Bundle, store: CropStore, protocol: str) -> None:
+def claim(folder: Path, bundle: Bundle, store: "CropStore", protocol: str) -> None:
     """Record in `folder` that `protocol` is judged there, so that nothing else replaces it.
 
     Raises:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,10 @@ from bonaface.face.crop import Views, cut_views
 from bonaface.inference.bundle import BundleCard
 from bonaface.inference.preprocess import run_on_views
 from bonaface.inference.runtime import Runner
-from bonaface.store.crop_store import CropStore
-from bonaface.store.frames import Frame
+
+if TYPE_CHECKING:  # a store needs pyarrow, and what imports this module may need none
+    from bonaface.store.crop_store import CropStore
+    from bonaface.store.frames import Frame
 
 Progress = Callable[[int, int], None]
 
@@ -30,7 +33,7 @@ class ScoredSplit:
 
 
 def score_part(
-    store: CropStore,
+    store: "CropStore",
     part: ScoredSplit,
     card: BundleCard,
     runner: Runner,
@@ -68,7 +71,7 @@ def score_part(
 
 
 def _read_ahead(
-    reader: ThreadPoolExecutor, store: CropStore, chunks: list[list[int]], card: BundleCard
+    reader: ThreadPoolExecutor, store: "CropStore", chunks: list[list[int]], card: BundleCard
 ) -> Iterator[tuple[list[int], list[Views]]]:
     waiting = [reader.submit(_faces, store, chunk, card) for chunk in islice(chunks, 2)]
     for position, chunk in enumerate(chunks):
@@ -78,7 +81,7 @@ def _read_ahead(
         yield chunk, faces
 
 
-def _faces(store: CropStore, chunk: list[int], card: BundleCard) -> list[Views]:
+def _faces(store: "CropStore", chunk: list[int], card: BundleCard) -> list[Views]:
     return [
         cut_views(store.read(number), card.crop_specs, card.input_size)
         for number in chunk
@@ -87,7 +90,7 @@ def _faces(store: CropStore, chunk: list[int], card: BundleCard) -> list[Views]:
 
 
 def _rows(
-    store: CropStore,
+    store: "CropStore",
     part: ScoredSplit,
     chunk: list[int],
     name: str,
@@ -107,10 +110,10 @@ def _rows(
 
 
 def score_row(
-    store: CropStore,
+    store: "CropStore",
     part: ScoredSplit,
     row: Presentation,
-    frame: Frame,
+    frame: "Frame",
     scores: Mapping[str, float],
     name: str,
 ) -> Score:

@@ -46,7 +46,9 @@ def test_each_fold_has_its_plots_and_every_plot_the_warning(
 def test_lines_are_the_errors_in_the_table(drawn: Callable[..., Any]) -> None:
     table = drawn(frames=1)
     fold = evaluate_table(table).folds[0]
-    rows = [row for row in table.data.to_pylist() if row["split"] == "test" and row["score"] is not None]
+    cells = table.data.rows(table.data.columns)
+    rows = [dict(zip(table.data.columns, row, strict=True)) for row in cells]
+    rows = [row for row in rows if row["split"] == "test" and row["score"] is not None]
     scores = np.array([row["score"] for row in rows])
     real = np.array([row["label"] == 1 for row in rows])
     sweep, det, bars = (Figure().add_subplot() for _ in range(3))

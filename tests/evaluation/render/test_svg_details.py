@@ -12,7 +12,9 @@ from bonaface.evaluation.render.svg_details import bars_svg, strips_svg, video_s
 def test_bars_are_as_long_as_the_errors_counted_in_the_table(drawn: Callable[..., Any]) -> None:
     table = drawn(frames=1)
     fold = evaluate_table(table).folds[0]
-    rows = [row for row in table.data.to_pylist() if row["split"] == "test" and row["score"] is not None]
+    cells = table.data.rows(table.data.columns)
+    rows = [dict(zip(table.data.columns, row, strict=True)) for row in cells]
+    rows = [row for row in rows if row["split"] == "test" and row["score"] is not None]
     svg = bars_svg(fold.test.errors, 0.19)  # the axis ends at 20 %
     bars = {
         name: (float(width), told)
