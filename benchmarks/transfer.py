@@ -94,11 +94,8 @@ def system_of(path: Path) -> System:
     return System(card.views, card.input_size, score, points)
 
 
-def minifasnet(repository: Path) -> System:
-    """Return the two networks of Silent-Face-Anti-Spoofing, their class 1 averaged, as its test.py does.
-
-    Its networks read B, G, R in 0 to 255; its own threshold takes class 1 where it is the largest: at 0.5 here.
-    """
+def minifasnet_networks(repository: Path) -> list[torch.nn.Module]:
+    """Return the two networks of Silent-Face-Anti-Spoofing, for its crops 2.7 and 4.0."""
     source = repository / "src" / "model_lib" / "MiniFASNet.py"
     spec = importlib.util.spec_from_file_location("minifasnet", source)
     assert spec is not None
@@ -116,6 +113,15 @@ def minifasnet(repository: Path) -> System:
         )
         network.load_state_dict({key.removeprefix("module."): value for key, value in state.items()})
         networks.append(network.eval())
+    return networks
+
+
+def minifasnet(repository: Path) -> System:
+    """Return the two networks of Silent-Face-Anti-Spoofing, their class 1 averaged, as its test.py does.
+
+    Its networks read B, G, R in 0 to 255; its own threshold takes class 1 where it is the largest: at 0.5 here.
+    """
+    networks = minifasnet_networks(repository)
 
     @torch.inference_mode()
     def score(faces: list[Views]) -> NDArray[np.float64]:
