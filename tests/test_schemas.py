@@ -42,7 +42,7 @@ def test_a_bundles_description_is_one(tmp_path: Path) -> None:
         {"views": []},
         {"mean": [0, 0, 2]},
         {"extra": 1},
-        {"files": {}},
+        {"files": {"model.onnx": "x"}},
     ]
     for wrong in changes:
         with pytest.raises(jsonschema.ValidationError):

@@ -58,8 +58,8 @@ def test_check_reads_folders_and_prints_json_lines(run: Path, faces_root: Path) 
         ),
         (["check", "{faces}", "--model", "nowhere"], "nowhere: does not exist"),
         (
-            ["check", "{faces}", "--model", "{run}", "--backend", "tpu"],
-            "unknown backend 'tpu'. Known: onnx, torch.",
+            ["check", "{faces}", "--model", "{run}", "--runtime", "tpu"],
+            "unknown runtime 'tpu'. Known: onnxruntime, openvino, torch.",
         ),
         (["check", "{faces}", "--model", "{run}", "--output", "depth"], "Known: binary, feature_map."),
         (
@@ -205,7 +205,7 @@ def test_a_picture_with_the_alpha_and_the_orientation_of_a_phone_is_checked(
 
 
 @pytest.mark.parametrize(
-    "command", sorted(info.callback.__name__ for info in program.app.registered_commands)
+    "command", sorted(info.name or info.callback.__name__ for info in program.app.registered_commands)
 )
 def test_help_is_whole_on_a_narrow_terminal(command: str) -> None:
     shown = CliRunner().invoke(program.app, [command, "--help"], env={"COLUMNS": "80"})

@@ -66,8 +66,9 @@ _SMALL_SOLVING = ["--size", "64", "--micro-batch", "4"]
 
 
 @pytest.fixture(autouse=True)
-def as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget afterwards what a page has registered."""
+def as_before(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Forget afterwards what a page has registered, and what it has downloaded."""
+    monkeypatch.setenv("BONAFACE_CACHE", str(tmp_path_factory.mktemp("cache")))
     for module, name in (
         (models, "_entries"),
         (targets, "_makers"),

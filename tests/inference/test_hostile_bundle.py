@@ -44,7 +44,10 @@ def point(values: dict[str, Any]) -> dict[str, Any]:
 
 
 DESCRIPTIONS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
-    "no file is listed": (lambda v: v.update(files={}), r"files: lacks model\.onnx"),
+    "no file is listed": (
+        lambda v: v.update(files={}),
+        r"files: expected a network, model\.onnx or model\.xml, got neither",
+    ),
     "files are left out": (lambda v: v.pop("files") and None, "lacks files"),
     "files are null": (lambda v: v.update(files=None), "lacks files"),
     "a file outside the folder": (
@@ -53,7 +56,7 @@ DESCRIPTIONS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     ),
     "a file by an absolute path": (
         lambda v: v["files"].update({"/etc/passwd": "0" * 64}),
-        "files: unknown key '/etc/passwd'. Known: model.onnx, model.safetensors",
+        "files: unknown key '/etc/passwd'. Known: model.bin, model.onnx, model.safetensors, model.xml",
     ),
     "a checksum that is none": (
         lambda v: v["files"].update({"model.onnx": "../x"}),
@@ -460,5 +463,7 @@ def test_a_bundle_of_version_0_1_gets_the_right_name_of_casias_cameras(
 
 
 def test_reports_missing_weights_for_torch(folder: Path) -> None:
-    with pytest.raises(ModelFileError, match="holds the network for onnxruntime only"):
+    with pytest.raises(
+        ModelFileError, match=r"lacks model\.safetensors, the network for torch; take another --runtime"
+    ):
         _ = Bundle.open(folder).weights

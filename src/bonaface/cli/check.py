@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, cast
 import typer
 
 from bonaface.cli.engine import Address
+from bonaface.cli.runtimes import RuntimeOption
 from bonaface.core.errors import InputError
 from bonaface.core.machine import Engine, usable_cores
 
@@ -111,12 +112,10 @@ def check(
         typer.Option(
             metavar="eer|bpcer=SHARE",
             help="Which of the model's own thresholds decides. bpcer=0.01: the one where BPCER was 1 % on dev data. "
-            "Default: eer.",
+            "Default: eer, or the one that a calibrated model names.",
         ),
     ] = None,
-    backend: Annotated[
-        str, typer.Option(help="onnx: run on the CPU; torch: run in torch, on a GPU if there is one.")
-    ] = "onnx",
+    runtime: RuntimeOption = None,
     threads: Annotated[
         int | None,
         typer.Option(
@@ -140,7 +139,7 @@ def check(
     processes = None if engine == "ray" and jobs is None else jobs or 1
     parallel = engine == "ray" or processes != 1
     threads = threads or max(1, usable_cores() // (processes or usable_cores()))
-    options = CheckerOptions(model, output, threshold, operating_point, backend, threads)
+    options = CheckerOptions(model, output, threshold, operating_point, runtime, threads)
     show = printer(as_json, as_csv, frames)
     decisions: set[Decision] = set()
 
@@ -187,14 +186,13 @@ class CheckerOptions:
     output: str | None
     threshold: float | None
     operating_point: str | None
-    backend: str
+    runtime: str | None
     threads: int
     preview: int = 0
 
     def open(self) -> "Checker":
         """Return the checker."""
-        from bonaface.cli.backends import torch_runner
-        from bonaface.inference.bundle import DEFAULT_MODEL, DEFAULT_POINT
+        from bonaface.cli.runtimes import open_runner
         from bonaface.media.decoder import Decoder
 
         decoder = Decoder()
@@ -205,10 +203,10 @@ class CheckerOptions:
             self.model,
             output=self.output,
             threshold=self.threshold,
-            operating_point=self.operating_point or DEFAULT_POINT,
+            operating_point=self.operating_point,
             threads=self.threads,
             preview=self.preview,
-            runner=torch_runner(self.model or DEFAULT_MODEL, self.backend),
+            runner=open_runner(self.bundle(), self.runtime, self.threads) if self.runtime else None,
             decoder=decoder,
         )
 
@@ -337,7 +335,7 @@ def _work(options: CheckerOptions, heatmap: Path | None) -> dict[str, str]:
         "output": bundle.card.output(options.output),
         "threshold": str(options.threshold),
         "operating point": str(options.operating_point),
-        "backend": options.backend,
+        "runtime": str(options.runtime),
         "heat maps": str(heatmap),
     }
 

@@ -11,6 +11,7 @@ from bonaface.cli.evaluation_settings import (
     RuleOption,
     UnitOption,
 )
+from bonaface.cli.runtimes import RuntimeOption
 from bonaface.core.errors import InputError
 from bonaface.core.paths import to_path
 
@@ -62,9 +63,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    backend: Annotated[
-        str, typer.Option(help="onnx: run on the CPU; torch: run in torch, on a GPU if there is one.")
-    ] = "onnx",
+    runtime: RuntimeOption = None,
 ) -> None:
     """Score a protocol's test presentations and report error rates by ISO/IEC 30107-3.
 
@@ -72,7 +71,7 @@ def evaluate(
     """
     from rich.console import Console
 
-    from bonaface.cli.backends import torch_runner
+    from bonaface.cli.runtimes import open_runner
     from bonaface.core.files import alone
     from bonaface.evaluation.render.files import write_report
     from bonaface.evaluation.render.text import print_report
@@ -81,7 +80,6 @@ def evaluate(
     from bonaface.inference import evaluated
     from bonaface.inference.bundle import Bundle
     from bonaface.inference.provenance import seen_in_training, trained_on
-    from bonaface.inference.runtime import OnnxRunner
     from bonaface.store.crop_store import CropStore
 
     bundle, store = Bundle.open(model), CropStore.open(data)
@@ -94,7 +92,7 @@ def evaluate(
     with alone(folder, "evaluation"):
         judged = "/".join(filter(None, (store.dataset, parts[-1].protocol, fold)))
         evaluated.claim(folder, bundle, store, judged)
-        runner = torch_runner(model, backend) or OnnxRunner(bundle)
+        runner = open_runner(bundle, runtime)
         scores = _scores(bundle, store, parts, runner, folder)
         table = _with_threshold(ScoreTable.from_scores(scores), settings, bundle.card)
         table.write(folder / "scores.csv")

@@ -12,11 +12,15 @@ from typer.core import TyperGroup
 from bonaface import __version__
 from bonaface.cli import (
     benchmark,
+    calibrate,
     check,
     compare,
     datasets,
     doctor,
+    drift,
     evaluate,
+    export,
+    import_model,
     models,
     prepare,
     report,
@@ -70,6 +74,10 @@ app.command()(check.check)
 app.command()(prepare.prepare)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
+app.command()(export.export)
+app.command("import")(import_model.import_model)
+app.command()(calibrate.calibrate)
+app.command()(drift.drift)
 app.command()(benchmark.benchmark)
 app.command()(report.report)
 app.command()(compare.compare)

@@ -19,15 +19,44 @@ LISTED = Path(__file__).with_name("models.json")
 
 def models(
     name: Annotated[
-        str | None, typer.Argument(help="Name of one model: show its presets and options in full.")
+        str | None,
+        typer.Argument(
+            help="Name of one model: show its presets and options in full; with --remote, fetch it."
+        ),
+    ] = None,
+    remote: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL|FOLDER",
+            help="List the trained models of an index, or fetch one of them; check --model NAME then finds it.",
+            show_default=False,
+        ),
+    ] = None,
+    index: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Write the index of the bundles in the subfolders of FOLDER, which any web server or share can offer.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
-    """List the models that can be trained, with their presets, or show one of them in full."""
+    """List the models that can be trained, with their presets, or show one of them in full.
+
+    With --remote: list or fetch trained models from elsewhere. They are kept in the folder $BONAFACE_CACHE, or where
+    the system keeps such files.
+    """
     from rich.console import Console
 
     from bonaface.evaluation.published import PUBLISHED_ONLY
 
     console = Console()
+    if index is not None:
+        _write_index(index)
+        return
+    if remote is not None:
+        _list_remote(console, remote) if name is None else _fetch(remote, name)
+        return
     known = listed()
     if name is None:
         _list(console, known)
@@ -51,6 +80,38 @@ def listed() -> dict[str, dict[str, Any]]:
     """
     found: dict[str, dict[str, Any]] = json.loads(LISTED.read_text(encoding="utf-8"))
     return found
+
+
+def _write_index(folder: Path) -> None:
+    from bonaface.inference.remote import INDEX, write_index
+
+    typer.echo(f"written: {folder / INDEX}, with {', '.join(write_index(folder).models)}")
+
+
+def _list_remote(console: "Console", where: str) -> None:
+    from bonaface.cli.tables import names_table
+    from bonaface.inference.cache import models_folder
+    from bonaface.inference.remote import read_index
+
+    table = names_table("model", "what it is", "here", "MB", numbers=1)
+    for name, model in read_index(where).models.items():
+        here = "yes" if (models_folder() / name).is_dir() else ""
+        table.add_row(name, model.summary, here, f"{model.size / 1e6:.1f}")
+    console.print(table)
+    console.print(
+        f"\nbonaface models NAME --remote {where} fetches one; bonaface check --model NAME uses it.",
+        markup=False,
+        highlight=False,
+    )
+
+
+def _fetch(where: str, name: str) -> None:
+    from bonaface.cli.progress import bar
+    from bonaface.inference.remote import download
+
+    with bar("bytes") as progress:
+        folder = download(where, name, progress)
+    typer.echo(f"{name} is in {folder}\nnext: bonaface check FILE --model {name}")
 
 
 def _list(console: "Console", known: Mapping[str, Mapping[str, Any]]) -> None:

@@ -70,6 +70,15 @@ def train(
         int | None, typer.Option(help="Number of passes over the balanced training pictures.")
     ] = None,
     changes: ChangesOption = None,
+    initial: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="BUNDLE",
+            help="Begin with the weights of this bundle or run, of the same network, and learn further.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     micro_batch: MicroBatchOption = None,
     precision: Annotated[str, typer.Option(help="Arithmetic: 32-true, bf16-mixed or 16-mixed.")] = "32-true",
@@ -94,6 +103,7 @@ def train(
     """
     try:
         from bonaface.training import fit
+        from bonaface.training.initial import Initial
         from bonaface.training.settings import RunSettings, choose_preset, parse_changes, read_settings
     except ModuleNotFoundError as error:
         raise MissingExtraError("training", "train", str(error.name)) from error
@@ -124,6 +134,7 @@ def train(
             accelerator=accelerator,
             workers=workers,
             checkpoint_every=checkpoint_every,
+            initial=Initial.of(initial) if initial else None,
         )
     if fit.is_primary() and _has_own_boxes(settings.store):
         _log(

@@ -35,30 +35,55 @@ def read(root: Path) -> PresentationTable:
     if "bonafide" in kinds:
         rows += _subjects(root, "bonafide", BONA_FIDE, "", left_out)
     if "attack" in kinds:
-        for species, is_folder in _entries(root, "attack"):
-            if not is_folder:
-                raise InputError(
-                    f"{root / 'attack' / species}: expected a folder named after the attack's species"
-                )
-            rows += _subjects(root, f"attack/{species}", ATTACK, species, left_out)
+        rows += _attacks(root, "attack", left_out)
     return PresentationTable("folder", tuple(rows), _notes(left_out))
+
+
+def read_people(folder: Path) -> tuple[list[Presentation], tuple[str, ...]]:
+    """Return the bona fide presentations in `folder`, as ``[SUBJECT/]file``, and notes on what was left out."""
+    left_out: list[str] = []
+    rows = list(_subjects(folder, "", BONA_FIDE, "", left_out))
+    return rows, _notes(left_out)
+
+
+def read_attacks(folder: Path) -> tuple[list[Presentation], tuple[str, ...]]:
+    """Return the attacks in `folder`, as ``SPECIES/[SUBJECT/]file``, and notes on what was left out.
+
+    Raises:
+        InputError: a file lies beside the folders of species.
+    """
+    left_out: list[str] = []
+    rows = list(_attacks(folder, "", left_out))
+    return rows, _notes(left_out)
+
+
+def _attacks(root: Path, folder: str, left_out: list[str]) -> Iterator[Presentation]:
+    """Yield the rows of ``folder/SPECIES/[SUBJECT/]file``."""
+    for species, is_folder in _entries(root, folder):
+        if not is_folder:
+            raise InputError(f"{root / folder / species}: expected a folder named after the attack's species")
+        yield from _subjects(root, _below(folder, species), ATTACK, species, left_out)
 
 
 def _subjects(
     root: Path, folder: str, label: int, species: str, left_out: list[str]
 ) -> Iterator[Presentation]:
-    """Return the rows of ``folder/[SUBJECT/]file``."""
+    """Yield the rows of ``folder/[SUBJECT/]file``."""
     for name, is_folder in _entries(root, folder):
         if not is_folder:
-            yield from _row(root, f"{folder}/{name}", label, species, "", left_out)
+            yield from _row(root, _below(folder, name), label, species, "", left_out)
             continue
-        for file, is_deeper in _entries(root, f"{folder}/{name}"):
-            path = f"{folder}/{name}/{file}"
+        for file, is_deeper in _entries(root, _below(folder, name)):
+            path = f"{_below(folder, name)}/{file}"
             if is_deeper:
                 raise InputError(
                     f"{root / path}: expected a file; below a subject there may be no more folders"
                 )
             yield from _row(root, path, label, species, name, left_out)
+
+
+def _below(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
 
 
 def _row(

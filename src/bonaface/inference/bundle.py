@@ -1,9 +1,10 @@
 """The bundle: everything a trained detector needs to be used, in one folder.
 
-``model.onnx`` and ``model.safetensors`` hold the network, ``bundle.json`` says how to use it: input size,
-normalisation, face finding, crops, score outputs, thresholds with the data they come from, provenance,
-checksums. Nothing is pickled. A bundle whose files or description were altered is refused, and so is a description
-with a fresh checksum that says what no description can: a bundle may come from anybody.
+``model.onnx``, or ``model.xml`` and ``model.bin`` for OpenVINO, and ``model.safetensors`` hold the network;
+``bundle.json`` says how to use it: input size, normalisation, face finding, crops, score outputs, thresholds with the
+data they come from, provenance, checksums. Nothing is pickled. A bundle whose files or description were altered is
+refused, and so is a description with a fresh checksum that says what no description can: a bundle may come from
+anybody.
 """
 
 from dataclasses import dataclass
@@ -18,11 +19,13 @@ from bonaface.core.errors import InputError, ModelFileError, UnknownNameError
 from bonaface.core.files import checksum_of, sha256, write_json
 from bonaface.core.records import SIMULATED
 from bonaface.face.crop import CONTEXT, MAX_SCALE, CropSpec
+from bonaface.inference.cache import SHIPPED, model_by_name
 
 FORMAT = 2
 CARD = "bundle.json"
 ONNX = "model.onnx"
 WEIGHTS = "model.safetensors"
+OPENVINO, OPENVINO_WEIGHTS = "model.xml", "model.bin"
 UNITS = ("frame", "video")
 DEFAULT_POINT = "eer"
 
@@ -85,11 +88,24 @@ class OperatingPoint(Struct, frozen=True, forbid_unknown_fields=True):
     source: ThresholdSource
 
 
-class BundleFiles(Struct, frozen=True, forbid_unknown_fields=True, rename={"onnx": ONNX, "weights": WEIGHTS}):
-    """The SHA-256 of the bundle's files. The network for torch may be left out."""
+_FILES = {"onnx": ONNX, "weights": WEIGHTS, "openvino": OPENVINO, "openvino_weights": OPENVINO_WEIGHTS}
 
-    onnx: _Sha256
+
+class BundleFiles(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename=_FILES):
+    """The SHA-256 of the bundle's files: a network for onnxruntime or for OpenVINO; that for torch may be left out."""
+
+    onnx: _Sha256 | None = None
     weights: _Sha256 | None = None
+    openvino: _Sha256 | None = None
+    openvino_weights: _Sha256 | None = None
+
+    def __post_init__(self) -> None:
+        if (self.openvino is None) != (self.openvino_weights is None):
+            raise ValueError(
+                f"files: {OPENVINO} and {OPENVINO_WEIGHTS} belong together, and one of them is missing"
+            )
+        if self.onnx is None and self.openvino is None:
+            raise ValueError(f"files: expected a network, {ONNX} or {OPENVINO}, got neither")
 
 
 class BundleCard(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -97,9 +113,9 @@ class BundleCard(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     `views` names the crops of a face that the network reads together, in order (`bonaface.face.crop.CropSpec`).
     `operating_points` maps rules to thresholds: ``eer``, where the errors are equal, is always there;
-    ``bpcer=0.01`` keeps BPCER at 1 %. `options` are the keyword arguments that rebuild the network for the torch
-    backend. `seed` drew the run's dev subjects. `provenance` is free: settings of the run, digest of the data,
-    versions.
+    ``bpcer=0.01`` keeps BPCER at 1 %; `default_point` names the one that decides where none is asked for. `options`
+    are the keyword arguments that rebuild the network in torch. `seed` drew the run's dev subjects. `provenance` is
+    free: settings of the run, digest of the data, versions.
     """
 
     model: _Text
@@ -116,6 +132,7 @@ class BundleCard(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     operating_points: Annotated[dict[_Text, OperatingPoint], Meta(max_length=16)]
     provenance: dict[str, Any]
     seed: _Count = 0
+    default_point: _Text = DEFAULT_POINT
     files: BundleFiles | None = None
 
     def __post_init__(self) -> None:
@@ -128,6 +145,8 @@ class BundleCard(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
                 raise ValueError(f"views: {spec} is wider than the context of {self.face.context} face boxes")
         if DEFAULT_POINT not in self.operating_points:
             raise ValueError(f"operating_points: lacks {DEFAULT_POINT}")
+        if self.default_point not in self.operating_points:
+            raise ValueError(f"default_point: expected one of operating_points, got {self.default_point}")
         for name, point in self.operating_points.items():
             if point.thresholds.keys() != set(self.outputs):
                 raise ValueError(
@@ -147,7 +166,7 @@ class BundleCard(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def source(self) -> ThresholdSource:
-        """Return the data that the default operating point was set on."""
+        """Return the data that the operating point ``eer`` was set on: the dev set of the training."""
         return self.operating_points[DEFAULT_POINT].source
 
     def output(self, name: str | None) -> str:
@@ -164,9 +183,12 @@ class BundleCard(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             raise UnknownNameError(f"operating point of {self.model}", name, self.operating_points)
         return self.operating_points[name]
 
-    def threshold(self, output: str, unit: str, point: str = DEFAULT_POINT) -> float:
-        """Return the threshold of a score output for `unit`, ``frame`` or ``video``, at an operating point."""
-        thresholds = self.point(point).thresholds[self.output(output)]
+    def threshold(self, output: str, unit: str, point: str | None = None) -> float:
+        """Return the threshold of a score output for `unit`, ``frame`` or ``video``, at an operating point.
+
+        None is the bundle's default point.
+        """
+        thresholds = self.point(point or self.default_point).thresholds[self.output(output)]
         return thresholds.video if unit == "video" else thresholds.frame
 
 
@@ -179,23 +201,47 @@ class Bundle:
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """Open a bundle, or a run's folder that has one in ``bundle/``.
+        """Open a bundle, a run's folder that has one in ``bundle/``, or a model by its name.
+
+        Names are ``default``, the model that ships, and those that `bonaface models --remote` has fetched.
 
         Raises:
             ModelFileError: there is no bundle, or a file of it is missing, altered or invalid.
         """
         folder = _bundle_folder(Path(path))
         card = read_card(folder / CARD)
-        assert card.files is not None, "read_card refuses a card without them"
-        _check_file(folder / ONNX, card.files.onnx)
-        if card.files.weights is not None:
-            _check_file(folder / WEIGHTS, card.files.weights)
+        for field, name in _FILES.items():
+            expected = getattr(card.files, field)
+            if expected is not None:
+                _check_file(folder / name, expected)
         return cls(folder, card)
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """Return the names of the bundle's own files beside its description."""
+        return tuple(name for field, name in _FILES.items() if getattr(self.card.files, field, None))
+
+    def holds(self, name: str) -> bool:
+        """Return whether the file `name` is one of the bundle's own."""
+        return name in self.files
+
+    @property
     def onnx(self) -> Path:
-        """Return the network for onnxruntime: normalised images in, scores (B,) and maps out."""
-        return self.path / ONNX
+        """Return the network for onnxruntime: normalised images in, scores (B,) and maps out.
+
+        Raises:
+            ModelFileError: the bundle was made without it.
+        """
+        return self._file(ONNX, "onnxruntime")
+
+    @property
+    def openvino(self) -> Path:
+        """Return the network for OpenVINO, whose weights lie beside it.
+
+        Raises:
+            ModelFileError: the bundle was made without it.
+        """
+        return self._file(OPENVINO, "OpenVINO")
 
     @property
     def weights(self) -> Path:
@@ -204,11 +250,15 @@ class Bundle:
         Raises:
             ModelFileError: the bundle was made without them.
         """
-        if self.card.files is not None and self.card.files.weights is None:
+        return self._file(WEIGHTS, "torch")
+
+    def _file(self, name: str, runtime: str) -> Path:
+        # A card that was just made has no list of files yet.
+        if self.card.files is not None and not self.holds(name):
             raise ModelFileError(
-                f"{self.path}: this bundle holds the network for onnxruntime only; take --backend onnx"
+                f"{self.path}: this bundle lacks {name}, the network for {runtime}; take another --runtime"
             )
-        return self.path / WEIGHTS
+        return self.path / name
 
 
 def write_card(folder: Path, card: BundleCard) -> None:
@@ -217,12 +267,9 @@ def write_card(folder: Path, card: BundleCard) -> None:
     Raises:
         InputError: `read_card` would refuse `card`.
     """
-    weights = folder / WEIGHTS
-    files = BundleFiles(sha256(folder / ONNX), sha256(weights) if weights.is_file() else None)
-    values = msgspec.to_builtins(msgspec.structs.replace(card, files=files))
+    there = {name: sha256(folder / name) for name in _FILES.values() if (folder / name).is_file()}
+    values = {**msgspec.to_builtins(card), "files": there}
     convert(values, BundleCard)
-    if files.weights is None:
-        del values["files"][WEIGHTS]
     values = {"format": FORMAT, **values}
     write_json(folder / CARD, {**values, "checksum": checksum_of(values)})
 
@@ -307,9 +354,15 @@ def _bundle_folder(path: Path) -> Path:
     for folder in (path, path / "bundle"):
         if (folder / CARD).is_file():
             return folder
+    named = model_by_name(str(path))
+    if named:
+        return named
     if (path / "run.json").is_file():
         raise ModelFileError(
             f"{path}: this run has no bundle yet; finish it with: bonaface train --resume --out {path}"
         )
     what = "is no bundle and no run with one" if path.exists() else "does not exist"
-    raise ModelFileError(f"{path}: {what}; expected a folder that holds {CARD} or bundle/{CARD}")
+    raise ModelFileError(
+        f"{path}: {what}; expected a folder that holds {CARD} or bundle/{CARD}, or a "
+        f"model's name ({SHIPPED}, or one that bonaface models --remote has fetched)"
+    )

@@ -16,9 +16,10 @@ from bonaface.face.crop import Views, face_views, view_places
 from bonaface.face.detect import Box, Detector, Landmarks
 from bonaface.face.find import FacePolicy, find_face
 from bonaface.face.finder import FaceFinder, Found
-from bonaface.inference.bundle import DEFAULT_MODEL, DEFAULT_POINT, UNITS, Bundle
+from bonaface.inference.bundle import DEFAULT_MODEL, UNITS, Bundle
 from bonaface.inference.preprocess import run_on_views
-from bonaface.inference.runtime import MAP_PREFIX, OnnxRunner, Runner
+from bonaface.inference.runners import open_runner
+from bonaface.inference.runtime import MAP_PREFIX, Runner
 from bonaface.inference.sources import NoFileError, Source, UnreadableError, name_of, opened, refuse
 from bonaface.inference.verdict import FrameScore, Preview, Verdict
 from bonaface.media.decoder import Decoder
@@ -36,7 +37,7 @@ def load(
     *,
     output: str | None = None,
     threshold: float | None = None,
-    operating_point: str = DEFAULT_POINT,
+    operating_point: str | None = None,
     threads: int | None = None,
     preview: int = PREVIEW,
     runner: Runner | None = None,
@@ -45,13 +46,14 @@ def load(
     """Return a checker, ready for use: ``bonaface.load()("selfie.jpg")``.
 
     Args:
-        model: a bundle, or a run's folder with one; None is the model that ships with Bonaface.
+        model: a bundle, a run's folder with one, or a model's name; None is the model that ships with Bonaface.
         output: the score output that decides; None takes the bundle's default.
         threshold: decides instead of the bundle's own: a score at or over it is bona fide. In [0, 1].
-        operating_point: which of the bundle's thresholds decide, ``"eer"`` or as ``"bpcer=0.01"``.
+        operating_point: which of the bundle's thresholds decide, ``"eer"`` or as ``"bpcer=0.01"``; None takes the one
+            that the bundle names, which is ``"eer"`` unless it was calibrated.
         threads: threads of detector and network; None means one for each core.
         preview: longer side in pixels of the small picture that each verdict keeps for its heat map; 0 keeps none.
-        runner: runs the network; None means onnxruntime on the CPU.
+        runner: runs the network; None means the bundle's own runtime, onnxruntime unless it was exported for another.
         decoder: reads files; None means one of its own.
 
     Raises:
@@ -62,7 +64,7 @@ def load(
     bundle = Bundle.open(DEFAULT_MODEL if model is None else model)
     return Checker(
         bundle,
-        runner or OnnxRunner(bundle, threads),
+        runner or open_runner(bundle, threads=threads),
         output=output,
         threshold=threshold,
         operating_point=operating_point,
@@ -89,7 +91,7 @@ class Checker:
         *,
         output: str | None = None,
         threshold: float | None = None,
-        operating_point: str = DEFAULT_POINT,
+        operating_point: str | None = None,
         threads: int | None = None,
         preview: int = PREVIEW,
         decoder: Decoder | None = None,

@@ -8,20 +8,24 @@ from numpy.typing import NDArray
 from bonaface.core.errors import InputError
 from bonaface.face.crop import Views
 from bonaface.inference.bundle import BundleCard
-from bonaface.inference.runtime import Runner
+from bonaface.inference.runtime import IMAGES, SHARES, Runner
 
 
 def run_on_views(
     runner: Runner, card: BundleCard, faces: Sequence[Views]
 ) -> Mapping[str, NDArray[np.float32]]:
     """Return the outputs of the network of `card` for `faces`, each with the crops `card.views`: see `Runner.run`."""
+    return runner.run(**network_inputs(card, faces))
+
+
+def network_inputs(card: BundleCard, faces: Sequence[Views]) -> dict[str, NDArray[np.float32]]:
+    """Return by name what `Runner.run` takes for `faces`: ``images``, and ``shares`` where there are several views."""
     crops = np.stack([views.crops for views in faces])  # (B, V, H, W, 3)
     images = normalise(crops.reshape(-1, *crops.shape[2:]), card.mean, card.std)
     if len(card.views) == 1:
-        return runner.run(images)
-    return runner.run(
-        images.reshape(*crops.shape[:2], *images.shape[1:]), np.stack([v.shares for v in faces])
-    )
+        return {IMAGES: images}
+    shares = np.stack([views.shares for views in faces])
+    return {IMAGES: images.reshape(*crops.shape[:2], *images.shape[1:]), SHARES: shares}
 
 
 def normalise(crops: NDArray[np.uint8], mean: Sequence[float], std: Sequence[float]) -> NDArray[np.float32]:

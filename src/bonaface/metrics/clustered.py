@@ -227,6 +227,11 @@ def difference_interval(one: Estimate, two: Estimate, level: float = 0.95) -> In
     return Interval(max(found.value - half, -1.0), min(found.value + half, 1.0))
 
 
+def effective_size(estimate: Estimate, level: float = 0.95) -> float:
+    """Return how many independent presentations would say as much as those of `estimate`; see `interval`."""
+    return _effective(estimate, (1 - level) / 2)
+
+
 def _effective(estimate: Estimate, tail: float) -> float:
     """Return how many independent presentations would say as much as those of `estimate`."""
     size, value = estimate.size, estimate.value

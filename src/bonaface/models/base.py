@@ -149,13 +149,14 @@ class PadModel(nn.Module, ABC):
         wrong += [key for key in own.keys() & state.keys() if not self._fits(key, own[key], state[key])]
         if wrong:
             raise ModelFileError(
-                f"the weights do not fit {self._described()}: {len(wrong)} tensors are missing, unknown or of another "
+                f"the weights do not fit {self.described()}: {len(wrong)} tensors are missing, unknown or of another "
                 f"shape, the first is {wrong[0]!r}; build the model with the settings that it was trained with"
             )
         self.drop_training_parts()
         self.load_state_dict(dict(state))
 
-    def _described(self) -> str:
+    def described(self) -> str:
+        """Return the model, its backbone and its size in words."""
         over = f" over {self.backbone.name}" if self.strides else ""
         return f"{self.name}{over} at {self.input_size} px"
 

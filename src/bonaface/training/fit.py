@@ -30,6 +30,7 @@ from bonaface.training.bundling import write_bundle
 from bonaface.training.checkpoint_saver import LAST, CheckpointSaver, ProgressCallback, RandomState
 from bonaface.training.data import PadData
 from bonaface.training.dev import Outcome
+from bonaface.training.initial import load_initial
 from bonaface.training.memory import keep_freed_memory
 from bonaface.training.module import PadModule
 from bonaface.training.settings import RunSettings, read_run, read_settings
@@ -104,9 +105,11 @@ def _train(
         settings.preset.model,
         backbone=settings.preset.backbone,
         size=settings.preset.size,
-        pretrained=settings.pretrained and not last.is_file(),
+        pretrained=settings.pretrained and not last.is_file() and not settings.initial,
         **settings.preset.options,
     )
+    if settings.initial and not last.is_file():
+        load_initial(network, settings.initial)
     log = log if is_primary() else lambda _: None
     for note in data.split.notes:
         log(note)

@@ -18,6 +18,7 @@ from bonaface.core.values import as_number
 from bonaface.face.crop import CropSpec
 from bonaface.models.preset import GRADIENT_FIELDS, Augment, Preset
 from bonaface.models.registry import describe, presets
+from bonaface.training.initial import Initial
 
 _PRESET_TYPES = {field.name: field.type for field in msgspec.structs.fields(Preset)}
 _PRESET_KEYS = _PRESET_TYPES.keys() - {"name", "model", "options", "augment"}
@@ -43,7 +44,8 @@ class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
     `micro_batch` on each of `devices` x `nodes`; 0 takes the largest of at most 16 that can be gathered. Batch
     normalisation sees the micro-batch. Whole micro-batches that an epoch has left over make a last step, whose gradient
     is smaller by as much. `checkpoint_every` counts optimiser steps. `fold` is empty where the protocol has one only.
-    `pretrained` False starts the backbone from random weights.
+    `pretrained` False starts the backbone from random weights. `initial` is a bundle whose weights the network begins
+    with.
     """
 
     preset: Preset
@@ -59,6 +61,7 @@ class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
     accelerator: str = "auto"
     workers: _CountFrom0 = 0
     checkpoint_every: _Count = 50
+    initial: Initial | None = None
 
     def __post_init__(self) -> None:
         wrong = [text.removeprefix("preset.") for text in wrong_fields(self)]

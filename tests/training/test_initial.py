@@ -1,0 +1,155 @@
+"""Fine-tuning: a run that begins with a bundle's weights."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from typer.testing import CliRunner
+
+from bonaface.cli.main import app
+from bonaface.core.errors import InputError, ModelFileError
+from bonaface.inference.bundle import Bundle
+from bonaface.models import create_model
+from bonaface.testing.networks import write_bundle
+from bonaface.training import checkpoint_saver, fit
+from bonaface.training.fit import train
+from bonaface.training.initial import Initial, load_initial
+from bonaface.training.settings import RunSettings, choose_preset
+
+CHANGES = {"backbone": "random:efficientnet-lite0", "size": 64, "epochs": 1, "batch": 8, "bn_batches": 0}
+
+
+def settings(store: Path, initial: Initial | None, **changes: object) -> RunSettings:
+    preset = choose_preset("deep-pix-bis", None, {**CHANGES, **changes})
+    return RunSettings(
+        preset, str(store), "split", micro_batch=4, workers=0, checkpoint_every=1, initial=initial
+    )
+
+
+def test_begins_with_the_weights_of_the_bundle(bundle: Path) -> None:
+    network = create_model("deep-pix-bis", backbone="random:efficientnet-lite0", size=64, pretrained=False)
+    saved = load_file(Bundle.open(bundle).weights)
+    before = network.inference_state_dict()
+    assert any(not torch.equal(before[name], saved[name]) for name in saved)
+    load_initial(network, Initial.of(bundle))
+    after = network.inference_state_dict()
+    assert after.keys() == saved.keys()
+    assert all(torch.equal(after[name], saved[name]) for name in saved)
+
+
+def test_parts_for_training_alone_stay_as_they_are(tmp_path: Path) -> None:
+    """Bi-FAS has a branch that no bundle holds."""
+    from bonaface.inference.bundle import WEIGHTS, write_card
+    from bonaface.testing.networks import card
+
+    first, second = (
+        create_model("bi-fas-s", backbone="random:efficientnet-lite0", size=64, pretrained=False)
+        for _ in range(2)
+    )
+    from safetensors.torch import save_file
+
+    folder = write_bundle(tmp_path / "bundle")
+    save_file(first.inference_state_dict(), folder / WEIGHTS)
+    write_card(folder, card(model="bi-fas-s"))
+    own = {
+        key: value.clone()
+        for key, value in second.state_dict().items()
+        if key not in first.inference_state_dict()
+    }
+    assert own
+    load_initial(second, Initial.of(folder))
+    found = second.state_dict()
+    assert all(torch.equal(found[key], value) for key, value in own.items())
+    assert all(torch.equal(found[key], value) for key, value in first.inference_state_dict().items())
+
+
+def test_a_run_learns_from_there_and_says_so(
+    bundle: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a rate of 0 the weights stay those of the bundle."""
+    told: list[Any] = []
+    monkeypatch.setattr(fit, "write_bundle", lambda *given: told.append(given[5]))
+    initial = Initial.of(bundle)
+    train(settings(store, initial, lr=1e-12, weight_decay=0.0), tmp_path / "run")
+    weights, saved = (
+        load_file(tmp_path / "run" / checkpoint_saver.BEST),
+        load_file(Bundle.open(bundle).weights),
+    )
+    for name, value in saved.items():
+        if not name.endswith(("running_mean", "running_var", "num_batches_tracked")):
+            torch.testing.assert_close(weights[name], value, atol=1e-6, rtol=0)
+    assert told[0]["settings"]["initial"] == {"bundle": str(bundle.resolve()), "digest": initial.digest}
+
+
+def test_resume_needs_the_bundle_no_longer(
+    bundle: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    monkeypatch.setattr(fit, "write_bundle", lambda *_: None)
+    copy = Path(shutil.copytree(bundle, tmp_path / "copy"))
+    chosen = settings(store, Initial.of(copy), epochs=2)
+    train(chosen, tmp_path / "whole")
+    save, count = checkpoint_saver.CheckpointSaver._save, iter(range(99))
+
+    class StoppedError(Exception):
+        pass
+
+    def stopping(self: checkpoint_saver.CheckpointSaver, trainer: Any) -> None:
+        save(self, trainer)
+        if next(count) == 1:
+            raise StoppedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint_saver.CheckpointSaver, "_save", stopping)
+        with pytest.raises(StoppedError):
+            train(chosen, tmp_path / "stopped")
+    shutil.rmtree(copy)
+    train(chosen, tmp_path / "stopped", resume=True)
+    one, two = (load_file(tmp_path / name / checkpoint_saver.BEST) for name in ("whole", "stopped"))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_another_network_is_refused_before_a_run_is_begun(bundle: Path, store: Path, tmp_path: Path) -> None:
+    initial = Initial.of(bundle)
+    preset = choose_preset("bi-fas-s", None, CHANGES)
+    other = RunSettings(preset, str(store), "split", micro_batch=4, workers=0, initial=initial)
+    with pytest.raises(
+        InputError, match=r"holds deep-pix-bis over .* at 64 px, and this run trains bi-fas-s over"
+    ):
+        train(other, tmp_path / "run")
+    assert not (tmp_path / "run" / "run.json").exists()
+    probe = choose_preset("linear-probe", None, {"backbone": "random:efficientnet-lite0", "size": 64})
+    with pytest.raises(InputError, match="fitted by a solver, which begins with no weights"):
+        train(RunSettings(probe, str(store), "split", initial=initial), tmp_path / "run")
+    with pytest.raises(InputError, match="another bundle than the one"):
+        train(settings(store, Initial(initial.bundle, "0" * 64)), tmp_path / "run")
+    without = Initial.of(write_bundle(tmp_path / "light"))
+    with pytest.raises(ModelFileError, match="network for torch"):
+        train(settings(store, without), tmp_path / "run")
+
+
+def test_from_on_the_command_line(
+    bundle: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[RunSettings] = []
+    monkeypatch.setattr(fit, "train", lambda settings, *_, **__: asked.append(settings))
+    command = [
+        "train",
+        "deep-pix-bis",
+        "--data",
+        str(store),
+        "--protocol",
+        "split",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    done = CliRunner().invoke(app, [*command, "--from", str(bundle.parent)])
+    assert done.exit_code == 0, done.output
+    assert asked[0].initial == Initial.of(bundle)
+    assert RunSettings.from_dict(json.loads(json.dumps(asked[0].as_dict()))) == asked[0]
+    with pytest.raises(ModelFileError, match="is no bundle"):
+        CliRunner().invoke(app, [*command, "--from", str(tmp_path)], catch_exceptions=False)
