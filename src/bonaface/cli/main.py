@@ -19,6 +19,7 @@ from bonaface.cli import (
     doctor,
     drift,
     evaluate,
+    explain,
     export,
     import_model,
     models,
@@ -74,6 +75,7 @@ app.command()(check.check)
 app.command()(prepare.prepare)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
+app.command()(explain.explain)
 app.command()(export.export)
 app.command("import")(import_model.import_model)
 app.command()(calibrate.calibrate)

@@ -1,0 +1,54 @@
+"""The presentations in which no face was found (paper 2, fig. 10)."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bonaface.explain.figures import Figure
+from bonaface.explain.sheet import Cell, sheet
+from bonaface.media.frames import open_media
+from bonaface.media.source import MediaError
+from bonaface.store.crop_store import CropStore
+from bonaface.store.frames import Frame
+
+_SHOWN = 12
+_ROW = 4
+_NOTHING = np.full((120, 160, 3), 230, np.uint8)  # where the picture itself cannot be read
+
+
+def no_face_figure(store: CropStore, rows: Sequence[int], root: Path) -> Figure | None:
+    """Return figure 10 of paper 2: frames of the presentations `rows` without response; None where all have one.
+
+    The store keeps no picture of them, so they are read from the set's folder `root`.
+    """
+    wanted = set(rows)
+    missing = [frame for frame in store.frames if frame.presentation in wanted and frame.response]
+    if not missing:
+        return None
+    cells = [_cell(store, frame, root) for frame in missing[:_SHOWN]]
+    counts = Counter(frame.response for frame in missing)
+    found = ", ".join(f"{count} {response}" for response, count in sorted(counts.items()))
+    arrays = {
+        "sample_ids": np.array([store.presentations[frame.presentation].sample_id for frame in missing]),
+        "frames": np.array([frame.frame for frame in missing]),
+        "responses": np.array([frame.response for frame in missing]),
+    }
+    lines = [cells[start : start + _ROW] for start in range(0, len(cells), _ROW)]
+    findings = (f"Frames without response: {found}.",)
+    captions = tuple(caption for _, caption in cells)
+    return Figure("no-face", "No face found (paper 2, fig. 10)", sheet(lines), arrays, captions, findings)
+
+
+def _cell(store: CropStore, frame: Frame, root: Path) -> Cell:
+    row = store.presentations[frame.presentation]
+    kind = "bona fide" if row.label else f"attack, {row.species}"
+    caption = f"{row.sample_id}, frame {frame.frame}: {kind}; {frame.response}"
+    try:
+        for number, picture in open_media(root / row.path, store.frames_per_video).frames:
+            if number == frame.frame:
+                return picture, caption
+    except MediaError as error:
+        return _NOTHING, f"{caption}; {error}"
+    return _NOTHING, f"{caption}; this frame is not in the file"
