@@ -64,8 +64,10 @@ def test_shows_who_has_no_face(run: Path, store: Path, faces_root: Path, tmp_pat
 def test_refuses_what_it_cannot_explain(run: Path, store: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"--samples must be at least 2"):
         explain(run, "--data", store, "--out", tmp_path / "a", "--samples", 1)
-    with pytest.raises(InputError, match=r"there is no run"):
-        explain(tmp_path, "--data", store, "--out", tmp_path / "b")
+    with pytest.raises(
+        InputError, match=r"expected the folder of a training run, with its run.json; a bundle alone"
+    ):
+        explain(run / "bundle", "--data", store, "--out", tmp_path / "b")
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "thesis.tex").write_text("mine")
     with pytest.raises(InputError, match=r"holds other files; give a new or empty folder"):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from bonaface.core.errors import InputError
 from bonaface.inference.bundle import Bundle, BundleCard
 from bonaface.models.base import PadModel, SolverModel
 from bonaface.models.registry import create_model
@@ -30,6 +31,11 @@ class TrainedRun:
             InputError: there is no run.
             ModelFileError: the run is not finished, or a file of it is missing or damaged.
         """
+        if not (path / RUN).is_file():
+            raise InputError(
+                f"{path}: expected the folder of a training run, with its {RUN}; a bundle alone lacks what only "
+                "training needs"
+            )
         settings = read_settings(path / RUN)
         card = Bundle.open(path).card
         preset = settings.preset
