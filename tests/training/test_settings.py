@@ -116,7 +116,7 @@ def test_rejects_wrong_changes() -> None:
         UnknownNameError, match=r"of bi-fas 'epoch'. Did you mean 'epochs'\? Known: .*lr, margin"
     ):
         choose_preset("bi-fas", None, {"epoch": 2})
-    with pytest.raises(UnknownNameError, match="Known: angular, literal, paper"):
+    with pytest.raises(UnknownNameError, match="Known: angular, bi-fas-a, literal, paper"):
         choose_preset("bi-fas", "papre", {})
     with pytest.raises(InputError, match="crop"):
         settings_with_crop("triangle")

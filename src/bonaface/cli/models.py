@@ -119,6 +119,9 @@ def _list(console: "Console", known: Mapping[str, Mapping[str, Any]]) -> None:
     from bonaface.evaluation.published import PUBLISHED_ONLY
 
     table = names_table("model", "what it is", "scores (first: default)", "presets (first: default)")
+    # Scores and presets are lists of names, which are wrapped between two names and never within one.
+    for column, kind in zip(table.columns[2:], ("scores", "presets"), strict=True):
+        column.min_width = max(len(name) + 1 for about in known.values() for name in about[kind])
     for name, about in known.items():
         table.add_row(name, about["summary"], ", ".join(about["scores"]), ", ".join(about["presets"]))
     console.print(table)
