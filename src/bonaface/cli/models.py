@@ -118,12 +118,12 @@ def _list(console: "Console", known: Mapping[str, Mapping[str, Any]]) -> None:
     from bonaface.cli.tables import names_table
     from bonaface.evaluation.published import PUBLISHED_ONLY
 
-    table = names_table("model", "what it is", "scores (first: default)", "presets (first: default)")
-    # Scores and presets are lists of names, which are wrapped between two names and never within one.
-    for column, kind in zip(table.columns[2:], ("scores", "presets"), strict=True):
-        column.min_width = max(len(name) + 1 for about in known.values() for name in about[kind])
+    caption = "The first score and preset are the default."
+    table = names_table("model", "what it is", "scores", "presets", caption=caption)
+    for column in table.columns[2:]:
+        column.no_wrap = True  # one name a line, which is never cut
     for name, about in known.items():
-        table.add_row(name, about["summary"], ", ".join(about["scores"]), ", ".join(about["presets"]))
+        table.add_row(name, about["summary"], "\n".join(about["scores"]), "\n".join(about["presets"]))
     console.print(table)
     console.print("\nPublished figures only, shown beside ours in the papers' tables:")
     for name, what in PUBLISHED_ONLY.items():
