@@ -165,6 +165,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a scale that is none": ({"scale": 0.0}, "above 0"),
     "softmax of no class": ({"score": "softmax"}, "softmax:CLASS"),
     "a rule that is none": ({"score": "tanh:1"}, "softmax:CLASS"),
+    "a sigmoid of several columns": ({"score": "-sigmoid"}, "gives 3 columns; .* sigmoid:COLUMN"),
     "an output that is none": ({"output": "map"}, "no output 'map'; it has logits"),
 }
 
@@ -182,15 +183,17 @@ def test_what_does_not_fit_is_said(tmp_path: Path, name: str) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_values_outside_0_to_1_are_no_scores(tmp_path: Path) -> None:
-    theirs = network(tmp_path / "a.onnx")
-    with pytest.raises(ModelFileError, match=r"scores and maps lie in \[0, 1\]"):
+@pytest.mark.parametrize("spread", [0.02, float("nan")])
+def test_values_outside_0_to_1_are_no_scores(tmp_path: Path, spread: float) -> None:
+    theirs = network(tmp_path / "a.onnx", spread=spread)
+    with pytest.raises(ModelFileError, match=r"a score of .* but scores lie in \[0, 1\]; compare --score"):
         import_network(
             [theirs],
             tmp_path / "out",
             ForeignInput(SIZE, ("tight",), scale=255.0),
             ScoreRule.parse("value:0"),
         )
+    assert not (tmp_path / "out").exists()
 
 
 def test_files_that_are_no_network(tmp_path: Path) -> None:

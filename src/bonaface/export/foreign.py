@@ -44,13 +44,18 @@ Layout = Literal["nchw", "nhwc"]
 class ScoreRule:
     """How a network's output (B,), (B, C) or (B, C, 1, 1) becomes a score in [0, 1] that is higher for bona fide.
 
-    `kind` is ``softmax``, ``sigmoid`` or ``value``, `number` the class or column that is taken, from 0 on. `attack`
-    says that it tells attacks: the score is 1 less it.
+    `kind` is ``softmax``, ``sigmoid`` or ``value``, `number` the class or column that is taken, from 0 on; None where
+    there is only one. `attack` says that it tells attacks: the score is 1 less it.
     """
 
     kind: Literal["softmax", "sigmoid", "value"]
-    number: int = 0
+    number: int | None = None
     attack: bool = False
+
+    @property
+    def column(self) -> int:
+        """Return the class or column that is taken."""
+        return self.number or 0
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -67,7 +72,7 @@ class ScoreRule:
                 "fide, or the same "
                 f"of attacks with a minus before it, got {text!r}"
             )
-        return cls(kind, int(number or 0), text.startswith("-"))  # type: ignore[arg-type]
+        return cls(kind, int(number) if number else None, text.startswith("-"))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +325,7 @@ def _score_nodes(
         nodes.append(helper.make_node(kind, [value], [f"{prefix}even"], **axis))
         value = f"{prefix}even"
     if rank > 1:
-        constants[f"{prefix}column"] = np.array(score.number, np.int64)
+        constants[f"{prefix}column"] = np.array(score.column, np.int64)
         nodes.append(helper.make_node("Gather", [value, f"{prefix}column"], [f"{prefix}taken"], axis=1))
         value = f"{prefix}taken"
     if score.attack:
@@ -342,7 +347,7 @@ def _by_hand(output: NDArray[np.float32], score: ScoreRule) -> NDArray[np.float6
         flat = powers / powers.sum(1, keepdims=True)
     elif score.kind == "sigmoid":
         flat = 1 / (1 + np.exp(-flat))
-    value: NDArray[np.float64] = flat[:, score.number]
+    value: NDArray[np.float64] = flat[:, score.column]
     return 1 - value if score.attack else value
 
 
@@ -350,7 +355,8 @@ def _difference(bundle: Bundle, parts: Sequence[_Part], taken: ForeignInput, sco
     """Return the largest difference between the bundle, for three faces at once, and the networks for one by one.
 
     Raises:
-        ModelFileError: the network can't take three faces at once, or has not so many classes.
+        InputError: the network gives several columns, and the rule names none.
+        ModelFileError: a network can't take three faces at once, has not so many classes, or gives no score.
     """
     shape = (3, len(taken.crops), taken.size, taken.size, 3)
     crops = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
@@ -359,12 +365,8 @@ def _difference(bundle: Bundle, parts: Sequence[_Part], taken: ForeignInput, sco
         images = [taken.by_hand(crop[None]) for crop in face]
         given = [images] if len(parts) == 1 else [[image] for image in images]
         outputs = [part.run(each) for part, each in zip(parts, given, strict=True)]
-        columns = min(output.size for output in outputs)
-        if score.number >= columns:
-            raise ModelFileError(
-                f"{parts[0].path}: there is no class or column {score.number}, for it gives {columns}"
-            )
-        expected.append(float(np.mean([_by_hand(output, score)[0] for output in outputs])))
+        alone = [_score_alone(part, output, score) for part, output in zip(parts, outputs, strict=True)]
+        expected.append(float(np.mean(alone)))
     shares = np.zeros(len(taken.crops), np.float32)
     faces = [Views(face, shares) for face in crops]
     try:
@@ -375,6 +377,26 @@ def _difference(bundle: Bundle, parts: Sequence[_Part], taken: ForeignInput, sco
             "(dynamic_shapes or dynamic_axes in torch.onnx.export)"
         ) from error
     return float(np.max(np.abs(found[SCORE] - np.array(expected))))
+
+
+def _score_alone(part: _Part, output: NDArray[np.float32], score: ScoreRule) -> float:
+    """Return the score of one network for one face, once it is sure to be one."""
+    if score.number is None and output.size > 1:
+        raise InputError(
+            f"{part.path}: the network gives {output.size} columns; say which one is read: "
+            f"{score.kind}:COLUMN, from 0 on"
+        )
+    if score.column >= output.size:
+        raise ModelFileError(
+            f"{part.path}: there is no class or column {score.column}, for it gives {output.size}"
+        )
+    value = float(_by_hand(output, score)[0])
+    if not -_SAME <= value <= 1 + _SAME:  # NaN, too
+        raise ModelFileError(
+            f"{part.path}: the network gives a score of {value:.4g} for a random picture, but scores lie in [0, 1]; "
+            "compare --score, --scale, --mean and --std with what its makers say"
+        )
+    return value
 
 
 def _card(
