@@ -368,6 +368,14 @@ class TestLists:
             assert len(taken) <= number + 9
         assert next(verdicts, None) is None
 
+    @pytest.mark.parametrize("one", ["a.jpg", Path("a.jpg"), b"bytes", io.BytesIO(b"a\nb")])
+    def test_a_stream_is_of_several(self, checker: Checker, one: Any) -> None:
+        """A path is no sequence of letters, each a file that is not there, nor is a file one of lines."""
+        with pytest.raises(
+            InputError, match=r"expected several pictures or videos, got one .*put it into a list"
+        ):
+            next(checker.stream(one))
+
     def test_one_name_is_not_for_a_list(self, checker: Checker) -> None:
         with pytest.raises(InputError, match="one name is for one picture"):
             checker(cast(Any, ["a.jpg"]), name="mine")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from time import monotonic
 from typing import overload
@@ -160,8 +161,14 @@ class Checker:
         A few sources are taken ahead, and their faces go through the network together.
 
         Raises:
-            InputError: a source is neither picture nor video nor a name.
+            InputError: a source is neither picture nor video nor a name, or `sources` is one itself.
         """
+        one = isinstance(sources, (str, PathLike, bytes, bytearray, memoryview)) or hasattr(sources, "read")
+        if one:
+            raise InputError(
+                f"expected several pictures or videos, got one {type(sources).__name__}; call the checker with it, or "
+                "put it into a list"
+            )
         waiting: list[_Look] = []
         since = 0.0
         for number, source in enumerate(sources):
