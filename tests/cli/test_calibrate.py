@@ -163,3 +163,9 @@ def test_drift_reads_any_table(calibrated: Path, tmp_path: Path) -> None:
         (tmp_path / "wrong").write_text(text)
         with pytest.raises(BonafaceError, match=message):
             run("drift", calibrated, tmp_path / "wrong")
+
+
+def test_drift_draws_svg_alone(calibrated: Path, tmp_path: Path) -> None:
+    """A PNG by its name would be one that no viewer opens."""
+    with pytest.raises(InputError, match="end its name with"):
+        run("drift", calibrated, tmp_path / "today.json", "--plot", tmp_path / "drift.png")

@@ -37,6 +37,7 @@ def drift(
     By Kolmogorov and Smirnov's test, permuting people where they are named. Exit code: 0 they do; 1 they have
     drifted (p below 0.01, and distance at least 0.1): look into it, and calibrate anew; 2 misuse.
     """
+    from bonaface.core.errors import InputError
     from bonaface.core.files import write_text
     from bonaface.evaluation.formats import parse_mapping
     from bonaface.evaluation.render.svg import histogram_svg
@@ -44,6 +45,8 @@ def drift(
     from bonaface.inference.bundle import Bundle
     from bonaface.inference.drift import compare_with_calibration
 
+    if plot and plot.suffix != ".svg":
+        raise InputError(f"{plot}: the histograms are drawn as SVG; end its name with .svg")
     card = Bundle.open(model).card
     found = compare_with_calibration(card, *read_scores(scores, parse_mapping(mapping or [])))
     _print(found)
