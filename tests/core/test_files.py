@@ -12,6 +12,7 @@ from bonaface.core.files import (
     alone,
     holds_files,
     is_leftover,
+    make_folder,
     read_checked_json,
     sha256,
     whole_file,
@@ -145,3 +146,16 @@ def test_reads_a_json_without_a_checksum_of_version_0_1(tmp_path: Path) -> None:
         (tmp_path / "old.json").write_text(text)
         with pytest.raises(InputError, match=r"old\.json: the file is damaged"):
             read_checked_json(tmp_path / "old.json", ("a", "b"), "delete it")
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="Linux's /proc takes no new folders from anybody")
+def test_says_that_a_folder_cannot_be_made() -> None:
+    where = Path("/proc/none/folder")
+    with pytest.raises(
+        InputError, match=r"/proc/none/folder: this folder cannot be made .*give another path"
+    ):
+        make_folder(where)
+    with pytest.raises(InputError, match="cannot be made"):
+        write_text(where / "file.txt", "x")
+    with pytest.raises(InputError, match="cannot be made"), alone(where, "set"):
+        pass

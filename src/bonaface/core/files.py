@@ -17,6 +17,20 @@ LOCK = ".lock"
 _CHECKSUM = "checksum"
 
 
+def make_folder(folder: Path) -> None:
+    """Make `folder` and those above it, if they are not there.
+
+    Raises:
+        InputError: there is no place for it: a drive that is not there, or a file system without new folders.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:  # never of a folder above it, which would have been made
+        raise InputError(
+            f"{folder}: this folder cannot be made ({error.strerror}); give another path"
+        ) from error
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, which replaces `path` when the block ends without an error.
@@ -31,7 +45,7 @@ def whole_file(path: Path) -> Iterator[Path]:
             yield part
             upload(part, path)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)
     part = Path(name)
@@ -61,7 +75,7 @@ def alone(folder: Path, what: str) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     new = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     lock = FileLock(folder / LOCK, blocking=False)
     try:
         lock.acquire()

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from bonaface.core.errors import InputError, ModelFileError, UnknownNameError
-from bonaface.core.files import holds_files, write_json, write_text
+from bonaface.core.files import holds_files, make_folder, write_json, write_text
 from bonaface.export.format import PRECISIONS, ExportFormat, Precision
 from bonaface.export.graph import prune, quantise
 from bonaface.export.page import example_text, page_text
@@ -75,7 +75,7 @@ def export_model(
         )
     if holds_files(folder):
         raise InputError(f"{folder}: expected a new or empty folder, but it has files in it")
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as making:
         made = Path(making) / "made"
         parity = _make(bundle, about, precision, made, store, log)

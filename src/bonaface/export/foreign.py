@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, compose, helper, numpy_helper
 
 from bonaface.core.errors import InputError, ModelFileError
-from bonaface.core.files import holds_files, sha256
+from bonaface.core.files import holds_files, make_folder, sha256
 from bonaface.face.crop import CONTEXT, MAX_SCALE, CropSpec, Views
 from bonaface.inference.bundle import (
     DEFAULT_POINT,
@@ -159,7 +159,7 @@ def import_network(
         part.probe(taken)
     network = _network(parts, taken, score)
     card = _card(files, taken, score, threshold, name or files[0].stem)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as making:
         made = Path(making) / "made"
         made.mkdir()

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from bonaface.core.errors import ModelFileError
-from bonaface.core.files import whole_file
+from bonaface.core.files import make_folder, whole_file
 from bonaface.inference.bundle import ONNX, WEIGHTS
 from bonaface.inference.runtime import IMAGES, MAP_PREFIX, SHARES
 from bonaface.models.base import PadModel
@@ -33,7 +33,7 @@ def export_network(network: PadModel, folder: Path) -> float:
     Raises:
         ModelFileError: the difference is over 1e-4; the files are not to be used.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with whole_file(folder / WEIGHTS) as part:
         state = network.inference_state_dict()
         save_file({name: value.detach().cpu().contiguous() for name, value in state.items()}, part)

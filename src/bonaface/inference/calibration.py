@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from bonaface.core.convert import convert
 from bonaface.core.errors import InputError, ModelFileError
+from bonaface.core.files import make_folder
 from bonaface.core.records import Score
 from bonaface.evaluation.error_rates import Errors
 from bonaface.evaluation.folds import EvaluationSettings
@@ -198,7 +199,7 @@ def reference_of(card: BundleCard) -> Reference:
 
 def write_calibrated(bundle: Bundle, card: BundleCard, out: Path) -> None:
     """Write a bundle with the networks of `bundle` and the description `card` into `out`, whole or not at all."""
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(out.parent)
     with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as making:
         made = Path(making) / "made"
         made.mkdir()

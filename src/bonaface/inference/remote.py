@@ -20,7 +20,7 @@ from msgspec import Meta, Struct
 
 from bonaface.core.convert import convert
 from bonaface.core.errors import BonafaceError, InputError, ModelFileError, UnknownNameError
-from bonaface.core.files import alone, sha256, write_json
+from bonaface.core.files import alone, make_folder, sha256, write_json
 from bonaface.core.paths import read_range, to_path
 from bonaface.inference.bundle import CARD, Bundle
 from bonaface.inference.cache import SHIPPED, is_name, models_folder
@@ -158,7 +158,7 @@ def download(where: str, name: str, progress: Progress | None = None) -> Path:
             pass  # damaged since, so it is fetched again
     part = folder.with_name(f".{name}.part")
     with alone(part.with_name(f".{name}.lock.d"), "download"):
-        part.mkdir(parents=True, exist_ok=True)
+        make_folder(part)
         done = 0
         for file, about in model.files.items():
             before = done
