@@ -58,10 +58,13 @@ def test_a_calibrated_bundle_decides_by_its_own_threshold(
 
 def test_says_what_it_takes(model: Path, faces_root: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        InputError, match=r"takes at least 100 bona fide presentations .* got 20; give 80 more"
+        InputError, match=r"takes at least 100 bona fide presentations .* got 21; give 79 more"
     ):
         run("calibrate", model, "--bona-fide", faces_root / "bonafide", "--out", tmp_path / "new")
-    assert not (tmp_path / "new").exists()
+    people, new = faces_root / "bonafide", tmp_path / "new"
+    with pytest.raises(InputError, match="BPCER of 0 can't be kept"):
+        run("calibrate", model, "--bona-fide", people, "--rule", "bpcer=0", "--out", new)
+    assert not list(tmp_path.glob("*new*"))  # nor a journal: nothing was scored for that
     with pytest.raises(InputError, match="expected a folder of pictures or videos"):
         run("calibrate", model, "--bona-fide", tmp_path / "nobody", "--out", tmp_path / "new")
     (tmp_path / "empty").mkdir()

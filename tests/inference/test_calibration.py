@@ -9,7 +9,7 @@ from bonaface.core.errors import InputError, ModelFileError
 from bonaface.core.records import Score
 from bonaface.evaluation.operating_point import Rule
 from bonaface.inference.bundle import Bundle, BundleCard
-from bonaface.inference.calibration import OWN, calibrate, reference_of, write_calibrated
+from bonaface.inference.calibration import OWN, calibrate, check_rule, reference_of, write_calibrated
 from bonaface.inference.drift import compare_with_calibration
 from bonaface.metrics.intervals import clopper_pearson
 from bonaface.testing.networks import card as make_card
@@ -86,6 +86,21 @@ def test_too_few_pictures_are_refused_with_how_many_it_takes(card: BundleCard) -
     calibrate(card, rows(np.linspace(0.1, 1, 100)), ONE_PERCENT, "kiosk")
     with pytest.raises(InputError, match="got 0"):
         calibrate(card, rows(np.linspace(0, 1, 200), 0) + rows(np.array([]), silent=5), ONE_PERCENT, "kiosk")
+
+
+@pytest.mark.parametrize("count", [2, 3, 6, 7, 30, 99])
+def test_the_bpcer_that_is_advised_is_kept_by_as_many(count: int) -> None:
+    with pytest.raises(InputError, match="or keep a BPCER of") as refused:
+        check_rule(ONE_PERCENT, count)
+    advised = float(str(refused.value).rpartition(" ")[2])
+    assert 1 / count <= advised < 1.1 / count
+    check_rule(Rule("bpcer", advised), count)
+
+
+def test_no_bpcer_is_advised_where_none_is_left() -> None:
+    """One presentation could only keep a BPCER of 1, at which all may be rejected."""
+    with pytest.raises(InputError, match=r"got 1; give 99 more, of further people$"):
+        check_rule(ONE_PERCENT, 1)
 
 
 def test_many_pictures_of_few_people_are_too_few(card: BundleCard) -> None:

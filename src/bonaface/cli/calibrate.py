@@ -49,13 +49,14 @@ def calibrate(
     from bonaface.evaluation.operating_point import Rule
     from bonaface.inference.bundle import Bundle
     from bonaface.inference.calibration import calibrate as set_threshold
-    from bonaface.inference.calibration import write_calibrated
+    from bonaface.inference.calibration import check_rule, write_calibrated
 
     wanted = Rule.parse(rule)
     bundle = Bundle.open(model)
     if holds_files(out):
         raise InputError(f"{out}: expected a new or empty folder, but it has files in it")
     listed = _listed(bona_fide, attacks)
+    check_rule(wanted, sum(row.label for _, row in listed))  # not after hours of scoring
     folders = " and ".join(str(folder) for folder in (bona_fide, attacks) if folder)
     journal = out.with_name(f".{out.name}.scores.part")
     with alone(out.parent / f".{out.name}.lock.d", "calibration"):

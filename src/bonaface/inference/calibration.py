@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from math import ceil
+from math import ceil, floor, log10
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -83,15 +83,9 @@ def calibrate(
     Raises:
         InputError: the rule is another, or the bona fide presentations are too few for it.
     """
-    if rule.name != "bpcer":
-        raise InputError(
-            "a calibration keeps a BPCER, as in --rule bpcer=0.01; other rules need many attacks"
-        )
-    if not rule.at > 0:
-        raise InputError("a BPCER of 0 can't be kept by any number of pictures; take one above 0, as 0.01")
     scored = [row for row in rows if not row.response]
     genuine = [row for row in scored if row.label]
-    _check_count(len(genuine), rule)
+    check_rule(rule, len(genuine))
     point = f"bpcer={rule.at:g}"
     thresholds = {}
     for output in card.outputs:
@@ -136,15 +130,31 @@ def calibrate(
     )
 
 
-def _check_count(count: int, rule: Rule) -> None:
-    """Refuse bona fide presentations of which a single one is already more than the share that may be rejected."""
+def check_rule(rule: Rule, count: int) -> None:
+    """Refuse a rule that `count` bona fide presentations cannot keep, as can be told before they are scored.
+
+    Raises:
+        InputError: the rule keeps no BPCER above 0, or one presentation is already a larger share than it rejects.
+    """
+    if rule.name != "bpcer":
+        raise InputError(
+            "a calibration keeps a BPCER, as in --rule bpcer=0.01; other rules need many attacks"
+        )
+    if not rule.at > 0:
+        raise InputError("a BPCER of 0 can't be kept by any number of pictures; take one above 0, as 0.01")
     needed = ceil(1 / rule.at - 1e-9)
     if count < needed:
+        other = f", or keep a BPCER of {_share_of_one(count):g}" if count > 1 else ""
         raise InputError(
             f"a BPCER of {rule.at:g} takes at least {needed} bona fide presentations with a face, for one of fewer is "
-            f"already a larger share, got {count}; give {needed - count} more, of further people, or keep a BPCER of "
-            f"{1 / max(count, 1):.2g}"
+            f"already a larger share, got {count}; give {needed - count} more, of further people{other}"
         )
+
+
+def _share_of_one(count: int) -> float:
+    """Return 1 / `count` with two digits, rounded up: the smallest such BPCER that so many can keep."""
+    digits = 1 - floor(log10(1 / count))
+    return ceil(10.0**digits / count - 1e-9) / 10.0**digits
 
 
 def _check_people(genuine: Sequence[Score], output: str, threshold: float, rule: Rule) -> tuple[int, float]:
