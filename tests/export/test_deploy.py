@@ -1,6 +1,7 @@
 """Exports: the same scores in fp32, what fp16 and int8 do to scores and errors, and when that is refused."""
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import asdict
@@ -82,7 +83,11 @@ def test_int8_convolutions_compute_in_8_bits(bundle: Path, faces: CropStore, tmp
     made_by = {name: node.op_type for node in nodes for name in node.output}
     convolutions = [node for node in nodes if node.op_type == "Conv"]
     assert len(convolutions) > 10
-    assert {made_by.get(name) for node in convolutions for name in node.input[:2]} == {"DequantizeLinear"}
+    exact = math.ceil(len(convolutions) / 6)  # the first ones see the fine structure
+    in_8_bits = [
+        {made_by.get(name) for name in node.input[:2]} == {"DequantizeLinear"} for node in convolutions
+    ]
+    assert in_8_bits == [False] * exact + [True] * (len(convolutions) - exact)
 
 
 def test_calibrates_a_product_as_by_hand(tmp_path: Path) -> None:

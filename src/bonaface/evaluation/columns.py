@@ -4,20 +4,39 @@ A million rows of a score file take seconds, since what is asked of text (which 
 distinct string once.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import count
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-class _Numbers(dict[str, int]):
-    """Give each new string the next number."""
+class TextBuilder:
+    """Make a column of text out of cells that come some at a time."""
 
-    def __missing__(self, key: str) -> int:
-        self[key] = number = len(self)
-        return number
+    def __init__(self) -> None:
+        # Each new string gets the next number, without a call of Python's for it.
+        self._numbers: defaultdict[str, int] = defaultdict(count().__next__)
+        self._codes: list[NDArray[np.int64]] = []
+
+    def add(self, cells: Iterable[str]) -> Self:
+        """Append `cells`."""
+        self._codes.append(np.fromiter(map(self._numbers.__getitem__, cells), np.int64))
+        return self
+
+    def add_text(self, column: "Text") -> Self:
+        """Append the cells of another column."""
+        names = np.fromiter(map(self._numbers.__getitem__, column.names), np.int64)
+        self._codes.append(names[column.codes])
+        return self
+
+    def column(self) -> "Text":
+        """Return the column."""
+        codes = np.concatenate(self._codes) if self._codes else np.empty(0, np.int64)
+        return Text(codes, tuple(self._numbers))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,12 +46,10 @@ class Text:
     codes: NDArray[np.int64]
     names: tuple[str, ...]
 
-    @classmethod
-    def of(cls, cells: Iterable[str]) -> "Text":
+    @staticmethod
+    def of(cells: Iterable[str]) -> "Text":
         """Return the column of `cells`."""
-        numbers = _Numbers()
-        codes = np.fromiter(map(numbers.__getitem__, cells), np.int64)
-        return cls(codes, tuple(numbers))
+        return TextBuilder().add(cells).column()
 
     @classmethod
     def filled(cls, cell: str, rows: int) -> "Text":
@@ -59,9 +76,8 @@ class Text:
 
     def changed(self, change: Callable[[str], str]) -> "Text":
         """Return the column with `change` made to each cell; cells may become equal by it."""
-        numbers = _Numbers()
-        new = np.array([numbers[change(name)] for name in self.names], np.int64)
-        return Text(new[self.codes], tuple(numbers))
+        new = Text.of(map(change, self.names))
+        return Text(new.codes[self.codes], new.names)
 
     def replaced(self, mask: NDArray[np.bool_], cell: str) -> "Text":
         """Return the column with `cell` where `mask` (N,) is true."""
@@ -166,18 +182,14 @@ def _part(table: Table, name: str, kind: Column) -> Column:
 def _joined(parts: Sequence[Column]) -> Column:
     texts = [part for part in parts if isinstance(part, Text)]
     if texts:
-        return join_text(texts)
+        builder = TextBuilder()
+        for text in texts:
+            builder.add_text(text)
+        return builder.column()
     own = [part for part in parts if isinstance(part, Numbers)]
     return Numbers(
         np.concatenate([part.values for part in own]), np.concatenate([part.missing for part in own])
     )
-
-
-def join_text(parts: Sequence[Text]) -> Text:
-    """Return the cells of all `parts`, one after the other."""
-    numbers = _Numbers()
-    codes = [np.array([numbers[name] for name in part.names], np.int64)[part.codes] for part in parts]
-    return Text(np.concatenate(codes), tuple(numbers))
 
 
 def _cells(column: Column) -> list[Any]:

