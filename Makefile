@@ -32,7 +32,8 @@ default-model: $(INSTALLED)
 	PATH="$(CURDIR)/$(BIN):$$PATH" tools/default_model.sh "$(FACES)" default-model
 
 # A process for each core with one thread each: several threads a process would wait for each other.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+# Where one of them dies, pytest would wait for ever for what it was to do: the run ends instead.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --max-worker-restart 0
 
 test: $(INSTALLED)
 	$(PYTEST) -m "not slow"

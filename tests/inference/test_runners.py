@@ -118,6 +118,7 @@ def test_loops_are_refused_by_openvino(tmp_path: Path) -> None:
         OpenVinoRunner(Bundle.open(folder))
 
 
+@pytest.mark.slow
 def test_a_slow_network_is_stopped(tmp_path: Path) -> None:
     """Of many large convolutions each takes a moment, and between two of them OpenVINO can be stopped."""
     count, kernel = 60, np.full((64, 64, 9, 9), 1e-4, np.float32)
@@ -146,6 +147,7 @@ def test_a_slow_network_is_stopped(tmp_path: Path) -> None:
     assert len(whole.run(IMAGES[:1])["score"]) == 1  # another one, and the next run, are not stopped
 
 
+@pytest.mark.slow
 def test_threads_of_a_program_share_one_runner(converted: Path) -> None:
     runner, found = open_runner(Bundle.open(converted), threads=1), {}
 

@@ -69,7 +69,8 @@ class OpenVinoRunner:
         check_inputs(self._path, inputs, bundle.card)
         check_outputs(self._path, _ports(network.outputs), bundle.card)
         self._takes_shares = SHARES in inputs
-        self._own = threading.local()  # each thread has a request, for one can't be used by two
+        self._one_at_a_time = threading.Lock()  # a request can't be used by two threads
+        self._request: Any = None
 
     def run(
         self, images: NDArray[np.float32], shares: NDArray[np.float32] | None = None
@@ -80,24 +81,27 @@ class OpenVinoRunner:
             ModelFileError: the network fails, takes too long, or gives something else than scores and maps.
         """
         given = inputs_by_name(self._path, images, shares, self._takes_shares)
-        if not hasattr(self._own, "request"):
-            self._own.request = self._network.create_infer_request()
-        request, limit = self._own.request, self._seconds * max(len(images), 1)
+        with self._one_at_a_time:
+            values = self._run(given, len(images))
+        return checked_outputs(self._path, self._card, values, len(images))
+
+    def _run(self, given: Mapping[str, NDArray[np.float32]], count: int) -> list[NDArray[np.float32]]:
+        self._request = self._request or self._network.create_infer_request()
+        request, limit = self._request, self._seconds * max(count, 1)
         why = ""
         try:
             request.start_async(given)
             if not request.wait_for(round(limit * 1000)):
-                why = STOPPED.format(limit, len(images))
+                why = STOPPED.format(limit, count)
                 request.cancel()  # takes effect between two nodes
                 request.wait()
         except RuntimeError as error:
             why = why or f"failed ({_said(error)})"
         if why:
-            del self._own.request
+            self._request = None
             raise ModelFileError(f"{self._path}: the network {why}; take another bundle")
         # Copied: the next run writes into the same memory.
-        values = [np.array(request.get_tensor(name).data) for name in output_names(self._card)]
-        return checked_outputs(self._path, self._card, values, len(images))
+        return [np.array(request.get_tensor(name).data) for name in output_names(self._card)]
 
 
 def _core() -> Any:
