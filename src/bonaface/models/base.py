@@ -211,6 +211,13 @@ class FeatureSet:
         return len(self.labels)
 
 
+def standardisation(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean and the spread of each feature of `values` (N, ...): (...) each; a spread of 0 becomes 1."""
+    center, scale = values.mean(0), values.std(0)
+    scale[scale < 10 * np.finfo(np.float32).eps] = 1.0  # a feature that never differs
+    return center, scale
+
+
 class SolverModel(PadModel):
     """A model whose head is set by a solver over features that are computed once and kept; nothing else learns.
 

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from bonaface.core.errors import InputError
-from bonaface.models.base import Features, FeatureSet, SolverModel
+from bonaface.models.base import FeatureSet, standardisation
+from bonaface.models.descriptor import DescriptorModel
 from bonaface.models.linear_probe import solve_logistic
-from bonaface.models.pixels import channels_of, thousandths
+from bonaface.models.pixels import thousandths
 from bonaface.models.preset import Preset
-from bonaface.models.record import Output
 from bonaface.models.registry import register
 
 NAMES = ("brightness", "spread of brightness", "saturation", "sharpness", "noise", "colour cast", "contrast")
@@ -36,7 +36,7 @@ _MEDIAN_OF_9 = (
 )
 
 
-class GlobalStatistics(SolverModel):
+class GlobalStatistics(DescriptorModel):
     """Logistic regression on seven statistics of the crop, the shortcut beside which every model must stand.
 
     Score: `linear`, sigmoid of the logit.
@@ -44,7 +44,6 @@ class GlobalStatistics(SolverModel):
 
     name = "global-statistics"
     score_names = ("linear",)
-    map_names = ()
 
     def __init__(
         self,
@@ -77,24 +76,13 @@ class GlobalStatistics(SolverModel):
         self.weight = nn.Parameter(torch.randn(len(NAMES)))
         self.bias = nn.Parameter(torch.zeros(()))
 
-    def forward_features(self, images: Tensor) -> Features:
-        """Return the statistics as (B, 7, 1, 1)."""
-        return {"statistics": self.features(images)[:, :, None, None]}
+    def describe_channels(self, channels: Tensor) -> Tensor:
+        """Return `global_statistics` (B, 7) of pictures (B, 3, H, W), whole numbers in [0, 255]."""
+        return global_statistics(channels)
 
-    def forward_head(self, features: Features) -> Output:
-        """Return the logistic regression's score."""
-        statistics = features["statistics"].flatten(1)
-        logit = self._logit(statistics)
-        return Output(
-            scores={"linear": torch.sigmoid(logit)},
-            maps={},
-            logits={"linear": logit},
-            embeddings={"statistics": statistics},
-        )
-
-    def features(self, images: Tensor) -> Tensor:
-        """Return `global_statistics` (B, 7) of normalised images (B, 3, H, W)."""
-        return global_statistics(channels_of(images, self.mean, self.std))
+    def logit(self, values: Tensor) -> Tensor:
+        """Return the logistic regression's logit (B,) of statistics (B, 7)."""
+        return ((values - self.center) / self.scale * self.weight).sum(1) + self.bias
 
     def fit(self, train: FeatureSet, dev: FeatureSet) -> None:  # noqa: ARG002
         """Standardise the statistics of `train` and solve the logistic regression; the classes weigh the same.
@@ -103,19 +91,11 @@ class GlobalStatistics(SolverModel):
             BonafaceError: the solver does not converge.
         """
         values = train.features.astype(np.float64)  # (N, 7)
-        center, scale = values.mean(0), values.std(0)
-        scale[scale < 10 * np.finfo(np.float32).eps] = 1.0  # a statistic that never differs
+        center, scale = standardisation(values)
         standard = ((values - center) / scale)[:, None]
         weight, bias = solve_logistic(standard, train.labels, np.ones((1, 1)), self.strength)
         for name, value in {"center": center, "scale": scale, "weight": weight[0], "bias": bias}.items():
             getattr(self, name).data.copy_(torch.as_tensor(value))
-
-    def predict(self, features: Tensor, shares: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        """Return the score (B,) of kept statistics (B, 7)."""
-        return torch.sigmoid(self._logit(features))
-
-    def _logit(self, statistics: Tensor) -> Tensor:
-        return ((statistics - self.center) / self.scale * self.weight).sum(1) + self.bias
 
 
 def global_statistics(channels: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ axis, without a threshold on single coefficients; the frequency descriptor of a 
 of the output `share` over its frames: ``--output share --aggregation std``.
 """
 
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -20,8 +21,9 @@ from torch import Tensor
 
 from bonaface.core.errors import InputError
 from bonaface.metrics.thresholds import eer_threshold
-from bonaface.models.base import Features, FeatureSet, SolverModel
-from bonaface.models.pixels import channels_of, grey_of
+from bonaface.models.base import Features, FeatureSet
+from bonaface.models.descriptor import DescriptorModel
+from bonaface.models.pixels import grey_of
 from bonaface.models.preset import Preset
 from bonaface.models.record import Output
 from bonaface.models.registry import register
@@ -30,7 +32,7 @@ from bonaface.models.spectrum import dft, frequencies
 _LEAST_SHARE = 1e-9  # keeps the logarithm finite where a picture is of one colour
 
 
-class Hfd(SolverModel):
+class Hfd(DescriptorModel):
     """The share of the spectrum's energy in high frequencies, against a threshold; nothing else is learned.
 
     Scores: `hfd`, the sigmoid of how far the share's logarithm lies above dev's threshold, in standard deviations of
@@ -39,7 +41,6 @@ class Hfd(SolverModel):
 
     name = "hfd"
     score_names = ("hfd", "share")
-    map_names = ()
 
     def __init__(
         self,
@@ -72,38 +73,25 @@ class Hfd(SolverModel):
         self.register_buffer("threshold", torch.zeros(()))
         self.register_buffer("spread", torch.ones(()))
 
-    def features(self, images: Tensor) -> Tensor:
-        """Return the share's natural logarithm (B, 1) of normalised images (B, 3, H, W)."""
-        grey = grey_of(channels_of(images, self.mean, self.std))
-        return torch.log(high_share(grey, self.cutoff).clamp_min(_LEAST_SHARE))[:, None]
+    def describe_channels(self, channels: Tensor) -> Tensor:
+        """Return the share's natural logarithm (B, 1) of pictures (B, 3, H, W), whole numbers in [0, 255]."""
+        return torch.log(high_share(grey_of(channels), self.cutoff).clamp_min(_LEAST_SHARE))[:, None]
 
-    def forward_features(self, images: Tensor) -> Features:
-        """Return the share's logarithm as (B, 1, 1, 1)."""
-        return {"share": self.features(images)[:, :, None, None]}
+    def logit(self, values: Tensor) -> Tensor:
+        """Return how far the logarithm (B, 1) lies above the threshold, in spreads: (B,)."""
+        return (values[:, 0] - self.threshold) / self.spread
 
     def forward_head(self, features: Features) -> Output:
-        """Return the share, and how far it lies above the threshold."""
-        values = features["share"].flatten(1)
-        logit = self._logit(values)
-        return Output(
-            scores={"hfd": torch.sigmoid(logit), "share": torch.exp(values[:, 0]).clamp_max(1)},
-            maps={},
-            logits={"hfd": logit},
-            embeddings={"share": values},
-        )
+        """Return the score, and the share itself."""
+        output = super().forward_head(features)
+        share = torch.exp(output.embeddings["features"][:, 0]).clamp_max(1)
+        return replace(output, scores={**output.scores, "share": share})
 
     def fit(self, train: FeatureSet, dev: FeatureSet) -> None:
         """Set the threshold where the errors of `dev` are equal, and the spread to that of `train`."""
         spread = float(train.features.astype(np.float64).std())
         self.spread.fill_(spread if spread > _LEAST_SHARE else 1.0)
         self.threshold.fill_(eer_threshold(dev.labels, dev.features[:, 0]))
-
-    def predict(self, features: Tensor, shares: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        """Return the score (B,) of kept logarithms (B, 1)."""
-        return torch.sigmoid(self._logit(features))
-
-    def _logit(self, values: Tensor) -> Tensor:
-        return (values[:, 0] - self.threshold) / self.spread
 
 
 def high_share(grey: Tensor, cutoff: float) -> Tensor:

@@ -29,7 +29,7 @@ from torch.nn.functional import interpolate
 
 from bonaface.core.errors import BonafaceError, InputError
 from bonaface.metrics.thresholds import eer_threshold, sweep
-from bonaface.models.base import Features, FeatureSet, SolverModel
+from bonaface.models.base import Features, FeatureSet, SolverModel, standardisation
 from bonaface.models.preset import Augment, Preset
 from bonaface.models.record import Output
 from bonaface.models.registry import register
@@ -142,8 +142,7 @@ class LinearProbe(SolverModel):
             BonafaceError: the solver does not converge.
         """
         values = train.features.astype(np.float64)  # (N, V, F)
-        center, scale = values.mean(0), values.std(0)
-        scale[scale < 10 * np.finfo(np.float32).eps] = 1.0  # a channel that never differs
+        center, scale = standardisation(values)
         choices = _choices(values.shape[1])
         weight, bias = solve_logistic((values - center) / scale, train.labels, choices, self.strength)
         for name, value in {"center": center, "scale": scale, "weight": weight}.items():

@@ -1,6 +1,5 @@
 """Support vector machines over features that are computed in the network's own graph."""
 
-from abc import abstractmethod
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -10,9 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bonaface.core.errors import InputError
-from bonaface.models.base import Features, FeatureSet, SolverModel
-from bonaface.models.pixels import channels_of
-from bonaface.models.record import Output
+from bonaface.models.base import FeatureSet, standardisation
+from bonaface.models.descriptor import DescriptorModel
 
 _SIZED = ("support", "weights")  # by as many rows as the solver needs
 
@@ -62,8 +60,7 @@ class KernelSvm(nn.Module):
         """
         from sklearn.svm import SVC  # it takes a while to load, and only training solves
 
-        center, scale = values.mean(0), values.std(0)
-        scale[scale < 10 * np.finfo(np.float32).eps] = 1.0  # a feature that never differs
+        center, scale = standardisation(values)
         gamma = gamma or 1 / values.shape[1]
         solved = SVC(C=cost, gamma=gamma, class_weight="balanced", cache_size=500)
         solved.fit((values - center) / scale, labels)
@@ -86,7 +83,7 @@ class KernelSvm(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-class SvmModel(SolverModel):
+class SvmModel(DescriptorModel):
     """A support vector machine over features of one crop; a subclass computes the features.
 
     Score: `svm`, the sigmoid of the decision value: 0.5 at the machine's own border. It is no probability.
@@ -97,7 +94,6 @@ class SvmModel(SolverModel):
     """
 
     score_names = ("svm",)
-    map_names = ()
     sized_tensors = tuple(f"svm.{name}" for name in _SIZED)
     width: ClassVar[int]
     least_size: ClassVar[int]
@@ -133,33 +129,11 @@ class SvmModel(SolverModel):
         self.cost, self.gamma = cost, gamma
         self.svm = KernelSvm(self.width)
 
-    @abstractmethod
-    def describe_channels(self, channels: Tensor) -> Tensor:
-        """Return the features (B, width) of pictures (B, 3, H, W), whole numbers in [0, 255]."""
-
-    def features(self, images: Tensor) -> Tensor:
-        """Return the features (B, width) of normalised images (B, 3, H, W)."""
-        return self.describe_channels(channels_of(images, self.mean, self.std)).float()
-
-    def forward_features(self, images: Tensor) -> Features:
-        """Return the features as (B, width, 1, 1)."""
-        return {"features": self.features(images)[:, :, None, None]}
-
-    def forward_head(self, features: Features) -> Output:
-        """Return the machine's score."""
-        values = features["features"].flatten(1)
-        decision = self.svm(values)
-        return Output(
-            scores={"svm": torch.sigmoid(decision)},
-            maps={},
-            logits={"svm": decision},
-            embeddings={"features": values},
-        )
+    def logit(self, values: Tensor) -> Tensor:
+        """Return the machine's decision value (B,) of features (B, width)."""
+        decision: Tensor = self.svm(values)
+        return decision
 
     def fit(self, train: FeatureSet, dev: FeatureSet) -> None:  # noqa: ARG002
         """Solve the machine on `train`."""
         self.svm.fit(train.features.astype(np.float64), train.labels, self.cost, self.gamma)
-
-    def predict(self, features: Tensor, shares: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        """Return the score (B,) of kept features (B, width)."""
-        return torch.sigmoid(self.svm(features))
