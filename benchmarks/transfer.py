@@ -45,6 +45,7 @@ from bonaface.inference.preprocess import run_on_views
 from bonaface.inference.runtime import OnnxRunner
 from bonaface.media.picture import read_picture
 from bonaface.simulate.light import Picture, srgb_decode, srgb_encode
+from bonaface.training.augment import transfer_color
 
 HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "transfer.json", HERE / "transfer.md"
@@ -187,12 +188,7 @@ def _changed(sample: Sample, picture: Picture, face: Face, detector: Detector) -
         found = find_face(detector.detect(other), FacePolicy())
         if not isinstance(found, Face):
             return picture
-        own, wanted = (_region(*pair).reshape(-1, 3) for pair in ((picture, face), (other, found)))
-        gain = wanted.std(0) / np.maximum(own.std(0), 1.0)
-        moved: Picture = np.clip(np.rint((picture - own.mean(0)) * gain + wanted.mean(0)), 0, 255).astype(
-            np.uint8
-        )
-        return moved
+        return transfer_color(picture, _region(other, found), _region(picture, face))
     if sample.stops is not None:
         light = srgb_decode(picture / 255.0)
         light *= 0.2 * 2.0**sample.stops / max(float(_region(light, face).mean()), 1e-3)

@@ -238,6 +238,16 @@ def test_color_transfer_gives_mean_and_spread_of_the_other_picture(seed: int) ->
     assert (transfer_color(crop, crop) == crop).all()
 
 
+def test_color_transfer_to_a_part_changes_the_rest_with_it() -> None:
+    """A part of mean 50 and spread 10 gets mean 120 and spread 20: 2 x + 20, and so does the rest."""
+    part = np.array([[40, 60], [60, 40]], np.uint8)[..., None].repeat(3, 2)
+    other = np.array([[100, 140], [140, 100]], np.uint8)[..., None].repeat(3, 2)
+    crop = np.full((2, 4, 3), 70, np.uint8)
+    crop[:, :2] = part
+    expected = np.array([[100, 140, 160, 160], [140, 100, 160, 160]], np.uint8)[..., None].repeat(3, 2)
+    np.testing.assert_array_equal(transfer_color(crop, other, part), expected)
+
+
 def test_color_transfer_clips_and_keeps_flat_pictures_flat() -> None:
     flat = np.full((8, 8, 3), 100, np.uint8)
     stripes = np.zeros((8, 8, 3), np.uint8)

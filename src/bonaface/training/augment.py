@@ -108,13 +108,17 @@ def flip_landmarks(points: NDArray[np.float32], width: int) -> NDArray[np.float3
     return flipped
 
 
-def transfer_color(crop: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def transfer_color(
+    crop: NDArray[np.uint8], other: NDArray[np.uint8], part: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
     """Give `crop` the mean and the spread of each channel of `other`; both (H, W, 3) uint8 RGB of any size.
+
+    Where `part` of `crop` is given, (h, w, 3), it is that part which gets them, and the rest is changed with it.
 
     Colour transfer after Reinhard, Ashikhmin, Gooch & Shirley (IEEE CG&A 21, 2001), in RGB. Between pictures of both
     classes, exposure, contrast and cast of colour then say nothing about the class, and texture and shape remain.
     """
-    own, wanted = (_moments(picture) for picture in (crop, other))
+    own, wanted = (_moments(picture) for picture in (crop if part is None else part, other))
     gain = wanted[1] / np.maximum(own[1], 1.0)  # a channel without spread gets none
     moved = crop * gain + (wanted[0] - own[0] * gain)
     changed: NDArray[np.uint8] = np.clip(np.rint(moved), 0, 255).astype(np.uint8)
