@@ -5,24 +5,28 @@
 MODEL is a bundle, a run or a model's name (default: default). Every way of running takes its turn in each round of one
 process, and medians over the rounds are compared, for a machine that others use too. The peak is that of single
 precision: products of matrices (1536 x 1536) by numpy, timed in the same rounds. Multiplications are counted from the
-network's shapes. With --store, int8 exports that are calibrated on it are timed beside the networks.
+network's shapes. With --store, int8 exports that are calibrated on it are timed beside the networks. torch runs the
+same network, eagerly, with random weights: it is what the bundle was exported from.
 """
 
 import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import onnx
+import torch
+from numpy.typing import NDArray
 
 from bonaface.core.machine import usable_cores
 from bonaface.export.deploy import export_model
 from bonaface.inference.bundle import Bundle, BundleCard
 from bonaface.inference.runners import open_runner
 from bonaface.inference.runtime import Runner
+from bonaface.models.registry import create_model
 from bonaface.store.crop_store import CropStore
 
 BATCH = 32
@@ -60,6 +64,24 @@ def images(card: BundleCard, count: int) -> dict[str, np.ndarray]:
     return given | ({"shares": np.zeros((count, views), np.float32)} if views > 1 else {})
 
 
+class TorchNetwork:
+    """The network of a bundle in torch on the CPU, with random weights."""
+
+    def __init__(self, card: BundleCard) -> None:
+        network = create_model(
+            card.model, backbone=card.backbone, size=card.input_size, pretrained=False, **card.options
+        )
+        self._module = network.eval().inference_module()
+
+    @torch.inference_mode()
+    def run(
+        self, images: NDArray[np.float32], shares: NDArray[np.float32] | None = None
+    ) -> Mapping[str, NDArray[np.float32]]:
+        """See `bonaface.inference.runtime.Runner.run`."""
+        given = [torch.from_numpy(array) for array in (images, shares) if array is not None]
+        return {str(number): value.numpy() for number, value in enumerate(self._module(*given))}
+
+
 def timed(work: Callable[[], object], least: float = 0.15) -> float:
     """Return the seconds of one call, over as many calls as take `least` seconds."""
     began, calls = time.perf_counter(), 0
@@ -83,6 +105,7 @@ def measure(name: str, bundles: dict[str, Bundle], rounds: int) -> None:
         for precision, bundle in bundles.items()
         for runtime in ("onnxruntime", "openvino")
     }
+    ways["torch", "fp32"] = TorchNetwork(card)
     count = multiplications(bundles["fp32"].onnx, len(card.views))
     single, batch = images(card, 1), images(card, BATCH)
     times: dict[tuple[str, str, int], list[float]] = {}

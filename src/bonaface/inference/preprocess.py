@@ -42,5 +42,7 @@ def normalise(crops: NDArray[np.uint8], mean: Sequence[float], std: Sequence[flo
         )
     scale = np.float32(1) / (np.float32(255) * np.asarray(std, np.float32))
     offset = np.asarray(mean, np.float32) / np.asarray(std, np.float32)
-    values = crops.astype(np.float32) * scale - offset  # (B, H, W, 3)
-    return np.ascontiguousarray(values.transpose(0, 3, 1, 2))  # (B, 3, H, W)
+    values = np.ascontiguousarray(crops.transpose(0, 3, 1, 2)).astype(np.float32)  # (B, 3, H, W)
+    values *= scale[:, None, None]
+    values -= offset[:, None, None]
+    return values

@@ -56,7 +56,7 @@ class Preview:
             1, max(height, width) // (2 * longer_side)
         )  # for looking at: whole pixels are left out first
         image = Image.fromarray(np.ascontiguousarray(picture[::step, ::step]))
-        image.thumbnail((longer_side, longer_side), Image.Resampling.BILINEAR)
+        image.thumbnail((longer_side, longer_side), Image.Resampling.BILINEAR, reducing_gap=1.0)
         file = io.BytesIO()
         image.save(file, "JPEG", quality=_QUALITY, subsampling=0)
         return cls(file.getvalue(), (image.width / width, image.height / height))
