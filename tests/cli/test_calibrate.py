@@ -139,6 +139,7 @@ def test_drift_reads_what_check_prints(calibrated: Path, faces_root: Path, tmp_p
         assert svg.read_text().startswith("<svg")
     assert codes["same"][0] == 0, codes["same"][1]
     assert "no drift" in codes["same"][1]
+    assert "so few scores can show a distance of 0.45 or more at best, and 0.1 matters" in codes["same"][1]
     assert "distance 0.000" in codes["same"][1]
     assert codes["dark"][0] == 1, codes["dark"][1]
     assert "HAVE DRIFTED" in codes["dark"][1]

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bonaface.core.errors import BonafaceError, InputError
 from bonaface.core.files import (
@@ -14,7 +16,9 @@ from bonaface.core.files import (
     is_leftover,
     make_folder,
     read_checked_json,
+    sealed,
     sha256,
+    unsealed,
     whole_file,
     write_checked_json,
     write_json,
@@ -67,6 +71,16 @@ def test_write_json_rejects_nan(tmp_path: Path) -> None:
 def test_the_checksum_is_sha256s(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")  # FIPS 180-2, appendix B.1
     assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\n")), st.data())
+def test_a_sealed_line_gives_its_text_or_nothing(text: str, data: st.DataObject) -> None:
+    line = sealed(text)
+    assert unsealed(line[:-1]) == text
+    assert unsealed(line[: data.draw(st.integers(0, len(line) - 2))]) is None
+    changed = bytearray(line[:-1].encode())
+    changed[data.draw(st.integers(0, len(changed) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    assert unsealed(changed.decode(errors="replace")) is None
 
 
 def test_lock_admits_one_process_and_is_removed(tmp_path: Path) -> None:

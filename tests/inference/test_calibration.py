@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import kstwobign
 
 from bonaface.core.errors import InputError, ModelFileError
 from bonaface.core.records import Score
@@ -149,6 +150,7 @@ def test_drift_is_told_from_chance(card: BundleCard) -> None:
     assert not compare_with_calibration(new, slightly, nobody).found  # too little to matter
     assert sum(loud.histogram.counts["today"]) == 1500
     assert sum(loud.histogram.counts["calibration"]) == 2000
+    assert kstwobign.sf(quiet.least * (2000 * 1500 / 3500) ** 0.5) == pytest.approx(0.01, rel=1e-3)
 
 
 def test_drift_refuses_what_it_can_not_judge(card: BundleCard) -> None:

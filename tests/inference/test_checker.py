@@ -504,3 +504,23 @@ def test_rejects_wrong_arguments(run: Path) -> None:
         load(run, preview=-1)
     with pytest.raises(UnknownNameError, match="feature_map"):
         load(run, output="nonsense")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("model", 5, "model must be a path or a model's name, got a int: 5"),
+        ("output", b"eer", "output must be a score output's name, got a bytes"),
+        ("threshold", "0.5", r"threshold must be a number in \[0, 1\], got a str: '0.5'"),
+        ("operating_point", 0.01, "operating_point must be a text, as 'bpcer=0.01', got a float"),
+        ("threads", 1.5, "threads must be a whole number, got a float"),
+        ("preview", True, "preview must be a whole number of pixels, got a bool"),
+    ],
+)
+def test_rejects_arguments_of_other_types(name: str, value: Any, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        load(**{name: value})
+
+
+def test_numbers_may_be_numpys() -> None:
+    assert load(threshold=np.float32(0.5), threads=np.int64(1)).thresholds["frame"] == 0.5  # type: ignore[arg-type]

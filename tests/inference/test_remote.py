@@ -19,7 +19,7 @@ from bonaface.cli.main import app
 from bonaface.core.errors import BonafaceError, InputError, ModelFileError, UnknownNameError
 from bonaface.core.files import sha256
 from bonaface.inference import remote
-from bonaface.inference.bundle import DEFAULT_MODEL, ONNX, Bundle
+from bonaface.inference.bundle import CARD, DEFAULT_MODEL, ONNX, Bundle
 from bonaface.inference.cache import models_folder
 from bonaface.inference.remote import INDEX, download, read_index, write_index
 from bonaface.testing.networks import brightness, graph, write_bundle
@@ -274,6 +274,15 @@ def test_a_folder_serves_without_a_network(
     monkeypatch.setattr(remote, "urlopen", lambda *_, **__: pytest.fail("asked the network"))
     assert_is(download(str(models), "door"), models / "door")
     assert_is(download(f"{models}/{INDEX}", "kiosk-v1"), models / "kiosk-v1")
+
+
+def test_a_file_that_was_cut_short_in_a_folder_is_named(models: Path, cache: Path) -> None:
+    path = models / "door" / CARD
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(
+        ModelFileError, match=r"door/bundle.json: the index says \d+ bytes, and the file there is shorter"
+    ):
+        download(str(models), "door")
 
 
 def test_default_is_the_model_that_ships(models: Path) -> None:

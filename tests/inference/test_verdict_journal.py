@@ -5,6 +5,7 @@ import fsspec
 import pytest
 
 from bonaface.core.errors import InputError
+from bonaface.core.files import sealed
 from bonaface.core.paths import to_path
 from bonaface.core.records import Decision, Response
 from bonaface.inference import verdict_journal as journals
@@ -91,10 +92,10 @@ def test_at_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
         ("journal.json", "{", "this is no journal of bonaface check"),
         ("journal.json", "[]", "this is no journal"),
         ("journal.json", '{"format": 1, "work": []}', "this is no journal"),
-        ("journal.json", '{"format": 2, "work": {"model": "a", "threshold": "None"}}', "version of Bonaface"),
+        ("journal.json", '{"format": 1, "work": {"model": "a", "threshold": "None"}}', "version of Bonaface"),
         (
             "journal.json",
-            '{"format": 1, "work": {"model": "b"}}',
+            '{"format": 2, "work": {"model": "b"}}',
             "with another model and threshold; name another",
         ),
     ],
@@ -108,11 +109,23 @@ def test_refuses_another_folder(name: str, text: str, says: str, tmp_path: Path)
 @pytest.mark.parametrize("line", ["{}", "[]", "nonsense", '{"file": ["a", 1], "verdict": {}}'])
 def test_names_the_part_that_is_no_verdict(line: str, tmp_path: Path) -> None:
     journal = VerdictJournal(tmp_path, WORK)
-    (tmp_path / "00000-000000-1.jsonl").write_text(line + "\n")
+    (tmp_path / "00000-000000-1.jsonl").write_text(sealed(line))
     with pytest.raises(
         InputError, match=r"00000-000000-1\.jsonl: a line of it is no verdict .* delete this file"
     ):
         list(journal.read_new())
+
+
+def test_a_flipped_bit_is_no_verdict(tmp_path: Path) -> None:
+    path = write(VerdictJournal(tmp_path, WORK), "a", "b")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"0.75")
+    data[at] ^= 1  # 1.75
+    path.write_bytes(data)
+    with pytest.raises(
+        InputError, match=r"a line of it is damaged; delete this file, and its files are checked"
+    ):
+        list(VerdictJournal(tmp_path, WORK).read_new())
 
 
 def test_a_changed_file_has_another_key(tmp_path: Path) -> None:

@@ -57,6 +57,8 @@ def drift(
 
 
 def _print(found: "Drift") -> None:
+    from bonaface.inference.drift import DISTANCE
+
     test, counts = found.test, found.histogram.counts
     for line in _histogram(found):
         typer.echo(line)
@@ -73,6 +75,11 @@ def _print(found: "Drift") -> None:
         if found.found
         else "no drift: the scores look like those of the calibration"
     )
+    if not found.found and found.least > DISTANCE:
+        typer.echo(
+            f"so few scores can show a distance of {found.least:.2f} or more at best, and {DISTANCE:g} matters: "
+            "compare more of them, or calibrate with more"
+        )
 
 
 def _histogram(found: "Drift") -> list[str]:

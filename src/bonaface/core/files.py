@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from bonaface.core.errors import BonafaceError, InputError
 from bonaface.core.paths import is_remote, upload
@@ -152,6 +153,17 @@ def checksum_of(value: Any) -> str:
     """Return the SHA-256 of `value` as JSON with sorted names and no spaces: 64 hex digits."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sealed(text: str) -> str:
+    """Return `text` as a line of a file that is written line by line: its CRC-32, a space, the text, the line's end."""
+    return f"{crc32(text.encode()):08x} {text}\n"
+
+
+def unsealed(line: str) -> str | None:
+    """Return the text of a line that `sealed` made, without its end; None if it was cut short or changed since."""
+    text = line[9:]
+    return text if sealed(text) == f"{line}\n" else None
 
 
 def sha256(path: Path) -> str:

@@ -68,7 +68,9 @@ def local_copy(path: Path) -> Iterator[Path]:
         except FileNotFoundError:
             copy.unlink(missing_ok=True)
         except Exception as error:  # every file system has errors of its own
-            raise BonafaceError(f"{path}: cannot be fetched ({error}); {_AGAIN}") from error
+            raise BonafaceError(
+                f"{path}: cannot be fetched ({error}); see that it can be reached, and run the same again"
+            ) from error
         yield copy
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
 from time import monotonic
@@ -60,8 +61,18 @@ def load(
     Raises:
         ModelFileError: there is no bundle, or it was altered.
         UnknownNameError: the model has no such output or operating point.
-        InputError: an argument is out of range.
+        InputError: an argument is out of range, or of another type.
     """
+    for name, value, kinds, expected in (
+        ("model", model, (str, PathLike), "a path or a model's name"),
+        ("output", output, (str,), "a score output's name"),
+        ("threshold", threshold, (Real,), "a number in [0, 1]"),
+        ("operating_point", operating_point, (str,), "a text, as 'bpcer=0.01'"),
+        ("threads", threads, (Integral,), "a whole number"),
+        ("preview", preview, (Integral,), "a whole number of pixels"),
+    ):
+        if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
+            raise InputError(f"load: {name} must be {expected}, got a {type(value).__name__}: {value!r}")
     bundle = Bundle.open(DEFAULT_MODEL if model is None else model)
     return Checker(
         bundle,

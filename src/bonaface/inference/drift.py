@@ -1,5 +1,6 @@
 """Tell whether today's scores still look like those that a bundle was calibrated on."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,14 @@ class Drift:
     threshold: float
     rejected: tuple[float, float]
     histogram: Histogram
+
+    @property
+    def least(self) -> float:
+        """Return about the smallest distance that so many scores can show at `P`, were each of another person.
+
+        It is Kolmogorov's: sqrt(-ln(P / 2) / 2 * (n + m) / (n m)) for n and m scores.
+        """
+        return math.sqrt(-math.log(P / 2) / 2 * (1 / self.then + 1 / self.today))
 
     @property
     def found(self) -> bool:

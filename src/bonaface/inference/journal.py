@@ -6,12 +6,9 @@ from dataclasses import asdict
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
-from bonaface.core.files import write_text
+from bonaface.core.files import sealed, unsealed, write_text
 from bonaface.core.records import Score
-
-_CRC = 9  # characters of a line before its text
 
 
 class Journal:
@@ -31,14 +28,14 @@ class Journal:
         self.rows: list[Score] = []
         whole = self._read()
         # What can't be used is cut off now, so that new lines follow whole ones.
-        write_text(path, "".join(map(_line, [self._head, *whole])))
+        write_text(path, "".join(map(sealed, [self._head, *whole])))
         self.rows = [Score(**json.loads(line)) for line in whole]
 
     def add(self, rows: Iterable[Score]) -> None:
         """Append `rows` and hand them to the system, so that a kill loses at most the line being written."""
         new = list(rows)
         with self._path.open("a", encoding="utf-8") as file:
-            file.writelines(_line(json.dumps(_plain(row))) for row in new)
+            file.writelines(sealed(json.dumps(_plain(row))) for row in new)
         self.rows += new
 
     def _read(self) -> list[str]:
@@ -46,12 +43,8 @@ class Journal:
             return []
         # What follows the last line's end is empty, or half a line.
         lines = self._path.read_bytes().decode(errors="replace").split("\n")[:-1]
-        texts = [line[_CRC:] for line in takewhile(lambda line: _line(line[_CRC:]) == f"{line}\n", lines)]
+        texts = list(takewhile(lambda text: text is not None, map(unsealed, lines)))
         return texts[1:] if texts and texts[0] == self._head else []
-
-
-def _line(text: str) -> str:
-    return f"{crc32(text.encode()):08x} {text}\n"
 
 
 def _plain(row: Score) -> dict[str, Any]:

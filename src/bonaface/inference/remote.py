@@ -201,6 +201,11 @@ def _fetch(where: str, name: str, path: Path, about: RemoteFile, told: Callable[
         if path.is_file() and path.stat().st_size == about.bytes:
             break
     if not path.is_file() or path.stat().st_size != about.bytes:
+        if not _is_http(where):
+            raise ModelFileError(
+                f"{_base(where)}{name}: the index says {about.bytes} bytes, and the file there is shorter; copy it "
+                "there again, or write the index anew with bonaface models --index"
+            )
         raise BonafaceError(f"{_base(where)}{name}: the connection ends early each time; {_AGAIN}")
     if sha256(path) != about.sha256:
         path.unlink()

@@ -3,23 +3,23 @@
     JOURNAL/journal.json            what is checked with: model, threshold, ...
     JOURNAL/00002-000017-4711.jsonl the verdicts of one lot of files, a line each: run, lot and process
 
-A line is {"file": ..., "verdict": ...}, where "file" is the file's name with its size and time, so that a file that has
-changed since is checked again. On this machine a line is on its way to the disk as soon as it is written; at a URL a
-lot's file is written whole every few seconds. A line that was cut off by a kill is not counted, and never continued.
+A line is its CRC-32 and {"file": ..., "verdict": ...}, where "file" is the file's name with its size and time, so that
+a file that has changed since is checked again. On this machine a line is on its way to the disk as soon as it is
+written; at a URL a lot's file is written whole every few seconds. A line that was cut off by a kill is not counted, and
+never continued.
 """
 
 import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from io import BytesIO
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
 from bonaface.core.errors import InputError
-from bonaface.core.files import is_leftover, write_bytes, write_json
+from bonaface.core.files import is_leftover, sealed, unsealed, write_bytes, write_json
 from bonaface.core.paths import entries, files_below, is_remote, read_range
 from bonaface.core.records import Response
 from bonaface.inference.verdict import Verdict
@@ -27,7 +27,7 @@ from bonaface.inference.verdict import Verdict
 HEAD = "journal.json"
 _PART = ".jsonl"
 _SECONDS = 5.0  # between two writings of a file at a URL
-_FORMAT = 1
+_FORMAT = 2
 
 # A file's name, and its size in bytes and time of change in nanoseconds where it is a file of this machine.
 FileKey = tuple[str, int, int]
@@ -84,9 +84,14 @@ def recorded(folder: Path, run: int, lot: int) -> Iterator[tuple[FileKey, dict[s
 
 def _records(path: Path, data: bytes) -> Iterator[tuple[FileKey, dict[str, Any]]]:
     """Yield what the whole lines of `data`, which ends somewhere, say."""
-    for line in BytesIO(data[: data.rfind(b"\n") + 1]):
+    for line in data[: data.rfind(b"\n") + 1].decode(errors="replace").split("\n")[:-1]:
+        text = unsealed(line)
+        if text is None:
+            raise InputError(
+                f"{path}: a line of it is damaged; delete this file, and its files are checked again"
+            )
         try:
-            record = json.loads(line)
+            record = json.loads(text)
             name, size, time = record["file"]
             verdict = record["verdict"]
         except (ValueError, KeyError, TypeError) as error:
@@ -115,7 +120,7 @@ class PartWriter:
 
     def add(self, key: FileKey, verdict: Verdict) -> None:
         """Write the verdict on a file."""
-        line = json.dumps({"file": key, "verdict": verdict.as_dict(frames=True)}).encode() + b"\n"
+        line = sealed(json.dumps({"file": key, "verdict": verdict.as_dict(frames=True)})).encode()
         if self._file is not None:
             self._file.write(line)
             self._file.flush()
