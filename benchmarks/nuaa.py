@@ -1,6 +1,6 @@
 """Run the NUAA grid of benchmarks/nuaa.md: train and evaluate what is not done yet, and keep the figures.
 
-    python benchmarks/nuaa.py STORE RUNS [--jobs 2]    # goes on with the grid
+    python benchmarks/nuaa.py STORE RUNS [--jobs 2] [--model hfd ...]    # goes on with the grid
     python benchmarks/nuaa.py STORE RUNS --table       # takes in what is finished in RUNS, writes the table in nuaa.md
     python benchmarks/nuaa.py --table                  # writes the table of what has been taken in
 
@@ -51,8 +51,10 @@ GRID = (
     ("subject-disjoint", "1", "square-1.3"),
     ("official", "", "square-1.0"),
 )
+SYSTEM_CROP = "square-1.3"
 CLASSES = ("attack", "bona fide")  # by label
 BACKBONE, SIZE = "efficientnet-lite0", 224
+
 # Small data in 20 minutes: a batch of 16 makes enough steps of one epoch, and the backbone forgets less at a tenth of
 # the rate. The webcam's exposure differs between the sessions, so brightness and contrast are jittered more than the
 # presets do.
@@ -70,6 +72,34 @@ LONGER = 3  # epochs: simulated attacks are other ones each time
 
 
 @dataclass(frozen=True)
+class System:
+    """A system to compare with: its preset, and what differs from it."""
+
+    preset: str
+    size: int
+    backbone: str = ""
+    changes: tuple[str, ...] = ()
+    crop: str = ""  # its own, in place of the block's
+
+
+# CDCN is half as wide and reads 128 px: at 256 px and in full width a picture takes 640 ms here.
+_CDCN = System("paper", 128, "", ("batch=16", "epochs=1", "bn_batches=25", "width=0.5"))
+SYSTEMS = {
+    "global-statistics": System("wide", 160),
+    "linear-probe": System("wide", SIZE, BACKBONE),
+    "hfd": System("paper", 128),
+    "lbp-svm": System("paper", 64),
+    "color-lbp-svm": System("paper", 64),
+    "iqm-svm": System("paper", 128),
+    "timm:efficientnet-lite0": System("fine-tune", SIZE, BACKBONE, (*SETTINGS, "epochs=1")),
+    "patchnet": System("paper", 160, BACKBONE, (*SETTINGS, "epochs=1"), "native"),
+    "cdcn": _CDCN,
+    "cdcn-pp": _CDCN,
+}
+EVERYWHERE = ("global-statistics", "linear-probe")  # in every block: they take a minute
+
+
+@dataclass(frozen=True)
 class Cell:
     """One run of the grid."""
 
@@ -83,9 +113,10 @@ class Cell:
     epochs: int = 1
 
     @classmethod
-    def probe(cls, protocol: str, fold: str, crop: str) -> "Cell":
-        """Return the reference on the same data, by benchmarks/nuaa_probe.py."""
-        return cls("linear-probe", "frozen", protocol, fold, crop)
+    def of(cls, system: str, protocol: str, fold: str, crop: str) -> "Cell":
+        """Return the cell of one of SYSTEMS."""
+        own = SYSTEMS[system]
+        return cls(system, own.preset, protocol, fold, own.crop or crop)
 
     @property
     def name(self) -> str:
@@ -98,13 +129,27 @@ class Cell:
     @property
     def changes(self) -> tuple[str, ...]:
         """Return the changes to the preset."""
+        if self.model in SYSTEMS:
+            return (*SYSTEMS[self.model].changes, f"crop={self.crop}")
         augment = {"simulate": self.simulate, "color_transfer": self.color_transfer}
         augmented = (f"augment.{name}={share}" for name, share in augment.items() if share)
         return (*SETTINGS, f"epochs={self.epochs}", f"crop={self.crop}", *augmented)
 
+    @property
+    def size(self) -> int:
+        """Return the side of the network's input in pixels."""
+        return SYSTEMS[self.model].size if self.model in SYSTEMS else SIZE
+
+    @property
+    def backbone(self) -> str:
+        """Return the backbone; empty where the model has none to choose."""
+        return SYSTEMS[self.model].backbone if self.model in SYSTEMS else BACKBONE
+
     def settings(self, store: Path) -> RunSettings:
         """Return the settings that the command below trains with."""
-        asked = {**parse_changes(self.changes), "backbone": BACKBONE, "size": SIZE}
+        asked = {**parse_changes(self.changes), "size": self.size}
+        if self.backbone:
+            asked["backbone"] = self.backbone
         preset = choose_preset(self.model, self.preset, asked)
         return RunSettings(preset, str(store), self.protocol, self.fold, workers=0)
 
@@ -113,7 +158,8 @@ class Cell:
         if (run / "run.json").is_file():
             return [*BONAFACE, "train", "--resume", "--out", str(run)]
         data = ["--data", str(store), "--protocol", self.protocol, "--fold", self.fold, "--out", str(run)]
-        options = ["--preset", self.preset, "--backbone", BACKBONE, "--size", str(SIZE), "--workers", "0"]
+        options = ["--preset", self.preset, "--size", str(self.size), "--workers", "0"]
+        options += ["--backbone", self.backbone] if self.backbone else []
         return [
             *BONAFACE,
             "train",
@@ -142,6 +188,10 @@ def cells() -> Iterator[Cell]:
     for color_transfer in (COLOR_TRANSFER, 0.0):
         for model, preset in NETWORKS:
             yield Cell(model, preset, "official", "", "tight", SIMULATE, color_transfer)
+    for system in SYSTEMS:
+        for block in GRID:
+            if block[2] == SYSTEM_CROP or system in EVERYWHERE:
+                yield Cell.of(system, *block)
 
 
 class Results:
@@ -312,11 +362,12 @@ def between(figure: Mapping[str, Any]) -> str:
 
 def table(results: Results) -> str:
     """Return the rows of the cells that are done, in the grid's order."""
-    known = [*cells(), *(Cell.probe(*part) for part in GRID)]
-    # The probe of a part comes after its networks, except those that saw simulated attacks.
+    crops = [crop for _, _, crop in GRID]
+    known = list(cells())
+    # A system that has a crop of its own stands in the block of its protocol; those that saw simulated attacks, last.
     known.sort(
         key=lambda cell: (
-            GRID.index((cell.protocol, cell.fold, cell.crop)),
+            GRID.index((cell.protocol, cell.fold, cell.crop if cell.crop in crops else SYSTEM_CROP)),
             cell.simulate,
             cell.color_transfer,
             cell.epochs,
@@ -346,6 +397,9 @@ def main() -> int:
     parser.add_argument("runs", type=Path, nargs="?")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--table", action="store_true")
+    parser.add_argument(
+        "--model", action="append", help="this model's cells alone; may be given several times"
+    )
     given = parser.parse_args()
     results = Results()
     if given.table:
@@ -361,7 +415,7 @@ def main() -> int:
         cores.put(core)
     work = partial(do, store=CropStore.open(given.store), runs=given.runs, cores=cores, results=results)
     with ThreadPoolExecutor(given.jobs) as pool:
-        fine = list(pool.map(work, cells()))
+        fine = list(pool.map(work, (cell for cell in cells() if cell.model in (given.model or [cell.model]))))
     print(table(results))
     return 0 if all(fine) else 1
 
