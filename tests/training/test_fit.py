@@ -24,7 +24,10 @@ from bonaface.inference.bundle import Bundle
 from bonaface.models import create_model
 from bonaface.store.prepare import prepare
 from bonaface.training import checkpoint_saver, fit, weights
+from bonaface.training.batches import Batch
 from bonaface.training.fit import train
+from bonaface.training.module import PadModule
+from bonaface.training.progress import Step
 from bonaface.training.settings import RunSettings, choose_preset
 
 CHANGES = {"backbone": "random:efficientnet-lite0", "size": 64, "epochs": 2, "batch": 8, "bn_batches": 2}
@@ -65,9 +68,10 @@ def tensors(run: Path) -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module", autouse=True)
 def no_bundle() -> Iterator[None]:
-    """Exporting takes longer than these runs; what ends in a bundle is the session's `run`."""
+    """Exporting and drawing take longer than these runs; what ends in a bundle and a page is the session's `run`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fit, "write_bundle", lambda *_: None)
+        patch.setattr(fit, "write_page", lambda *_: None)
         yield
 
 
@@ -94,6 +98,7 @@ def test_resumed_run_gives_the_same_weights_bit_for_bit(
     expected, found = tensors(whole), tensors(stopped)
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[name], found[name]) for name in expected)
+    assert (stopped / checkpoint_saver.LOSSES).read_text() == (whole / checkpoint_saver.LOSSES).read_text()
 
 
 def test_run_that_filled_the_disk_gives_the_same_weights(
@@ -317,17 +322,52 @@ def test_rejects_micro_batches_of_one_picture_where_batch_normalisation_gets_one
     assert (tmp_path / "other" / checkpoint_saver.BEST).is_file()
 
 
-def test_progress_reports_the_time_left(
+def test_the_loss_of_each_step_is_kept(
     settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sentences: list[str] = []
-    monkeypatch.setattr(checkpoint_saver.ProgressCallback.__init__, "__defaults__", (0.0,))
-    train(settings, tmp_path / "run", log=sentences.append)
-    lines = [line for line in sentences if ", loss " in line]
-    assert len(lines) == 12
-    assert lines[0].startswith("epoch 1/2, batch 1/6, loss ")
-    assert all(line.endswith(" left") for line in lines)
-    assert lines[-1].endswith(", 1 s left")
+    """Each step has two micro-batches, whose losses are taken here where the network gives them."""
+    losses: list[float] = []
+    step = PadModule.training_step
+
+    def noted(self: PadModule, batch: Batch, number: int) -> torch.Tensor:
+        loss = step(self, batch, number)
+        losses.append(loss.item())
+        return loss
+
+    monkeypatch.setattr(PadModule, "training_step", noted)
+    train(settings, tmp_path / "run")
+    with (tmp_path / "run" / checkpoint_saver.LOSSES).open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
+    found = [float(row["loss"]) for row in rows]
+    np.testing.assert_allclose(found, np.reshape(losses, (6, 2)).mean(1), rtol=1e-6)
+
+
+def test_a_run_shows_its_batches_with_loss_dev_acer_and_time_left(
+    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint_saver, "_GLANCE", 0.0)
+    steps: list[Step] = []
+    with monkeypatch.context() as patch:
+        stop_after(5, patch)
+        with pytest.raises(StoppedError):
+            train(settings, tmp_path / "run", show=steps.append)
+    trained = [step for step in steps if step.what == "training batches"]
+    assert [(step.done, step.total) for step in trained] == [(done, 12) for done in range(10)]
+    assert (trained[0].note, trained[0].left) == ("epoch 1/2", None)
+    assert all(re.fullmatch(r"epoch 1/2, loss \d\.\d{4}", step.note) for step in trained[1:7])
+    acer = r"dev ACER \d+\.\d\d %"
+    assert all(re.fullmatch(rf"epoch 2/2, loss \d\.\d{{4}}, {acer}", step.note) for step in trained[7:])
+    assert all(step.left is not None and step.left > 0 for step in trained[1:])
+    dev = [step for step in steps if step.what == "dev batches"]
+    assert [step.done for step in dev] == list(range(dev[0].total + 1))
+    steps.clear()
+    train(settings, tmp_path / "run", resume=True, show=steps.append)
+    trained = [step for step in steps if step.what == "training batches"]
+    # What the first start had done gives no time left, but its dev ACER is known.
+    assert (trained[0].done, trained[0].left) == (10, None)
+    assert re.fullmatch(rf"epoch 2/2, {acer}", trained[0].note)
+    assert trained[-1] == Step("training batches", 12, 12, 0.0, trained[-1].note)
 
 
 def test_rejects_a_second_process_on_one_run(whole: Path, settings: RunSettings) -> None:

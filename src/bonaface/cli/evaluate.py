@@ -18,12 +18,13 @@ from bonaface.core.paths import to_path
 if TYPE_CHECKING:
     from bonaface.core.records import Score
     from bonaface.evaluation.folds import EvaluationSettings
-    from bonaface.evaluation.render.html import Gallery
     from bonaface.evaluation.score_table import ScoreTable
     from bonaface.inference.bundle import Bundle, BundleCard
     from bonaface.inference.runtime import Runner
     from bonaface.inference.scoring import ScoredSplit
     from bonaface.store.crop_store import CropStore
+
+_SIDE = 112  # pixels of a picture in the report
 
 
 def evaluate(
@@ -79,6 +80,7 @@ def evaluate(
     from bonaface.evaluation.score_table import ScoreTable
     from bonaface.inference import evaluated
     from bonaface.inference.bundle import Bundle
+    from bonaface.inference.gallery import crops_of
     from bonaface.inference.provenance import seen_in_training, trained_on
     from bonaface.store.crop_store import CropStore
 
@@ -105,7 +107,8 @@ def evaluate(
         )
         console = Console()
         print_report(report, console)
-        written = [folder / "scores.csv", *write_report(report, folder, _gallery(store, bundle, scores))]
+        gallery = crops_of(store, bundle.card.crop_specs, bundle.card.input_size, _SIDE)
+        written = [folder / "scores.csv", *write_report(report, folder, gallery)]
         evaluated.finish(folder, written)
         for part in parts:
             (folder / f"scores-{part.split}.part").unlink()  # the report that was made of its rows is written
@@ -211,28 +214,3 @@ def _scores(
                 journal.add(chunk)
         rows += journal.rows
     return rows
-
-
-def _gallery(store: "CropStore", bundle: "Bundle", scores: list["Score"]) -> "Gallery":
-    """Return a function that gives the crop that the network saw of a frame, as PNG, by the frame's sample_id."""
-    from io import BytesIO
-
-    from PIL import Image
-
-    from bonaface.face.crop import cut
-
-    indices = {
-        (store.presentations[f.presentation].sample_id, f.frame): n for n, f in enumerate(store.frames)
-    }
-    numbers = {row.sample_id: indices[row.video_id, row.frame] for row in scores if not row.response}
-
-    def picture(sample_id: str) -> bytes | None:
-        if sample_id not in numbers:
-            return None
-        buffer = BytesIO()
-        Image.fromarray(cut(store.read(numbers[sample_id]), bundle.card.crop_specs[0], 112)).save(
-            buffer, "PNG"
-        )
-        return buffer.getvalue()
-
-    return picture

@@ -1,5 +1,6 @@
 """`bonaface train`."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -102,8 +103,10 @@ def train(
     before with --resume does as well; it also starts a run that was stopped before it had begun.
     """
     try:
+        from bonaface.cli.progress import training_bar
         from bonaface.training import fit
         from bonaface.training.initial import Initial
+        from bonaface.training.page import PAGE
         from bonaface.training.settings import RunSettings, choose_preset, parse_changes, read_settings
     except ModuleNotFoundError as error:
         raise MissingExtraError("training", "train", str(error.name)) from error
@@ -142,12 +145,15 @@ def train(
             "detector; so check will see slightly different crops than training and evaluation did, and its "
             "scores will differ"
         )
-    bundle = fit.train(settings, out, resume=resume, log=_log, tensorboard=tensorboard)
+    with training_bar() if fit.is_primary() else nullcontext() as show:
+        bundle = fit.train(settings, out, resume=resume, log=_log, show=show, tensorboard=tensorboard)
     if fit.is_primary():
         fold_option = f" --fold {settings.fold}" if settings.fold else ""
+        page = out / PAGE
+        look = f"look at: {page}\n" if page.is_file() else ""
         typer.echo(
-            f"done: {bundle}\nnext: bonaface evaluate {out} --data {settings.store} --protocol {settings.protocol}"
-            f"{fold_option}"
+            f"done: {bundle}\n{look}"
+            f"next: bonaface evaluate {out} --data {settings.store} --protocol {settings.protocol}{fold_option}"
         )
 
 

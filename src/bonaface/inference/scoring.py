@@ -121,10 +121,8 @@ def score_row(
 
     The output `name` is the one that is judged.
     """
-    # A picture is a video of one frame; only a clip's frames need a number of their own.
-    sample = row.sample_id if frame.frame == 0 else f"{row.sample_id}#{frame.frame}"
     return Score(
-        sample_id=sample,
+        sample_id=sample_id_of(row, frame.frame),
         video_id=row.sample_id,
         frame=frame.frame,
         subject=row.subject,
@@ -140,3 +138,9 @@ def score_row(
         device=row.device,
         session=row.session,
     )
+
+
+def sample_id_of(row: Presentation, frame: int) -> str:
+    """Return the sample_id of the frame number `frame` of presentation `row` in a score table."""
+    # A picture is a video of one frame; only a clip's frames need a number of their own.
+    return row.sample_id if frame == 0 else f"{row.sample_id}#{frame}"

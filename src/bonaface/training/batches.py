@@ -6,6 +6,7 @@ network gets uint8 crops and normalises them on its own device.
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -103,6 +104,12 @@ class CropBatches(Dataset[Batch]):
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    def with_augmentation(self, augmentation: Augmentation) -> "CropBatches":
+        """Return the same frames, augmented in another way."""
+        other = copy(self)
+        other._augmentation = augmentation
+        return other
 
     def __getitem__(self, draws: Sequence[Draw]) -> Batch:
         shown = self._color_transferred(self._shown(draws), draws)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bonaface.core.records import Score
+from bonaface.evaluation.score_table import ScoreTable
 from bonaface.export.onnx import export_network
 from bonaface.inference.bundle import (
     DEFAULT_POINT,
@@ -29,10 +30,11 @@ from bonaface.metrics.videos import video_scores
 from bonaface.models.base import PadModel
 from bonaface.store.crop_store import CropStore
 from bonaface.training.checkpoint_saver import BEST
-from bonaface.training.progress import Progress
+from bonaface.training.progress import Progress, Show
 from bonaface.training.settings import RunSettings
 from bonaface.training.weights import load_weights
 
+DEV_SCORES = "dev_scores.csv"
 RULES: dict[str, Callable[[ArrayLike, ArrayLike], float]] = {
     DEFAULT_POINT: eer_threshold,
     "bpcer=0.01": bpcer_threshold,
@@ -46,12 +48,14 @@ def write_bundle(
     store: CropStore,
     dev: Sequence[int],
     provenance: Mapping[str, Any],
-    log: Callable[[str], None] = lambda _: None,
+    log: Callable[[str], None],
+    show: Show,
 ) -> Bundle:
     """Export the best weights of `run`, set thresholds on the dev rows, and put ``run/bundle`` in place as a whole.
 
     The thresholds are those of the EER and of a BPCER of 1 %, of every score output, over frames and over videos, of
-    the scores that onnxruntime gives: the numbers that `check` and `evaluate` will compare.
+    the scores that onnxruntime gives: the numbers that `check` and `evaluate` will compare. They are kept as a score
+    table, ``run/dev_scores.csv``.
     """
     network.load_state_dict(load_weights(run / BEST))
     making, done = run / "bundle.part", run / "bundle"
@@ -67,9 +71,10 @@ def write_bundle(
             ScoredSplit(dev, "dev", settings.protocol, settings.fold),
             card,
             OnnxRunner(Bundle(making, card)),
-            progress=Progress(log, "scoring dev: frame"),
+            progress=Progress(show, "scoring dev: frames"),
         )
     )
+    ScoreTable.from_scores(scores).write(run / DEV_SCORES)
     write_card(making, msgspec.structs.replace(card, operating_points=operating_points(scores, card)))
     shutil.rmtree(done, ignore_errors=True)
     making.rename(done)

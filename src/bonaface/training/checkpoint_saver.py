@@ -9,17 +9,20 @@ from typing import Any
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
+from torch import Tensor
 
 from bonaface.core.files import whole_file
 from bonaface.training.batches import Batch
 from bonaface.training.dev import Outcome
 from bonaface.training.module import PadModule, plain_state
-from bonaface.training.progress import EVERY, duration
+from bonaface.training.progress import Progress, Show
 from bonaface.training.weights import save_weights, seal
 
 LAST = "checkpoints/last.ckpt"
 BEST = "checkpoints/best.safetensors"
 HISTORY = "history.csv"
+LOSSES = "losses.csv"
+_GLANCE = 0.5  # seconds between two looks at the loss, which a GPU would have to be waited for
 
 
 class CheckpointSaver(Callback):
@@ -34,17 +37,28 @@ class CheckpointSaver(Callback):
         self._run, self._every = run, every
         self.best: tuple[float, float, int] | None = None
         self.rows: list[dict[str, float]] = []
+        self.losses: list[tuple[int, float]] = []
+        # Of micro-batches of the step that is being made, and of steps; on the device, which nobody waits for.
+        self._micro: list[Tensor] = []
+        self._recent: list[tuple[int, Tensor]] = []
+        self._step = 0
         self._seconds = 0.0
         self._since = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what the checkpoint needs: the best epoch so far, the history, and the seconds spent."""
-        return {"best": self.best, "rows": self.rows, "seconds": self.seconds}
+        """Return what the checkpoint needs: the best epoch so far, history and losses, and the seconds spent."""
+        self._take_losses()
+        losses = torch.tensor(
+            self.losses, dtype=torch.float64
+        )  # a list of as many would take far longer to read
+        return {"best": self.best, "rows": self.rows, "losses": losses, "seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the values from the checkpoint."""
         self.best = None if state_dict["best"] is None else tuple(state_dict["best"])
         self.rows = list(state_dict["rows"])
+        kept = state_dict.get("losses", torch.empty(0))  # version 0.1 kept none
+        self.losses = [(int(step), loss) for step, loss in kept.tolist()]
         self._seconds = state_dict["seconds"]
 
     @property
@@ -60,12 +74,17 @@ class CheckpointSaver(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock when the network starts to learn."""
-        self._since = time.monotonic()
+        self._since, self._step = time.monotonic(), trainer.global_step
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Save every `every` optimiser steps; the epoch's last batch waits for dev."""
+        """Keep the loss, and save every `every` optimiser steps; the epoch's last batch waits for dev."""
+        self._micro.append(trainer.callback_metrics["train/total"])
+        if trainer.global_step > self._step:
+            self._step = trainer.global_step
+            self._recent.append((self._step, torch.stack(self._micro).mean()))
+            self._micro.clear()
         stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
         if (
             stepped
@@ -88,8 +107,17 @@ class CheckpointSaver(Callback):
                 with whole_file(self._run / BEST) as part:
                     save_weights(plain_state(pl_module.eval_network), part)
         if trainer.is_global_zero:
+            self._take_losses()
             write_history(self._run, self.rows)
+            _write_losses(self._run, self.losses)
         self._save(trainer)
+
+    def _take_losses(self) -> None:
+        """Fetch the losses of the steps since the last time from the device."""
+        if self._recent:
+            steps, losses = zip(*self._recent, strict=True)
+            self.losses += zip(steps, torch.stack(losses).tolist(), strict=True)
+            self._recent.clear()
 
     def _save(self, trainer: Trainer) -> None:
         target = self._run / LAST
@@ -108,6 +136,14 @@ def write_history(run: Path, rows: Sequence[Mapping[str, float]]) -> None:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
+
+
+def _write_losses(run: Path, losses: Sequence[tuple[int, float]]) -> None:
+    """Write ``losses.csv`` of `run` whole: a line an optimiser step, its number from 1 and its loss."""
+    with whole_file(run / LOSSES) as part, part.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("step", "loss"))
+        writer.writerows(losses)
 
 
 class RandomState(Callback):
@@ -132,35 +168,58 @@ class RandomState(Callback):
 
 
 class ProgressCallback(Callback):
-    """Report the progress of a run: a line every `every` seconds with the time left, and one after each epoch."""
+    """Report the progress of a run: how many of its batches are done, how many of dev, and a line after each epoch.
 
-    def __init__(self, log: Callable[[str], None], every: float = EVERY) -> None:
-        self._log, self._every = log, every
-        self._next = 0.0
-        self._began, self._first = 0.0, 0
+    Args:
+        log: called with the line of each epoch.
+        show: called with how far the run is, at most twice a second.
+        rows: gives the epochs so far, also those of earlier starts.
+    """
+
+    def __init__(
+        self, log: Callable[[str], None], show: Show, rows: Callable[[], Sequence[Mapping[str, float]]]
+    ) -> None:
+        self._log, self._rows = log, rows
+        self._batches, self._dev = Progress(show, "training batches"), Progress(show, "dev batches")
+        self._show, self._next = show, 0.0
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
     ) -> None:
         """Start the clock with the first batch of this start of the run."""
-        if not self._began:
-            self._began, self._first = time.monotonic(), _batches_done(trainer, batch_idx)
+        if not self._next:
+            self._next = time.monotonic()
+            self._batches(_batches_done(trainer, batch_idx), _all_batches(trainer), self._note(trainer))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Report epoch, batch, loss and the time left, with the time for dev once an epoch has shown it."""
-        now = time.monotonic()
-        if now >= self._next:
-            self._next = now + self._every
+        """Report the batches done, with the loss and the dev ACER of the last epoch.
+
+        The time left has the time for dev in it once an epoch has shown it.
+        """
+        done, total = _batches_done(trainer, batch_idx + 1), _all_batches(trainer)
+        if time.monotonic() >= self._next or done == total:
+            self._next = time.monotonic() + _GLANCE
             loss = float(trainer.callback_metrics["train/total"])
-            done = _batches_done(trainer, batch_idx + 1)
-            total = int(trainer.num_training_batches) * int(trainer.max_epochs or 0)
-            left = (now - self._began) / (done - self._first) * (total - done)
-            self._log(
-                f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}, batch {batch_idx + 1}/"
-                f"{trainer.num_training_batches}, loss {loss:.4f}, {duration(left)} left"
-            )
+            self._batches(done, total, self._note(trainer, f"loss {loss:.4f}"))
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock of dev."""
+        self._dev = Progress(self._show, "dev batches")
+        self._dev(0, _dev_batches(trainer))
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Report the batches of dev."""
+        self._dev(batch_idx + 1, _dev_batches(trainer))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print a line after each epoch: dev ACER, loss, threshold."""
@@ -170,7 +229,22 @@ class ProgressCallback(Callback):
             f"dev loss {values['dev/loss']:.4f}, dev EER threshold {values['dev/threshold']:.4f}"
         )
 
+    def _note(self, trainer: Trainer, loss: str = "") -> str:
+        rows = self._rows()
+        acer = f"dev ACER {100 * rows[-1]['dev/acer']:.2f} %" if rows else ""
+        return ", ".join(
+            filter(None, (f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", loss, acer))
+        )
+
 
 def _batches_done(trainer: Trainer, batches: int) -> int:
     """Return how many batches of the whole run are done, with `batches` of this epoch."""
     return trainer.current_epoch * int(trainer.num_training_batches) + batches
+
+
+def _all_batches(trainer: Trainer) -> int:
+    return int(trainer.num_training_batches) * int(trainer.max_epochs or 0)
+
+
+def _dev_batches(trainer: Trainer) -> int:
+    return int(sum(trainer.num_val_batches))

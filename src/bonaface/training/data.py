@@ -7,6 +7,7 @@ from bonaface.core.errors import InputError
 from bonaface.datasets.protocols import Split, find_protocol, split_rows
 from bonaface.datasets.registry import open_dataset
 from bonaface.face.crop import CropSpec
+from bonaface.models.preset import Preset
 from bonaface.models.registry import describe
 from bonaface.store.crop_store import CropStore
 from bonaface.training.batches import (
@@ -32,6 +33,12 @@ def open_split(store: CropStore, protocol: str, fold: str, seed: int) -> Split:
     return split_rows(store.table, found, fold, seed)
 
 
+def augmentation_of(preset: Preset) -> Augmentation:
+    """Return how the pictures of a training with `preset` are changed."""
+    crops = tuple(map(CropSpec.parse, preset.augment.crops))
+    return Augmentation(preset.flip, preset.jitter, crops, preset.augment.color_transfer)
+
+
 class PadData(lightning.LightningDataModule):
     """The loaders of a run.
 
@@ -44,8 +51,7 @@ class PadData(lightning.LightningDataModule):
         self._settings = settings
         preset = settings.preset
         self.split = open_split(store, settings.protocol, settings.fold, settings.seed)
-        crops = tuple(CropSpec.parse(crop) for crop in preset.augment.crops)
-        augmentation = Augmentation(preset.flip, preset.jitter, crops, preset.augment.color_transfer)
+        augmentation = augmentation_of(preset)
         views = tuple(map(CropSpec.parse, settings.views))
         targets = describe(preset.model).targets
         self.train = CropBatches(store, self.split.train, views, preset.size, augmentation, targets)

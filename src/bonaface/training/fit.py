@@ -7,7 +7,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from copy import deepcopy
 from importlib.metadata import version
 from pathlib import Path
@@ -33,6 +33,8 @@ from bonaface.training.dev import Outcome
 from bonaface.training.initial import load_initial
 from bonaface.training.memory import keep_freed_memory
 from bonaface.training.module import PadModule
+from bonaface.training.page import PAGE, write_page
+from bonaface.training.progress import Lines, Show
 from bonaface.training.settings import RunSettings, read_run, read_settings
 from bonaface.training.solving import solve
 from bonaface.training.weights import check_seal
@@ -57,18 +59,21 @@ def train(
     *,
     resume: bool = False,
     log: Callable[[str], None] = lambda _: None,
+    show: Show | None = None,
     tensorboard: bool = False,
 ) -> Path:
     """Train a model, write its bundle and return the bundle's folder, ``run/bundle``.
 
     The folder `run` gets ``run.json`` (every setting, versions, counts), ``checkpoints/``, ``history.csv`` (a line an
-    epoch), ``logs/`` and, at the end, ``bundle/``; and ``features/``, where the model is fitted by a solver. With
-    `resume` a run that was stopped continues from its last checkpoint, or from the start where there is none; on one
-    machine with the same number of threads it ends in the same weights, bit for bit. A run that has its bundle is
-    finished, and nothing is changed.
+    epoch), ``losses.csv`` (a line an optimiser step), ``logs/`` and, at the end, ``bundle/``, ``dev_scores.csv`` and
+    ``index.html``, the page of the run; and ``features/``, where the model is fitted by a solver. With `resume` a run
+    that was stopped continues from its last checkpoint, or from the start where there is none; on one machine with the
+    same number of threads it ends in the same weights, bit for bit. A run that has its bundle is finished, and only
+    its page is drawn, where it is missing.
 
     Args:
         log: called with a sentence now and then about the progress of the run.
+        show: called with how far it is, several times a second; None: lines to `log`, now and then.
         tensorboard: log for TensorBoard rather than as CSV.
 
     Raises:
@@ -85,9 +90,16 @@ def train(
     if resume and bundle.is_dir():  # it is renamed to this as a whole at the very end
         if is_primary():
             log(f"this run is finished, and left as it is: {bundle}")
+            if not (run / PAGE).is_file():
+                with alone(run, "run"):
+                    _draw_page(run, settings, store, data, log)
         return bundle
-    with alone(run, "run") if is_primary() else nullcontext():
-        return _train(settings, run, store, data, log, tensorboard)
+    if not is_primary():
+        return _train(settings, run, store, data, lambda _: None, lambda _: None, tensorboard)
+    with alone(run, "run"):
+        _train(settings, run, store, data, log, show or Lines(log), tensorboard)
+        _draw_page(run, settings, store, data, log)
+    return bundle
 
 
 def _train(
@@ -96,6 +108,7 @@ def _train(
     store: CropStore,
     data: PadData,
     log: Callable[[str], None],
+    show: Show,
     tensorboard: bool,
 ) -> Path:
     keep_freed_memory()
@@ -110,13 +123,13 @@ def _train(
     )
     if settings.initial and not last.is_file():
         load_initial(network, settings.initial)
-    log = log if is_primary() else lambda _: None
     for note in data.split.notes:
         log(note)
     saver = CheckpointSaver(run, settings.checkpoint_every)
+    watch = ProgressCallback(log, show, lambda: saver.rows)
     logger = (TensorBoardLogger if tensorboard else CSVLogger)(run, "logs", version="")
     with _quiet():
-        trainer = run_trainer(settings, run, [saver, RandomState(), ProgressCallback(log)], logger)
+        trainer = run_trainer(settings, run, [saver, RandomState(), watch], logger)
         module = PadModule(network, settings) if isinstance(network, GradientModel) else None
         if module:
             _check_micro_batch(module, settings)
@@ -124,18 +137,29 @@ def _train(
         if is_primary():
             write_checked_json(run / RUN, _description(settings, store, data))
         if isinstance(network, SolverModel):
-            outcome = solve(network, settings, run, data, trainer, log)
+            outcome = solve(network, settings, run, data, trainer, log, show)
         elif module:
             _fit(trainer, module, data, last)
             outcome = saver.outcome
         else:
             raise TypeError(f"{type(network)} is neither a GradientModel nor a SolverModel")
     if is_primary():
-        write_bundle(
-            run, network, settings, store, data.split.dev, _provenance(settings, store, outcome), log
-        )
+        provenance = _provenance(settings, store, outcome)
+        write_bundle(run, network, settings, store, data.split.dev, provenance, log, show)
     trainer.strategy.barrier("bundle")
     return run / "bundle"
+
+
+def _draw_page(
+    run: Path, settings: RunSettings, store: CropStore, data: PadData, log: Callable[[str], None]
+) -> None:
+    try:
+        write_page(run, settings, store, data)
+    except Exception as error:  # noqa: BLE001 - the bundle is what the run was for, and it is there
+        log(
+            f"the page of the run could not be drawn ({type(error).__name__}: {error}); the bundle is whole, and "
+            "train --resume draws the page again"
+        )
 
 
 def _check_micro_batch(module: PadModule, settings: RunSettings) -> None:

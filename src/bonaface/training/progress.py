@@ -1,9 +1,28 @@
-"""Report the progress of a long step in a sentence now and then, with the time left."""
+"""How far a run is: a step with its time left, shown as a bar or, without a terminal, as a line now and then."""
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
-EVERY = 15.0  # seconds between two sentences
+EVERY = 15.0  # seconds between two lines, at least
+_SHARE = 0.05  # of the time that a step has taken, between two lines of a long one
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a run: `done` of `total` things, the seconds `left` (None: not known yet), and what else to say.
+
+    `what` names the things, as "training batches".
+    """
+
+    what: str
+    done: int
+    total: int
+    left: float | None = None
+    note: str = ""
+
+
+Show = Callable[[Step], None]
 
 
 def duration(seconds: float) -> str:
@@ -15,38 +34,51 @@ def duration(seconds: float) -> str:
 
 
 class Progress:
-    """Report the progress of a step at most every `every` seconds: ``progress(done, total)``.
+    """Report a step, with the time left: ``progress(done, total)``.
 
     The time left is computed from what was done since the first call; what an earlier start had done does not count.
 
     Args:
-        log: gets the sentences.
-        what: what is counted, as "training pictures".
+        show: gets the step at each call.
+        what: what is counted, as "training batches".
+        clock: gives the time in seconds.
+    """
+
+    def __init__(self, show: Show, what: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._show, self._what, self._clock = show, what, clock
+        self._start: tuple[float, int] | None = None
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """Report that `done` of `total` are done."""
+        now = self._clock()
+        began, first = self._start = self._start or (now, done)
+        left = (now - began) / (done - first) * (total - done) if done > first else None
+        self._show(Step(self._what, done, total, left, note))
+
+
+class Lines:
+    """Write steps as lines, where there is no terminal for a bar.
+
+    A step gets its first line after `every` seconds. The longer it takes, the rarer they come: 20 more each time that
+    it has taken e times as long, so that a night's training leaves a log of some hundred lines.
+
+    Args:
+        log: gets the lines.
         clock: gives the time in seconds.
     """
 
     def __init__(
-        self,
-        log: Callable[[str], None],
-        what: str,
-        every: float = EVERY,
-        clock: Callable[[], float] = time.monotonic,
+        self, log: Callable[[str], None], every: float = EVERY, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._log, self._what, self._every, self._clock = log, what, every, clock
-        self._start: tuple[float, int] | None = None
-        self._next = 0.0
+        self._log, self._every, self._clock = log, every, clock
+        self._began: dict[str, float] = {}
+        self._next: dict[str, float] = {}
 
-    def __call__(self, done: int, total: int) -> None:
-        """Report that `done` of `total` are done, if it is time."""
+    def __call__(self, step: Step) -> None:
+        """Write a line of `step`, if it is time for one."""
         now = self._clock()
-        if self._start is None:
-            self._start, self._next = (now, done), now + self._every
-        elif now >= self._next:
-            self._next = now + self._every
-            self._log(f"{self._what} {done}/{total}{self._left(now, done, total)}")
-
-    def _left(self, now: float, done: int, total: int) -> str:
-        began, first = self._start or (now, done)
-        if done <= first:
-            return ""
-        return f", {duration((now - began) / (done - first) * (total - done))} left"
+        began = self._began.setdefault(step.what, now)
+        if now >= self._next.setdefault(step.what, now + self._every):
+            self._next[step.what] = now + max(self._every, _SHARE * (now - began))
+            left = "" if step.left is None else f"{duration(step.left)} left"
+            self._log(", ".join(filter(None, (f"{step.what} {step.done}/{step.total}", step.note, left))))

@@ -124,7 +124,7 @@ class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     def differences(self, other: "RunSettings") -> list[str]:
         """Return the names of the settings that differ from `other`, with both values, for a person to read."""
-        mine, theirs = _flat(self.as_dict()), _flat(other.as_dict())
+        mine, theirs = flat(self.as_dict()), flat(other.as_dict())
         return [
             f"{key} ({theirs.get(key)!r}, not {mine.get(key)!r})"
             for key in sorted(mine.keys() | theirs.keys())
@@ -221,8 +221,9 @@ def read_settings(path: Path) -> RunSettings:
         raise InputError(f"{path}: expected the settings of a run, but {error}") from error
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings in one level, as ``preset.augment.simulate``."""
+    found: dict[str, Any] = {}
     for key, value in values.items():
-        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
-    return flat
+        found.update(flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+    return found

@@ -20,7 +20,7 @@ from bonaface.training.dev import Outcome, judge_dev
 from bonaface.training.features import keep_features
 from bonaface.training.module import plain_state
 from bonaface.training.normalise import Normalise
-from bonaface.training.progress import Progress
+from bonaface.training.progress import Progress, Show
 from bonaface.training.settings import RunSettings
 from bonaface.training.weights import save_weights
 
@@ -34,6 +34,7 @@ def solve(
     data: PadData,
     trainer: lightning.Trainer,
     log: Callable[[str], None],
+    show: Show,
 ) -> Outcome:
     """Fit `network` on the features of the train rows, and keep its weights and a history of one line in `run`.
 
@@ -43,6 +44,7 @@ def solve(
     Args:
         trainer: names the device and the precision of the features.
         log: called with a sentence now and then.
+        show: called with how far the features are.
     """
     device = trainer.strategy.root_device
     network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
@@ -61,7 +63,7 @@ def solve(
             compute,
             batch=2 * settings.micro_batch,  # no activations are kept, so twice as many fit
             workers=settings.workers,
-            progress=Progress(log, f"features of {name}"),
+            progress=Progress(show, f"features of {name}"),
         )
         labels, subjects, species = part.about(draws)
         return FeatureSet(values, labels, subjects, species, part.shares(draws)), seconds

@@ -55,11 +55,11 @@ def html(report: Report, gallery: Gallery | None = None) -> str:
     parts = [
         *(f"<p>{escape(line)}</p>" for line in lines),
         _legend(),
-        *([_grid(folds_grid(report))] if several else []),
+        *([table(folds_grid(report))] if several else []),
         *(_fold(report, fold, gallery, limits, titled=several) for fold in report.folds),
         *([f"<h2>Notes</h2><ul>{''.join(f'<li>{escape(note)}</li>' for note in notes(report))}</ul>"]),
     ]
-    return _page(title, report.warning, parts, SCRIPT)
+    return page(title, report.warning, parts, SCRIPT)
 
 
 def _legend() -> str:
@@ -68,10 +68,11 @@ def _legend() -> str:
 
 def html_grids(title: str, grids: Sequence[Grid], warning: str = "") -> str:
     """Return a page of tables; `warning`, if there is one, comes first."""
-    return _page(title, warning, [_grid(grid) for grid in grids])
+    return page(title, warning, [table(grid) for grid in grids])
 
 
-def _page(title: str, warning: str, parts: Sequence[str], script: str = "") -> str:
+def page(title: str, warning: str, parts: Sequence[str], script: str = "") -> str:
+    """Return a page of `parts`, each HTML, under its title; a `warning` comes first. Nothing else may be fetched."""
     allowed = (
         f"; script-src 'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" if script else ""
     )
@@ -97,19 +98,20 @@ def _fold(report: Report, fold: Fold, gallery: Gallery | None, limits: Limits, t
     return (
         name
         + lines
-        + "".join(_grid(grid) for grid in fold_grids(fold))
+        + "".join(table(grid) for grid in fold_grids(fold))
         + _plots(fold, limits)
         + _details(fold, limits)
         + _errors(fold, gallery)
     )
 
 
-def _grid(grid: Grid) -> str:
+def table(grid: Grid) -> str:
+    """Return a table with its notes below."""
     head = "".join(f"<th>{escape(cell)}</th>" for cell in grid.header)
     rows = "".join(f"<tr>{''.join(f'<td>{escape(c)}</td>' for c in row)}</tr>" for row in grid.rows)
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in grid.notes)
-    table = f"<caption>{escape(grid.title)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
-    return f'<div class="scroll"><table>{table}</table></div>{notes}'
+    inner = f"<caption>{escape(grid.title)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
+    return f'<div class="scroll"><table>{inner}</table></div>{notes}'
 
 
 def _plots(fold: Fold, limits: Limits) -> str:
@@ -128,7 +130,7 @@ def _plots(fold: Fold, limits: Limits) -> str:
         )
         pictures.append((caption, calibration_svg(fold.calibration)))
     control = _control(fold.det, threshold) if fold.det else ""
-    return f'<div class="plots">{control}{_figures(pictures)}</div>'
+    return f'<div class="plots">{control}{figures(pictures)}</div>'
 
 
 def _control(det: Det, threshold: float) -> str:
@@ -156,15 +158,16 @@ def _details(fold: Fold, limits: Limits) -> str:
             f"name its errors and presentations. These subjects have {shown} of all {total} errors"
         )
         picture = [(caption, strips_svg(fold.subjects, threshold, limits.score))]
-        parts.append(f'<h3>Who carries the errors</h3><div class="plots">{_figures(picture)}</div>')
+        parts.append(f'<h3>Who carries the errors</h3><div class="plots">{figures(picture)}</div>')
     if fold.videos:
         pictures = [(one.id, video_svg(one, threshold, limits.frame)) for one in fold.videos]
         title = "Score over time: of each class the videos most wrong, or nearest to it"
-        parts.append(f'<h3>{title}</h3><div class="plots">{_figures(pictures)}</div>')
+        parts.append(f'<h3>{title}</h3><div class="plots">{figures(pictures)}</div>')
     return "".join(parts)
 
 
-def _figures(pictures: Sequence[tuple[str, str]]) -> str:
+def figures(pictures: Sequence[tuple[str, str]]) -> str:
+    """Return drawn pictures, (caption, SVG) each."""
     return "".join(f"<figure>{svg}<figcaption>{escape(name)}</figcaption></figure>" for name, svg in pictures)
 
 
@@ -182,6 +185,10 @@ def _error(mistake: Mistake, png: bytes | None) -> str:
     if png is None:
         return ""
     kind = "bona fide, rejected" if mistake.label else f"{mistake.species}, accepted"
-    caption = f"{mistake.id}: {kind}, score {mistake.score:.4g}"
+    return photo(f"{mistake.id}: {kind}, score {mistake.score:.4g}", png)
+
+
+def photo(caption: str, png: bytes) -> str:
+    """Return a picture with its caption, for a gallery."""
     picture = f'<img src="data:image/png;base64,{b64encode(png).decode()}" alt="{escape(caption)}">'
     return f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>"
