@@ -288,7 +288,7 @@ def test_a_file_that_was_cut_short_in_a_folder_is_named(models: Path, cache: Pat
 def test_default_is_the_model_that_ships(models: Path) -> None:
     assert Bundle.open("default").path == DEFAULT_MODEL
     write_bundle(models / "default")
-    with pytest.raises(InputError, match="is not 'default'"):
+    with pytest.raises(InputError, match="and not 'default'; rename"):
         write_index(models)
     with pytest.raises(ModelFileError, match="or a model's name"):
         Bundle.open("nowhere")

@@ -1,6 +1,8 @@
 """Ray starts processes of its own, so all that needs it runs in a script or by the command line."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import pytest
 
 from bonaface.core.errors import MissingExtraError
 from bonaface.datasets.registry import open_dataset
+from bonaface.inference.bundle import EXAMPLES
 from bonaface.jobs.ray import run_on_ray
 from bonaface.store.prepare import prepare
 from bonaface.testing import make_layout
@@ -187,3 +190,20 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+@pytest.mark.slow
+def test_ray_checks_a_folder_as_one_process_does(tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number, example in enumerate(sorted(EXAMPLES.glob("*.jpg")) * 2):
+        shutil.copy(example, folder / f"{number}.jpg")
+    (folder / "4.jpg").write_bytes(b"nothing to see")
+    verdicts = []
+    for options in ((), ("--engine", "ray", "--journal", str(tmp_path / "journal"))):
+        command = [sys.executable, "-m", "bonaface.cli.main", "check", str(folder), "--json", *options]
+        done = subprocess.run(command, env=QUIET, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 1, done.stderr  # an attack is among them
+        verdicts.append([json.loads(line) for line in done.stdout.splitlines()])
+    assert len(verdicts[0]) == 5
+    assert verdicts[1] == verdicts[0]

@@ -22,7 +22,7 @@ def models_folder() -> Path:
 
 
 def is_name(text: str) -> bool:
-    """Return whether `text` can be a model's name: letters, digits, points and hyphens, no path."""
+    """Return whether `text` can be a model's name: a letter, then up to 63 of [A-Za-z0-9._-]."""
     return _NAME.fullmatch(text) is not None
 
 

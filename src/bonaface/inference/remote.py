@@ -89,7 +89,8 @@ def write_index(folder: Path) -> Index:
             continue
         if not is_name(path.name) or path.name == SHIPPED:
             raise InputError(
-                f"{path}: a model's name has letters, digits, points and hyphens, and is not {SHIPPED!r}"
+                f"{path}: a model's name is a letter and up to 63 letters, digits, points, hyphens and underscores, "
+                f"and not {SHIPPED!r}; rename the folder"
             )
         bundle = Bundle.open(path)
         card = bundle.card
