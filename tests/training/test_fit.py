@@ -423,7 +423,7 @@ def test_rejects_training_without_a_dev_subject(settings: RunSettings, tmp_path:
 def test_killed_program_resumes_and_finishes(settings: RunSettings, whole: Path, tmp_path: Path) -> None:
     """Kill -9 the real program at an arbitrary moment, then run it with --resume."""
     run = tmp_path / "run"
-    arguments = ["train", "bi-fas-s", "--data", settings.store, "--protocol", "split", "--out", str(run)]
+    arguments = ["train", "bi-fas-s", "--data", *settings.stores, "--protocol", "split", "--out", str(run)]
     arguments += ["--micro-batch", "4", "--workers", "0", "--checkpoint-every", "1"]
     for key, value in CHANGES.items():
         arguments += ["--set", f"{key}={value}"]
@@ -445,7 +445,7 @@ def test_killed_program_resumes_and_finishes(settings: RunSettings, whole: Path,
 def test_two_processes_train_together(settings: RunSettings, tmp_path: Path) -> None:
     """DDP over gloo: weights, statistics and choice are those of one process over the same micro-batches."""
     run, alone = tmp_path / "run", tmp_path / "alone"
-    arguments = ["train", "bi-fas", "--data", settings.store, "--protocol", "split", "--out", str(run)]
+    arguments = ["train", "bi-fas", "--data", *settings.stores, "--protocol", "split", "--out", str(run)]
     arguments += ["--micro-batch", "4", "--workers", "0", "--devices", "2", "--accelerator", "cpu"]
     for key, value in {**CHANGES, "epochs": 1}.items():
         arguments += ["--set", f"{key}={value}"]

@@ -104,13 +104,13 @@ def plan(spec: Spec, out: Path) -> list[PlannedCell]:
     commands: dict[Path, tuple[str, ...]] = {}
     tests: dict[Path, dict[Cell, Evaluation]] = {}
     for cell in spec.cells:
-        train, test = (
-            stores[end.partition("/")[0]] for end in (cell.experiment.trained_on, cell.experiment.tested_on)
+        *train, test = (
+            stores[end.partition("/")[0]] for end in (*cell.experiment.sources, cell.experiment.tested_on)
         )
-        if problem := train.problem or test.problem:
+        if problem := next(filter(None, (store.problem for store in (*train, test))), ""):
             problems[cell] = problem
             continue
-        run, command = _train(spec, cell, out, train.digest)
+        run, command = _train(spec, cell, out, [store.digest for store in train])
         runs[cell], commands[run] = run, command
         tests.setdefault(run, {})[cell] = _test(spec, cell, run, test.digest)
     jobs = {
@@ -282,18 +282,20 @@ def _opened(name: str, path: str) -> _Opened:
     return _Opened(store.digest)
 
 
-def _train(spec: Spec, cell: Cell, out: Path, digest: str) -> tuple[Path, tuple[str, ...]]:
+def _train(spec: Spec, cell: Cell, out: Path, digests: Sequence[str]) -> tuple[Path, tuple[str, ...]]:
     """Return the run's folder, and the command that trains it."""
-    model, (dataset, _, protocol) = cell.model, cell.experiment.trained_on.partition("/")
+    model, sources = cell.model, cell.experiment.sources
+    protocol = cell.experiment.trained_on if len(sources) > 1 else sources[0].partition("/")[2]
     what = [model.model, "--protocol", protocol, "--fold", cell.train_fold, "--seed", str(cell.seed)]
     what += ["--preset", model.preset] if model.preset else []
     what += [f"--set={key}={json.dumps(value)}" for key, value in sorted(model.changes.items())]
     what += [f"--{key.replace('_', '-')}={value}" for key, value in sorted(spec.train.items())]
     name = _name(
-        model.name, cell.experiment.trained_on, cell.train_fold, f"s{cell.seed}", _digest(*what, digest)
+        model.name, cell.experiment.trained_on, cell.train_fold, f"s{cell.seed}", _digest(*what, *digests)
     )
     run = out / "runs" / name
-    return run, (_TRAIN, *what, "--data", spec.stores[dataset], "--out", str(run))
+    data = [word for name in sources for word in ("--data", spec.stores[name.partition("/")[0]])]
+    return run, (_TRAIN, *what, *data, "--out", str(run))
 
 
 def _test(spec: Spec, cell: Cell, run: Path, digest: str) -> Evaluation:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from bonaface.core.files import write_text
 from bonaface.evaluation.aggregate import Unit
 from bonaface.evaluation.folds import EvaluationSettings
 from bonaface.evaluation.render.files import write_grids, write_report
-from bonaface.evaluation.render.published import other_grids, paper_grids
+from bonaface.evaluation.render.published import other_grids, paper_grids, sources_grids
 from bonaface.evaluation.render.tables import Grid
 from bonaface.evaluation.report import Report, evaluate_table, joined
 from bonaface.evaluation.score_table import ScoreTable
@@ -35,9 +36,12 @@ def reports_of(planned_cells: Sequence[PlannedCell], units: Sequence[Unit]) -> l
 
 
 def tables_of(reports: Sequence[Report], planned_cells: Sequence[PlannedCell]) -> list[Grid]:
-    """Return the papers' tables that have rows of ours, tables of the other protocols, and the cells that failed."""
+    """Return the papers' tables that have rows of ours, the other protocols', and the cells that failed.
+
+    Models that were trained on several sets have one table of them all before their protocols' own.
+    """
     ours = [grid for grid in paper_grids(reports) if any(row[1].startswith(_OURS) for row in grid.rows)]
-    return [*ours, *other_grids(reports), *_failures(planned_cells)]
+    return [*ours, *sources_grids(reports), *other_grids(reports), *_failures(planned_cells)]
 
 
 def write_results(
@@ -52,7 +56,7 @@ def write_results(
     for report in reports:
         if report.unit == "video":
             parts = (report.system.partition(" [")[0], report.trained_on, report.tested_on, report.output)
-            name = "-".join(dict.fromkeys(filter(None, parts))).replace("/", "-").replace(" ", "-")
+            name = re.sub(r"[/ +]+", "-", "-".join(dict.fromkeys(filter(None, parts))))
             write_report(report, out / "reports" / name)
     write_text(out / "cells.csv", _cells(planned_cells))
     return [out / "cells.csv", *write_grids(grids, out, title, warning)]

@@ -3,6 +3,7 @@
     stores:                                # by data set: what `bonaface prepare` made, relative to this file
       oulu-npu: $STORES/oulu-npu           # $NAME is a variable of the environment
       replay-mobile: $STORES/replay-mobile
+      casia-fasd: $STORES/casia-fasd
     models:                                # a name alone is the model with its first preset
       - bi-fas
       - {name: a-deep-pix-bis s=32, model: a-deep-pix-bis, preset: scaled, set: {scale: 32.0}}
@@ -10,6 +11,7 @@
       - oulu-npu/1
       - {protocol: oulu-npu/3, folds: [1, 2]}
       - oulu-npu/1 -> replay-mobile/grandtest
+      - oulu-npu/1 + casia-fasd/overall -> replay-mobile/grandtest
     seeds: [0]
     units: [video, frame]                  # what is judged
     set: {crop: tight}                     # changes to every preset, as `bonaface train --set`
@@ -19,7 +21,7 @@
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -32,8 +34,8 @@ from msgspec.structs import asdict
 from bonaface.core.convert import convert
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.core.values import as_number
-from bonaface.datasets.protocols import Experiment, Protocol, PublishedSplits, find_protocol
-from bonaface.datasets.registry import open_dataset
+from bonaface.datasets.experiment import Experiment, Source, find_sources, joined_folds
+from bonaface.datasets.protocols import PublishedSplits
 from bonaface.evaluation.aggregate import UNITS, Unit
 
 _Count = Annotated[int, Meta(ge=1)]
@@ -158,7 +160,7 @@ def _spec(values: Any, folder: Path) -> Spec:
         raise InputError(f"every model needs a name of its own, got {', '.join(names)}")
     tests = [test for entry in file.protocols for test in _tests(entry)]
     for experiment in dict.fromkeys(experiment for experiment, *_ in tests):
-        for end in (experiment.trained_on, experiment.tested_on):
+        for end in (*experiment.sources, experiment.tested_on):
             if end.partition("/")[0] not in file.stores:
                 raise InputError(f"{experiment} needs a store of {end.partition('/')[0]} among the stores")
     # The cells of one row of a table follow each other, so that the tables of the first protocols are finished first.
@@ -188,28 +190,33 @@ def _tests(entry: str | ProtocolEntry) -> list[tuple[Experiment, str, str]]:
     """Return (experiment, training fold, test fold) of one line of `protocols`."""
     given = ProtocolEntry(entry) if isinstance(entry, str) else entry
     experiment = Experiment.parse(given.protocol)
-    train, test = _protocol(experiment.trained_on), _protocol(experiment.tested_on)
-    if isinstance(train.splits, PublishedSplits) and train.splits.train is None:
-        raise InputError(
-            f"{experiment.trained_on} has nothing to train on; test the models of another protocol on it, "
-            f"as in 'oulu-npu/1 -> {experiment.trained_on}'"
-        )
-    if train != test or experiment.trained_on != experiment.tested_on:
+    sources, (test,) = find_sources(experiment.trained_on), find_sources(experiment.tested_on)
+    for name, source in zip(experiment.sources, sources, strict=True):
+        if isinstance(source.protocol.splits, PublishedSplits) and source.protocol.splits.train is None:
+            raise InputError(
+                f"{name} has nothing to train on; test the models of another protocol on it, as in "
+                f"'oulu-npu/1 -> {name}'"
+            )
+    if experiment.trained_on != experiment.tested_on:
         if given.folds is not None:
             raise InputError(
                 f"{experiment}: folds can be chosen only where training and test are of one protocol"
             )
-        return [(experiment, *folds) for folds in product(train.folds, test.folds)]
-    folds = train.folds if given.folds is None else tuple(map(str, given.folds))
+        return [(experiment, *folds) for folds in product(_training_folds(sources), test.protocol.folds)]
+    known = test.protocol.folds
+    folds = known if given.folds is None else tuple(map(str, given.folds))
     for fold in folds:
-        if fold not in train.folds:
-            raise UnknownNameError(f"fold of {experiment}", fold, train.folds)
+        if fold not in known:
+            raise UnknownNameError(f"fold of {experiment}", fold, known)
     return [(experiment, fold, fold) for fold in folds]
 
 
-def _protocol(name: str) -> Protocol:
-    dataset, _, protocol = name.partition("/")
-    return find_protocol(open_dataset(dataset).protocols, protocol)
+def _training_folds(sources: Sequence[Source]) -> list[str]:
+    """Return the folds to train on: of several sources every combination of theirs, as `bonaface train` takes them."""
+    if len(sources) == 1:
+        return list(sources[0].protocol.folds)
+    folds = [source.protocol.folds if len(source.protocol.folds) > 1 else ("",) for source in sources]
+    return [joined_folds(names) for names in product(*folds)]
 
 
 def _path(text: str, folder: Path) -> str:

@@ -41,7 +41,8 @@ def evaluate(
         str,
         typer.Option(
             help="Name of the protocol; bonaface datasets lists the names. If the model was trained on another "
-            "set, give both: 'oulu-npu/1 -> replay-mobile/grandtest'. Run and store are then checked against the name."
+            "set, or on several, give both ends: 'oulu-npu/1 -> replay-mobile/grandtest', 'oulu-npu/1 + "
+            "casia-fasd/overall -> replay-mobile/grandtest'. Run and store are then checked against the name."
         ),
     ],
     fold: Annotated[str, typer.Option(help="Fold of the protocol, if it has several.")] = "",
@@ -150,12 +151,13 @@ def _settings_of(
 
 def _tested(name: str, trained_on: str, store: "CropStore") -> str:
     """Return the protocol of the store that `name` asks for, which may be one of an inter-dataset experiment."""
-    from bonaface.datasets.protocols import Experiment
+    from bonaface.core.records import PLUS
+    from bonaface.datasets.experiment import Experiment
 
     if "/" not in name:
         return name
     experiment = Experiment.parse(name)
-    if "->" in name and experiment.trained_on != trained_on:
+    if "->" in name and set(experiment.sources) != set(trained_on.split(PLUS)):
         raise InputError(
             f"--protocol {name!r} is about models trained on {experiment.trained_on}, but this one was trained on "
             f"{trained_on}; evaluate another run, or name the protocol '{trained_on} -> {experiment.tested_on}'"

@@ -10,7 +10,7 @@ from bonaface.core.errors import InputError, MissingExtraError
 from bonaface.core.paths import is_remote, to_path
 
 if TYPE_CHECKING:
-    from bonaface.training.settings import Precision
+    from bonaface.training.settings import Precision, RunSettings
 
 BackboneOption = Annotated[
     str | None,
@@ -50,18 +50,24 @@ def train(
         str | None, typer.Argument(help="Name of the model; bonaface models lists the names.")
     ] = None,
     data: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             parser=to_path,
             metavar="STORE",
-            help="Crop store made by bonaface prepare; a path or a URL.",
+            help="Crop store made by bonaface prepare; a path or a URL. To train on several sets, give one of each.",
         ),
     ] = None,
     protocol: Annotated[
-        str | None, typer.Option(help="Name of the protocol; bonaface datasets lists the names.")
+        str | None,
+        typer.Option(
+            help="Name of the protocol; bonaface datasets lists the names. Several sets have one each: 'oulu-npu/1 + "
+            "casia-fasd/overall'."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the run.")] = Path("run"),
-    fold: Annotated[str, typer.Option(help="Fold of the protocol, if it has several.")] = "",
+    fold: Annotated[
+        str, typer.Option(help="Fold of the protocol, if it has several; of several protocols as '1 + 3'.")
+    ] = "",
     preset: Annotated[
         str | None, typer.Option(help="Preset of the model; bonaface models NAME shows the presets.")
     ] = None,
@@ -115,8 +121,9 @@ def train(
             raise InputError("expected a model's name; bonaface models lists them")
         _refuse_changes(context)
         settings = read_settings(out / fit.RUN)
-        _refuse_other_folder(settings.store)
-    elif data is None or protocol is None:
+        for store in settings.stores:
+            _refuse_other_folder(store)
+    elif not data or protocol is None:
         going_on = f"; to go on with a run, say: bonaface train --resume --out {out}" if resume else ""
         raise InputError(
             f"expected --data STORE and --protocol NAME; bonaface datasets lists the protocols{going_on}"
@@ -126,7 +133,7 @@ def train(
         asked = {key: value for key, value in named.items() if value is not None}
         settings = RunSettings(
             preset=choose_preset(model, preset, {**parse_changes(changes or []), **asked}),
-            store=str(data),
+            store=str(data[0]) if len(data) == 1 else tuple(map(str, data)),
             protocol=protocol,
             fold=fold,
             seed=seed,
@@ -139,7 +146,7 @@ def train(
             checkpoint_every=checkpoint_every,
             initial=Initial.of(initial) if initial else None,
         )
-    if fit.is_primary() and _has_own_boxes(settings.store):
+    if fit.is_primary() and any(map(_has_own_boxes, settings.stores)):
         _log(
             "this store was made with the set's own face boxes (prepare --boxes), but check finds faces with the "
             "detector; so check will see slightly different crops than training and evaluation did, and its "
@@ -148,13 +155,17 @@ def train(
     with training_bar() if fit.is_primary() else nullcontext() as show:
         bundle = fit.train(settings, out, resume=resume, log=_log, show=show, tensorboard=tensorboard)
     if fit.is_primary():
-        fold_option = f" --fold {settings.fold}" if settings.fold else ""
         page = out / PAGE
         look = f"look at: {page}\n" if page.is_file() else ""
-        typer.echo(
-            f"done: {bundle}\n{look}"
-            f"next: bonaface evaluate {out} --data {settings.store} --protocol {settings.protocol}{fold_option}"
-        )
+        typer.echo(f"done: {bundle}\n{look}next: bonaface evaluate {out} {_test_options(settings)}")
+
+
+def _test_options(settings: "RunSettings") -> str:
+    """Return the options with which `evaluate` tests the run; of several sets, on another one."""
+    if len(settings.stores) > 1:
+        return f"--data STORE --protocol '{settings.protocol} -> DATASET/PROTOCOL'"
+    fold_option = f" --fold {settings.fold}" if settings.fold else ""
+    return f"--data {settings.store} --protocol {settings.protocol}{fold_option}"
 
 
 def _refuse_changes(context: typer.Context) -> None:

@@ -19,6 +19,9 @@ ATTACK = 0
 # all of them show that it is simulated.
 SIMULATED = "simulated-"
 
+# Between the names of several sets that a model was trained on, wherever such names stand.
+PLUS = " + "
+
 
 class Response(StrEnum):
     """Why a presentation or a frame got no score; empty where it got one (ISO's non-responses)."""

@@ -118,36 +118,6 @@ class Split:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Experiment:
-    """The training and the test protocol of a model, each as ``oulu-npu/1``.
-
-    If the two differ it is an inter-dataset protocol and its name has an arrow, as in
-    ``oulu-npu/1 -> replay-mobile/grandtest``; its thresholds are those of the training protocol's dev set.
-    """
-
-    trained_on: str
-    tested_on: str
-
-    def __str__(self) -> str:
-        return " -> ".join(dict.fromkeys((self.trained_on, self.tested_on)))
-
-    @classmethod
-    def parse(cls, text: str) -> "Experiment":
-        """Return the experiment of that name.
-
-        Raises:
-            InputError: it is neither ``DATASET/PROTOCOL`` nor two of them with an arrow between.
-        """
-        ends = [end.strip() for end in text.split("->")]
-        if len(ends) > 2 or any(not all(end.partition("/")) for end in ends):
-            raise InputError(
-                f"expected a protocol as DATASET/PROTOCOL, or DATASET/PROTOCOL -> DATASET/PROTOCOL to test the "
-                f"models of one on another, got {text!r}"
-            )
-        return cls(ends[0], ends[-1])
-
-
 def find_protocol(protocols: Iterable[Protocol], name: str) -> Protocol:
     """Return the protocol called `name`.
 

@@ -69,7 +69,8 @@ class MeanSd:
 class Report:
     """Everything that one system's scores on one protocol tell.
 
-    `trained_on` is the protocol that the system was trained on, as ``oulu-npu/1``; empty where that is unknown.
+    `trained_on` is the protocol that the system was trained on, as ``oulu-npu/1``, several with `` + `` between; empty
+    where that is unknown.
     `seen_in_training` counts the test presentations that trained or tuned it, as far as that is known. `pictures` is
     true where each video is a single frame, `notes` say how the scores were understood.
     """
@@ -140,7 +141,7 @@ def evaluate_table(
         dev: scores to set the threshold on, if they are not the dev rows of `table`.
         settings: where the threshold comes from, and the unit; by default the dev EER, by video.
         system: what to call the system in the report.
-        trained_on: the protocol that it was trained on, as ``oulu-npu/1``.
+        trained_on: the protocol that it was trained on, as ``oulu-npu/1``; several with `` + `` between.
         seen_in_training: how many of the test presentations trained or tuned it; the report's first line then says so.
 
     Raises:

@@ -234,7 +234,8 @@ class ReportFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     trained_on: Annotated[
         str,
         Meta(
-            description="The protocol that the system was trained on, as oulu-npu/1; empty where nobody said."
+            description="The protocol that the system was trained on, as oulu-npu/1, several with + between; empty "
+            "where nobody said."
         ),
     ]
     dataset: str

@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from bonaface.core.records import Presentation
-from bonaface.datasets.protocols import find_protocol, split_rows
-from bonaface.datasets.registry import open_dataset
+from bonaface.datasets.protocols import split_rows
 from bonaface.explain.run import TrainedRun
 from bonaface.face.crop import crop_landmarks, cut_views
+from bonaface.inference.provenance import source_on
 from bonaface.models.bi_fas import BiFasS
 from bonaface.store.crop_store import CropStore
 from bonaface.training.normalise import Normalise
@@ -45,12 +45,11 @@ def presentations_of(store: CropStore, run: TrainedRun) -> tuple[list[int], str]
 
     Those that the run's own protocol tests, or all where the store holds another set.
     """
-    settings = run.settings
-    if store.dataset != run.card.source.dataset:
+    source = source_on(run.card, store.dataset)
+    if source is None:
         return list(range(len(store.presentations))), f"all of {store.dataset}"
-    protocol = find_protocol(open_dataset(store.dataset).protocols, settings.protocol)
-    split = split_rows(store.table, protocol, settings.fold, settings.seed)
-    named = "/".join(filter(None, (store.dataset, settings.protocol, settings.fold)))
+    split = split_rows(store.table, source.protocol, source.fold, run.settings.seed)
+    named = "/".join(filter(None, (store.dataset, source.protocol.name, source.fold)))
     return list(split.test), f"test of {named}"
 
 

@@ -4,6 +4,7 @@ from bonaface.export.format import ExportFormat, Precision
 from bonaface.export.parity import Parity
 from bonaface.face.crop import CropSpec
 from bonaface.inference.bundle import BundleCard
+from bonaface.inference.provenance import protocols_of
 from bonaface.metrics.rates import Rate
 
 _CROPS = {
@@ -112,7 +113,7 @@ def _thresholds(card: BundleCard) -> list[str]:
         *rows,
         "",
         f"Set on {source.bona_fide} bona fide presentations and {source.attacks} attacks of {source.subjects} subjects "
-        f"({source.dataset}, {source.protocol}). Other cameras and places need others: `bonaface calibrate`.",
+        f"({protocols_of(source)}). Other cameras and places need others: `bonaface calibrate`.",
     ]
 
 

@@ -64,7 +64,11 @@ class FaceSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ThresholdSource(Struct, frozen=True, forbid_unknown_fields=True):
-    """The scores that thresholds were set on: the dev rows of a data set's protocol and fold, by their counts."""
+    """The scores that thresholds were set on: the dev rows of a data set's protocol and fold, by their counts.
+
+    Where several sets were joined, `dataset` and `protocol` have a name for each of them, in order and with `` + ``
+    between, and `fold` the folds of those protocols that have several.
+    """
 
     dataset: _Text
     protocol: _Text

@@ -24,6 +24,7 @@ from bonaface.core.files import alone, make_folder, sha256, write_json
 from bonaface.core.paths import read_range, to_path
 from bonaface.inference.bundle import CARD, Bundle
 from bonaface.inference.cache import SHIPPED, is_name, models_folder
+from bonaface.inference.provenance import trained_on
 
 INDEX = "index.json"
 FORMAT: Literal[1] = 1
@@ -96,7 +97,7 @@ def write_index(folder: Path) -> Index:
         card = bundle.card
         over = f" over {card.backbone}" if card.backbone else ""
         models[path.name] = RemoteModel(
-            f"{card.model}{over} at {card.input_size} px, trained on {card.source.dataset}/{card.source.protocol}",
+            f"{card.model}{over} at {card.input_size} px, trained on {trained_on(card)}",
             {
                 name: RemoteFile(sha256(path / name), (path / name).stat().st_size)  # type: ignore[misc]
                 for name in (CARD, *bundle.files)

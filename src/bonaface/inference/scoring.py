@@ -16,8 +16,8 @@ from bonaface.inference.preprocess import run_on_views
 from bonaface.inference.runtime import Runner
 
 if TYPE_CHECKING:  # a store needs pyarrow, and what imports this module may need none
-    from bonaface.store.crop_store import CropStore
     from bonaface.store.frames import Frame
+    from bonaface.store.joined import Store
 
 Progress = Callable[[int, int], None]
 
@@ -33,7 +33,7 @@ class ScoredSplit:
 
 
 def score_part(
-    store: "CropStore",
+    store: "Store",
     part: ScoredSplit,
     card: BundleCard,
     runner: Runner,
@@ -71,7 +71,7 @@ def score_part(
 
 
 def _read_ahead(
-    reader: ThreadPoolExecutor, store: "CropStore", chunks: list[list[int]], card: BundleCard
+    reader: ThreadPoolExecutor, store: "Store", chunks: list[list[int]], card: BundleCard
 ) -> Iterator[tuple[list[int], list[Views]]]:
     waiting = [reader.submit(_faces, store, chunk, card) for chunk in islice(chunks, 2)]
     for position, chunk in enumerate(chunks):
@@ -81,7 +81,7 @@ def _read_ahead(
         yield chunk, faces
 
 
-def _faces(store: "CropStore", chunk: list[int], card: BundleCard) -> list[Views]:
+def _faces(store: "Store", chunk: list[int], card: BundleCard) -> list[Views]:
     return [
         cut_views(store.read(number), card.crop_specs, card.input_size)
         for number in chunk
@@ -90,7 +90,7 @@ def _faces(store: "CropStore", chunk: list[int], card: BundleCard) -> list[Views
 
 
 def _rows(
-    store: "CropStore",
+    store: "Store",
     part: ScoredSplit,
     chunk: list[int],
     name: str,
@@ -110,7 +110,7 @@ def _rows(
 
 
 def score_row(
-    store: "CropStore",
+    store: "Store",
     part: ScoredSplit,
     row: Presentation,
     frame: "Frame",

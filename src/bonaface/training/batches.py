@@ -19,7 +19,7 @@ from bonaface.core.records import Presentation
 from bonaface.face.crop import CropSpec, crop_landmarks, cut_views, view_shares
 from bonaface.face.detect import Face
 from bonaface.models.targets import SIMULATED_ATTACK, Shown, Target, target_builders
-from bonaface.store.crop_store import CropStore
+from bonaface.store.joined import Store
 from bonaface.training.augment import as_attack, flip_and_jitter, flip_landmarks, transfer_color
 
 _NO_LANDMARKS = ((0.0, 0.0),) * 5
@@ -71,7 +71,7 @@ class CropBatches(Dataset[Batch]):
     Frames without a face are left out: there is no crop to learn from. Evaluation counts them as non-responses.
 
     Args:
-        store: the crop store.
+        store: the crop store, or several joined.
         rows: row numbers of the presentations.
         views: the crops of a face that the network reads together.
         size: side of each crop in pixels.
@@ -84,7 +84,7 @@ class CropBatches(Dataset[Batch]):
 
     def __init__(
         self,
-        store: CropStore,
+        store: Store,
         rows: Sequence[int],
         views: Sequence[CropSpec],
         size: int,

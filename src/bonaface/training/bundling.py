@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bonaface.core.records import Score
+from bonaface.core.records import PLUS, Score
+from bonaface.datasets.experiment import find_sources
 from bonaface.evaluation.score_table import ScoreTable
 from bonaface.export.onnx import export_network
 from bonaface.inference.bundle import (
@@ -28,8 +29,9 @@ from bonaface.inference.scoring import ScoredSplit, score_part
 from bonaface.metrics.thresholds import bpcer_threshold, eer_threshold
 from bonaface.metrics.videos import video_scores
 from bonaface.models.base import PadModel
-from bonaface.store.crop_store import CropStore
+from bonaface.store.joined import Store
 from bonaface.training.checkpoint_saver import BEST
+from bonaface.training.data import with_set
 from bonaface.training.progress import Progress, Show
 from bonaface.training.settings import RunSettings
 from bonaface.training.weights import load_weights
@@ -45,7 +47,7 @@ def write_bundle(
     run: Path,
     network: PadModel,
     settings: RunSettings,
-    store: CropStore,
+    store: Store,
     dev: Sequence[int],
     provenance: Mapping[str, Any],
     log: Callable[[str], None],
@@ -82,14 +84,16 @@ def write_bundle(
 
 
 def _card(
-    network: PadModel, settings: RunSettings, store: CropStore, provenance: Mapping[str, Any]
+    network: PadModel, settings: RunSettings, store: Store, provenance: Mapping[str, Any]
 ) -> BundleCard:
     preset = settings.preset
     detection = {
         name: getattr(store.settings, name) for name in ("longer_side", "min_score", "frames", "context")
     }
     unset = {name: UnitThresholds(0.5, 0.5) for name in network.score_names}
-    source = ThresholdSource(store.dataset, settings.protocol, settings.fold, 0, 0, 0)
+    sources = find_sources(with_set(settings.protocol, store), settings.fold)
+    protocol = PLUS.join(source.protocol.name for source in sources)
+    source = ThresholdSource(store.dataset, protocol, settings.fold, 0, 0, 0)
     return BundleCard(
         model=preset.model,
         preset=preset.name,

@@ -1,15 +1,18 @@
-"""Load the train and dev rows of a protocol from a crop store."""
+"""Load the train and dev rows of a protocol from a crop store, or of several from several stores."""
+
+from itertools import accumulate
 
 import lightning
 from torch.utils.data import DataLoader
 
 from bonaface.core.errors import InputError
-from bonaface.datasets.protocols import Split, find_protocol, split_rows
-from bonaface.datasets.registry import open_dataset
+from bonaface.datasets.experiment import find_sources, source_names
+from bonaface.datasets.protocols import Split, split_rows
 from bonaface.face.crop import CropSpec
 from bonaface.models.preset import Preset
 from bonaface.models.registry import describe
 from bonaface.store.crop_store import CropStore
+from bonaface.store.joined import Store, join, parts
 from bonaface.training.batches import (
     Augmentation,
     Batch,
@@ -22,15 +25,53 @@ from bonaface.training.batches import (
 from bonaface.training.settings import RunSettings
 
 
-def open_split(store: CropStore, protocol: str, fold: str, seed: int) -> Split:
-    """Return the rows of `store` that train, tune and test under `protocol`.
+def open_stores(settings: RunSettings) -> Store:
+    """Open the stores that a run learns from, in the order of its protocol's sources, and join them if it has several.
 
     Raises:
-        UnknownNameError: the store's data set has no such protocol, or the protocol no such fold.
-        InputError: the table can't be split that way.
+        InputError: a store can't be opened, the stores hold other sets than the protocol names, or they can't be
+            joined.
     """
-    found = find_protocol(open_dataset(store.dataset).protocols, protocol)
-    return split_rows(store.table, found, fold, seed)
+    stores = [CropStore.open(path) for path in settings.stores]
+    found = {store.dataset: store for store in stores}
+    if len(stores) == 1 and "/" not in settings.protocol:
+        return stores[0]
+    wanted = [name.partition("/")[0] for name in source_names(settings.protocol)]
+    if sorted(wanted) != sorted(store.dataset for store in stores):
+        raise InputError(
+            f"--protocol {settings.protocol!r} trains on {', '.join(wanted)}, but the stores hold "
+            f"{', '.join(store.dataset for store in stores)}; give --data once for each set, a store of it"
+        )
+    return join([found[name] for name in wanted])
+
+
+def with_set(protocol: str, store: Store) -> str:
+    """Return a run's `protocol` with the name of its set, as ``oulu-npu/1``, which it may lack where there is one."""
+    return protocol if "/" in protocol else f"{store.dataset}/{protocol}"
+
+
+def open_split(store: Store, protocol: str, fold: str, seed: int) -> Split:
+    """Return the rows of `store` that train, tune and test under `protocol`, which names one for each of its sets.
+
+    Raises:
+        UnknownNameError: a set has no such protocol, or a protocol no such fold.
+        InputError: a table can't be split that way.
+    """
+    sources = find_sources(with_set(protocol, store), fold)
+    every = parts(store)
+    starts = list(accumulate((len(part.presentations) for part in every), initial=0))[:-1]
+    splits = [
+        split_rows(part.table, source.protocol, source.fold, seed)
+        for part, source in zip(every, sources, strict=True)
+    ]
+
+    def joined(name: str) -> tuple[int, ...]:
+        return tuple(
+            start + row for start, split in zip(starts, splits, strict=True) for row in getattr(split, name)
+        )
+
+    notes = tuple(note for split in splits for note in split.notes)
+    return Split(joined("train"), joined("dev"), joined("test"), notes)
 
 
 def augmentation_of(preset: Preset) -> Augmentation:
@@ -46,7 +87,7 @@ class PadData(lightning.LightningDataModule):
         InputError: train or dev has no frame of one of the classes, or fewer frames than the devices need.
     """
 
-    def __init__(self, store: CropStore, settings: RunSettings) -> None:
+    def __init__(self, store: Store, settings: RunSettings) -> None:
         super().__init__()
         self._settings = settings
         preset = settings.preset
@@ -61,14 +102,14 @@ class PadData(lightning.LightningDataModule):
             if present != {0, 1}:
                 lacking = " and ".join(w for n, w in ((1, "bona fide"), (0, "attack")) if n not in present)
                 raise InputError(
-                    f"{store.dataset}/{settings.protocol}: {name} has no {lacking} frame with a face; training needs "
+                    f"{with_set(settings.protocol, store)}: {name} has no {lacking} frame with a face; training needs "
                     "both classes in train, and in dev for the checkpoint's choice and its thresholds"
                 )
         devices = settings.devices * settings.nodes
         shown = self.shown_per_epoch()
         if shown <= settings.micro_batch * (devices - 1) or len(self.dev) < devices:
             raise InputError(
-                f"{store.dataset}/{settings.protocol}: {devices} devices with {settings.micro_batch} pictures each "
+                f"{with_set(settings.protocol, store)}: {devices} devices with {settings.micro_batch} pictures each "
                 f"can't share the {shown} frames of an epoch and the {len(self.dev)} of dev; take fewer devices or a "
                 "smaller --micro-batch"
             )

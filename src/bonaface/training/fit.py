@@ -25,10 +25,10 @@ from bonaface.core.errors import InputError
 from bonaface.core.files import alone, holds_files, write_checked_json
 from bonaface.models.base import GradientModel, SolverModel
 from bonaface.models.registry import create_model
-from bonaface.store.crop_store import CropStore
+from bonaface.store.joined import Store, digests
 from bonaface.training.bundling import write_bundle
 from bonaface.training.checkpoint_saver import LAST, CheckpointSaver, ProgressCallback, RandomState
-from bonaface.training.data import PadData
+from bonaface.training.data import PadData, open_stores
 from bonaface.training.dev import Outcome
 from bonaface.training.initial import load_initial
 from bonaface.training.memory import keep_freed_memory
@@ -82,7 +82,7 @@ def train(
         BonafaceError: the data can't be split, the backbone's weights can't be fetched, or another process is at
             this run.
     """
-    store = CropStore.open(settings.store)
+    store = open_stores(settings)
     data = PadData(store, settings)
     if is_primary():
         _claim(run, settings, store, resume)
@@ -105,7 +105,7 @@ def train(
 def _train(
     settings: RunSettings,
     run: Path,
-    store: CropStore,
+    store: Store,
     data: PadData,
     log: Callable[[str], None],
     show: Show,
@@ -151,7 +151,7 @@ def _train(
 
 
 def _draw_page(
-    run: Path, settings: RunSettings, store: CropStore, data: PadData, log: Callable[[str], None]
+    run: Path, settings: RunSettings, store: Store, data: PadData, log: Callable[[str], None]
 ) -> None:
     try:
         write_page(run, settings, store, data)
@@ -262,7 +262,7 @@ def run_trainer(
     return trainer
 
 
-def _claim(run: Path, settings: RunSettings, store: CropStore, resume: bool) -> None:
+def _claim(run: Path, settings: RunSettings, store: Store, resume: bool) -> None:
     description = run / RUN
     if not description.is_file():
         if holds_files(run):
@@ -279,16 +279,17 @@ def _claim(run: Path, settings: RunSettings, store: CropStore, resume: bool) -> 
         )
     if read_run(description).get("store_digest") != store.digest:
         raise InputError(
-            f"{run}: the crop store {settings.store} has changed since the run began; prepare it as it was, "
-            "or start a new run"
+            f"{run}: the crop store {' or '.join(settings.stores)} has changed since the run began; prepare it as it "
+            "was, or start a new run"
         )
 
 
-def _description(settings: RunSettings, store: CropStore, data: PadData) -> dict[str, Any]:
+def _description(settings: RunSettings, store: Store, data: PadData) -> dict[str, Any]:
     train, dev = (np.bincount(part.labels, minlength=2).tolist() for part in (data.train, data.dev))
     return {
         "settings": settings.as_dict(),
         "store_digest": store.digest,
+        "store_digests": digests(store),
         "frames": {"train": _classes(train), "dev": _classes(dev), "shown_per_epoch": data.shown_per_epoch()},
         "batch_normalisation_sees": settings.micro_batch,
         "notes": list(data.split.notes),
@@ -297,10 +298,11 @@ def _description(settings: RunSettings, store: CropStore, data: PadData) -> dict
     }
 
 
-def _provenance(settings: RunSettings, store: CropStore, outcome: Outcome) -> dict[str, Any]:
+def _provenance(settings: RunSettings, store: Store, outcome: Outcome) -> dict[str, Any]:
     return {
         "settings": settings.as_dict(),
         "store_digest": store.digest,
+        "store_digests": digests(store),
         "best_epoch": outcome.epoch + 1,
         "dev_acer": outcome.acer,
         "dev_loss": outcome.loss,

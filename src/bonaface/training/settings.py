@@ -27,7 +27,7 @@ _AUGMENT_TYPES = {_AUGMENT + field.name: field.type for field in msgspec.structs
 
 # What a run's file says.
 RUN_NAMES = (
-    "settings", "store_digest", "frames", "batch_normalisation_sees", "notes", "threads", "versions",
+    "settings", "store_digest", "store_digests", "frames", "batch_normalisation_sees", "notes", "threads", "versions",
 )  # fmt: skip
 
 LARGEST_MICRO_BATCH = 16  # where none is asked for
@@ -45,11 +45,13 @@ class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
     normalisation sees the micro-batch. Whole micro-batches that an epoch has left over make a last step, whose gradient
     is smaller by as much. `checkpoint_every` counts optimiser steps. `fold` is empty where the protocol has one only.
     `pretrained` False starts the backbone from random weights. `initial` is a bundle whose weights the network begins
-    with.
+    with. `protocol` is one of the store's set; to train on several sets it names theirs, as
+    ``oulu-npu/1 + casia-fasd/overall``, `store` is a list with a store of each, and `fold` has the folds of those
+    protocols that have several, as ``1 + 3``.
     """
 
     preset: Preset
-    store: str
+    store: str | Annotated[tuple[str, ...], Meta(min_length=2)]
     protocol: str
     fold: str = ""
     seed: _CountFrom0 = 0
@@ -94,6 +96,11 @@ class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
         """Return the largest number of at most 16 of which the devices gather a batch; 1 where there is none."""
         share = max(self.preset.batch // (self.devices * self.nodes), 1)
         return max(n for n in range(1, min(share, LARGEST_MICRO_BATCH) + 1) if share % n == 0)
+
+    @property
+    def stores(self) -> tuple[str, ...]:
+        """Return `store` as a list, also where there is one."""
+        return (self.store,) if isinstance(self.store, str) else self.store
 
     @property
     def views(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bonaface.core.records import SIMULATED
+from bonaface.core.records import PLUS, SIMULATED
 from bonaface.evaluation.error_rates import GROUPINGS
 from bonaface.evaluation.published import FIGURES, PublishedRow, published
 from bonaface.evaluation.render.tables import ACADEMIC, NOTHING, OVER, Grid, percent
@@ -13,6 +13,9 @@ _TITLES = {
     "bi-fpnfas": "Bi-FPNFAS (Sensors 2021, 21, 2799), table",
 }
 _CROSS = {("a-deeppixbis", "IV"), ("bi-fpnfas", "5")}
+# The letters by which the field names the sets of its leave-one-out test, Replay-Attack after Idiap.
+_LETTERS = {"oulu-npu": "O", "casia-fasd": "C", "replay-attack": "I", "msu-mfsd": "M"}
+_ACROSS = ("hter", "auc")
 
 
 def paper_grids(reports: Sequence[Report] = ()) -> list[Grid]:
@@ -46,6 +49,41 @@ def other_grids(reports: Sequence[Report]) -> list[Grid]:
         rows = [cells for report in same for cells in _our_rows(report, FIGURES)]
         grids.append(Grid(" -> ".join(dict.fromkeys(filter(None, pair))), header, tuple(rows), (ACADEMIC,)))
     return grids
+
+
+def sources_grids(reports: Sequence[Report]) -> list[Grid]:
+    """Return the table of the models that were trained on several sets, a column for each experiment.
+
+    The columns are named as the field names its leave-one-out test: ``O&C&I to M`` is trained on OULU-NPU, CASIA-FASD
+    and Replay-Attack (Idiap), and tested on MSU-MFSD. There is no table where no model has several sources.
+    """
+    used = [report for report in reports if len(_sources(report)) > 1]
+    pairs = list(dict.fromkeys((report.trained_on, report.tested_on) for report in used))
+    ours: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
+    for report in used:
+        row = ours.setdefault((_model(report), f"ours, {report.unit}"), {})
+        row[report.trained_on, report.tested_on] = [_mean_sd(report.summary.get(name)) for name in _ACROSS]
+    if not ours:
+        return []
+    rows = [
+        (*key, *(cell for pair in pairs for cell in row.get(pair, [NOTHING] * len(_ACROSS))))
+        for key, row in ours.items()
+    ]
+    columns = [f"{_short(*pair)} {name.upper()} %" for pair in pairs for name in _ACROSS]
+    names = dict.fromkeys(name for report in used for name in (*_sources(report), report.tested_on))
+    key = f"{', '.join(f'{_letter(name)} is {name}' for name in names)}."
+    return [
+        Grid("Trained on several sets", ("model", "source", *columns), tuple(rows), (key, *_standing(used)))
+    ]
+
+
+def _short(trained_on: str, tested_on: str) -> str:
+    return f"{'&'.join(map(_letter, trained_on.split(PLUS)))} to {_letter(tested_on)}"
+
+
+def _letter(protocol: str) -> str:
+    dataset = protocol.partition("/")[0].removeprefix(SIMULATED)
+    return _LETTERS.get(dataset, dataset)
 
 
 def _table_grid(title: str, rows: Sequence[PublishedRow], reports: Sequence[Report]) -> Grid:
@@ -111,12 +149,16 @@ def _model(report: Report) -> str:
     return f"{report.system}{f' ({report.output})' if report.output else ''}"
 
 
+def _sources(report: Report) -> list[str]:
+    return report.trained_on.split(PLUS)
+
+
 def _protocols(report: Report) -> tuple[str, str]:
-    return report.trained_on.removeprefix(SIMULATED), report.tested_on.removeprefix(SIMULATED)
+    return report.trained_on.replace(SIMULATED, ""), report.tested_on.removeprefix(SIMULATED)
 
 
 def _standing(reports: Sequence[Report]) -> list[str]:
-    used = {name for report in reports for name in (report.trained_on, report.tested_on)}
+    used = {name for report in reports for name in (*_sources(report), report.tested_on)}
     return [
         f"Ours: {name} stands for {name.removeprefix(SIMULATED)}; the figures cannot be compared."
         for name in sorted(used)
