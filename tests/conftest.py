@@ -64,6 +64,48 @@ def store(faces_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def four_stores(faces_root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Small crop stores, by name, of the four sets that the field leaves one out of, each of other drawn faces.
+
+    Every set has the subjects 1 to 5 with two pictures of each class: 1 and 2 train, 3 is dev (or trains, where the
+    set has no dev), 4 and 5 test.
+    """
+    from bonaface.core.records import Presentation
+    from bonaface.datasets.table import PresentationTable
+    from bonaface.store.crop_store import PrepareSettings
+    from bonaface.store.prepare import prepare
+
+    def rows(first: int, dev: str, printed: str) -> tuple[Presentation, ...]:
+        splits = ("train", "train", dev, "test", "test")
+        return tuple(
+            Presentation(
+                f"{subject}-{kind or 'real'}-{shot}",
+                f"{'attack/print-1' if kind else 'bonafide'}/person-{(first + subject) % SUBJECTS}/{shot}.png",
+                int(not kind),
+                kind,
+                subject=str(subject),
+                session="3" if split == "test" else "1",
+                device="1",
+                split=split,
+            )
+            for subject, split in enumerate(splits, start=1)
+            for kind in ("", printed)
+            for shot in range(2)
+        )
+
+    tables = {
+        "oulu-npu": rows(0, "dev", "print-1"),
+        "casia-fasd": rows(2, "train", "print-warped"),
+        "replay-attack": rows(4, "dev", "print-photo"),
+        "msu-mfsd": rows(6, "train", "print-photo"),
+    }
+    folder, settings = tmp_path_factory.mktemp("four"), PrepareSettings(frames=1, longer_side=320)
+    for name, table in tables.items():
+        prepare(PresentationTable(name, table), faces_root, folder / name, settings=settings, workers=0)
+    return {name: folder / name for name in tables}
+
+
+@pytest.fixture(scope="session")
 def run(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of a small `deep-pix-bis` on the drawn faces."""
     from bonaface.training.fit import train

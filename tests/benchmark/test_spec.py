@@ -148,3 +148,48 @@ def test_the_sandbox_has_the_papers_protocols_on_simulated_sets() -> None:
     papers = {str(cell.experiment) for cell in read_spec(BENCHMARKS / "papers.yaml").cells}
     assert {str(cell.experiment).replace("simulated-", "") for cell in spec.cells} == papers
     assert all(name.startswith("simulated-") for name in spec.stores)
+
+
+def test_a_model_is_trained_on_several_sets_in_every_combination_of_their_folds(tmp_path: Path) -> None:
+    stores = "{oulu-npu: a, replay-mobile: b, msu-mfsd: c, siw: d}"
+    name = "oulu-npu/4+replay-mobile/print + msu-mfsd/official->siw/2"
+    spec = read_spec(written(tmp_path, stores=stores, protocols=f"['{name}']", models="[bi-fas]"))
+    folds = [(cell.train_fold, cell.test_fold) for cell in spec.cells]
+    assert folds == [(str(n), test) for n in range(1, 7) for test in ("1", "2", "3", "4")]
+    (experiment,) = {cell.experiment for cell in spec.cells}
+    assert experiment.sources == ("oulu-npu/4", "replay-mobile/print", "msu-mfsd/official")
+    assert str(experiment) == "oulu-npu/4 + replay-mobile/print + msu-mfsd/official -> siw/2"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "sentence"),
+    [
+        ("oulu-npu/1 + siw/1 -> replay-mobile/print", "needs a store of siw among the stores"),
+        ("oulu-npu/1 + folder/test -> replay-mobile/print", "folder/test has nothing to train on"),
+        ("oulu-npu/1 + replay-mobile/print", "expected a protocol as DATASET/PROTOCOL"),
+        ("oulu-npu/1 + oulu-npu/2 -> replay-mobile/print", "expected a protocol as DATASET/PROTOCOL"),
+        (
+            "{protocol: oulu-npu/3 + replay-mobile/print -> oulu-npu/1, folds: [1]}",
+            "folds can be chosen only where training and test are of one protocol",
+        ),
+    ],
+)
+def test_rejects_invalid_sources(protocol: str, sentence: str, tmp_path: Path) -> None:
+    stores = "{oulu-npu: a, replay-mobile: b, folder: c}"
+    line = protocol if protocol.startswith("{") else f"'{protocol}'"
+    with pytest.raises(InputError) as caught:
+        read_spec(written(tmp_path, stores=stores, protocols=f"[{line}]"))
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["leave-one-out.yaml", "leave-one-out-sandbox.yaml"])
+def test_leave_one_out_trains_on_three_sets_and_tests_on_the_fourth(name: str) -> None:
+    spec = read_spec(BENCHMARKS / name)
+    check_models(spec)
+    every = {"oulu-npu", "casia-fasd", "replay-attack", "msu-mfsd"}
+    assert set(spec.stores) == every
+    experiments = list(dict.fromkeys(cell.experiment for cell in spec.cells))
+    tested = [experiment.tested_on.partition("/")[0] for experiment in experiments]
+    assert tested == ["msu-mfsd", "casia-fasd", "replay-attack", "oulu-npu"]
+    for experiment, test in zip(experiments, tested, strict=True):
+        assert {source.partition("/")[0] for source in experiment.sources} == every - {test}

@@ -69,7 +69,7 @@ def source_names(trained_on: str) -> tuple[str, ...]:
         InputError: one is not of that form, or two are of one set.
     """
     names = tuple(name.strip() for name in trained_on.split(_PLUS))
-    if _ARROW in trained_on or not all(map(_is_protocol, names)):
+    if not all(map(_is_protocol, names)):
         raise InputError(
             "expected what to train on as DATASET/PROTOCOL, or several of them with + between, as in "
             f"'oulu-npu/1 + casia-fasd/overall', got {trained_on!r}"
@@ -113,4 +113,4 @@ def joined_folds(folds: Iterable[str]) -> str:
 
 def _is_protocol(text: str) -> bool:
     dataset, _, name = text.partition("/")
-    return bool(dataset.strip() and name.strip())
+    return bool(dataset.strip() and name.strip()) and not any(sign in text for sign in (_PLUS, _ARROW))

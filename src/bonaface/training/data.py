@@ -40,7 +40,7 @@ def open_stores(settings: RunSettings) -> Store:
     if sorted(wanted) != sorted(store.dataset for store in stores):
         raise InputError(
             f"--protocol {settings.protocol!r} trains on {', '.join(wanted)}, but the stores hold "
-            f"{', '.join(store.dataset for store in stores)}; give --data once for each set, a store of it"
+            f"{', '.join(store.dataset for store in stores)}; give a store of each"
         )
     return join([found[name] for name in wanted])
 

@@ -14,7 +14,9 @@ from bonaface.core.convert import convert
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.core.fields import fitted, wrong_fields
 from bonaface.core.files import read_checked_json
+from bonaface.core.records import PLUS
 from bonaface.core.values import as_number
+from bonaface.datasets.experiment import source_names
 from bonaface.face.crop import CropSpec
 from bonaface.models.preset import GRADIENT_FIELDS, Augment, Preset
 from bonaface.models.registry import describe, presets
@@ -69,6 +71,8 @@ class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
         wrong = [text.removeprefix("preset.") for text in wrong_fields(self)]
         if wrong:
             raise InputError("; ".join(wrong))
+        if len(self.stores) > 1 or "/" in self.protocol:
+            self._check_sources()
         if self.micro_batch == 0:
             msgspec.structs.force_setattr(self, "micro_batch", self._largest_micro_batch())
         for crop in (*self.views, *self.preset.augment.crops):
@@ -91,6 +95,15 @@ class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
                 f"{self.devices} x {self.nodes} devices: batch must be a multiple of {together}; "
                 "change --micro-batch or --set batch=..."
             )
+
+    def _check_sources(self) -> None:
+        names = source_names(self.protocol)
+        if len(names) != len(self.stores):
+            raise InputError(
+                f"--protocol {self.protocol!r} trains on {len(names)} sets, and --data gives {len(self.stores)} stores; "
+                "give a store of each"
+            )
+        msgspec.structs.force_setattr(self, "protocol", PLUS.join(names))
 
     def _largest_micro_batch(self) -> int:
         """Return the largest number of at most 16 of which the devices gather a batch; 1 where there is none."""
