@@ -6,7 +6,7 @@ import pytest
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.evaluation.aggregate import to_unit
-from bonaface.evaluation.operating_point import Rule, Threshold
+from bonaface.evaluation.operating_point import Rule, Threshold, caution
 from bonaface.evaluation.score_table import ScoreTable
 
 
@@ -53,3 +53,16 @@ def test_a_missing_class_is_named_with_the_set(row: Callable[..., Any]) -> None:
     ):
         Rule("eer").threshold(samples, "dev set of x")
     assert Rule("bpcer").threshold(samples, "dev set of x").value < 0.6
+
+
+@pytest.mark.parametrize(
+    ("dataset", "warned"),
+    [
+        ("simulated-oulu-npu", True),
+        ("casia-fasd + simulated-oulu-npu", True),
+        ("casia-fasd + oulu-npu", False),
+        ("", False),
+    ],
+)
+def test_warns_of_every_simulated_set(dataset: str, warned: bool) -> None:
+    assert ("WERE SIMULATED" in caution(dataset, from_test=False)) == warned

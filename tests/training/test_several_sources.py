@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 from bonaface.cli.main import app
 from bonaface.core.errors import InputError
+from bonaface.core.records import Score
 from bonaface.inference.bundle import Bundle
 from bonaface.inference.provenance import own_threshold, seen_in_training, seen_rows, source_on, trained_on
 from bonaface.inference.runtime import OnnxRunner
@@ -27,7 +29,7 @@ from bonaface.training.settings import RunSettings, choose_preset
 
 PROTOCOLS = {"oulu-npu": "1", "casia-fasd": "overall"}
 NAME = "oulu-npu/1 + casia-fasd/overall"
-CHANGES = {
+CHANGES: dict[str, dict[str, Any]] = {
     "global-statistics": {"size": 64},
     "deep-pix-bis": {
         "backbone": "random:efficientnet-lite0",
@@ -57,7 +59,8 @@ def finished(
 def test_thresholds_are_those_of_the_joined_dev_parts(finished: Path, four_stores: dict[str, Path]) -> None:
     """Each set's dev scored on its own, from its own store; then their scores together."""
     bundle = Bundle.open(finished)
-    card, scores = bundle.card, []
+    card = bundle.card
+    scores: list[Score] = []
     for name, protocol in PROTOCOLS.items():
         store = CropStore.open(four_stores[name])
         dev = open_split(store, protocol, "", 0).dev

@@ -5,7 +5,7 @@ from math import isfinite
 from typing import Literal, Self
 
 from bonaface.core.errors import InputError, UnknownNameError
-from bonaface.core.records import SIMULATED
+from bonaface.core.records import PLUS, SIMULATED
 from bonaface.evaluation.aggregate import Samples, Unit
 from bonaface.metrics.thresholds import bpcer_threshold, eer_threshold
 
@@ -21,12 +21,13 @@ OF_SIMULATED = (
 def caution(dataset: str, from_test: bool, seen: int = 0) -> str:
     """Return what a reader must know before any figure: how the threshold was found, and what was judged.
 
-    `seen` is how many of the presentations the system had seen in training.
+    `dataset` may be several with `` + `` between. `seen` is how many of the presentations the system had seen in
+    training.
     """
     warnings = (
         FROM_TEST if from_test else "",
         f"{seen} OF THE PRESENTATIONS {OF_TRAINING}" if seen else "",
-        OF_SIMULATED if dataset.startswith(SIMULATED) else "",
+        OF_SIMULATED if any(name.startswith(SIMULATED) for name in dataset.split(PLUS)) else "",
     )
     return " ".join(filter(None, warnings))
 

@@ -12,11 +12,11 @@ from bonaface.face.crop import RESAMPLING, CropSpec, cut
 from bonaface.inference.scoring import sample_id_of
 
 if TYPE_CHECKING:  # a store needs pyarrow, and what imports this module may need none
-    from bonaface.store.crop_store import CropStore
+    from bonaface.store.joined import Store
 
 
 def crops_of(
-    store: "CropStore", views: Sequence[CropSpec], size: int, side: int
+    store: "Store", views: Sequence[CropSpec], size: int, side: int
 ) -> Callable[[str], bytes | None]:
     """Return a function that gives a frame's first view as PNG, by the sample_id that it has in a score table.
 

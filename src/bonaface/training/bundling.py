@@ -70,7 +70,7 @@ def write_bundle(
     scores = list(
         score_part(
             store,
-            ScoredSplit(dev, "dev", settings.protocol, settings.fold),
+            ScoredSplit(dev, "dev", card.source.protocol, settings.fold),
             card,
             OnnxRunner(Bundle(making, card)),
             progress=Progress(show, "scoring dev: frames"),

@@ -26,12 +26,12 @@ from bonaface.inference.bundle import Bundle
 from bonaface.inference.gallery import crops_of, png_of
 from bonaface.models.preset import Preset
 from bonaface.models.registry import describe
-from bonaface.store.crop_store import CropStore
+from bonaface.store.joined import Store
 from bonaface.training.batches import Augmentation, CropBatches, Draw
 from bonaface.training.bundling import DEV_SCORES
 from bonaface.training.checkpoint_saver import HISTORY, LOSSES
 from bonaface.training.curves import Row, acer_svg, best_epoch, loss_svg
-from bonaface.training.data import PadData, augmentation_of
+from bonaface.training.data import PadData, augmentation_of, with_set
 from bonaface.training.progress import duration
 from bonaface.training.settings import RunSettings, flat
 
@@ -42,7 +42,7 @@ _AUGMENTED = 3  # pictures of each class
 _PLAIN = Augmentation(0.0, (0.0, 0.0, 0.0, 0.0))
 
 
-def write_page(run: Path, settings: RunSettings, store: CropStore, data: PadData) -> Path:
+def write_page(run: Path, settings: RunSettings, store: Store, data: PadData) -> Path:
     """Write the page of `run`, whole, and return its path.
 
     What the run does not hold is left out: a run that began with version 0.1 has no losses of its steps.
@@ -51,9 +51,9 @@ def write_page(run: Path, settings: RunSettings, store: CropStore, data: PadData
     rows = [{name: float(cell) for name, cell in row.items() if cell} for row in _read(run / HISTORY)]
     about = (
         f"Model {preset.model}, preset {preset.name}, {preset.backbone or 'no backbone'}, {preset.size} px; trained on "
-        f"{'/'.join(filter(None, (store.dataset, settings.protocol, settings.fold)))} with seed {settings.seed}.",
-        f"The page holds pictures of people from the crop store {settings.store}: give it to nobody who may not "
-        "see the store.",
+        f"{'/'.join(filter(None, (with_set(settings.protocol, store), settings.fold)))} with seed {settings.seed}.",
+        f"The page holds pictures of people from the crop store {' and '.join(settings.stores)}: give it to nobody who "
+        "may not see the store.",
     )
     parts = [
         *(f"<p>{escape(line)}</p>" for line in about),
@@ -89,7 +89,7 @@ def _learning(run: Path, rows: Sequence[Row], solved: bool) -> Iterator[str]:
     yield f'<div class="plots">{figures(drawn)}</div>'
 
 
-def _dev(run: Path, store: CropStore) -> Iterator[str]:
+def _dev(run: Path, store: Store) -> Iterator[str]:
     """Return the histogram of dev's scores, and the crops with the highest and the lowest of each class."""
     if not (run / DEV_SCORES).is_file():
         return

@@ -100,8 +100,8 @@ class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
         names = source_names(self.protocol)
         if len(names) != len(self.stores):
             raise InputError(
-                f"--protocol {self.protocol!r} trains on {len(names)} sets, and --data gives {len(self.stores)} stores; "
-                "give a store of each"
+                f"--protocol {self.protocol!r} trains on {len(names)} sets, and --data gives {len(self.stores)} stores"
+                "; give a store of each"
             )
         msgspec.structs.force_setattr(self, "protocol", PLUS.join(names))
 
