@@ -21,8 +21,7 @@ from bonaface.inference.runtime import OnnxRunner
 from bonaface.inference.scoring import ScoredSplit, score_part
 from bonaface.metrics.thresholds import eer_threshold
 from bonaface.store.crop_store import CropStore
-from bonaface.training import fit
-from bonaface.training.checkpoint_saver import BEST, CheckpointSaver
+from bonaface.training import checkpoint_saver, features, fit
 from bonaface.training.data import open_split
 from bonaface.training.fit import train
 from bonaface.training.settings import RunSettings, choose_preset
@@ -117,29 +116,32 @@ class StoppedError(Exception):
     pass
 
 
-def test_resumed_network_gives_the_same_weights_bit_for_bit(
+def test_resumed_run_gives_the_same_weights_bit_for_bit(
     finished: Path, four_stores: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if finished.name != "deep-pix-bis":
-        pytest.skip("a solver's resume is that of its features, which tests/training/test_solving.py stops")
-    saved, save = [], CheckpointSaver._save
+    """Stopped after its second checkpoint, or after the second of four chunks of features."""
+    chosen, run = settings(finished.name, four_stores), tmp_path / "run"
+    monkeypatch.setattr(features, "CHUNK", 8)
+    monkeypatch.setattr(fit, "write_bundle", lambda *_: None)
+    solved = finished.name == "global-statistics"
+    owner, name = (features, "_write") if solved else (checkpoint_saver.CheckpointSaver, "_save")
+    keep, kept = getattr(owner, name), []
 
-    def stopping(self: CheckpointSaver, trainer: object) -> None:
-        save(self, trainer)  # type: ignore[arg-type]
-        saved.append(1)
-        if len(saved) == 2:
+    def stopping(*arguments: object) -> None:
+        keep(*arguments)
+        kept.append(1)
+        if len(kept) == 2:
             raise StoppedError
 
-    chosen, run = settings("deep-pix-bis", four_stores), tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(CheckpointSaver, "_save", stopping)
+        patch.setattr(owner, name, stopping)
         with pytest.raises(StoppedError):
             train(chosen, run)
     torch.manual_seed(99)
-    monkeypatch.setattr(fit, "write_bundle", lambda *_: None)
     train(chosen, run, resume=True)
-    expected, found = load_file(finished / BEST), load_file(run / BEST)
-    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    expected, found = (load_file(each / checkpoint_saver.BEST) for each in (finished, run))
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[each], found[each]) for each in expected)
 
 
 def test_refuses_to_go_on_with_another_store(
