@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from bonaface.cli.main import app
 from bonaface.core.errors import InputError
 from bonaface.core.records import Score
+from bonaface.evaluation.score_table import ScoreTable
 from bonaface.inference.bundle import Bundle
 from bonaface.inference.provenance import own_threshold, seen_in_training, seen_rows, source_on, trained_on
 from bonaface.inference.runtime import OnnxRunner
@@ -22,8 +23,10 @@ from bonaface.inference.scoring import ScoredSplit, score_part
 from bonaface.metrics.thresholds import eer_threshold
 from bonaface.store.crop_store import CropStore
 from bonaface.training import checkpoint_saver, features, fit
+from bonaface.training.bundling import DEV_SCORES
 from bonaface.training.data import open_split
 from bonaface.training.fit import train
+from bonaface.training.page import PAGE
 from bonaface.training.settings import RunSettings, choose_preset
 
 PROTOCOLS = {"oulu-npu": "1", "casia-fasd": "overall"}
@@ -87,6 +90,18 @@ def test_run_and_bundle_name_every_store(finished: Path, four_stores: dict[str, 
         assert values["settings"]["protocol"] == NAME
     assert described["frames"]["train"] == {"attack": 8, "bona_fide": 8}
     assert described["frames"]["dev"] == {"attack": 4, "bona_fide": 4}
+
+
+def test_dev_scores_and_page_keep_the_set_of_every_name(finished: Path) -> None:
+    scores = ScoreTable.read(finished / DEV_SCORES)
+    rows = set(zip(scores.text("subject"), scores.text("species"), strict=True))
+    assert {subject for subject, _ in rows} == {"oulu-npu/3", "casia-fasd/2"}
+    assert {species for _, species in rows} == {"", "print-1 (oulu-npu)", "print-warped (casia-fasd)"}
+    page = (finished / PAGE).read_text()
+    assert f"trained on {NAME} with seed 0" in page
+    assert page.count("data:image/png") >= 8  # a crop of each presentation of dev, from either store
+    for name in ("oulu-npu/3-real-0: bona fide", "casia-fasd/2-print-warped-1: print-warped (casia-fasd)"):
+        assert name in page
 
 
 def test_provenance_knows_what_of_each_store_was_seen(finished: Path, four_stores: dict[str, Path]) -> None:
