@@ -12,16 +12,15 @@ same network, eagerly, with random weights: it is what the bundle was exported f
 import argparse
 import statistics
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
 
 from bonaface.core.machine import usable_cores
+from bonaface.export.cost import multiplications, random_images, seconds
 from bonaface.export.deploy import export_model
 from bonaface.inference.bundle import Bundle, BundleCard
 from bonaface.inference.runners import open_runner
@@ -31,37 +30,7 @@ from bonaface.store.crop_store import CropStore
 
 BATCH = 32
 _SIDE = 1536  # of the matrices
-
-
-def multiplications(path: Path, views: int) -> int:
-    """Return the multiplications of the network at `path` for one face: those of convolutions and matrices."""
-    model = onnx.load(path)
-    for given in model.graph.input:
-        given.type.tensor_type.shape.dim[0].dim_value = 1
-    graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    shapes = {
-        value.name: [side.dim_value for side in value.type.tensor_type.shape.dim]
-        for value in [*graph.input, *graph.value_info, *graph.output]
-    }
-    shapes |= {tensor.name: list(tensor.dims) for tensor in graph.initializer}
-    total = 0
-    for node in graph.node:
-        if node.op_type == "Conv":
-            made, kernel = shapes[node.output[0]], shapes[node.input[1]]
-            # A free batch of views times faces is left as 0 by the inference.
-            total += int(np.prod([max(made[0], views if made[0] < 1 else 1), *made[1:], *kernel[1:]]))
-        elif node.op_type in ("Gemm", "MatMul"):
-            left, right = shapes[node.input[0]], shapes[node.input[1]]
-            total += int(np.prod([max(side, 1) for side in left])) * max(right[-1], 1)
-    return total
-
-
-def images(card: BundleCard, count: int) -> dict[str, np.ndarray]:
-    """Return random inputs for `count` faces."""
-    random, views, size = np.random.default_rng(0), len(card.views), card.input_size
-    shape = (count, *([views] if views > 1 else []), 3, size, size)
-    given = {"images": random.normal(size=shape).astype(np.float32)}
-    return given | ({"shares": np.zeros((count, views), np.float32)} if views > 1 else {})
+_LEAST = 0.15  # seconds of one measurement
 
 
 class TorchNetwork:
@@ -82,19 +51,10 @@ class TorchNetwork:
         return {str(number): value.numpy() for number, value in enumerate(self._module(*given))}
 
 
-def timed(work: Callable[[], object], least: float = 0.15) -> float:
-    """Return the seconds of one call, over as many calls as take `least` seconds."""
-    began, calls = time.perf_counter(), 0
-    while time.perf_counter() - began < least:
-        work()
-        calls += 1
-    return (time.perf_counter() - began) / calls
-
-
 def peak() -> float:
     """Return the multiplications a second of a product of matrices in single precision."""
     left, right = (np.random.default_rng(n).normal(size=(_SIDE, _SIDE)).astype(np.float32) for n in range(2))
-    return float(_SIDE**3 / timed(lambda: left @ right))
+    return float(_SIDE**3 / seconds(lambda: left @ right, _LEAST))
 
 
 def measure(name: str, bundles: dict[str, Bundle], rounds: int) -> None:
@@ -106,15 +66,16 @@ def measure(name: str, bundles: dict[str, Bundle], rounds: int) -> None:
         for runtime in ("onnxruntime", "openvino")
     }
     ways["torch", "fp32"] = TorchNetwork(card)
-    count = multiplications(bundles["fp32"].onnx, len(card.views))
-    single, batch = images(card, 1), images(card, BATCH)
+    count = multiplications(bundles["fp32"].onnx, len(card.views)) or 0
+    single, batch = random_images(card, 1), random_images(card, BATCH)
     times: dict[tuple[str, str, int], list[float]] = {}
     peaks = []
     for _ in range(rounds):
         peaks.append(peak())
         for way, runner in ways.items():
             for size, given in ((1, single), (BATCH, batch)):
-                times.setdefault((*way, size), []).append(timed(lambda r=runner, g=given: r.run(**g)) / size)  # type: ignore[misc]
+                took = seconds(lambda r=runner, g=given: r.run(**g), _LEAST)  # type: ignore[misc]
+                times.setdefault((*way, size), []).append(took / size)
     best = statistics.median(peaks)
     print(
         f"{name}: {card.model}, {len(card.views)} view(s) of {card.input_size} px, {count / 1e9:.2f} GMAC a face"

@@ -35,6 +35,22 @@ def test_cells_are_models_times_protocols_times_folds_times_seeds(tmp_path: Path
     assert spec.units == ("video", "frame")
 
 
+def test_a_protocol_may_be_for_some_models_alone(tmp_path: Path) -> None:
+    protocols = "[oulu-npu/1, {protocol: oulu-npu/2, models: [a-deep-pix-bis (scaled)]}]"
+    spec = read_spec(written(tmp_path, protocols=protocols))
+    assert [(str(cell.experiment), cell.model.name) for cell in spec.cells] == [
+        ("oulu-npu/1", "bi-fas"),
+        ("oulu-npu/1", "a-deep-pix-bis (scaled)"),
+        ("oulu-npu/2", "a-deep-pix-bis (scaled)"),
+    ]
+
+
+def test_claims_are_read_beside_the_file(tmp_path: Path) -> None:
+    assert read_spec(written(tmp_path)).claims == ()
+    spec = read_spec(written(tmp_path, claims=str(BENCHMARKS / "claims.yaml")))
+    assert len(spec.claims) > 20
+
+
 def test_no_fold_means_all_folds_and_repeated_lines_count_once(tmp_path: Path) -> None:
     spec = read_spec(written(tmp_path, protocols="[oulu-npu/4, oulu-npu/4]", models="[bi-fas]"))
     assert [cell.fold for cell in spec.cells] == ["1", "2", "3", "4", "5", "6"]
@@ -94,6 +110,11 @@ def test_changes_of_a_model_override_common_changes(tmp_path: Path) -> None:
             "folds can be chosen only where training and test are of one protocol",
         ),
         ({"stores": "]"}, "expected a benchmark in YAML, but"),
+        (
+            {"protocols": "[{protocol: oulu-npu/1, models: [bi-fass]}]"},
+            "unknown model of oulu-npu/1 'bi-fass'. Did you mean 'bi-fas'?",
+        ),
+        ({"claims": "none.yaml"}, "none.yaml: expected a list of claims in YAML, and there is no such file"),
     ],
 )
 def test_rejects_an_invalid_benchmark_with_the_file_name(
@@ -138,16 +159,27 @@ def test_papers_spec_has_every_published_row_of_our_models() -> None:
     check_models(spec)
     cells = {(c.model.model, c.experiment.trained_on, c.experiment.tested_on) for c in spec.cells}
     printed = {(row.system, row.trained_on, row.tested_on) for row in published()}
-    assert {row for row in printed if row[0] in model_names()} <= cells
+    known = {*model_names(), "timm:inception_v3"}
+    assert {row for row in printed if row[0] in known} <= cells
     assert len({c.fold for c in spec.cells if c.experiment.tested_on == "oulu-npu/4"}) == 6
 
 
-def test_the_sandbox_has_the_papers_protocols_on_simulated_sets() -> None:
+def test_the_sandbox_has_every_system_on_simulated_sets() -> None:
+    from bonaface.models.registry import model_names
+
     spec = read_spec(BENCHMARKS / "sandbox.yaml")
     check_models(spec)
     papers = {str(cell.experiment) for cell in read_spec(BENCHMARKS / "papers.yaml").cells}
-    assert {str(cell.experiment).replace("simulated-", "") for cell in spec.cells} == papers
+    assert {str(cell.experiment).replace("simulated-", "") for cell in spec.cells} <= papers
     assert all(name.startswith("simulated-") for name in spec.stores)
+    assert {cell.seed for cell in spec.cells} == {0, 1}
+    for protocol in ("1", "4"):
+        here = {
+            cell.model.model.partition(":")[0]
+            for cell in spec.cells
+            if str(cell.experiment) == f"simulated-oulu-npu/{protocol}"
+        }
+        assert {name.partition(":")[0] for name in model_names()} == here
 
 
 def test_a_model_is_trained_on_several_sets_in_every_combination_of_their_folds(tmp_path: Path) -> None:

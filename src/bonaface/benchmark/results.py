@@ -11,7 +11,7 @@ from pathlib import Path
 from bonaface.benchmark.grid import PlannedCell
 from bonaface.core.files import write_text
 from bonaface.evaluation.aggregate import Unit
-from bonaface.evaluation.folds import EvaluationSettings
+from bonaface.evaluation.folds import EvaluationSettings, FoldData
 from bonaface.evaluation.render.files import write_grids, write_report
 from bonaface.evaluation.render.published import other_grids, paper_grids, sources_grids
 from bonaface.evaluation.render.tables import Grid
@@ -44,22 +44,46 @@ def tables_of(reports: Sequence[Report], planned_cells: Sequence[PlannedCell]) -
     return [*ours, *sources_grids(reports), *other_grids(reports), *_failures(planned_cells)]
 
 
+def warning_of(reports: Sequence[Report]) -> str:
+    """Return the first line of every page over `reports`: their warnings, each once."""
+    return " ".join(dict.fromkeys(report.warning for report in reports if report.warning))
+
+
+def fold_of(planned: PlannedCell, output: str, unit: Unit) -> FoldData:
+    """Return a finished cell's test presentations at its bundle's own threshold, for paired comparisons.
+
+    Args:
+        planned: a finished cell.
+        output: a score output; empty takes the first.
+        unit: what is judged.
+    """
+    card = _card(planned)
+    chosen = output or card.outputs[0]
+    settings = EvaluationSettings(own_threshold(card, chosen, unit), unit=unit, output=chosen)
+    *_, (fold,) = settings.fold_data(_scores(planned))
+    return replace(fold, fold=planned.cell.fold)
+
+
 def write_results(
     reports: Sequence[Report],
     grids: Sequence[Grid],
     planned_cells: Sequence[PlannedCell],
     out: Path,
     title: str,
+    pictures: Sequence[tuple[str, str]] = (),
 ) -> list[Path]:
-    """Write tables.*, cells.csv and, for each report by the video, reports/NAME/report.*; return the tables' paths."""
-    warning = " ".join(dict.fromkeys(report.warning for report in reports if report.warning))
+    """Write tables.*, cells.csv and, for each report by the video, reports/NAME/report.*; return the tables' paths.
+
+    `pictures` are (caption, SVG), for the page.
+    """
+    warning = warning_of(reports)
     for report in reports:
         if report.unit == "video":
             parts = (report.system.partition(" [")[0], report.trained_on, report.tested_on, report.output)
             name = re.sub(r"[/ +]+", "-", "-".join(dict.fromkeys(filter(None, parts))))
             write_report(report, out / "reports" / name)
     write_text(out / "cells.csv", _cells(planned_cells))
-    return [out / "cells.csv", *write_grids(grids, out, title, warning)]
+    return [out / "cells.csv", *write_grids(grids, out, title, warning, pictures=pictures)]
 
 
 def _reports(group: Sequence[PlannedCell], units: Sequence[Unit]) -> Iterator[Report]:

@@ -10,10 +10,11 @@
     protocols:                             # all folds, unless some are named
       - oulu-npu/1
       - {protocol: oulu-npu/3, folds: [1, 2]}
-      - oulu-npu/1 -> replay-mobile/grandtest
+      - {protocol: oulu-npu/1 -> replay-mobile/grandtest, models: [bi-fas]}
       - oulu-npu/1 + casia-fasd/overall -> replay-mobile/grandtest
     seeds: [0]
     units: [video, frame]                  # what is judged
+    claims: claims.yaml                    # what the papers say (bonaface.benchmark.claims), relative to this file
     set: {crop: tight}                     # changes to every preset, as `bonaface train --set`
     train: {micro_batch: 32, workers: 4}   # how training uses the machine, as the options of `bonaface train`
 
@@ -27,10 +28,10 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
+from bonaface.benchmark.claims import Claim, read_claims, read_yaml
 from bonaface.core.convert import convert
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.core.values import as_number
@@ -51,10 +52,11 @@ class ModelEntry(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ProtocolEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    """One of the file's `protocols`, with those of its folds that are meant; None are all."""
+    """One of the file's `protocols`, with those of its folds and of the models that are meant; None are all."""
 
     protocol: str
     folds: Annotated[tuple[str | int, ...], Meta(min_length=1)] | None = None
+    models: Annotated[tuple[str, ...], Meta(min_length=1)] | None = None
 
 
 class TrainOptions(Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,6 +79,7 @@ class SpecFile(Struct, frozen=True, forbid_unknown_fields=True):
     protocols: Annotated[tuple[str | ProtocolEntry, ...], Meta(min_length=1)]
     seeds: Annotated[tuple[Annotated[int, Meta(ge=0)], ...], Meta(min_length=1)] = (0,)
     units: Annotated[tuple[Unit, ...], Meta(min_length=1)] = UNITS
+    claims: str | None = None
     set: dict[str, Any] = {}
     train: TrainOptions = TrainOptions()
 
@@ -115,21 +118,17 @@ class Spec:
     cells: tuple[Cell, ...]
     units: tuple[Unit, ...]
     train: Mapping[str, Any]
+    claims: tuple[Claim, ...] = ()
 
 
 def read_spec(path: Path) -> Spec:
-    """Read the benchmark in the YAML file at `path`; no store is opened.
+    """Read the benchmark in the YAML file at `path`, and its claims; no store is opened.
 
     Raises:
         InputError: there is no such file, or it is no valid benchmark.
-        UnknownNameError: a data set, protocol, fold or unit that does not exist.
+        UnknownNameError: a data set, protocol, fold, unit or model that does not exist.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: expected a benchmark in YAML, and there is no such file") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: expected a benchmark in YAML, but {error}") from error
+    values = read_yaml(path, "a benchmark")
     try:
         return _spec(values, path.parent)
     except InputError as error:
@@ -158,24 +157,28 @@ def _spec(values: Any, folder: Path) -> Spec:
     names = [model.name for model in models]
     if len(set(names)) < len(names):
         raise InputError(f"every model needs a name of its own, got {', '.join(names)}")
-    tests = [test for entry in file.protocols for test in _tests(entry)]
-    for experiment in dict.fromkeys(experiment for experiment, *_ in tests):
+    entries = [ProtocolEntry(entry) if isinstance(entry, str) else entry for entry in file.protocols]
+    tests = [
+        (model, *test) for entry in entries for test in _tests(entry) for model in _chosen(entry, models)
+    ]
+    for experiment in dict.fromkeys(experiment for _, experiment, *_ in tests):
         for end in (*experiment.sources, experiment.tested_on):
             if end.partition("/")[0] not in file.stores:
                 raise InputError(f"{experiment} needs a store of {end.partition('/')[0]} among the stores")
     # The cells of one row of a table follow each other, so that the tables of the first protocols are finished first.
-    experiments = dict.fromkeys(experiment for experiment, *_ in tests)
+    experiments = dict.fromkeys(experiment for _, experiment, *_ in tests)
     cells = [
         Cell(model, experiment, train_fold, test_fold, seed)
         for experiment, model in product(experiments, models)
-        for (of, train_fold, test_fold), seed in product(dict.fromkeys(tests), file.seeds)
-        if of == experiment
+        for (by, of, train_fold, test_fold), seed in product(dict.fromkeys(tests), file.seeds)
+        if (by, of) == (model, experiment)
     ]
     return Spec(
         stores={name: _path(store, folder) for name, store in file.stores.items()},
         cells=tuple(cells),
         units=file.units,
         train={key: value for key, value in asdict(file.train).items() if value is not None},
+        claims=read_claims(folder / file.claims) if file.claims else (),
     )
 
 
@@ -186,9 +189,17 @@ def _model(entry: str | ModelEntry, shared: Mapping[str, Any]) -> Model:
     return Model(name, given.model, given.preset, changes)
 
 
-def _tests(entry: str | ProtocolEntry) -> list[tuple[Experiment, str, str]]:
+def _chosen(entry: ProtocolEntry, models: Sequence[Model]) -> list[Model]:
+    """Return the models that one line of `protocols` is for."""
+    names = [model.name for model in models]
+    for name in entry.models or ():
+        if name not in names:
+            raise UnknownNameError(f"model of {entry.protocol}", name, names)
+    return [model for model in models if entry.models is None or model.name in entry.models]
+
+
+def _tests(given: ProtocolEntry) -> list[tuple[Experiment, str, str]]:
     """Return (experiment, training fold, test fold) of one line of `protocols`."""
-    given = ProtocolEntry(entry) if isinstance(entry, str) else entry
     experiment = Experiment.parse(given.protocol)
     sources, (test,) = find_sources(experiment.trained_on), find_sources(experiment.tested_on)
     for name, source in zip(experiment.sources, sources, strict=True):

@@ -1,6 +1,6 @@
 """Compare two systems on the same presentations: paired differences, McNemar's test, changed decisions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
@@ -150,6 +150,19 @@ def compare_tables(
         mcnemar=_tests(flips),
         flips=flips,
     )
+
+
+def differences_of(first: Sequence[FoldData], second: Sequence[FoldData]) -> dict[str, Difference]:
+    """Return how two systems differ in each figure of `COMPARED`, as means over pairs of folds of the same rows.
+
+    Args:
+        first: one system's folds; the same fold may be there several times, of trainings with several seeds.
+        second: the other's, in the same order. A subject counts once, in however many folds its presentations are.
+
+    Raises:
+        InputError: presentations, labels or species of a pair that differ.
+    """
+    return _differences([_pair(one, two) for one, two in zip(first, second, strict=True)])
 
 
 def _matched(first: list[FoldData], second: list[FoldData]) -> list[tuple[FoldData, FoldData]]:

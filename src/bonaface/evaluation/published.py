@@ -1,7 +1,8 @@
 """The result tables of the two papers, carried as data.
 
 Sources: Hossain et al., A-DeepPixBiS, DICTA 2020, tables II, III, IV; Roy et al., Bi-FPNFAS, Sensors 2021,
-21, 2799, tables 3, 4, 5 and A1. Every row is in published.csv as it is printed, with misprints (see `note`).
+21, 2799, tables 3, 4, 5 and A1. Every row is in published.csv as it is printed, with misprints (see `note`). Figures
+that only the text has are rows of the table "text".
 """
 
 import csv
@@ -14,12 +15,15 @@ from bonaface.evaluation.report import MeanSd
 # Systems that are shown beside ours and can't be run here: how they are named, and where they come from.
 PUBLISHED_ONLY: Mapping[str, str] = {
     "fas-bas": "depth and pulse as supervision: Liu et al., Binary or Auxiliary Supervision, CVPR 2018",
+    "komulainen": "context of the upper body: Komulainen et al., BTAS 2013 (in the text of A-DeepPixBiS)",
+    "yu-pyramid": "pixel-wise supervision in a pyramid: Yu et al., arXiv 2011.12032 (in the text of Bi-FPNFAS)",
     "gradiant": "colour texture and motion: competition on OULU-NPU, Boulkenafet et al., IJCB 2017 (see color-lbp-svm)",
     "massyhnu": "colour texture and attributes: the same competition (see color-lbp-svm)",
     "mixedfasnet": "networks over several colour spaces: the same competition",
     "nas-fas": "a searched network: Yu et al., NAS-FAS, IEEE TPAMI 2020 (mentioned in Bi-FPNFAS without figures)",
 }
 
+TEXT = "text"
 FIGURES = ("apcer", "bpcer", "acer", "eer", "hter")
 
 

@@ -42,7 +42,16 @@ def check_free(folder: Path, name: str, content: dict[str, Any]) -> None:
         )
 
 
-def write_grids(grids: Sequence[Grid], folder: Path, title: str, warning: str = "") -> list[Path]:
+def write_grids(
+    grids: Sequence[Grid],
+    folder: Path,
+    title: str,
+    warning: str = "",
+    *,
+    name: str = "tables",
+    pictures: Sequence[tuple[str, str]] = (),
+    suffixes: Sequence[str] = ("html", "md", "tex", "csv"),
+) -> list[Path]:
     """Write tables.html, .md, .tex and .csv into `folder` and return their paths.
 
     Args:
@@ -50,16 +59,19 @@ def write_grids(grids: Sequence[Grid], folder: Path, title: str, warning: str = 
         folder: made if it is not there; files of the same names are replaced.
         title: of the page.
         warning: the first line of every file, if it is not empty.
+        name: of the files.
+        pictures: (caption, SVG), below the tables of the page.
+        suffixes: of the files that are wanted.
     """
     first = f"{warning}\n" if warning else ""
     contents = {
-        "html": html_grids(title, grids, warning),
+        "html": html_grids(title, grids, warning, pictures),
         "md": "\n\n".join([*filter(None, (warning, f"# {title}")), *map(markdown_grid, grids)]) + "\n",
         "tex": f"{first and '% '}{first}" + "\n\n".join(latex_grid(grid, warning) for grid in grids) + "\n",
         "csv": f"{first and '# '}{first}" + csv_grids(grids),
     }
     paths = []
-    for suffix, content in contents.items():
-        paths.append(folder / f"tables.{suffix}")
-        write_text(paths[-1], content)
+    for suffix in suffixes:
+        paths.append(folder / f"{name}.{suffix}")
+        write_text(paths[-1], contents[suffix])
     return paths

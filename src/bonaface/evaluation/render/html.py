@@ -66,9 +66,12 @@ def _legend() -> str:
     return "".join(f'<p class="note">{escape(line)}</p>' for line in LEGEND)
 
 
-def html_grids(title: str, grids: Sequence[Grid], warning: str = "") -> str:
-    """Return a page of tables; `warning`, if there is one, comes first."""
-    return page(title, warning, [table(grid) for grid in grids])
+def html_grids(
+    title: str, grids: Sequence[Grid], warning: str = "", pictures: Sequence[tuple[str, str]] = ()
+) -> str:
+    """Return a page of tables, then pictures, (caption, SVG); `warning`, if there is one, comes first."""
+    below = [f'<div class="plots">{figures(pictures)}</div>'] if pictures else []
+    return page(title, warning, [*map(table, grids), *below])
 
 
 def page(title: str, warning: str, parts: Sequence[str], script: str = "") -> str:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from bonaface.core.records import PLUS, SIMULATED
 from bonaface.evaluation.error_rates import GROUPINGS
-from bonaface.evaluation.published import FIGURES, PublishedRow, published
+from bonaface.evaluation.published import FIGURES, TEXT, PublishedRow, published
 from bonaface.evaluation.render.tables import ACADEMIC, NOTHING, OVER, Grid, percent
 from bonaface.evaluation.report import MeanSd, Report
 
-_TITLES = {
-    "a-deeppixbis": "A-DeepPixBiS (DICTA 2020), table",
-    "bi-fpnfas": "Bi-FPNFAS (Sensors 2021, 21, 2799), table",
+PAPERS = {
+    "a-deeppixbis": "A-DeepPixBiS (DICTA 2020)",
+    "bi-fpnfas": "Bi-FPNFAS (Sensors 2021, 21, 2799)",
 }
 _CROSS = {("a-deeppixbis", "IV"), ("bi-fpnfas", "5")}
 # The letters by which the field names the sets of its leave-one-out test, Replay-Attack after Idiap.
@@ -21,33 +21,38 @@ _ACROSS = ("hter", "auc")
 def paper_grids(reports: Sequence[Report] = ()) -> list[Grid]:
     """Return the papers' tables with our rows below the published ones; one for each OULU-NPU protocol.
 
-    Reports that belong to no table are left out. A simulated set stands for the one that it imitates
-    (``simulated-oulu-npu/1`` of ``oulu-npu/1``), and the table says so.
+    A figure that only a paper's text has is a row of its table of that protocol, and a note says so. Reports that
+    belong to no table are left out. A simulated set stands for the one that it imitates (``simulated-oulu-npu/1`` of
+    ``oulu-npu/1``), and the table says so.
     """
     grids: list[Grid] = []
     rows = published()
-    for paper, table in dict.fromkeys((row.paper, row.table) for row in rows):
+    for paper, table in dict.fromkeys((row.paper, row.table) for row in rows if row.table != TEXT):
         part = [row for row in rows if (row.paper, row.table) == (paper, table)]
-        title = f"{_TITLES[paper]} {table}"
+        title = f"{PAPERS[paper]}, table {table}"
         if (paper, table) in _CROSS:
             grids.append(_cross_grid(f"{title}: HTER by training and test protocol", part, reports))
             continue
         for tested_on in dict.fromkeys(row.tested_on for row in part):
             same = [row for row in part if row.tested_on == tested_on]
+            same += [row for row in _in_text(_pair(same[0])) if row.paper == paper]
             grids.append(_table_grid(f"{title}: {tested_on}", same, reports))
     return grids
 
 
 def other_grids(reports: Sequence[Report]) -> list[Grid]:
     """Return a table in the papers' form for each protocol of `reports` that is in none of the papers' tables."""
-    printed = {(row.trained_on, row.tested_on) for row in published()}
+    printed = {_pair(row) for row in published() if row.table != TEXT}
     rest = [report for report in reports if _protocols(report) not in printed]
     header = ("model", "source", *(f"{name.upper()} %" for name in FIGURES))
     grids = []
     for pair in dict.fromkeys((report.trained_on, report.tested_on) for report in rest):
         same = [report for report in rest if (report.trained_on, report.tested_on) == pair]
-        rows = [cells for report in same for cells in _our_rows(report, FIGURES)]
-        grids.append(Grid(" -> ".join(dict.fromkeys(filter(None, pair))), header, tuple(rows), (ACADEMIC,)))
+        beside = _in_text(_protocols(same[0]))
+        rows = [_published_cells(row, FIGURES) for row in beside]
+        rows += [cells for report in same for cells in _our_rows(report, FIGURES)]
+        notes = (*_notes(beside), *(_standing(same) if beside else ()), ACADEMIC)
+        grids.append(Grid(" -> ".join(dict.fromkeys(filter(None, pair))), header, tuple(rows), notes))
     return grids
 
 
@@ -88,14 +93,26 @@ def _letter(protocol: str) -> str:
 
 def _table_grid(title: str, rows: Sequence[PublishedRow], reports: Sequence[Report]) -> Grid:
     names = list(rows[0].cells)
-    cells = [(row.printed, "published", *(row.cells[name] for name in names)) for row in rows]
-    pair = (rows[0].trained_on, rows[0].tested_on)
-    ours = [report for report in reports if _protocols(report) == pair]
+    cells = [_published_cells(row, names) for row in rows]
+    ours = [report for report in reports if _protocols(report) == _pair(rows[0])]
     for report in ours:
         cells += _our_rows(report, names)
     academic = [ACADEMIC] if "acer" in names else []
     header = ("model", "source", *(f"{name.upper()} %" for name in names))
     return Grid(title, header, tuple(cells), (*_notes(rows), *_standing(ours), *academic))
+
+
+def _published_cells(row: PublishedRow, names: Sequence[str]) -> tuple[str, ...]:
+    return (row.printed, "published", *(row.cells.get(name, NOTHING) for name in names))
+
+
+def _in_text(pair: tuple[str, str]) -> list[PublishedRow]:
+    """Return the figures of the protocols `pair` that only a paper's text has."""
+    return [row for row in published() if row.table == TEXT and _pair(row) == pair]
+
+
+def _pair(row: PublishedRow) -> tuple[str, str]:
+    return row.trained_on, row.tested_on
 
 
 # The figures that depend on the grouping of APCER.
