@@ -24,12 +24,14 @@ def explain(*arguments: object) -> Any:
 def test_writes_the_figures_that_a_run_has(run: Path, store: Path, faces_root: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert explain(run, "--data", store, "--out", out, "--root", faces_root).exit_code == 0
-    names = {"samples", "crops", "spectra", "levels"}
+    names = {"samples", "crops", "spectra", "levels", "grad-cam"}
     assert {path.name for path in out.iterdir() if not path.name.startswith(".")} == {
         "index.html",
-        *(f"{name}.{kind}" for name in names for kind in ("png", "npz")),
+        "explain.json",
+        *(f"{name}.{kind}" for name in names for kind in ("png", "svg", "npz")),
     }
     page = (out / "index.html").read_text()
+    assert "attention: deep-pix-bis learns no attention" in page
     for name in names:
         assert f'<img src="{name}.png"' in page
         with Image.open(out / f"{name}.png") as picture:
@@ -55,10 +57,10 @@ def test_shows_who_has_no_face(run: Path, store: Path, faces_root: Path, tmp_pat
     figure = no_face_figure(opened, range(len(opened.presentations)), faces_root)
     assert figure.findings == ("Frames without response: 1 no face.",)
     assert figure.arrays["sample_ids"].tolist() == ["bonafide/person-0/nobody.png"]
-    assert np.asarray(figure.image)[100, 100].tolist() == [90, 120, 90]
+    assert np.asarray(figure.drawing.png())[100, 100].tolist() == [90, 120, 90]
     missing = no_face_figure(opened, range(len(opened.presentations)), tmp_path)
     assert "nobody.png" in missing.captions[0]
-    assert np.asarray(missing.image)[60, 60].tolist() == [230, 230, 230]
+    assert np.asarray(missing.drawing.png())[60, 60].tolist() == [230, 230, 230]
 
 
 def test_refuses_what_it_cannot_explain(run: Path, store: Path, tmp_path: Path) -> None:

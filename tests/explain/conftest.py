@@ -18,13 +18,11 @@ from bonaface.training.settings import RunSettings, choose_preset
 def untrained(store: Path) -> Callable[..., TrainedRun]:
     """A function that gives a run of a model whose weights are random, with the threshold 0.5."""
 
-    def make(model: str, **options: Any) -> TrainedRun:
-        changes = {"backbone": "random:efficientnet-lite0", "size": 64, "batch": 4}
+    def make(model: str, backbone: str = "random:efficientnet-lite0", **options: Any) -> TrainedRun:
+        changes = {"size": 64, **({"backbone": backbone, "batch": 4} if backbone else {})}
         settings = RunSettings(choose_preset(model, None, changes), str(store), "split", micro_batch=4)
         torch.manual_seed(3)
-        network = create_model(
-            model, backbone="random:efficientnet-lite0", size=64, pretrained=False, **options
-        )
+        network = create_model(model, backbone=backbone, size=64, pretrained=False, **options)
         names = network.score_names
         source = ThresholdSource("folder", "split", "", 4, 4, 2)
         own = card(

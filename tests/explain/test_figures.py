@@ -40,14 +40,16 @@ def test_attention_is_the_softmax_of_eq_16(untrained: Callable[..., Any]) -> Non
     assert "4 x 4 positions" in figure.findings[0]
     assert f"and {16 * exp(2) / total:.4f} times the even weight of 1/16" in figure.findings[0]
     assert "row 1, column 2" in figure.findings[0]
-    assert attention_figure([sample(0.2, 0)], untrained("a-deep-pix-bis", attention=False)) is None
-    assert attention_figure([sample(0.2, 0)], untrained("deep-pix-bis")) is None
+    for other in (untrained("a-deep-pix-bis", attention=False), untrained("deep-pix-bis")):
+        assert "learns no attention" in attention_figure([sample(0.2, 0)], other)
 
 
-def test_maps_and_drawn_spectra_are_those_of_the_network(untrained: Callable[..., Any], store: Path) -> None:
+def test_maps_and_drawn_spectra_are_those_of_the_network(
+    untrained: Callable[..., Any], store: Path, tmp_path: Path
+) -> None:
     run, opened = untrained("bi-fas-s"), CropStore.open(store)
     indices = choose(opened, range(len(opened.presentations)), 12)
-    found = examine(run, opened, indices, lambda done, total: None)
+    found = examine(run, opened, indices, tmp_path, lambda done: None)
     figure = levels_figure(found, run)
     assert sorted(figure.arrays) == [
         "labels",
@@ -72,6 +74,29 @@ def test_maps_and_drawn_spectra_are_those_of_the_network(untrained: Callable[...
     assert found[0].spectrum == pytest.approx(expected.numpy(), abs=1e-4)
 
 
+def test_what_a_stopped_run_has_computed_is_read_again(
+    untrained: Callable[..., Any], store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, opened = untrained("bi-fas-s"), CropStore.open(store)
+    indices = choose(opened, range(len(opened.presentations)), 12)
+    whole = examine(run, opened, indices, tmp_path, lambda done: None)
+    files = sorted(tmp_path.iterdir())
+    assert [path.name for path in files] == ["000000.npz", "000008.npz"]
+    files[1].write_bytes(files[1].read_bytes()[:-100])  # not whole: made again
+    calls: list[int] = []
+    forward = run.network.forward_features
+    monkeypatch.setattr(
+        run.network, "forward_features", lambda images: calls.append(len(images)) or forward(images)
+    )
+    again = examine(run, opened, indices, tmp_path, lambda done: None)
+    assert calls == [4]
+    for one, other in zip(whole, again, strict=True):
+        assert (one.index, one.score, list(one.maps)) == (other.index, other.score, list(other.maps))
+        assert (one.crop == other.crop).all()
+        assert (one.spectra["P4"] == other.spectra["P4"]).all()
+        assert (one.spectrum == other.spectrum).all()
+
+
 def test_a_presentation_is_chosen_once_and_both_classes_alike(store: Path) -> None:
     opened = CropStore.open(store)
     chosen = choose(opened, range(len(opened.presentations)), 10)
@@ -93,17 +118,22 @@ def test_a_run_shows_what_its_protocol_tests(untrained: Callable[..., Any], stor
 
 def test_typical_samples_go_through_the_ranks() -> None:
     samples = [sample(score, 1) for score in (0.9, 0.1, 0.5, 0.3, 0.7)]
-    assert [one.score for one in typical(samples, 1, 3)] == [0.3, 0.5, 0.7]
+    assert [one.score for one in typical(samples, 1, 3)] == [0.1, 0.5, 0.9]
     assert [one.score for one in typical(samples, 1, 9)] == [0.1, 0.3, 0.5, 0.7, 0.9]
     assert typical(samples, 0, 3) == []
+    for count in range(1, 8):
+        chosen = typical([sample(n / 7, 1) for n in range(7)], 1, count)
+        assert len({one.score for one in chosen}) == count  # nobody twice
 
 
 def test_measures_what_leans_to_the_wrong_class_and_what_varies() -> None:
     maps = {"P3": np.array([[0.9, 0.1]], np.float32)}
     flat, lively = np.zeros((4, 4), np.float32), np.eye(4, dtype=np.float32)
     samples = [
-        sample(0.9, 1, maps=maps, spectra={"P3": lively}),
-        sample(0.2, 0, maps={"P3": np.array([[0.1, 0.2]], np.float32)}, spectra={"P3": flat}),
+        sample(0.9, 1, maps=maps, spectra={"P3": lively}, spectrum=2 * lively),
+        sample(
+            0.2, 0, maps={"P3": np.array([[0.1, 0.2]], np.float32)}, spectra={"P3": flat}, spectrum=lively
+        ),
     ]
     pixels, spectra = level_findings(samples, 0.5)
     assert pixels == (
@@ -111,11 +141,16 @@ def test_measures_what_leans_to_the_wrong_class_and_what_varies() -> None:
         "class."
     )
     assert spectra.startswith(
-        f"Standard deviation of the spectrum drawn by P3: median {lively.std():.4g} of bona fide presentations, 0 of "
-        "attacks"
+        "Standard deviation of the spectrum drawn by P3, over that of the crop's own (0 is solid): median 0.5 of bona "
+        "fide presentations, 0 of attacks"
     )
-    rejected = [sample(0.2, 1, maps={"P3": np.zeros((8, 8), np.float32)}), samples[1]]
-    assert "over 1 rejected bona fide presentations" in level_findings(rejected, 0.5)[1]
+    mouth = np.zeros((8, 8), np.float32)
+    mouth[4:7, 3:5] = 1.0
+    pair = [sample(score, 1, maps={"P3": values}) for score, values in ((0.2, mouth), (0.9, 0 * mouth))]
+    assert level_findings(pair, 0.5)[1] == (
+        f"P3, over 1 rejected bona fide presentations: the mouth's mean is {1 - 6 / 64:+.3f} from that of the whole "
+        "map, over 1 accepted ones +0.000."
+    )
 
 
 def test_the_mouth_is_between_its_corners() -> None:

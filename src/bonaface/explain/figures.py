@@ -1,17 +1,17 @@
 """Make the papers' figures of a run, with their arrays, captions and what is measured on them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from bonaface.drawing.heat_map import PixelMap, heat_map, overlay
+from bonaface.drawing.heat_map import PixelMap, overlay
+from bonaface.explain.figure import Figure
 from bonaface.explain.run import TrainedRun
 from bonaface.explain.samples import Sample
-from bonaface.explain.sheet import coloured, sheet
+from bonaface.explain.sheet import Cell, ColourBar, coloured, sheet
 from bonaface.explain.spectra import compare, log_spectrum
 from bonaface.face.crop import ContextCrop, CropSpec, cut
 from bonaface.models.a_deep_pix_bis import ADeepPixBiS
@@ -20,39 +20,32 @@ CROPS = ("tight", "square-1.0")  # fig. 3 of paper 2
 _MOUTH = slice(3, 5)  # of the five landmarks, the corners of the mouth
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A picture with its arrays; `findings` are sentences on what was measured, `captions` name the samples."""
-
-    name: str
-    title: str
-    image: Image.Image
-    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    captions: tuple[str, ...] = ()
-    findings: tuple[str, ...] = ()
-
-
-def caption_of(sample: Sample, run: TrainedRun) -> str:
-    """Return sample, label, score, threshold and decision in words."""
+def caption_of(sample: Sample, run: TrainedRun, between: str = ": ") -> str:
+    """Return sample, label, score, threshold and decision in words; `between` the sample and the rest."""
     kind = "bona fide" if sample.presentation.label else f"attack, {sample.presentation.species}"
     said = "bona fide" if sample.score >= run.threshold else "attack"
     score = f"score {sample.score:.3f}, threshold {run.threshold:.3f}, judged {said}"
-    return f"{sample.presentation.sample_id}: {kind}; {score}"
+    return f"{sample.presentation.sample_id}{between}{kind}; {score}"
 
 
 def typical(samples: Sequence[Sample], label: int, count: int) -> list[Sample]:
-    """Return at most `count` samples of a class, from the lowest score to the highest in even steps of rank."""
+    """Return at most `count` samples of a class, from low scores to high ones in even steps of rank."""
     own = sorted((one for one in samples if one.presentation.label == label), key=lambda one: one.score)
     if len(own) <= count:
         return own
-    return [own[round(place)] for place in np.linspace(0, len(own) - 1, count + 2)[1:-1]]
+    return [own[int((k + 0.5) * len(own) / count)] for k in range(count)]
+
+
+def cell_of(sample: Sample, run: TrainedRun) -> Cell:
+    """Return the crop with its caption, whose first line is the sample."""
+    return Cell(sample.crop, caption_of(sample, run, "\n"))
 
 
 def samples_figure(samples: Sequence[Sample], run: TrainedRun) -> Figure:
     """Return figure 1 of paper 1: bona fide presentations in the first row, attacks in the second."""
     rows = [typical(samples, label, 6) for label in (1, 0)]
     shown = [one for row in rows for one in row]
-    cells = [[(one.crop, caption_of(one, run)) for one in row] for row in rows if row]
+    cells = [[cell_of(one, run) for one in row] for row in rows if row]
     arrays = {
         "scores": np.array([one.score for one in samples]),
         "labels": np.array([one.presentation.label for one in samples]),
@@ -63,31 +56,32 @@ def samples_figure(samples: Sequence[Sample], run: TrainedRun) -> Figure:
     return Figure("samples", title, sheet(cells), arrays, captions)
 
 
-def attention_figure(samples: Sequence[Sample], run: TrainedRun) -> Figure | None:
-    """Return the learned attention (paper 1, fig. 2 and eq. 16) over the mean crop; None where a network has none."""
+def attention_figure(samples: Sequence[Sample], run: TrainedRun) -> Figure | str:
+    """Return the learned attention (paper 1, fig. 2 and eq. 16) over the mean crop, or why there is none."""
     network = run.network
     if not isinstance(network, ADeepPixBiS) or network.attention is None:
-        return None
+        return f"{run.settings.preset.model} learns no attention over its map, which a-deep-pix-bis does"
     weights = network.attention_weights().detach().numpy()
     mean = np.rint(np.mean([one.crop for one in samples], axis=0)).astype(np.uint8)
     side = float(mean.shape[0])
     times = weights * weights.size  # 1 is the weight of every position before training
     spread = max(float(np.abs(times - 1).max()), 1e-6)
-    image = heat_map(
-        mean,
-        [PixelMap("attention", times, (0, 0, side, side))],
-        "",
-        "times the even weight",
-        (1 - spread, 1 + spread),
-    )
+    limits = (1 - spread, 1 + spread)
+    over = overlay(mean, PixelMap("attention", times, (0, 0, side, side)), limits)
+    cells = [
+        Cell(mean, f"the mean of {len(samples)} crops"),
+        Cell(coloured(times, *limits), "attention, position by position", smooth=False),
+        Cell(over, "attention over the mean crop"),
+    ]
     row, column = np.unravel_index(int(weights.argmax()), weights.shape)
     found = (
         f"The weights of the {weights.shape[0]} x {weights.shape[1]} positions lie between {times.min():.4f} and "
         f"{times.max():.4f} times the even weight of 1/{weights.size}; the highest is in row {row + 1}, column "
         f"{column + 1} (from the upper left).",
     )
-    title = f"Learned attention (paper 1, fig. 2, eq. 16) over the mean of {len(samples)} crops"
-    return Figure("attention", title, image, {"attention": weights, "mean_crop": mean}, (), found)
+    title = "Learned attention (paper 1, fig. 2, eq. 16)"
+    drawing = sheet([cells], bars=[ColourBar("times the even weight", *limits)])
+    return Figure("attention", title, drawing, {"attention": weights, "mean_crop": mean}, (), found)
 
 
 def crops_figure(shown: Sequence[tuple[Sample, ContextCrop]], run: TrainedRun) -> Figure:
@@ -99,8 +93,12 @@ def crops_figure(shown: Sequence[tuple[Sample, ContextCrop]], run: TrainedRun) -
         boxed = Image.fromarray(square.image)
         ImageDraw.Draw(boxed).rectangle(square.box, outline=(230, 159, 0), width=max(1, boxed.width // 100))
         crops = {str(spec): cut(square, spec, size) for spec in specs}
+        own = {name: f"{name}{', which the run reads' * (name in run.settings.views)}" for name in crops}
         rows.append(
-            [(np.array(boxed), caption_of(sample, run)), *((crop, name) for name, crop in crops.items())]
+            [
+                Cell(np.array(boxed), caption_of(sample, run, "\n")),
+                *(Cell(crop, own[name]) for name, crop in crops.items()),
+            ]
         )
         arrays |= {f"{number}_{name}": crop for name, crop in crops.items()}
     captions = tuple(caption_of(sample, run) for sample, _ in shown)
@@ -115,14 +113,11 @@ def spectra_figure(samples: Sequence[Sample], run: TrainedRun) -> Figure:
     labels = np.array([one.presentation.label for one in samples])
     shown = [*typical(samples, 1, 3), *typical(samples, 0, 3)]
     spectra = [log_spectrum(one.crop) for one in shown]
-    low, high = min(s.min() for s in spectra), max(s.max() for s in spectra)
+    low, high = 0.0, max(float(s.max()) for s in spectra)
     rows = [
-        [(one.crop, caption_of(one, run)) for one in shown],
+        [cell_of(one, run) for one in shown],
         [
-            (
-                coloured(spectrum, low, high),
-                f"standard deviation {spectrum.std():.3f}, {low:.1f} to {high:.1f}",
-            )
+            Cell(coloured(spectrum, low, high), f"standard deviation {spectrum.std():.3f}")
             for spectrum in spectra
         ],
     ]
@@ -134,50 +129,63 @@ def spectra_figure(samples: Sequence[Sample], run: TrainedRun) -> Figure:
         "labels": labels,
     }
     title = f"Fourier spectra (paper 2, fig. 5); the standard deviation over {len(samples)} presentations"
-    return Figure(
-        "spectra", title, sheet(rows), arrays, tuple(caption_of(one, run) for one in shown), findings
-    )
+    drawing = sheet(rows, bars=[ColourBar("log(1 + |F|), frequency 0 in the middle", low, high)])
+    return Figure("spectra", title, drawing, arrays, tuple(caption_of(one, run) for one in shown), findings)
 
 
-def levels_figure(samples: Sequence[Sample], run: TrainedRun) -> Figure | None:
-    """Return figure 9 of paper 2: the heat maps of the levels, with the spectra that they draw; None without maps."""
-    if not samples or not samples[0].maps:
-        return None
+def levels_figure(samples: Sequence[Sample], run: TrainedRun) -> Figure | str:
+    """Return figure 9 of paper 2: the levels' heat maps, with the spectra that they draw; or why there is none."""
+    if not samples[0].maps:
+        return f"{run.settings.preset.model} has no map over the picture"
     shown = [*typical(samples, 1, 2), *typical(samples, 0, 2)]
-    side = float(run.network.input_size)
     drawn = [
         picture for one in shown for picture in (*one.spectra.values(), one.spectrum) if picture is not None
     ]
-    low, high = (min(p.min() for p in drawn), max(p.max() for p in drawn)) if drawn else (0.0, 1.0)
-    rows = []
-    for one in shown:
-        row = [(one.crop, caption_of(one, run))]
-        for name, values in one.maps.items():
-            over = overlay(one.views.get(name, one.crop), PixelMap(name, values, (0, 0, side, side)))
-            row.append((over, f"{name}: mean {values.mean():.3f}, 0 to 1"))
-        for name, values in one.spectra.items():
-            row.append((coloured(values, low, high), f"drawn by {name}, {low:.2f} to {high:.2f}"))
-        if one.spectrum is not None:
-            row.append((coloured(one.spectrum, low, high), "the crop's own spectrum"))
-        rows.append(row)
+    spectra = ColourBar("spectra", 0.0, float(max(map(np.max, drawn), default=1.0)))
+    values = [pixels for one in shown for pixels in one.maps.values()]
+    maps = ColourBar(
+        f"heat maps: the probability of bona fide; the threshold is {run.threshold:.3f}",
+        float(min(map(np.min, values))),
+        float(max(map(np.max, values))),
+    )
     kinds = "heat maps and drawn spectra" if drawn else "heat maps"
-    title = f"The levels' {kinds} (paper 2, fig. 9); yellow is bona fide"
     arrays = {f"map_{name}": np.stack([one.maps[name] for one in samples]) for name in samples[0].maps}
     arrays |= {
         f"spectrum_{name}": np.stack([one.spectra[name] for one in samples]) for name in samples[0].spectra
     }
     arrays["labels"] = np.array([one.presentation.label for one in samples])
-    captions = tuple(caption_of(one, run) for one in shown)
     return Figure(
-        "levels", title, sheet(rows, 160), arrays, captions, tuple(level_findings(samples, run.threshold))
+        "levels",
+        f"The levels' {kinds} (paper 2, fig. 9)",
+        sheet(
+            [_level_row(one, run, maps, spectra) for one in shown], 160, [maps, spectra] if drawn else [maps]
+        ),
+        arrays,
+        tuple(caption_of(one, run) for one in shown),
+        tuple(level_findings(samples, run.threshold)),
     )
+
+
+def _level_row(one: Sample, run: TrainedRun, maps: ColourBar, spectra: ColourBar) -> list[Cell]:
+    """Return the crop, the map of each level over it, the spectra that are drawn of it, and its own."""
+    side = float(run.network.input_size)
+    row = [cell_of(one, run)]
+    for name, values in one.maps.items():
+        over = overlay(one.views.get(name, one.crop), PixelMap(name, values, (0, 0, side, side)), maps.limits)
+        row.append(Cell(over, f"{name}: mean {values.mean():.3f}"))
+    for name, values in one.spectra.items():
+        row.append(Cell(coloured(values, *spectra.limits), f"drawn by {name}", smooth=False))
+    if one.spectrum is not None:
+        row.append(Cell(coloured(one.spectrum, *spectra.limits), "the crop's own", smooth=False))
+    return row
 
 
 def level_findings(samples: Sequence[Sample], threshold: float) -> list[str]:
     """Return what sec. 5.4 of paper 2 says of figure 9, measured over all `samples`.
 
     How many pixels of each level lean to the wrong class ("P5 a bit unstable"), how much the spectra drawn for either
-    class vary ("almost solid" for attacks), and whether the mouth is special where bona fide is rejected.
+    class vary beside the crops' own ("almost solid" for attacks), and whether the mouth is special where bona fide is
+    rejected.
     """
     labels = np.array([one.presentation.label for one in samples])
     found = []
@@ -192,23 +200,42 @@ def level_findings(samples: Sequence[Sample], threshold: float) -> list[str]:
         ]
         found.append(f"{name}, at the threshold: {' and '.join(parts)} lean to the wrong class.")
     for name in samples[0].spectra:
-        comparison = compare([one.spectra[name].std() for one in samples], labels)
+        comparison = compare([_liveliness(one, name) for one in samples], labels)
         if comparison:
-            found.append(f"Standard deviation of the spectrum drawn by {name}: {comparison}.")
-    rejected = [one for one in samples if one.presentation.label and one.score < threshold]
+            found.append(
+                f"Standard deviation of the spectrum drawn by {name}, over that of the crop's own (0 is solid): "
+                f"{comparison}."
+            )
+    rejected, accepted = (
+        [one for one in samples if one.presentation.label and (one.score < threshold) is below]
+        for below in (True, False)
+    )
     others = list(samples[0].views)[1:]  # the landmarks lie in the first crop
     on_first = [name for name in samples[0].maps if name not in others]
     for name in on_first if rejected else ():
         gaps = [mouth_gap(one.maps[name], one.landmarks, one.crop.shape[0]) for one in rejected]
+        beside = [mouth_gap(one.maps[name], one.landmarks, one.crop.shape[0]) for one in accepted]
+        also = f", over {len(accepted)} accepted ones {np.mean(beside):+.3f}" if accepted else ""
         found.append(
             f"{name}, over {len(rejected)} rejected bona fide presentations: the mouth's mean is "
-            f"{np.mean(gaps):+.3f} from that of the whole map."
+            f"{np.mean(gaps):+.3f} from that of the whole map{also}."
         )
     return found
 
 
+def _liveliness(sample: Sample, name: str) -> float:
+    """Return the deviation of the spectrum that a level draws, over that of the crop's own."""
+    assert sample.spectrum is not None, "a network that draws spectra has one to draw"
+    return float(sample.spectra[name].std()) / max(float(sample.spectrum.std()), 1e-12)
+
+
 def mouth_gap(values: NDArray[np.float32], landmarks: NDArray[np.float32], size: int) -> float:
-    """Return the mean of a map (h, w) at the mouth less its mean.
+    """Return the mean of a map (h, w) at the mouth (`mouth_mean`) less its mean."""
+    return mouth_mean(values, landmarks, size) - float(values.mean())
+
+
+def mouth_mean(values: NDArray[np.float32], landmarks: NDArray[np.float32], size: int) -> float:
+    """Return the mean of a map (h, w) at the mouth.
 
     The mouth is the square as wide as the distance of its corners, around their middle; `landmarks` (5, 2) lie in
     pixels of a crop of `size`. At least the position nearest to the middle counts.
@@ -217,4 +244,4 @@ def mouth_gap(values: NDArray[np.float32], landmarks: NDArray[np.float32], size:
     (x, y), half = corners.mean(0), max(float(np.hypot(*(corners[1] - corners[0]))) / 2, 0.0)
     rows, columns = np.mgrid[: values.shape[0], : values.shape[1]] + 0.5
     far = np.maximum(np.abs(rows - y), np.abs(columns - x))
-    return float(values[far <= max(half, float(far.min()))].mean() - values.mean())
+    return float(values[far <= max(half, float(far.min()))].mean())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bonaface.explain.figures import Figure
+from bonaface.explain.figure import Figure
 from bonaface.explain.sheet import Cell, sheet
 from bonaface.media.frames import open_media
 from bonaface.media.source import MediaError
@@ -18,15 +18,15 @@ _ROW = 4
 _NOTHING = np.full((120, 160, 3), 230, np.uint8)  # where the picture itself cannot be read
 
 
-def no_face_figure(store: CropStore, rows: Sequence[int], root: Path) -> Figure | None:
-    """Return figure 10 of paper 2: frames of the presentations `rows` without response; None where all have one.
+def no_face_figure(store: CropStore, rows: Sequence[int], root: Path) -> Figure | str:
+    """Return figure 10 of paper 2: frames of the presentations `rows` without response, or that all have one.
 
     The store keeps no picture of them, so they are read from the set's folder `root`.
     """
     wanted = set(rows)
     missing = [frame for frame in store.frames if frame.presentation in wanted and frame.response]
     if not missing:
-        return None
+        return "a face was found in every frame"
     cells = [_cell(store, frame, root) for frame in missing[:_SHOWN]]
     counts = Counter(frame.response for frame in missing)
     found = ", ".join(f"{count} {response}" for response, count in sorted(counts.items()))
@@ -37,18 +37,18 @@ def no_face_figure(store: CropStore, rows: Sequence[int], root: Path) -> Figure 
     }
     lines = [cells[start : start + _ROW] for start in range(0, len(cells), _ROW)]
     findings = (f"Frames without response: {found}.",)
-    captions = tuple(caption for _, caption in cells)
+    captions = tuple(cell.caption.replace("\n", ", ") for cell in cells)
     return Figure("no-face", "No face found (paper 2, fig. 10)", sheet(lines), arrays, captions, findings)
 
 
 def _cell(store: CropStore, frame: Frame, root: Path) -> Cell:
     row = store.presentations[frame.presentation]
     kind = "bona fide" if row.label else f"attack, {row.species}"
-    caption = f"{row.sample_id}, frame {frame.frame}: {kind}; {frame.response}"
+    caption = f"{row.sample_id}\nframe {frame.frame}: {kind}; {frame.response}"
     try:
         for number, picture in open_media(root / row.path, store.frames_per_video).frames:
             if number == frame.frame:
-                return picture, caption
+                return Cell(picture, caption)
     except MediaError as error:
-        return _NOTHING, f"{caption}; {error}"
-    return _NOTHING, f"{caption}; this frame is not in the file"
+        return Cell(_NOTHING, f"{caption}; {error}")
+    return Cell(_NOTHING, f"{caption}; this frame is not in the file")

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Self
 
 from bonaface.core.errors import InputError
-from bonaface.inference.bundle import Bundle, BundleCard
+from bonaface.core.files import checksum_of, sha256
+from bonaface.inference.bundle import CARD, Bundle, BundleCard
 from bonaface.models.base import PadModel, SolverModel
 from bonaface.models.registry import create_model
 from bonaface.training.checkpoint_saver import BEST
@@ -53,3 +54,9 @@ class TrainedRun:
     def threshold(self) -> float:
         """Return the run's own threshold of the default score, for single frames."""
         return self.card.threshold(self.card.default_output, "frame")
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 of what decides its figures: settings, best weights and the bundle's thresholds."""
+        files = (RUN, BEST, f"bundle/{CARD}")
+        return checksum_of([sha256(self.path / name) for name in files])

@@ -1,7 +1,10 @@
 """Choose presentations of a store, and run a network over them: scores, maps, and the spectra that it draws."""
 
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -9,8 +12,9 @@ from numpy.typing import NDArray
 
 from bonaface.core.records import Presentation
 from bonaface.datasets.protocols import split_rows
+from bonaface.explain.kept import write_arrays
 from bonaface.explain.run import TrainedRun
-from bonaface.face.crop import crop_landmarks, cut_views
+from bonaface.face.crop import ContextCrop, Views, crop_landmarks, cut_views
 from bonaface.inference.provenance import source_on
 from bonaface.models.bi_fas import BiFasS
 from bonaface.store.crop_store import CropStore
@@ -80,45 +84,88 @@ def evenly(values: Sequence[int], most: int) -> list[int]:
 
 
 def examine(
-    run: TrainedRun, store: CropStore, indices: Sequence[int], progress: Callable[[int, int], None]
+    run: TrainedRun, store: CropStore, indices: Sequence[int], kept: Path, done: Callable[[int], None]
 ) -> list[Sample]:
-    """Run the network of `run` over the frames `indices` of `store`; `progress` gets (frames done, frames in all)."""
+    """Run the network of `run` over the frames `indices` of `store`.
+
+    What the network gives is kept in the folder `kept`, batch by batch, so that after a stop only the rest is computed;
+    it must be of this run, store and frames. `done` gets how many frames were done in each step.
+    """
     found: list[Sample] = []
     for start in range(0, len(indices), _BATCH):
-        found += _examined(run, store, indices[start : start + _BATCH])
-        progress(len(found), len(indices))
+        batch = indices[start : start + _BATCH]
+        squares = [store.read(index) for index in batch]
+        views = [cut_views(square, run.card.crop_specs, run.network.input_size) for square in squares]
+        file = kept / f"{start:06}.npz"
+        outputs = _read(file)
+        if outputs is None:
+            outputs = _outputs(run, views)
+            write_arrays(file, outputs)
+        found += _samples(run, store, batch, squares, views, outputs)
+        done(len(batch))
     return found
 
 
+def images_of(run: TrainedRun, samples: Sequence[Sample]) -> torch.Tensor:
+    """Return the normalised images that the network reads of `samples`: (B, 3, S, S), of V views (B, V, 3, S, S)."""
+    crops = np.stack([np.stack(list(one.views.values()) or [one.crop]) for one in samples])
+    images: torch.Tensor = Normalise(run.network.mean, run.network.std)(torch.from_numpy(crops))
+    return images if samples[0].views else images[:, 0]
+
+
 @torch.inference_mode()
-def _examined(run: TrainedRun, store: CropStore, indices: Sequence[int]) -> list[Sample]:
-    network, specs = run.network, run.card.crop_specs
-    squares = [store.read(index) for index in indices]
-    views = [cut_views(square, specs, network.input_size) for square in squares]
+def _outputs(run: TrainedRun, views: Sequence[Views]) -> dict[str, NDArray[np.float32]]:
+    """Return a network's "score" (B,) of pictures, and (B, h, w) "map_P3", "spectrum_P3" and so on, "own_spectrum"."""
+    network = run.network
     crops = np.stack([view.crops for view in views])  # (B, V, S, S, 3)
     images = Normalise(network.mean, network.std)(torch.from_numpy(crops))
-    spectra: dict[str, torch.Tensor] = {}
-    wanted = None
-    if len(specs) > 1:
+    found: dict[str, torch.Tensor] = {}
+    if crops.shape[1] > 1:
         output = network(images, torch.from_numpy(np.stack([view.shares for view in views])))
     else:
         images = images[:, 0]
         features = network.forward_features(images)
         output = network.forward_head(features)
         if isinstance(network, BiFasS) and network.branch == "fourier":
-            spectra, wanted = network.spectra(features), network.spectrum_target(images).numpy()
-    score = output.scores[run.card.default_output].tolist()
+            found |= {f"spectrum_{name}": drawn for name, drawn in network.spectra(features).items()}
+            found["own_spectrum"] = network.spectrum_target(images)
+    found |= {f"map_{name}": values for name, values in output.maps.items()}
+    found["score"] = output.scores[run.card.default_output]
+    return {name: values.float().numpy() for name, values in found.items()}
+
+
+def _samples(
+    run: TrainedRun,
+    store: CropStore,
+    indices: Sequence[int],
+    squares: Sequence[ContextCrop],
+    views: Sequence[Views],
+    outputs: Mapping[str, NDArray[np.float32]],
+) -> list[Sample]:
+    def of(kind: str, n: int) -> dict[str, NDArray[np.float32]]:
+        return {name.removeprefix(kind): v[n] for name, v in outputs.items() if name.startswith(kind)}
+
+    specs, size = run.card.crop_specs, run.network.input_size
     return [
         Sample(
             index,
             store.presentations[store.frames[index].presentation],
             views[n].crops[0],
-            crop_landmarks(squares[n], specs[0], network.input_size),
-            score[n],
-            {name: values[n].numpy() for name, values in output.maps.items()},
-            {name: values[n].numpy() for name, values in spectra.items()},
-            None if wanted is None else wanted[n],
+            crop_landmarks(squares[n], specs[0], size),
+            float(outputs["score"][n]),
+            of("map_", n),
+            of("spectrum_", n),
+            of("own_", n).get("spectrum"),
             dict(zip(run.card.views, views[n].crops, strict=True)) if len(specs) > 1 else {},
         )
         for n, index in enumerate(indices)
     ]
+
+
+def _read(file: Path) -> dict[str, NDArray[np.float32]] | None:
+    """Return the arrays of a file, or None: it is not there, or a bit of it has changed and it is made again."""
+    try:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, BadZipFile, zlib.error):
+        return None
