@@ -11,8 +11,9 @@ from bonaface.benchmark.grid import PlannedCell
 from bonaface.benchmark.spec import Model, Spec
 from bonaface.core.files import write_json
 from bonaface.core.machine import usable_cores
+from bonaface.evaluation.render.published import mean_sd
 from bonaface.evaluation.render.svg_pareto import Priced, pareto_front, pareto_svg
-from bonaface.evaluation.render.tables import ACADEMIC, NOTHING, Grid, percent
+from bonaface.evaluation.render.tables import ACADEMIC, NOTHING, Grid
 from bonaface.evaluation.report import Report
 from bonaface.export.cost import Cost, StepCost, measure_costs
 from bonaface.inference.bundle import Bundle
@@ -25,6 +26,10 @@ _NOTE = (
     "compute beside them is not counted. ms: one crop alone by onnxruntime on {threads} thread(s), all networks in "
     "turn on one machine, without finding the face. Bundle: the ONNX file and its description."
 )
+
+
+_ERRORS = {"APCER %": "apcer_species", "BPCER %": "bpcer", "ACER %": "acer_species"}
+_FRONT = "APCER and ACER: worst species. Front: no other is quicker and better."
 
 
 class Costs(msgspec.Struct, frozen=True):
@@ -67,31 +72,41 @@ def measure_grid(spec: Spec, planned_cells: Sequence[PlannedCell], out: Path) ->
 
 
 def cost_grids(reports: Sequence[Report], costs: Costs) -> tuple[list[Grid], list[tuple[str, str]]]:
-    """Return cost beside error on each protocol, and a picture of it: (caption, SVG)."""
+    """Return cost beside error on each protocol, the cheapest first, and a picture of it: (caption, SVG)."""
     grids, pictures = [], []
     for pair in dict.fromkeys((report.trained_on, report.tested_on) for report in reports):
-        same = [
-            report
+        same = {
+            _named(report): report
             for report in reports
-            if (report.trained_on, report.tested_on) == pair and report.unit == reports[0].unit
-        ]
-        title = f"Cost beside error: {' -> '.join(dict.fromkeys(pair))}"
-        points = {
-            _named(report): Priced(_named(report), costs.models[_model(report)].milliseconds, error.mean)
-            for report in same
-            if (error := report.summary.get("acer_species")) and _model(report) in costs.models
+            if (report.trained_on, report.tested_on) == pair
+            and report.unit == reports[0].unit
+            and _model(report) in costs.models
+            and "acer_species" in report.summary
         }
-        if not points:
+        if not same:
             continue
-        front = {point.name for point in pareto_front(list(points.values()))}
-        rows = tuple(
-            (name, *_cells(costs, name), percent(point.error), "yes" if name in front else "")
-            for name, point in sorted(points.items(), key=lambda each: each[1].cost)
+        points = sorted(
+            (
+                Priced(name, costs.models[_model(report)].milliseconds, report.summary["acer_species"].mean)
+                for name, report in same.items()
+            ),
+            key=lambda point: point.cost,
         )
-        header = ("model", *_COLUMNS, "ACER %", "front")
-        notes = (_NOTE.format(threads=costs.threads), "Front: no other is cheaper and better.", ACADEMIC)
+        front = pareto_front(points)
+        rows = tuple(
+            (
+                point.name,
+                *_cells(costs, point.name),
+                *(mean_sd(same[point.name].summary.get(figure)) for figure in _ERRORS.values()),
+                "yes" if point in front else "",
+            )
+            for point in points
+        )
+        title = f"Cost beside error: {' -> '.join(dict.fromkeys(pair))}"
+        header = ("model", *_COLUMNS, *_ERRORS, "front")
+        notes = (_NOTE.format(threads=costs.threads), _FRONT, ACADEMIC)
         grids.append(Grid(title, header, rows, notes))
-        pictures.append((title, pareto_svg(list(points.values()), "ACER, worst species, %", "ms a picture")))
+        pictures.append((title, pareto_svg(points, "ACER, worst species, %", "ms a picture")))
     return grids, pictures
 
 

@@ -67,7 +67,7 @@ def sources_grids(reports: Sequence[Report]) -> list[Grid]:
     ours: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
     for report in used:
         row = ours.setdefault((_model(report), f"ours, {report.unit}"), {})
-        row[report.trained_on, report.tested_on] = [_mean_sd(report.summary.get(name)) for name in _ACROSS]
+        row[report.trained_on, report.tested_on] = [mean_sd(report.summary.get(name)) for name in _ACROSS]
     if not ours:
         return []
     rows = [
@@ -124,12 +124,12 @@ def _our_rows(report: Report, names: Sequence[str]) -> list[tuple[str, ...]]:
     summary = report.summary
     model = _model(report)
     if "acer" not in names:
-        return [(model, f"ours, {report.unit}", *(_mean_sd(summary.get(name)) for name in names))]
+        return [(model, f"ours, {report.unit}", *(mean_sd(summary.get(name)) for name in names))]
     return [
         (
             model,
             f"ours, {report.unit}, {OVER[grouping]}",
-            *(_mean_sd(summary.get(f"{name}_{grouping}" if name in _GROUPED else name)) for name in names),
+            *(mean_sd(summary.get(f"{name}_{grouping}" if name in _GROUPED else name)) for name in names),
         )
         for grouping in GROUPINGS
     ]
@@ -145,7 +145,7 @@ def _cross_grid(title: str, rows: Sequence[PublishedRow], reports: Sequence[Repo
     used = [report for report in reports if _protocols(report) in pairs]
     for report in used:
         found = ours.setdefault((_model(report), f"ours, {report.unit}"), {})
-        found[_protocols(report)] = _mean_sd(report.summary.get("hter"))
+        found[_protocols(report)] = mean_sd(report.summary.get("hter"))
     cells += [(*key, *(found.get(pair, NOTHING) for pair in pairs)) for key, found in ours.items()]
     letters = {name: name[0].upper() for pair in pairs for name in pair}
     header = ("model", "source", *(f"{letters[train]} -> {letters[test]}" for train, test in pairs))
@@ -183,7 +183,8 @@ def _standing(reports: Sequence[Report]) -> list[str]:
     ]
 
 
-def _mean_sd(figure: MeanSd | None) -> str:
+def mean_sd(figure: MeanSd | None) -> str:
+    """Return ``2.36 ± 0.41`` in per cent; without the deviation where there is none, a dash for None."""
     if figure is None:
         return NOTHING
     return percent(figure.mean) + (f" ± {percent(figure.sd)}" if figure.sd is not None else "")
