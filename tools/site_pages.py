@@ -3,9 +3,13 @@
 - reference/cli.md: every command and option, from the command line's own help
 - reference/python/PACKAGE.md: the public names of a package, from its docstrings
 - benchmarks/*.md: the measurements, which live beside the scripts that make them
+- the figures of models/*.md: what the papers print, and what was measured on NUAA, in the place of ``<!-- published:
+  NAMES -->`` and ``<!-- measured: NAMES -->``
 """
 
+import json
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +19,13 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 from bonaface.cli.main import app
+from bonaface.evaluation.published import FIGURES, published
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "bonaface"
 BENCHMARKS = ROOT / "benchmarks"
+_PAPERS = {"a-deeppixbis": "1", "bi-fpnfas": "2"}
+_FIGURES = re.compile(r"<!-- (published|measured): ([\w-]+(?:, [\w-]+)*) -->")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -42,13 +49,62 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Return the page with its links between docs/ and benchmarks/ as they lie in the site.
+    """Return the page with its tables of figures, and its links between docs/ and benchmarks/ as they lie in the site.
 
     In the repository the two are neighbours; in the site benchmarks/ lies within what was docs/.
     """
     if page.file.src_uri.startswith("benchmarks/"):
         return markdown.replace("](../docs/", "](../")
+    tables = {"published": published_table, "measured": measured_table}
+    markdown = _FIGURES.sub(lambda found: tables[found[1]](found[2].split(", ")), markdown)
     return re.sub(r"\]\((?:\.\./)((?:\.\./)*)benchmarks/", r"](\1benchmarks/", markdown)
+
+
+def published_table(models: Sequence[str]) -> str:
+    """Return what the papers print of `models`, as Markdown: per cent, as printed."""
+    rows = [row for row in published() if row.system in models]
+    if not rows:
+        return "Neither paper prints figures of it."
+    figures = [name for name in FIGURES if any(name in row.cells for row in rows)]
+    head = ("paper, table", "protocol", "printed as", *(f"{name.upper()} %" for name in figures))
+    lines = []
+    for row in rows:
+        tested = f" -> {row.tested_on}" if row.tested_on != row.trained_on else ""
+        named = (f"{_PAPERS[row.paper]}, {row.table}", f"{row.trained_on}{tested}", row.printed)
+        lines.append((*named, *(row.cells.get(name, "") for name in figures)))
+    return _table(head, lines, words=3)
+
+
+def measured_table(models: Sequence[str]) -> str:
+    """Return what was measured of `models` on NUAA (benchmarks/nuaa.json), as Markdown."""
+    kept = json.loads((BENCHMARKS / "nuaa.json").read_text()).values()
+    lines = []
+    for settings, test in ((one["settings"], one["test"]) for one in kept):
+        preset = settings["preset"]
+        if preset["model"] not in models:
+            continue
+        name = f"{preset['model']}, {preset['name']}" if len(models) > 1 else preset["name"]
+        more = [f"{key} {share:g}" for key, share in preset["augment"].items() if key != "crops" and share]
+        more += [f"{preset['epochs']} epochs"] * (preset["epochs"] > 1)
+        protocol = f"{settings['protocol']} {settings['fold']}".strip()
+        figures = (*(_with_interval(test[rate]) for rate in ("acer", "eer")), f"{test['auc']:.3f}")
+        lines.append((name, protocol, preset["crop"], ", ".join(more), *figures))
+    if not lines:
+        return "It has not been trained on NUAA yet."
+    head = ("preset", "protocol", "crop", "more", "ACER % (95 %)", "EER % (95 %)", "AUC")
+    return _table(head, sorted(lines), words=4)
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]], words: int) -> str:
+    """Return a table as Markdown, of which the first `words` columns are words and the others figures."""
+    rule = ":--- | " * words + "---: | " * (len(head) - words)
+    rows = [f"| {' | '.join(map(_cell, line))} |" for line in lines]
+    return "\n".join([f"| {' | '.join(head)} |", f"| {rule.strip()}", *rows])
+
+
+def _with_interval(figure: Mapping[str, Any]) -> str:
+    value, interval = f"{100 * figure['value']:.1f}", figure["interval"]
+    return f"{value} ({100 * interval['low']:.1f} to {100 * interval['high']:.1f})" if interval else value
 
 
 def packages() -> list[str]:

@@ -36,7 +36,8 @@ PAGES = sorted(str(path.relative_to(ROOT)) for path in [ROOT / "README.md", *(RO
 SLOW = {
     "docs/augmentation.md",
     "docs/howto/simulate.md",
-    "docs/systems.md",
+    "docs/models/svm.md",
+    "docs/models/timm.md",
     "docs/tutorials/first-check.md",
     "docs/tutorials/own-pictures.md",
 }

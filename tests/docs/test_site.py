@@ -1,6 +1,7 @@
 """The documentation site: its made pages, and what may not be fetched from a network."""
 
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -90,3 +91,25 @@ def test_the_site_is_built_strictly_and_fetches_nothing(tmp_path: Path) -> None:
         "report.schema.json",
     ):
         assert (tmp_path / page).is_file()
+
+
+def test_a_page_of_a_model_gets_the_printed_figures() -> None:
+    pytest.importorskip("mkdocs")
+    table = tool("site_pages").published_table(["cdcn", "cdcn-pp"])
+    assert "| 1, II | oulu-npu/3 | CDCN++ | 1.7 ± 1.5 | 2.0 ± 1.2 | 1.8 ± 0.7 |" in table
+    assert tool("site_pages").published_table(["patchnet"]) == "Neither paper prints figures of it."
+
+
+def test_a_page_of_a_model_gets_what_was_measured_on_nuaa() -> None:
+    """The row of the network with both augmentations, by hand from benchmarks/nuaa.json."""
+    pytest.importorskip("mkdocs")
+    table = tool("site_pages").measured_table(["deep-pix-bis"])
+    kept = json.loads((ROOT / "benchmarks/nuaa.json").read_text())
+    of_model = [one for one in kept.values() if one["settings"]["preset"]["model"] == "deep-pix-bis"]
+    assert table.count("\n") == 1 + len(of_model)
+    for one in of_model:
+        eer, interval = one["test"]["eer"]["value"], one["test"]["eer"]["interval"]
+        told = f"{100 * eer:.1f} ({100 * interval['low']:.1f} to {100 * interval['high']:.1f})"
+        assert f"| {one['settings']['preset']['crop']} |" in table
+        assert told in table
+    assert tool("site_pages").measured_table(["no-such-model"]) == "It has not been trained on NUAA yet."

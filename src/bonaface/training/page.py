@@ -52,8 +52,8 @@ def write_page(run: Path, settings: RunSettings, store: Store, data: PadData) ->
     about = (
         f"Model {preset.model}, preset {preset.name}, {preset.backbone or 'no backbone'}, {preset.size} px; trained on "
         f"{'/'.join(filter(None, (with_set(settings.protocol, store), settings.fold)))} with seed {settings.seed}.",
-        f"The page holds pictures of people from the crop store {' and '.join(settings.stores)}: give it to nobody who "
-        "may not see the store.",
+        f"The page holds pictures of people from the crop store ({', '.join(settings.stores)}): give it to nobody who "
+        "may not see that.",
     )
     parts = [
         *(f"<p>{escape(line)}</p>" for line in about),
