@@ -37,7 +37,7 @@ class CheckpointSaver(Callback):
         self._run, self._every = run, every
         self.best: tuple[float, float, int] | None = None
         self.rows: list[dict[str, float]] = []
-        self.losses: list[tuple[int, float]] = []
+        self.losses = torch.empty(0, 2, dtype=torch.float64)  # steps and their losses; a list is slow to save
         # Of micro-batches of the step that is being made, and of steps; on the device, which nobody waits for.
         self._micro: list[Tensor] = []
         self._recent: list[tuple[int, Tensor]] = []
@@ -48,17 +48,13 @@ class CheckpointSaver(Callback):
     def state_dict(self) -> dict[str, Any]:
         """Return what the checkpoint needs: the best epoch so far, history and losses, and the seconds spent."""
         self._take_losses()
-        losses = torch.tensor(
-            self.losses, dtype=torch.float64
-        )  # a list of as many would take far longer to read
-        return {"best": self.best, "rows": self.rows, "losses": losses, "seconds": self.seconds}
+        return {"best": self.best, "rows": self.rows, "losses": self.losses, "seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the values from the checkpoint."""
         self.best = None if state_dict["best"] is None else tuple(state_dict["best"])
         self.rows = list(state_dict["rows"])
-        kept = state_dict.get("losses", torch.empty(0))  # version 0.1 kept none
-        self.losses = [(int(step), loss) for step, loss in kept.tolist()]
+        self.losses = state_dict.get("losses", self.losses).cpu()  # version 0.1 kept none
         self._seconds = state_dict["seconds"]
 
     @property
@@ -116,7 +112,8 @@ class CheckpointSaver(Callback):
         """Fetch the losses of the steps since the last time from the device."""
         if self._recent:
             steps, losses = zip(*self._recent, strict=True)
-            self.losses += zip(steps, torch.stack(losses).tolist(), strict=True)
+            found = torch.stack(losses).double().cpu()
+            self.losses = torch.cat([self.losses, torch.stack([found.new_tensor(steps), found], 1)])
             self._recent.clear()
 
     def _save(self, trainer: Trainer) -> None:
@@ -138,12 +135,12 @@ def write_history(run: Path, rows: Sequence[Mapping[str, float]]) -> None:
         writer.writerows(rows)
 
 
-def _write_losses(run: Path, losses: Sequence[tuple[int, float]]) -> None:
-    """Write ``losses.csv`` of `run` whole: a line an optimiser step, its number from 1 and its loss."""
+def _write_losses(run: Path, losses: Tensor) -> None:
+    """Write ``losses.csv`` of `run` whole: a line an optimiser step of (N, 2), its number from 1 and its loss."""
     with whole_file(run / LOSSES) as part, part.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("step", "loss"))
-        writer.writerows(losses)
+        writer.writerows((int(step), loss) for step, loss in losses.tolist())
 
 
 class RandomState(Callback):
