@@ -188,8 +188,8 @@ def cells() -> Iterator[Cell]:
     for color_transfer in (COLOR_TRANSFER, 0.0):
         for model, preset in NETWORKS:
             yield Cell(model, preset, "official", "", "tight", SIMULATE, color_transfer)
-    for system in SYSTEMS:
-        for block in GRID:
+    for block in GRID:
+        for system in SYSTEMS:
             if block[2] == SYSTEM_CROP or system in EVERYWHERE:
                 yield Cell.of(system, *block)
 

@@ -63,14 +63,15 @@ def load(
         UnknownNameError: the model has no such output or operating point.
         InputError: an argument is out of range, or of another type.
     """
-    for name, value, kinds, expected in (
+    arguments: tuple[tuple[str, object, tuple[type, ...], str], ...] = (
         ("model", model, (str, PathLike), "a path or a model's name"),
         ("output", output, (str,), "a score output's name"),
         ("threshold", threshold, (Real,), "a number in [0, 1]"),
         ("operating_point", operating_point, (str,), "a text, as 'bpcer=0.01'"),
         ("threads", threads, (Integral,), "a whole number"),
         ("preview", preview, (Integral,), "a whole number of pixels"),
-    ):
+    )
+    for name, value, kinds, expected in arguments:
         if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
             raise InputError(f"load: {name} must be {expected}, got a {type(value).__name__}: {value!r}")
     bundle = Bundle.open(DEFAULT_MODEL if model is None else model)

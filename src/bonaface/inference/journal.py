@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,12 @@ class Journal:
             return []
         # What follows the last line's end is empty, or half a line.
         lines = self._path.read_bytes().decode(errors="replace").split("\n")[:-1]
-        texts = list(takewhile(lambda text: text is not None, map(unsealed, lines)))
+        texts: list[str] = []
+        for line in lines:
+            text = unsealed(line)
+            if text is None:
+                break
+            texts.append(text)
         return texts[1:] if texts and texts[0] == self._head else []
 
 

@@ -40,8 +40,9 @@ def normalise(crops: NDArray[np.uint8], mean: Sequence[float], std: Sequence[flo
         raise InputError(
             f"crops must be (B, H, W, 3) uint8, got {crops.shape} {crops.dtype}; cut them with bonaface.face.crop.cut"
         )
-    scale = np.float32(1) / (np.float32(255) * np.asarray(std, np.float32))
-    offset = np.asarray(mean, np.float32) / np.asarray(std, np.float32)
+    spread = np.array(std, np.float32)
+    scale = np.float32(1) / (np.float32(255) * spread)
+    offset = np.array(mean, np.float32) / spread
     values = np.ascontiguousarray(crops.transpose(0, 3, 1, 2)).astype(np.float32)  # (B, 3, H, W)
     values *= scale[:, None, None]
     values -= offset[:, None, None]
