@@ -208,9 +208,10 @@ def _findings(kinds: dict[str, list[Sample]], cams: dict[str, NDArray[np.float32
             if cam.mean() > 0
         ]
         if shares:
-            said.append(f"{np.median(shares):.2f} over {len(shares)} {words} bona fide presentations")
+            said.append(f"{np.median(shares):.2f} in {len(shares)} of {len(kinds[kind])} {words}")
     if not said:
         return []
     return [
-        f"Evidence for an attack at the mouth, over the mean of the map (median; 1 is even): {', '.join(said)}."
+        "Evidence for an attack at the mouth, over the mean of the map, in the bona fide presentations that have any "
+        f"(median; 1 is even): {', '.join(said)}."
     ]
