@@ -38,7 +38,9 @@ def no_face_figure(store: CropStore, rows: Sequence[int], root: Path) -> Figure 
     lines = [cells[start : start + _ROW] for start in range(0, len(cells), _ROW)]
     findings = (f"Frames without response: {found}.",)
     captions = tuple(cell.caption.replace("\n", ", ") for cell in cells)
-    return Figure("no-face", "Frames without response (paper 2, fig. 10)", sheet(lines), arrays, captions, findings)
+    return Figure(
+        "no-face", "Frames without response (paper 2, fig. 10)", sheet(lines), arrays, captions, findings
+    )
 
 
 def _cell(store: CropStore, frame: Frame, root: Path) -> Cell:
