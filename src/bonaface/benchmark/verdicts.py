@@ -175,7 +175,7 @@ def _compared(
         for seed in dict.fromkeys(key[-1] for key in keys)
     }
     agree = all(value * found.difference > 0 for value in seeds.values())
-    unshown = found.interval.low <= 0 <= found.interval.high or not agree
+    holds_0 = found.interval.low <= 0 <= found.interval.high
     missing = f" of {len(every)}" if len(keys) < len(every) else ""
     return Check(
         claim.claim,
@@ -184,8 +184,8 @@ def _compared(
         protocol,
         (percent(found.first), percent(found.second)),
         _interval(found),
-        f"{len(keys)}{missing} runs each{'' if agree else '; seeds disagree'}",
-        _verdict(claim, found.difference, unshown),
+        f"{len(keys)}{missing} runs each{'' if agree or holds_0 else '; seeds disagree'}",
+        _verdict(claim, found.difference, holds_0 or not agree),
     )
 
 

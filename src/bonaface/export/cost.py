@@ -119,7 +119,7 @@ def random_images(card: BundleCard, count: int) -> dict[str, NDArray[np.float32]
 
 
 def parameters(path: Path) -> int:
-    """Return how many numbers the network at `path` was trained to: those of its weights that are no indices."""
+    """Return how many weights the network at `path` has, fixed ones such as the matrices of a DFT among them."""
     import onnx
 
     kinds = {onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.BOOL}
