@@ -102,7 +102,7 @@ def test_a_network_failure_is_not_reported_as_a_missing_file(
     files = type(fsspec.filesystem("memory"))
     monkeypatch.setattr(files, "get_file", broken)
     with pytest.raises(
-        BonafaceError, match=r"a\.jpg: cannot be fetched \(connection lost\); run the same again"
+        BonafaceError, match=r"a\.jpg: cannot be fetched \(connection lost\); see that it can be reached, and"
     ):
         fetch()
     monkeypatch.setattr(files, "put_file", broken)
