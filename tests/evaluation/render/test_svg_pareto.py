@@ -52,3 +52,10 @@ def test_one_system_without_an_error_is_drawn() -> None:
     svg = pareto_svg([Priced("a", 3.0, 0.0)], "ACER %", "ms")
     assert "a: ACER % 0.00, ms 3" in svg
     assert "nan" not in svg
+
+
+def test_twins_have_one_label() -> None:
+    drawn = pareto_svg([Priced("a", 1.0, 0.5), Priced("b", 1.0, 0.5), Priced("c", 2.0, 0.25)], "ACER", "ms")
+    assert ">a and 1 more</text>" in drawn
+    assert ">b</text>" not in drawn
+    assert ">c</text>" in drawn

@@ -1,7 +1,7 @@
 """Draw the error of several systems against what a picture costs them, and those that no other beats in both."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from math import ceil, floor, log10
 from typing import NamedTuple
 
@@ -52,7 +52,7 @@ def pareto_svg(points: Sequence[Priced], error: str, cost: str) -> str:
     def place(point: Priced) -> tuple[float, float]:
         return frame.across((log10(point.cost) - low) / (high - low)), frame.up(point.error / heights[-1])
 
-    legend = [(COLOURS[1], "no other is cheaper and better"), (COLOURS[0], "others")]
+    legend = [(COLOURS[1], "front"), (COLOURS[0], "others")]
     parts = frame.begin(f"{error} against {cost}", legend)
     for power in range(floor(low), ceil(high) + 1):
         for number in _PLACES:
@@ -70,10 +70,13 @@ def pareto_svg(points: Sequence[Priced], error: str, cost: str) -> str:
         x, y = place(point)
         told = f"{point.name}: {error} {100 * point.error:.2f}, {cost} {point.cost:.4g}"
         parts.append(dot(x, y, COLOURS[1] if point in front else COLOURS[0], told, radius=4))
-    for point in front:
-        x, y = place(point)
+    # The front is in order, so equal points follow each other.
+    for _, same in groupby(front, key=lambda point: point[1:]):
+        first, *others = same
+        x, y = place(first)
         right = x > frame.across(0.6)
-        parts.append(text(x + (-7 if right else 7), y - 6, point.name, "end" if right else "start"))
+        named = f"{first.name} and {len(others)} more" if others else first.name
+        parts.append(text(x + (-7 if right else 7), y - 6, named, "end" if right else "start"))
     parts.append(line([(frame.across(0), frame.up(0)), (frame.across(1), frame.up(0))], BLACK))
     parts.append(frame.axis_titles(cost, error))
     return "".join([*parts, "</svg>"])
