@@ -136,20 +136,15 @@ class Cell:
         return (*SETTINGS, f"epochs={self.epochs}", f"crop={self.crop}", *augmented)
 
     @property
-    def size(self) -> int:
-        """Return the side of the network's input in pixels."""
-        return SYSTEMS[self.model].size if self.model in SYSTEMS else SIZE
-
-    @property
-    def backbone(self) -> str:
-        """Return the backbone; empty where the model has none to choose."""
-        return SYSTEMS[self.model].backbone if self.model in SYSTEMS else BACKBONE
+    def system(self) -> System:
+        """Return what the model is run with; all networks have one backbone and size."""
+        return SYSTEMS.get(self.model) or System(self.preset, SIZE, BACKBONE)
 
     def settings(self, store: Path) -> RunSettings:
         """Return the settings that the command below trains with."""
-        asked = {**parse_changes(self.changes), "size": self.size}
-        if self.backbone:
-            asked["backbone"] = self.backbone
+        asked = {**parse_changes(self.changes), "size": self.system.size}
+        if self.system.backbone:
+            asked["backbone"] = self.system.backbone
         preset = choose_preset(self.model, self.preset, asked)
         return RunSettings(preset, str(store), self.protocol, self.fold, workers=0)
 
@@ -158,8 +153,8 @@ class Cell:
         if (run / "run.json").is_file():
             return [*BONAFACE, "train", "--resume", "--out", str(run)]
         data = ["--data", str(store), "--protocol", self.protocol, "--fold", self.fold, "--out", str(run)]
-        options = ["--preset", self.preset, "--size", str(self.size), "--workers", "0"]
-        options += ["--backbone", self.backbone] if self.backbone else []
+        options = ["--preset", self.preset, "--size", str(self.system.size), "--workers", "0"]
+        options += ["--backbone", self.system.backbone] if self.system.backbone else []
         return [
             *BONAFACE,
             "train",

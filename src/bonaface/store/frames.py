@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,8 +77,24 @@ class Frame:
     factor: float
 
 
-class Frames(Sequence[Frame]):
-    """The rows of a store in order, kept as columns and made into `Frame` records when asked for."""
+class FrameRows(Sequence[Frame]):
+    """Rows that are made into `Frame` records when asked for."""
+
+    @overload
+    def __getitem__(self, index: int) -> Frame: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Frame, ...]: ...
+    def __getitem__(self, index: int | slice) -> Frame | tuple[Frame, ...]:
+        rows = range(len(self))[index]
+        return self._row(rows) if isinstance(rows, int) else tuple(map(self._row, rows))
+
+    @abstractmethod
+    def _row(self, index: int) -> Frame:
+        """Return the row `index`, which is there and counts from 0."""
+
+
+class Frames(FrameRows):
+    """The rows of a store in order, kept as columns."""
 
     def __init__(self, table: pa.Table, presentations: int) -> None:
         """Take over the rows of `table`, which are of so many presentations.
@@ -93,27 +110,20 @@ class Frames(Sequence[Frame]):
     def __len__(self) -> int:
         return len(self._numbers["frame"])
 
-    @overload
-    def __getitem__(self, index: int) -> Frame: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Frame, ...]: ...
-    def __getitem__(self, index: int | slice) -> Frame | tuple[Frame, ...]:
-        if isinstance(index, slice):
-            return tuple(self[i] for i in range(*index.indices(len(self))))
-        i = range(len(self))[index]
+    def _row(self, index: int) -> Frame:
         number = self._numbers
-        x0, y0, x1, y1 = self._lists["face"][i].tolist()
+        x0, y0, x1, y1 = self._lists["face"][index].tolist()
         return Frame(
-            presentation=int(number["presentation"][i]),
-            frame=int(number["frame"][i]),
-            response=self._texts["response"][i].as_py(),
-            detail=self._texts["detail"][i].as_py(),
-            width=int(number["width"][i]),
-            height=int(number["height"][i]),
+            presentation=int(number["presentation"][index]),
+            frame=int(number["frame"][index]),
+            response=self._texts["response"][index].as_py(),
+            detail=self._texts["detail"][index].as_py(),
+            width=int(number["width"][index]),
+            height=int(number["height"][index]),
             face=(x0, y0, x1, y1),
-            confidence=float(number["confidence"][i]),
-            padded=float(number["padded"][i]),
-            factor=float(number["factor"][i]),
+            confidence=float(number["confidence"][index]),
+            padded=float(number["padded"][index]),
+            factor=float(number["factor"][index]),
         )
 
     def location(self, index: int) -> tuple[int, int, int, int]:

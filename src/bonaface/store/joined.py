@@ -6,14 +6,13 @@ from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
 from itertools import accumulate
-from typing import overload
 
 from bonaface.core.errors import InputError
 from bonaface.core.records import PLUS, Presentation
 from bonaface.datasets.table import PresentationTable
 from bonaface.face.crop import ContextCrop
 from bonaface.store.crop_store import CropStore, PrepareSettings
-from bonaface.store.frames import Frame
+from bonaface.store.frames import Frame, FrameRows
 
 # What a bundle says of the face finding, once for all that it was trained on.
 _ALIKE = ("frames", "longer_side", "min_score", "policy", "context")
@@ -47,7 +46,7 @@ class JoinedStore:
                     "faces in one way; prepare both with the same options"
                 )
         self.stores = tuple(stores)
-        self.frames: Sequence[Frame] = _JoinedFrames(self.stores)
+        self.frames = _JoinedFrames(self.stores)
         rows = tuple(_with_set(row, store.dataset) for store in stores for row in store.presentations)
         self.table = PresentationTable(PLUS.join(names), rows)
 
@@ -73,7 +72,7 @@ class JoinedStore:
 
     def read(self, index: int) -> ContextCrop:
         """Read the context crop of row `index` of `frames`, as `CropStore.read`."""
-        number, row = _place([len(store.frames) for store in self.stores], index)
+        number, row = self.frames.place(range(len(self.frames))[index])
         return self.stores[number].read(row)
 
 
@@ -95,34 +94,26 @@ def digests(store: Store) -> dict[str, str]:
     return {part.dataset: part.digest for part in parts(store)}
 
 
-class _JoinedFrames(Sequence[Frame]):
+class _JoinedFrames(FrameRows):
     """The frames of several stores in order; presentations are numbered on from one store to the next."""
 
     def __init__(self, stores: Sequence[CropStore]) -> None:
         self._frames = [store.frames for store in stores]
+        self._starts = [0, *accumulate(map(len, self._frames))]
         self._before = [0, *accumulate(len(store.presentations) for store in stores)]
 
     def __len__(self) -> int:
-        return sum(map(len, self._frames))
+        return self._starts[-1]
 
-    @overload
-    def __getitem__(self, index: int) -> Frame: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Frame, ...]: ...
-    def __getitem__(self, index: int | slice) -> Frame | tuple[Frame, ...]:
-        if isinstance(index, slice):
-            return tuple(self[i] for i in range(*index.indices(len(self))))
-        number, row = _place([len(frames) for frames in self._frames], index)
+    def place(self, index: int) -> tuple[int, int]:
+        """Return which store the row `index` is in, and its row there."""
+        number = bisect_right(self._starts, index) - 1
+        return number, index - self._starts[number]
+
+    def _row(self, index: int) -> Frame:
+        number, row = self.place(index)
         frame = self._frames[number][row]
         return replace(frame, presentation=self._before[number] + frame.presentation)
-
-
-def _place(lengths: Sequence[int], index: int) -> tuple[int, int]:
-    """Return which of the lists of these lengths the row `index` of all is in, and its row there."""
-    ends = list(accumulate(lengths))
-    row = range(ends[-1])[index]
-    number = bisect_right(ends, row)
-    return number, row - (ends[number] - lengths[number])
 
 
 def _with_set(row: Presentation, dataset: str) -> Presentation:

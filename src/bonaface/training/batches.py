@@ -114,7 +114,9 @@ class CropBatches(Dataset[Batch]):
     def __getitem__(self, draws: Sequence[Draw]) -> Batch:
         shown = self._color_transferred(self._shown(draws), draws)
         rows = torch.from_numpy(self.presentations[[draw.position for draw in draws]])
-        targets = {name: _column([build(each) for each in shown]) for name, build in self._builders.items()}
+        targets = {
+            name: target_column([build(each) for each in shown]) for name, build in self._builders.items()
+        }
         shares = torch.from_numpy(np.stack([each.shares for each in shown]))
         return Batch(torch.from_numpy(np.stack([each.crop for each in shown])), targets, rows, shares)
 
@@ -210,7 +212,7 @@ def _one_picture(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return crops.reshape(-1, *crops.shape[-2:])
 
 
-def _column(values: Sequence[Target]) -> torch.Tensor:
+def target_column(values: Sequence[Target]) -> torch.Tensor:
     """Return one target of a batch: (B, ...) int64 of whole numbers, else float32."""
     stacked = np.stack([np.asarray(value) for value in values])
     kind = np.int64 if np.issubdtype(stacked.dtype, np.integer) else np.float32

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from bonaface.core.records import Presentation
@@ -14,7 +13,8 @@ from bonaface.face.align import TEMPLATE
 from bonaface.models.base import GradientModel
 from bonaface.models.preset import Preset
 from bonaface.models.registry import create_model
-from bonaface.models.targets import Shown, Target, target_builders
+from bonaface.models.targets import Shown, target_builders
+from bonaface.training.batches import target_column
 
 PICTURES = 4
 
@@ -58,10 +58,7 @@ def _step(preset: Preset) -> tuple[GradientModel, Callable[[], None]]:
     )
 
     def step() -> None:
-        targets = {
-            name: torch.from_numpy(np.stack([_exact(build(one)) for one in shown]))
-            for name, build in builders.items()
-        }
+        targets = {name: target_column([build(one) for one in shown]) for name, build in builders.items()}
         network.zero_grad()
         network.loss(network(images, shares), targets, images)["total"].backward()  # type: ignore[no-untyped-call]
 
@@ -82,9 +79,3 @@ def _shown(number: int, size: int) -> Shown:
     crop = np.random.default_rng(number).integers(0, 256, (size, size, 3), np.uint8)
     presentation = Presentation(str(number), f"{number}.png", label, species, device=str(number))
     return Shown(presentation, label, species, crop, (TEMPLATE * size).astype(np.float32))
-
-
-def _exact(value: Target) -> NDArray[np.generic]:
-    """Return a target as the loader does: whole numbers as int64, all others as float32."""
-    given = np.asarray(value)
-    return given.astype(np.int64 if given.dtype.kind == "i" else np.float32)
