@@ -1,6 +1,6 @@
 """Run the NUAA grid of benchmarks/nuaa.md: train and evaluate what is not done yet, and keep the figures.
 
-    python benchmarks/nuaa.py STORE RUNS [--jobs 2] [--model hfd ...]    # goes on with the grid
+    python benchmarks/nuaa.py STORE RUNS [--jobs 2] [--model hfd ...] [--protocol official ...]    # goes on with it
     python benchmarks/nuaa.py STORE RUNS --table       # takes in what is finished in RUNS, writes the table in nuaa.md
     python benchmarks/nuaa.py --table                  # writes the table of what has been taken in
 
@@ -17,7 +17,7 @@ import os
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -187,6 +187,15 @@ def cells() -> Iterator[Cell]:
         for system in SYSTEMS:
             if block[2] == SYSTEM_CROP or system in EVERYWHERE:
                 yield Cell.of(system, *block)
+
+
+def chosen(models: Sequence[str] | None = None, protocols: Sequence[str] | None = None) -> list[Cell]:
+    """Return the cells of these models on these protocols; None stands for all."""
+    return [
+        cell
+        for cell in cells()
+        if (models is None or cell.model in models) and (protocols is None or cell.protocol in protocols)
+    ]
 
 
 class Results:
@@ -395,6 +404,12 @@ def main() -> int:
     parser.add_argument(
         "--model", action="append", help="this model's cells alone; may be given several times"
     )
+    parser.add_argument(
+        "--protocol",
+        action="append",
+        choices=sorted({protocol for protocol, _, _ in GRID}),
+        help="this protocol's cells alone; may be given several times",
+    )
     given = parser.parse_args()
     results = Results()
     if given.table:
@@ -410,7 +425,7 @@ def main() -> int:
         cores.put(core)
     work = partial(do, store=CropStore.open(given.store), runs=given.runs, cores=cores, results=results)
     with ThreadPoolExecutor(given.jobs) as pool:
-        fine = list(pool.map(work, (cell for cell in cells() if cell.model in (given.model or [cell.model]))))
+        fine = list(pool.map(work, chosen(given.model, given.protocol)))
     print(table(results))
     return 0 if all(fine) else 1
 

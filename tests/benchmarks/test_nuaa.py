@@ -53,6 +53,16 @@ def test_command_trains_with_the_settings_of_its_cell(
         assert asked.pop() == cell.settings(tmp_path / "store")
 
 
+def test_cells_are_chosen_by_model_and_by_protocol(nuaa: Any) -> None:
+    assert nuaa.chosen() == list(nuaa.cells())
+    assert [cell.name for cell in nuaa.chosen(["hfd", "patchnet"], ["subject-disjoint"])] == [
+        "subject-disjoint-1-square-1.3-hfd-paper",
+        "subject-disjoint-1-native-patchnet-paper",
+    ]
+    assert {cell.protocol for cell in nuaa.chosen(["hfd"])} == {"official", "subject-disjoint"}
+    assert {cell.protocol for cell in nuaa.chosen(None, ["official"])} == {"official"}
+
+
 def test_changed_settings_or_store_repeat_a_cell(nuaa: Any, tmp_path: Path) -> None:
     cell = next(nuaa.cells())
     store = SimpleNamespace(path=tmp_path, digest="1")
