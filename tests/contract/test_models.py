@@ -1,7 +1,8 @@
 """What every registered model promises, whatever paper it comes from.
 
-A new model is tested the day it is registered: the cases are all presets of all names in the registry, each built
-small. A model that is not worth building at `SIZE`, or whose options must differ, gets an entry in `SMALL`.
+A new model is tested the day it is registered: the cases are all presets of all names in the registry and the parts
+that combine, each built small. A model that is not worth building at `SIZE`, or whose options must differ, gets an
+entry in `SMALL`.
 """
 
 from dataclasses import dataclass, field
@@ -47,6 +48,20 @@ SMALL: dict[str, dict[str, Any]] = {
     "cdcn": {"width": 0.125},
     "cdcn-pp": {"width": 0.125},
 }
+_SPREAD = {"pooling": "mean-spread"}
+# Parts that combine and that no preset has, by a name for the test.
+COMBINED: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "deep-pix-bis": [("spread", _SPREAD)],
+    "a-deep-pix-bis": [("spread", _SPREAD)],
+    "bi-fas": [
+        ("spread", _SPREAD),
+        ("spread-a", {**_SPREAD, "pixel_loss": "a-bce"}),
+        ("pixel-depth", {"pixel_target": "depth", "levels": (1, 2)}),
+    ],
+    "bi-fas-s": [("spread", _SPREAD), ("pixel-depth", {"pixel_target": "depth", "levels": (1, 2)})],
+    "cdcn": [("bce", {"pixel_loss": "bce"}), ("spread", {**_SPREAD, "pixel_loss": "bce"})],
+    "cdcn-pp": [("spread-a", {**_SPREAD, "pixel_loss": "a-bce"})],
+}
 STEPS = 40
 SAME_GRID = {"patchnet"}  # a map of nine patches, whatever the size
 ONLY_A_THRESHOLD = {
@@ -76,13 +91,14 @@ class Case:
 
 
 def all_cases() -> list[Case]:
-    """One case for each set of options that a preset of any model has."""
+    """One case for each set of options that a preset of any model has, and for each of COMBINED."""
     cases: list[Case] = []
     for model in model_names():
-        for preset in presets(model).values():
-            options = {**SMALL.get(model, {}), **preset.options}
+        own = [(preset.name, preset.options) for preset in presets(model).values()]
+        for name, chosen in [*own, *COMBINED.get(model, [])]:
+            options = {**SMALL.get(model, {}), **chosen}
             if not any(case.model == model and case.options == options for case in cases):
-                cases.append(Case(model, preset.name, options))
+                cases.append(Case(model, name, options))
     return cases
 
 

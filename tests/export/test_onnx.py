@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,14 +15,14 @@ from bonaface.models.base import PadModel
 from bonaface.models.registry import create_model, default_preset, model_names
 
 
-def small(name: str) -> PadModel:
+def small(name: str, **options: Any) -> PadModel:
     torch.manual_seed(1)
     backbone = "random:efficientnet-lite0" if default_preset(name).backbone else None
-    return create_model(name, backbone=backbone, size=64)
+    return create_model(name, backbone=backbone, size=64, **options)
 
 
-def exported(name: str, folder: Path) -> tuple[PadModel, Path]:
-    network = small(name)
+def exported(name: str, folder: Path, **options: Any) -> tuple[PadModel, Path]:
+    network = small(name, **options)
     with torch.no_grad():
         network.train()(
             torch.randn(4, 3, 64, 64)
@@ -47,6 +48,29 @@ def test_every_model_runs_in_onnxruntime_as_in_torch(
     network, folder = (
         request.getfixturevalue("generators") if name == "bi-fas-s" else exported(name, tmp_path)
     )
+    assert_same_in_onnxruntime(network, folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("deep-pix-bis", {}),
+        ("cdcn-pp", {"pixel_loss": "a-bce", "width": 0.125}),
+        # The others have the same two heads.
+        pytest.param("a-deep-pix-bis", {}, marks=pytest.mark.slow),
+        pytest.param("cdcn", {"pixel_loss": "bce", "width": 0.125}, marks=pytest.mark.slow),
+        pytest.param("bi-fas", {"levels": (1,)}, marks=pytest.mark.slow),
+        pytest.param("bi-fas-s", {"pixel_loss": "a-bce"}, marks=pytest.mark.slow),
+    ],
+)
+def test_mean_and_spread_are_the_same_in_onnxruntime(
+    name: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    assert_same_in_onnxruntime(*exported(name, tmp_path, pooling="mean-spread", **options))
+
+
+def assert_same_in_onnxruntime(network: PadModel, folder: Path) -> None:
+    """Hold scores and maps of five pictures to torch's."""
     session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
     images = np.random.default_rng(5).normal(size=(5, 3, 64, 64)).astype(np.float32)
     names = [output.name for output in session.get_outputs()]

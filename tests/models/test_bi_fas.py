@@ -128,6 +128,54 @@ def test_a_bce_on_every_pyramid_pixel() -> None:
     assert terms["total"].item() == pytest.approx(np.mean(expected), rel=1e-4)
 
 
+@pytest.mark.parametrize("loss", ["bce", "a-bce"])
+def test_levels_are_pooled_by_mean_and_spread(loss: str) -> None:
+    """Each level by numpy; the score is the sigmoid of the mean over levels, and BCE is that of the score."""
+    torch.manual_seed(0)
+    model: Any = create_model(
+        "bi-fas", levels=(1, 2), pixel_loss=loss, scale=3.0, pooling="mean-spread", **TINY
+    )
+    pictures, labels = torch.randn(3, 3, 64, 64), torch.tensor([1, 0, 1])
+    with torch.no_grad():
+        output = model.train()(pictures)
+    means = []
+    for name, level in output.embeddings.items():
+        x = level.double().numpy()
+        away = (x - x.mean((2, 3), keepdims=True)) ** 2
+        both = np.concatenate([x, away / x.std((2, 3), keepdims=True)], 1)
+        head = (model.cosines if loss == "a-bce" else model.linears)[name][1]
+        weight = head.weight.detach().double().numpy().reshape(-1)
+        pixels = np.einsum("bchw,c->bhw", both, weight)
+        if loss == "a-bce":
+            pixels *= 3 / np.linalg.norm(weight) / np.linalg.norm(both, axis=1)
+        np.testing.assert_allclose(output.maps[name].numpy(), 1 / (1 + np.exp(-pixels)), atol=1e-5)
+        means.append(pixels.mean((1, 2)))
+    z = 1 / (1 + np.exp(-np.mean(means, axis=0)))
+    np.testing.assert_allclose(output.scores["pyramid"].numpy(), z, rtol=1e-5)
+    terms = model.loss(output, {"label": labels}, pictures)
+    if loss == "bce":
+        expected = -np.log(np.where(labels.numpy() == 1, z, 1 - z)).mean()
+        assert terms["bce"].item() == pytest.approx(expected, rel=1e-5)
+    assert set(terms) == {"total", loss}
+
+
+def test_depth_is_the_target_of_each_levels_map() -> None:
+    """Maps that are 0.25 off a face's even depth of 0.5, and 0.1 off that of an attack: squares, and no contrasts."""
+    model = create_model("bi-fas", levels=(1, 2), pixel_target="depth", **TINY)
+    maps = {
+        name: torch.stack([torch.full((s, s), 0.25), torch.full((s, s), 0.1)])
+        for name, s in (("P1", 8), ("P2", 4))
+    }
+    targets = {"label": torch.tensor([1, 0]), "face_depth": torch.full((2, 32, 32), 0.5)}
+    terms = model.loss(Output({}, maps, {}), targets, torch.zeros(2, 3, 64, 64))
+    assert set(terms) == {"total", "depth"}
+    assert terms["total"].item() == pytest.approx((0.25**2 + 0.1**2) / 2)
+    maps["P2"] = maps["P2"] + 0.2
+    assert model.loss(Output({}, maps, {}), targets, torch.zeros(2, 3, 64, 64))[
+        "depth"
+    ].item() == pytest.approx((0.25**2 + 0.1**2 + 0.05**2 + 0.3**2) / 4)
+
+
 def test_an_unknown_pixel_loss_lists_the_known() -> None:
     with pytest.raises(UnknownNameError, match="a-bce, bce"):
         create_model("bi-fas", pixel_loss="abce", **TINY)

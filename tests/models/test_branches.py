@@ -1,10 +1,11 @@
-"""The parts that combine: branches, targets of pixels, attention; and what is refused."""
+"""The parts that combine: branches, targets of pixels, pooling, attention; and what is refused."""
 
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 
 from bonaface.core.errors import InputError, UnknownNameError
@@ -97,6 +98,59 @@ def test_deep_pix_bis_takes_depth_as_the_target_of_its_pixels(
     assert terms["pixel"].item() == pytest.approx(expected.item())
 
 
+def stored(logits: torch.Tensor) -> NDArray[np.float64]:
+    return logits.detach().double().numpy()
+
+
+def sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 1 / (1 + np.exp(-values))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "scale"),
+    [
+        ("deep-pix-bis", {}, 1.0),
+        ("a-deep-pix-bis", {"scale": 3.0}, 3.0),
+        ("cdcn", {"pixel_loss": "bce"}, 1.0),
+        ("cdcn-pp", {"pixel_loss": "a-bce", "scale": 3.0}, 3.0),
+    ],
+)
+def test_pixels_are_pooled_by_mean_and_spread(
+    name: str,
+    options: dict[str, Any],
+    scale: float,
+    pictures: torch.Tensor,
+    targets: dict[str, torch.Tensor],
+) -> None:
+    """The pixels and their score from the features by numpy in double precision."""
+    model = built(name, pooling="mean-spread", **options)
+    (level,) = model.forward_features(pictures).values()
+    x = stored(level)
+    mean, deviation = x.mean((2, 3), keepdims=True), np.maximum(x.std((2, 3), keepdims=True), 1e-6)
+    both = np.concatenate([x, (x - mean) ** 2 / deviation], 1)
+    weight = stored(model.pixel[1].weight).reshape(-1)
+    assert len(weight) == both.shape[1] == 2 * level.shape[1]
+    pixels = np.einsum("bchw,c->bhw", both, weight)
+    if "scale" in options:
+        pixels *= scale / np.linalg.norm(weight) / np.maximum(np.linalg.norm(both, axis=1), 1e-6)
+    else:
+        pixels += model.pixel[1].bias.item()
+    output = model.forward_head({**dict.fromkeys(model.forward_features(pictures), level)})
+    np.testing.assert_allclose(stored(output.maps["map"]), sigmoid(pixels), atol=1e-5)
+    given = stored(output.scores["feature_map"])
+    np.testing.assert_allclose(given, sigmoid(pixels.mean((1, 2))), atol=1e-5)
+    assert np.abs(given - sigmoid(pixels).mean((1, 2))).max() > 1e-5  # not the mean of the map
+    model.loss(output, targets, pictures)["total"].backward()
+    assert [key for key, value in model.named_parameters() if value.grad is None and "pixel" in key] == []
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, "bi-fas", "bi-fas-s"])
+def test_pooling_by_the_mean_is_the_network_of_the_paper(name: str) -> None:
+    plain, named = built(name), built(name, pooling="mean")
+    assert plain.state_dict().keys() == named.state_dict().keys()
+    assert not any("linears" in key or "pixel.1" in key for key in plain.state_dict())
+
+
 def test_without_attention_all_pixels_count_the_same(
     pictures: torch.Tensor, targets: dict[str, torch.Tensor]
 ) -> None:
@@ -120,6 +174,8 @@ def test_without_attention_all_pixels_count_the_same(
         ("bi-fas-s", {"branch": "none"}, "unknown branch 'none'"),
         ("deep-pix-bis", {"pixel_target": "pulse"}, "unknown pixel_target 'pulse'"),
         ("a-deep-pix-bis", {"pixel_target": "depth"}, "unknown option of a-deep-pix-bis 'pixel_target'"),
+        ("bi-fas", {"pixel_target": "pulse"}, "unknown pixel_target 'pulse'"),
+        ("linear-probe", {"pooling": "mean"}, "unknown option of linear-probe 'pooling'"),
         ("cdcn", {"attention": False}, "unknown option of cdcn 'attention'"),
     ],
 )
@@ -128,7 +184,39 @@ def test_refuses_parts_that_make_no_sense(name: str, options: dict[str, Any], me
         built(name, **options)
 
 
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("deep-pix-bis", {"pixel_target": "depth"}),
+        ("bi-fas", {"pixel_target": "depth"}),
+        ("bi-fas-s", {"pixel_target": "depth"}),
+        ("cdcn", {}),  # its pixels learn depth by default
+        ("cdcn-pp", {"pixel_loss": "depth"}),
+    ],
+)
+def test_refuses_to_pool_depths_by_their_spread(name: str, setting: dict[str, Any]) -> None:
+    with pytest.raises(
+        InputError, match=r"with pixel_(target|loss)=depth a pixel is a depth; take pooling=mean"
+    ):
+        built(name, pooling="mean-spread", **setting)
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, "bi-fas", "bi-fas-s"])
+def test_refuses_a_pooling_that_there_is_not(name: str) -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown pooling 'spread'.*mean-spread"):
+        built(name, pooling="spread")
+
+
+def test_refuses_depth_of_maps_that_are_too_small_for_its_contrasts() -> None:
+    with pytest.raises(InputError, match="the map of 32 px has 2 x 2 positions"):
+        create_model("deep-pix-bis", backbone=TINY, size=32, pixel_target="depth")
+    with pytest.raises(InputError, match=r"P3 of 64 px has 2 x 2 positions.* finer levels"):
+        built("bi-fas", pixel_target="depth")
+
+
 def test_refuses_settings_without_a_meaning() -> None:
+    with pytest.raises(InputError, match="an angle to bona fide, which is no depth"):
+        built("bi-fas", pixel_target="depth", pixel_loss="a-bce")
     with pytest.raises(InputError, match="branch_weight must be 0 or more, got -1"):
         built("cdcn", branch_weight=-1.0)
     with pytest.raises(InputError, match="raw is about the spectrum"):

@@ -1,4 +1,4 @@
-"""BiFPN against effdet's with the same weights; cosine layers against trigonometry."""
+"""BiFPN against effdet's with the same weights; cosine layers against trigonometry; pooling by hand."""
 
 import warnings
 from typing import Any
@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from bonaface.models.layers import BiFpn, Cosine, xavier
+from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.models.layers import (
+    BiFpn,
+    Cosine,
+    WithSpread,
+    check_pooling,
+    pixel_head,
+    pooled,
+    spread,
+    xavier,
+)
 
 with warnings.catch_warnings():  # effdet compiles with the deprecated torch.jit when it is imported
     warnings.simplefilter("ignore", FutureWarning)
@@ -141,3 +151,59 @@ def test_cosine_of_a_vector_without_a_direction_is_zero_with_a_finite_gradient()
     cosine.sum().backward()
     assert cosine.eq(0).all()
     assert vectors.grad.isfinite().all()
+
+
+def test_beside_each_channel_stands_its_squared_distance_from_the_mean_in_spreads() -> None:
+    """1, 2, 3, 6: the mean is 3, the variance (4 + 1 + 0 + 9) / 4, and the spread its root."""
+    level = torch.tensor([[[[1.0, 2.0], [3.0, 6.0]], [[5.0, 5.0], [5.0, 5.0]]]])
+    root = 3.5**0.5
+    torch.testing.assert_close(spread(level), torch.tensor([[root, 1e-6]]))
+    given = WithSpread()(level)
+    torch.testing.assert_close(given[:, :2], level)
+    torch.testing.assert_close(given[0, 2], torch.tensor([[4.0, 1.0], [0.0, 9.0]]) / root)
+    assert given[0, 3].eq(0).all()  # an even channel has no spread
+
+
+def test_the_mean_of_the_pixels_weighs_mean_and_spread() -> None:
+    torch.manual_seed(0)
+    level = torch.randn(3, 5, 4, 6)
+    head: Any = pixel_head("mean-spread", 5, lambda width: torch.nn.Conv2d(width, 1, 1))
+    of_mean, of_spread = head[1].weight.flatten().split(5)
+    values = level.numpy().astype(float)
+    expected = (
+        values.mean((2, 3)) @ of_mean.detach().numpy()
+        + values.std((2, 3)) @ of_spread.detach().numpy()
+        + head[1].bias.item()
+    )
+    logits = head(level).squeeze(1)
+    np.testing.assert_allclose(logits.mean((1, 2)).detach().numpy(), expected, rtol=1e-5)
+    score = pooled("mean-spread", torch.sigmoid(logits), logits)
+    np.testing.assert_allclose(score.detach().numpy(), 1 / (1 + np.exp(-expected)), rtol=1e-5)
+
+
+def test_the_mean_alone_reads_the_channels_alone() -> None:
+    assert isinstance(pixel_head("mean", 5, Cosine), Cosine)
+    logits = torch.tensor([[[0.0, float(np.log(3))]]])  # probabilities of 1/2 and 3/4
+    assert pooled("mean", torch.sigmoid(logits), logits).tolist() == pytest.approx([0.625])
+    assert pooled("mean-spread", torch.sigmoid(logits), logits).tolist() == pytest.approx(
+        [3**0.5 / (1 + 3**0.5)]
+    )
+
+
+@pytest.mark.parametrize("value", [0.0, 1e4])
+def test_the_spread_of_an_even_level_has_a_finite_gradient(value: float) -> None:
+    level = torch.full((2, 3, 2, 2), value, requires_grad=True)
+    WithSpread()(level).sum().backward()
+    assert level.grad.isfinite().all()
+
+
+def test_spreads_are_float32_in_mixed_precision() -> None:
+    assert WithSpread()(torch.zeros(1, 2, 3, 3, dtype=torch.bfloat16)).dtype == torch.float32
+
+
+def test_refuses_a_pooling_that_there_is_not_and_one_of_depths() -> None:
+    with pytest.raises(UnknownNameError, match="unknown pooling 'max'"):
+        check_pooling("max")
+    check_pooling("mean", "pixel_target=depth")
+    with pytest.raises(InputError, match="with pixel_target=depth a pixel is a depth; take pooling=mean"):
+        check_pooling("mean-spread", "pixel_target=depth")

@@ -43,7 +43,7 @@ def test_settings_of_paper_1_section_iv_e() -> None:
         assert (p.balance, p.jitter, p.bn_batches) == ("undersample", (0.2, 0.2, 0.2, 0.02), 200)
     options = describe("a-deep-pix-bis").options
     own = {"pixel_weight": 0.7, "embedding": 512, "scale": 1.0, "margin": 0.5, "literal": False}
-    assert options == {**own, "attention": True, "branch": "none", "branch_weight": 1.0}
+    assert options == {**own, "attention": True, "branch": "none", "branch_weight": 1.0, "pooling": "mean"}
     assert presets("a-deep-pix-bis")["scaled"].options["scale"] > 1
     assert presets("a-deep-pix-bis")["literal"].options == {"literal": True}
 

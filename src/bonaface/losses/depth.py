@@ -4,6 +4,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from bonaface.core.errors import InputError
+
+_LEAST_SIDE = 3  # a pixel and its neighbours
+
 
 def depth_loss(depth: Tensor, target: Tensor) -> Tensor:
     """Return the mean squared error, plus the contrastive depth loss (Yu et al., CVPR 2020, eq. 4 to 6).
@@ -18,6 +22,23 @@ def depth_loss(depth: Tensor, target: Tensor) -> Tensor:
     wanted = functional.interpolate(target[:, None].float(), size=depth.shape[1:], mode="bilinear")
     depth, wanted = depth.float(), wanted.squeeze(1)
     return (depth - wanted).square().mean((1, 2)) + contrastive_depth(depth, wanted)
+
+
+def check_depth_map(name: str, side: int) -> None:
+    """Refuse a map that is too small for the contrasts of its depth.
+
+    Args:
+        name: what the message calls the map.
+        side: its positions along a side.
+
+    Raises:
+        InputError: there are fewer than three.
+    """
+    if side < _LEAST_SIDE:
+        raise InputError(
+            f"{name} has {side} x {side} positions, and the loss of depth compares each with its eight neighbours: "
+            f"expected at least {_LEAST_SIDE} x {_LEAST_SIDE}; take a larger size of the input or finer levels"
+        )
 
 
 def contrastive_depth(depth: Tensor, target: Tensor) -> Tensor:

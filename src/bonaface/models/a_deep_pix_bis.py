@@ -23,7 +23,7 @@ from bonaface.losses.angular import angular_bce, check_angular
 from bonaface.models.base import Features, Targets
 from bonaface.models.branches import BranchedModel
 from bonaface.models.deep_pix_bis import check_pixel_weight, paper_preset, weigh
-from bonaface.models.layers import Cosine
+from bonaface.models.layers import Cosine, pixel_head, pooled
 from bonaface.models.record import Output
 from bonaface.models.registry import register
 
@@ -31,8 +31,9 @@ from bonaface.models.registry import register
 class ADeepPixBiS(BranchedModel):
     """DeepPixBiS with an angular margin for bona fide and learned attention over the pixel losses.
 
-    Scores: `feature_map`, the mean of sigmoid(s cos(theta)) over the map; `binary`, sigmoid(s cos(theta)) of the
-    image head. The margin is never applied to a score. With s = 1 a score lies in [0.269, 0.731].
+    Scores: `feature_map`, the pixels pooled: the mean of sigmoid(s cos(theta)) over the map by default; `binary`,
+    sigmoid(s cos(theta)) of the image head. The margin is never applied to a score. With s = 1 a score lies in
+    [0.269, 0.731].
     """
 
     name = "a-deep-pix-bis"
@@ -83,7 +84,7 @@ class ADeepPixBiS(BranchedModel):
         self.pixel_weight = pixel_weight
         self.scale, self.margin, self.literal = scale, margin, literal
         side = size // 16
-        self.pixel = Cosine(self.backbone.channels[0])
+        self.pixel = pixel_head(self.pooling, self.backbone.channels[0], Cosine)
         self.embed = nn.Linear(side * side, embedding) if embedding else nn.Identity()
         self.binary = Cosine(embedding or side * side)
         self.attention = nn.Parameter(torch.ones(side, side)) if attention else None
@@ -98,10 +99,11 @@ class ADeepPixBiS(BranchedModel):
         pixel_cosine = self.pixel(features["stride16"])  # (B, h, w)
         embedding = self.embed(pixel_cosine.flatten(1)).float()  # (B, 512)
         binary_cosine = self.binary(embedding)  # (B,)
-        pixels = torch.sigmoid(self.scale * pixel_cosine)
+        pixel_logits = self.scale * pixel_cosine
+        pixels = torch.sigmoid(pixel_logits)
         output = Output(
             scores={
-                "feature_map": pixels.mean((1, 2)),
+                "feature_map": pooled(self.pooling, pixels, pixel_logits),
                 "binary": torch.sigmoid(self.scale * binary_cosine),
             },
             maps={"map": pixels},

@@ -9,11 +9,11 @@ Weights: ImageNet weights of the backbone only; see bonaface.models.backbones fo
 Differs from the paper: the deepest level of EfficientNet-B0 has 320 channels (the paper prints 20); eq. 9 is read as
 the mean over channels and positions and eq. 16 per pixel; the spectrum is divided by log(1 + H * W), so that it lies
 in [0, 1] (preset `literal` of bi-fas-s keeps eq. 14 as printed). The paper's future work is
-`pixel_loss="a-bce"` (preset `bi-fas-a`), the angular margin of A-DeepPixBiS on every pyramid pixel, and the branch
-"depth" (preset `bi-fas-s-depth`).
+`pixel_loss="a-bce"` (preset `bi-fas-a`), the angular margin of A-DeepPixBiS on every pyramid pixel, the branch
+"depth" (preset `bi-fas-s-depth`), and `pixel_target="depth"`, by which each level's map learns a face's depth.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from math import log
 from typing import Annotated, Any
@@ -25,16 +25,19 @@ from torch.nn import functional
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.losses.angular import angular_bce, check_angular
+from bonaface.losses.depth import check_depth_map, depth_loss
+from bonaface.losses.pixel import pixel_bce
 from bonaface.models.base import Features, GradientModel, Targets
 from bonaface.models.branches import (
     BRANCHES,
     Generator,
     check_branch,
+    check_pixel_target,
     depth_target,
     grey_images,
     log_spectrum,
 )
-from bonaface.models.layers import BiFpn, Cosine, xavier
+from bonaface.models.layers import BiFpn, Cosine, check_pooling, pixel_head, xavier
 from bonaface.models.preset import Preset
 from bonaface.models.record import Output
 from bonaface.models.registry import register
@@ -67,13 +70,20 @@ def _log_mean_sigmoid(logits: Sequence[Tensor]) -> Tensor:
     return means.logsumexp(0) - log(len(levels))
 
 
+def _mean_logit(logits: Iterable[Tensor]) -> Tensor:
+    """Return the mean over levels of the mean over positions of (B, 1, h, w) each: (B,)."""
+    return torch.stack([level.mean((1, 2, 3)) for level in logits]).mean(0)
+
+
 class BiFas(GradientModel):
     """Pixel-wise supervision on three levels of a bi-directional feature pyramid.
 
-    Score: `pyramid`, z of eq. 10, the mean over the supervised levels of the mean pixel probability.
+    Score: `pyramid`, z of eq. 10, the mean over the supervised levels of the mean pixel probability; with
+    pooling="mean-spread" the sigmoid of the mean over the levels of the mean pixel logit.
     """
 
     name = "bi-fas"
+    targets = ("label", "face_depth")
     strides = (8, 16, 32)
     score_names = ("pyramid",)
 
@@ -102,6 +112,22 @@ class BiFas(GradientModel):
         literal: Annotated[
             bool, Meta(description="evaluate A-BCE as printed also where theta + m passes pi.")
         ] = False,
+        pixel_target: Annotated[
+            str,
+            Meta(
+                description='of each level\'s map: "binary", the picture\'s label; "depth", that of a face by squared '
+                "errors of the depth and its contrasts (CDCN's loss); levels of less than 3 x 3 positions can't."
+            ),
+        ] = "binary",
+        pooling: Annotated[
+            str,
+            Meta(
+                description='score of the pixels: "mean" of their probabilities; "mean-spread", the sigmoid of their '
+                "mean logit. By BCE the channels of a level are logits themselves (eq. 9), so here each level learns a "
+                "1x1 convolution to one logit, from the channels and (x - mean)^2 / spread of each; by A-BCE the "
+                "cosine is over both."
+            ),
+        ] = "mean",
     ) -> None:
         """Build the network.
 
@@ -113,14 +139,32 @@ class BiFas(GradientModel):
         if pixel_loss not in PIXEL_LOSSES:
             raise UnknownNameError("pixel_loss", pixel_loss, PIXEL_LOSSES)
         check_angular(margin, scale)
+        check_pixel_target(pixel_target)
+        angular, depth = pixel_loss == "a-bce", pixel_target == "depth"
+        check_pooling(pooling, "pixel_target=depth" if depth else "")
         chosen = _checked_levels(levels)
+        if angular and depth:
+            raise InputError(
+                "pixel_loss=a-bce judges an angle to bona fide, which is no depth; take pixel_loss=bce with "
+                "pixel_target=depth"
+            )
         super().__init__(backbone, size, pretrained)
+        if depth:
+            for level in chosen:
+                check_depth_map(f"P{level} of {size} px", -(-size // 2 ** (level + 2)))
         self.levels = chosen
         self.map_names = tuple(f"P{level}" for level in self.levels)
         self.scale, self.margin, self.literal = scale, margin, literal
         self.fpn = BiFpn(self.backbone.channels, CHANNELS, coarsest=self.levels[-1]).apply(xavier)
-        self.cosines = nn.ModuleDict(
-            {name: Cosine(CHANNELS) for name in self.map_names} if pixel_loss == "a-bce" else {}
+        self.pixel_target, self.pooling = pixel_target, pooling
+
+        def heads(layer: Callable[[int], nn.Module]) -> nn.ModuleDict:
+            return nn.ModuleDict({name: pixel_head(pooling, CHANNELS, layer) for name in self.map_names})
+
+        self.cosines = heads(Cosine) if angular else nn.ModuleDict()
+        linear = pooling == "mean-spread" and not angular
+        self.linears = (
+            heads(lambda width: nn.Conv2d(width, 1, 1)).apply(xavier) if linear else nn.ModuleDict()
         )
 
     def forward_features(self, images: Tensor) -> Features:
@@ -133,25 +177,42 @@ class BiFas(GradientModel):
         logits = {name: self._pixel_logits(name, level) for name, level in features.items()}
         scale = self.scale if self.cosines else 1.0
         maps = {name: torch.sigmoid(scale * values).mean(1) for name, values in logits.items()}  # (B, h, w)
-        z = torch.stack([pixels.mean((1, 2)) for pixels in maps.values()]).mean(0)  # (B,)
+        if self.pooling == "mean":
+            z = torch.stack([pixels.mean((1, 2)) for pixels in maps.values()]).mean(0)  # (B,)
+        else:
+            z = torch.sigmoid(scale * _mean_logit(logits.values()))
         return Output(scores={"pyramid": z}, maps=maps, logits=logits, embeddings=dict(features))
 
     def _pixel_logits(self, name: str, level: Tensor) -> Tensor:
-        """Return the input of the sigmoid for a level (B, 64, h, w): the level itself, or (B, 1, h, w) cosines."""
-        if not self.cosines:
-            return level.float()
-        cosine: Tensor = self.cosines[name](level)
-        return cosine[:, None]
+        """Return the input of the sigmoid for a level (B, 64, h, w): the level itself, or (B, 1, h, w) of its head."""
+        if self.cosines:
+            cosine: Tensor = self.cosines[name](level)
+            return cosine[:, None]
+        values: Tensor = self.linears[name](level) if self.linears else level
+        return values.float()
 
     def loss(self, output: Output, targets: Targets, images: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
-        """Return BCE of z (eq. 11), or the mean A-BCE of the pixels of each level: "total" and "bce" or "a-bce"."""
+        """Return BCE of z (eq. 11): "total" and "bce".
+
+        Instead of "bce" there is "a-bce", the mean A-BCE of the pixels of each level, or "depth", the loss of each
+        level's map as a depth.
+        """
         labels = targets["label"]
+        if self.pixel_target == "depth":
+            losses = [
+                depth_loss(each, depth_target(targets, each.shape[-1])) for each in output.maps.values()
+            ]
+            value = torch.stack(losses).mean()
+            return {"total": value, "depth": value}
         if self.cosines:
             settings = (self.margin, self.scale, self.literal)
             losses = [angular_bce(cosine, labels, *settings).mean() for cosine in output.logits.values()]
             value = torch.stack(losses).mean()
             return {"total": value, "a-bce": value}
-        value = mean_probability_bce(list(output.logits.values()), labels).mean()
+        logits = list(output.logits.values())
+        mean = self.pooling == "mean"
+        bce = mean_probability_bce(logits, labels) if mean else pixel_bce(_mean_logit(logits), labels)
+        value = bce.mean()
         return {"total": value, "bce": value}
 
 
@@ -163,7 +224,6 @@ class BiFasS(BiFas):
 
     name = "bi-fas-s"
     training_parts = ("generators",)
-    targets = ("label", "face_depth")
 
     def __init__(
         self,

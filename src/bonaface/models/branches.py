@@ -17,10 +17,11 @@ from torch.nn import functional
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.models.base import Features, GradientModel, Targets
-from bonaface.models.layers import xavier
+from bonaface.models.layers import check_pooling, xavier
 from bonaface.models.record import Output
 
 BRANCHES = ("fourier", "depth")
+PIXEL_TARGETS = ("binary", "depth")
 SIZE = 80  # pixels of a redrawn picture (Bi-FPNFAS, fig. 9)
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
@@ -94,8 +95,22 @@ def check_branch(name: str, known: tuple[str, ...]) -> None:
         raise UnknownNameError("branch", name, known)
 
 
+def check_pixel_target(name: str) -> None:
+    """Refuse what pixels can't learn.
+
+    Raises:
+        UnknownNameError: `name` is none of PIXEL_TARGETS.
+    """
+    if name not in PIXEL_TARGETS:
+        raise UnknownNameError("pixel_target", name, PIXEL_TARGETS)
+
+
 class BranchedModel(GradientModel):
-    """A pixel-wise network that may have a branch; a subclass calls `add_branch`, `drawn` and `add_branch_loss`."""
+    """A pixel-wise network that may have a branch and chooses how its pixels are pooled.
+
+    A subclass makes its pixels by `layers.pixel_head`, its score by `layers.pooled`, and calls `add_branch`, `drawn`
+    and `add_branch_loss`.
+    """
 
     targets = ("label", "face_depth")
 
@@ -104,6 +119,7 @@ class BranchedModel(GradientModel):
         backbone: str,
         size: int,
         pretrained: bool = True,
+        depth: str = "",
         *,
         branch: Annotated[
             str,
@@ -115,13 +131,27 @@ class BranchedModel(GradientModel):
         branch_weight: Annotated[
             float, Meta(description="weight of the branch's squared errors beside the rest of the loss.")
         ] = 1.0,
+        pooling: Annotated[
+            str,
+            Meta(
+                description='score of the pixels: "mean" of their probabilities; "mean-spread", the sigmoid of their '
+                "mean logit, where each pixel is made of the channels and of (x - mean)^2 / spread of each, so that "
+                "the mean weighs mean and spread over positions."
+            ),
+        ] = "mean",
     ) -> None:
-        """Build the base; see the subclass."""
+        """Build the base; see the subclass.
+
+        Args:
+            backbone: as the subclass says, like size and pretrained.
+            depth: the setting by which the pixels learn a depth; "" where they learn the picture's label.
+        """
+        check_pooling(pooling, depth)
         check_branch(branch, ("none", *BRANCHES))
         if not branch_weight >= 0:
             raise InputError(f"branch_weight must be 0 or more, got {branch_weight}")
         super().__init__(backbone, size, pretrained)
-        self.branch, self.branch_weight = branch, branch_weight
+        self.branch, self.branch_weight, self.pooling = branch, branch_weight, pooling
         self.generators: nn.ModuleDict | None = None
 
     def add_branch(self, channels: Mapping[str, int]) -> None:

@@ -9,7 +9,8 @@ Weights: none; it learns from random ones, as in the paper.
 Differs from the paper: the depth of a bona fide face is that of a generic surface under its landmarks
 (`bonaface.models.face_surface`), not PRNet's estimate; a central difference convolution is one convolution whose kernel
 is folded; an epoch shows every frame, so there are as many times fewer of them. `pixel_loss="a-bce"` (presets `cdcn-a`,
-`cdcn-pp-a`) is the future work of A-DeepPixBiS: its angular margin on every pixel.
+`cdcn-pp-a`) is the future work of A-DeepPixBiS: its angular margin on every pixel. With `pooling="mean-spread"` the
+last convolution is a plain one of 1 x 1, so that the mean of the pixels is linear in means and spreads.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ from bonaface.losses.depth import depth_loss
 from bonaface.losses.pixel import pixel_bce
 from bonaface.models.base import Features, Targets
 from bonaface.models.branches import BranchedModel
-from bonaface.models.layers import Cosine
+from bonaface.models.layers import Cosine, pixel_head, pooled
 from bonaface.models.preset import Preset
 from bonaface.models.record import Output
 from bonaface.models.registry import register
@@ -73,7 +74,7 @@ class SpatialAttention(nn.Module):
 class Cdcn(BranchedModel):
     """Central difference convolutions that predict a depth map: a face's for bona fide, none for an attack.
 
-    Score: `feature_map`, the mean of the map.
+    Score: `feature_map`, the pixels pooled: the mean of the map by default.
     """
 
     name = "cdcn"
@@ -130,7 +131,8 @@ class Cdcn(BranchedModel):
         if size < 32 or size % _STRIDE:
             raise InputError(f"size must be a multiple of {_STRIDE} and at least 32, got {size}")
         check_angular(margin, scale)
-        super().__init__(backbone, size, pretrained, **options)
+        depth_setting = "pixel_loss=depth" if pixel_loss == "depth" else ""
+        super().__init__(backbone, size, pretrained, depth_setting, **options)
         self.pixel_loss, self.depth = pixel_loss, depth
         self.scale, self.margin = scale, margin
 
@@ -154,7 +156,14 @@ class Cdcn(BranchedModel):
         self.attention = nn.ModuleList(map(SpatialAttention, self.attention_kernels))
         layers, inside = block(joined, self.head)
         self.fuse = nn.Sequential(*layers)
-        self.pixel = Cosine(inside) if pixel_loss == "a-bce" else CentralDifferenceConv(inside, 1, theta)
+
+        def last(width: int) -> nn.Module:
+            if pixel_loss == "a-bce":
+                return Cosine(width)
+            plain = self.pooling == "mean-spread"
+            return nn.Conv2d(width, 1, 1) if plain else CentralDifferenceConv(width, 1, theta)
+
+        self.pixel = pixel_head(self.pooling, inside, last)
         self.add_branch({"stride8": inside})
 
     def forward_features(self, images: Tensor) -> Features:
@@ -168,21 +177,17 @@ class Cdcn(BranchedModel):
         return {"stride8": self.fuse(torch.cat(levels, 1))}
 
     def forward_head(self, features: Features) -> Output:
-        """Return the map and its mean."""
-        if self.pixel_loss == "a-bce":
-            values = self.pixel(features["stride8"])  # (B, h, w) cosines
-            pixels = torch.sigmoid(self.scale * values)
-        else:
-            values = self.pixel(features["stride8"]).squeeze(1).float()  # (B, h, w)
-            if self.pixel_loss == "depth":
-                values = functional.relu(values)
-                pixels = values.clamp_max(1)
-            else:
-                pixels = torch.sigmoid(values)
-        output = Output(
-            scores={"feature_map": pixels.mean((1, 2))}, maps={"map": pixels}, logits={"map": values}
-        )
-        return self.drawn(output, features)
+        """Return the map and its pixels, pooled."""
+        values = self.pixel(features["stride8"])  # (B, h, w) cosines, else (B, 1, h, w)
+        depth, angular = (self.pixel_loss == name for name in ("depth", "a-bce"))
+        if not angular:
+            values = values.squeeze(1).float()
+        if depth:
+            values = functional.relu(values)
+        logits = self.scale * values if angular else values
+        pixels = values.clamp_max(1) if depth else torch.sigmoid(logits)  # (B, h, w)
+        score = pooled(self.pooling, pixels, logits)
+        return self.drawn(Output({"feature_map": score}, {"map": pixels}, {"map": values}), features)
 
     def loss(self, output: Output, targets: Targets, images: Tensor) -> dict[str, Tensor]:
         """Return the loss of the pixels: "total", and the same under the name of `pixel_loss`."""

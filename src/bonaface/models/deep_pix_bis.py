@@ -15,22 +15,21 @@ import torch
 from msgspec import Meta
 from torch import Tensor, nn
 
-from bonaface.core.errors import InputError, UnknownNameError
-from bonaface.losses.depth import depth_loss
+from bonaface.core.errors import InputError
+from bonaface.losses.depth import check_depth_map, depth_loss
 from bonaface.losses.pixel import pixel_bce
 from bonaface.models.base import Features, Targets
-from bonaface.models.branches import BranchedModel, depth_target
+from bonaface.models.branches import BranchedModel, check_pixel_target, depth_target
+from bonaface.models.layers import pixel_head, pooled
 from bonaface.models.preset import Preset
 from bonaface.models.record import Output
 from bonaface.models.registry import register
-
-PIXEL_TARGETS = ("binary", "depth")
 
 
 class DeepPixBiS(BranchedModel):
     """Pixel-wise binary supervision on one feature level of stride 16.
 
-    Scores: `feature_map`, the mean of the map; `binary`, the linear layer over the map.
+    Scores: `feature_map`, the pixels pooled: the mean of the map by default; `binary`, the linear layer over the map.
     """
 
     name = "deep-pix-bis"
@@ -65,11 +64,13 @@ class DeepPixBiS(BranchedModel):
             pretrained: load the backbone's ImageNet weights.
         """
         check_pixel_weight(pixel_weight)
-        if pixel_target not in PIXEL_TARGETS:
-            raise UnknownNameError("pixel_target", pixel_target, PIXEL_TARGETS)
-        super().__init__(backbone, size, pretrained, **options)
+        check_pixel_target(pixel_target)
+        depth = "pixel_target=depth" if pixel_target == "depth" else ""
+        super().__init__(backbone, size, pretrained, depth, **options)
+        if depth:
+            check_depth_map(f"the map of {size} px", size // 16)
         self.pixel_weight, self.pixel_target = pixel_weight, pixel_target
-        self.pixel = nn.Conv2d(self.backbone.channels[0], 1, 1)
+        self.pixel = pixel_head(self.pooling, self.backbone.channels[0], lambda width: nn.Conv2d(width, 1, 1))
         self.binary = nn.Linear((size // 16) ** 2, 1)
         self.add_branch({"stride16": self.backbone.channels[0]})
 
@@ -83,7 +84,10 @@ class DeepPixBiS(BranchedModel):
         pixels = torch.sigmoid(pixel_logits)
         binary_logits = self.binary(pixels.flatten(1)).squeeze(1).float()  # (B,)
         output = Output(
-            scores={"feature_map": pixels.mean((1, 2)), "binary": torch.sigmoid(binary_logits)},
+            scores={
+                "feature_map": pooled(self.pooling, pixels, pixel_logits),
+                "binary": torch.sigmoid(binary_logits),
+            },
             maps={"map": pixels},
             logits={"map": pixel_logits, "binary": binary_logits},
         )

@@ -1,13 +1,18 @@
-"""Layers that more than one network uses: cosine layers and BiFPN."""
+"""Layers that more than one network uses: cosine layers, pooling of pixels and BiFPN."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bonaface.core.errors import InputError, UnknownNameError
+
+POOLINGS = ("mean", "mean-spread")
+
 # A shorter vector has no reliable direction; the limit also bounds the gradient of the normalisation.
 _LEAST_LENGTH = 1e-6
+_LEAST_SPREAD = 1e-6  # keeps the gradient of a spread of 0 finite, and what is divided by it
 
 
 class Cosine(nn.Module):
@@ -31,6 +36,62 @@ class Cosine(nn.Module):
 def unit(vectors: Tensor, dim: int) -> Tensor:
     """Return `vectors` divided by their L2 norm along `dim`."""
     return functional.normalize(vectors, dim=dim, eps=_LEAST_LENGTH)
+
+
+def spread(level: Tensor) -> Tensor:
+    """Return the standard deviation over positions of (B, C, h, w), not below 1e-6: (B, C)."""
+    return level.var((2, 3), correction=0).clamp_min(_LEAST_SPREAD**2).sqrt()
+
+
+class WithSpread(nn.Module):
+    """Put beside each channel x of a level (x - mean)^2 / spread, mean and spread being those over its positions.
+
+    The mean of the second over positions is the spread, so a 1x1 convolution over both gives each pixel
+    w1 x + w2 (x - mean)^2 / spread + b, and their mean is w1 mean + w2 spread + b: what `linear-probe` decides by.
+    """
+
+    def forward(self, level: Tensor) -> Tensor:
+        """Return (B, 2C, h, w) float32 of (B, C, h, w): the channels, then what is put beside them."""
+        level = level.float()
+        away = level - level.mean((2, 3), keepdim=True)
+        return torch.cat([level, away.square() / spread(level)[..., None, None]], 1)
+
+
+def pixel_head(pooling: str, channels: int, layer: Callable[[int], nn.Module]) -> nn.Module:
+    """Return what makes a pixel of each position of a level: `layer` of its channels, or of those with their spread."""
+    return layer(channels) if pooling == "mean" else nn.Sequential(WithSpread(), layer(2 * channels))
+
+
+def pooled(pooling: str, pixels: Tensor, logits: Tensor) -> Tensor:
+    """Return a picture's score: the mean of its `pixels` or, for "mean-spread", the sigmoid of their mean logit.
+
+    Args:
+        pixels: (B, h, w) in [0, 1], the sigmoid of `logits`.
+        logits: (B, h, w).
+
+    Returns:
+        (B,) in [0, 1].
+    """
+    return pixels.mean((1, 2)) if pooling == "mean" else torch.sigmoid(logits.mean((1, 2)))
+
+
+def check_pooling(pooling: str, depth: str = "") -> None:
+    """Refuse a pooling that there is not, or that has nothing to pool.
+
+    Args:
+        depth: the setting by which pixels learn a depth; "" where they learn the picture's label.
+
+    Raises:
+        UnknownNameError: `pooling` is none of POOLINGS.
+        InputError: pixels are depths, not logits.
+    """
+    if pooling not in POOLINGS:
+        raise UnknownNameError("pooling", pooling, POOLINGS)
+    if depth and pooling != "mean":
+        raise InputError(
+            f"pooling={pooling} adds up the logits of the pixels, and with {depth} a pixel is a depth; take "
+            "pooling=mean, or let the pixels learn the label"
+        )
 
 
 def xavier(module: nn.Module) -> None:

@@ -30,13 +30,13 @@ from torch.nn.functional import interpolate
 from bonaface.core.errors import BonafaceError, InputError
 from bonaface.metrics.thresholds import eer_threshold, sweep
 from bonaface.models.base import Features, FeatureSet, SolverModel, standardisation
+from bonaface.models.layers import spread
 from bonaface.models.preset import Augment, Preset
 from bonaface.models.record import Output
 from bonaface.models.registry import register
 
 _ITERATIONS = 3000
 _TOLERANCE = 1e-7  # of the objective's gradient, per picture
-_LEAST_SPREAD = 1e-6  # keeps the gradient of a spread of 0 finite, and the map of a channel that is even
 
 
 class LinearProbe(SolverModel):
@@ -192,8 +192,8 @@ class LinearProbe(SolverModel):
             of_mean, of_spread = slopes[:, first:last].reshape(views, 2, -1, 1, 1).unbind(1)  # (V, C, 1, 1)
             x = self._by_view(level)  # (B, V, C, h, w)
             away = x - x.mean((3, 4), keepdim=True)
-            spread = self._by_view(_spread(level))[..., None, None]
-            added = (of_mean * x + of_spread * away.square() / spread).sum(2)  # (B, V, h, w)
+            deviation = self._by_view(spread(level))[..., None, None]
+            added = (of_mean * x + of_spread * away.square() / deviation).sum(2)  # (B, V, h, w)
             # Nearest neighbours keep the mean, for every level's side divides the finest one's.
             total = total + interpolate(added, size=levels[0].shape[2:], mode="nearest")
         return total
@@ -260,12 +260,7 @@ def _choices(views: int) -> NDArray[np.float64]:
 
 
 def _statistics(levels: list[Tensor]) -> Tensor:
-    return torch.cat([part for level in levels for part in (level.mean((2, 3)), _spread(level))], 1)
-
-
-def _spread(level: Tensor) -> Tensor:
-    """Return the standard deviation over positions of (B, C, h, w), not below 1e-6: (B, C)."""
-    return level.var((2, 3), correction=0).clamp_min(_LEAST_SPREAD**2).sqrt()
+    return torch.cat([part for level in levels for part in (level.mean((2, 3)), spread(level))], 1)
 
 
 # The second pass is seen in colours exchanged between pictures of both classes, so that light does not tell the class.
