@@ -51,15 +51,18 @@ SMALL: dict[str, dict[str, Any]] = {
 _SPREAD = {"pooling": "mean-spread"}
 # Parts that combine and that no preset has, by a name for the test.
 COMBINED: dict[str, list[tuple[str, dict[str, Any]]]] = {
-    "deep-pix-bis": [("spread", _SPREAD)],
+    "deep-pix-bis": [("spread", _SPREAD), ("attention", {"attention": True})],
     "a-deep-pix-bis": [("spread", _SPREAD)],
     "bi-fas": [
         ("spread", _SPREAD),
-        ("spread-a", {**_SPREAD, "pixel_loss": "a-bce"}),
+        ("spread-a-attention", {**_SPREAD, "pixel_loss": "a-bce", "attention": True}),
         ("pixel-depth", {"pixel_target": "depth", "levels": (1, 2)}),
     ],
     "bi-fas-s": [("spread", _SPREAD), ("pixel-depth", {"pixel_target": "depth", "levels": (1, 2)})],
-    "cdcn": [("bce", {"pixel_loss": "bce"}), ("spread", {**_SPREAD, "pixel_loss": "bce"})],
+    "cdcn": [
+        ("bce-attention", {"pixel_loss": "bce", "attention": True}),
+        ("spread", {**_SPREAD, "pixel_loss": "bce"}),
+    ],
     "cdcn-pp": [("spread-a", {**_SPREAD, "pixel_loss": "a-bce"})],
 }
 STEPS = 40

@@ -44,6 +44,16 @@ def test_attention_is_the_softmax_of_eq_16(untrained: Callable[..., Any]) -> Non
         assert "learns no attention" in attention_figure([sample(0.2, 0)], other)
 
 
+def test_every_map_has_its_attention(untrained: Callable[..., Any]) -> None:
+    run = untrained("bi-fas", pixel_loss="a-bce", attention=True, levels=(1, 2))
+    run.network.pixel_attention["P2"].data[3, 1] = 2.0
+    figure = attention_figure([sample(0.2, 0)], run)
+    assert sorted(figure.arrays) == ["attention_P1", "attention_P2", "mean_crop"]
+    assert [figure.arrays[f"attention_P{n}"].shape for n in (1, 2)] == [(8, 8), (4, 4)]
+    assert "positions of P1 lie between 1.0000 and 1.0000 times" in figure.findings[0]
+    assert "the highest is in row 4, column 2" in figure.findings[1]
+
+
 def test_maps_and_drawn_spectra_are_those_of_the_network(
     untrained: Callable[..., Any], store: Path, tmp_path: Path
 ) -> None:

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from bonaface.core.errors import InputError, UnknownNameError
+from bonaface.losses.angular import angular_bce
 from bonaface.losses.depth import depth_loss
+from bonaface.losses.pixel import pixel_bce
 from bonaface.models import create_model, presets
 from bonaface.models.branches import SIZE, depth_target, grey_images, log_spectrum
 from bonaface.models.face_surface import face_surface
@@ -98,6 +100,47 @@ def test_deep_pix_bis_takes_depth_as_the_target_of_its_pixels(
     assert terms["pixel"].item() == pytest.approx(expected.item())
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "term"),
+    [
+        ("deep-pix-bis", {}, "pixel"),
+        ("cdcn", {"pixel_loss": "bce"}, "bce"),
+        ("cdcn-pp", {"pixel_loss": "a-bce"}, "a-bce"),
+        ("bi-fas", {"pixel_loss": "a-bce", "levels": (1, 2)}, "a-bce"),
+        ("bi-fas-s", {"pixel_loss": "a-bce", "levels": (2, 1)}, "a-bce"),
+    ],
+)
+def test_attention_weighs_the_losses_of_the_pixels(
+    name: str,
+    options: dict[str, Any],
+    term: str,
+    pictures: torch.Tensor,
+    targets: dict[str, torch.Tensor],
+) -> None:
+    """Eq. 16 and 17 over each map by numpy; with the weights that it starts with it is eq. 14."""
+    model, plain = built(name, attention=True, **options), built(name, **options)
+    losses = [each.loss(each(pictures), targets, pictures)[term].item() for each in (model, plain)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert plain.learned_attention() == {}
+    learned = [each for key, each in model.named_parameters() if "pixel_attention" in key]
+    torch.manual_seed(1)
+    for values in learned:
+        values.data = torch.randn_like(values)
+    output = model(pictures)
+    expected = []
+    for values, logits in zip(learned, output.logits.values(), strict=False):
+        flat = logits.reshape(4, *values.shape)
+        each = pixel_bce(flat, LABELS) if "a-bce" not in term else angular_bce(flat, LABELS)
+        weights = np.exp(stored(values)) / np.exp(stored(values)).sum()
+        expected.append((stored(each) * weights).sum((1, 2)).mean())
+    terms = model.loss(output, targets, pictures)
+    assert terms[term].item() == pytest.approx(np.mean(expected), rel=1e-5)
+    assert abs(terms[term].item() - losses[0]) > 1e-6
+    weights = model.learned_attention()
+    assert list(weights) == list(model.map_names)
+    assert [each.sum().item() for each in weights.values()] == pytest.approx([1.0] * len(weights))
+
+
 def stored(logits: torch.Tensor) -> NDArray[np.float64]:
     return logits.detach().double().numpy()
 
@@ -176,7 +219,7 @@ def test_without_attention_all_pixels_count_the_same(
         ("a-deep-pix-bis", {"pixel_target": "depth"}, "unknown option of a-deep-pix-bis 'pixel_target'"),
         ("bi-fas", {"pixel_target": "pulse"}, "unknown pixel_target 'pulse'"),
         ("linear-probe", {"pooling": "mean"}, "unknown option of linear-probe 'pooling'"),
-        ("cdcn", {"attention": False}, "unknown option of cdcn 'attention'"),
+        ("timm", {"attention": True}, "unknown option of timm 'attention'"),
     ],
 )
 def test_refuses_parts_that_make_no_sense(name: str, options: dict[str, Any], message: str) -> None:
@@ -212,6 +255,22 @@ def test_refuses_depth_of_maps_that_are_too_small_for_its_contrasts() -> None:
         create_model("deep-pix-bis", backbone=TINY, size=32, pixel_target="depth")
     with pytest.raises(InputError, match=r"P3 of 64 px has 2 x 2 positions.* finer levels"):
         built("bi-fas", pixel_target="depth")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("deep-pix-bis", {"pixel_target": "depth"}, "a pixel is compared with its neighbours too"),
+        ("cdcn", {}, "a pixel is compared with its neighbours too; take attention=false"),
+        ("bi-fas", {}, "without pixel_loss=a-bce a map has one loss"),
+        ("bi-fas-s", {"pixel_target": "depth", "levels": (1,)}, "without pixel_loss=a-bce a map has one"),
+    ],
+)
+def test_refuses_attention_where_pixels_have_no_losses_of_their_own(
+    name: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        built(name, attention=True, **options)
 
 
 def test_refuses_settings_without_a_meaning() -> None:

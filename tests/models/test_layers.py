@@ -12,7 +12,9 @@ from bonaface.models.layers import (
     BiFpn,
     Cosine,
     WithSpread,
+    attention_weights,
     check_pooling,
+    mean_loss,
     pixel_head,
     pooled,
     spread,
@@ -151,6 +153,21 @@ def test_cosine_of_a_vector_without_a_direction_is_zero_with_a_finite_gradient()
     cosine.sum().backward()
     assert cosine.eq(0).all()
     assert vectors.grad.isfinite().all()
+
+
+def test_mean_loss_by_hand() -> None:
+    """Two pictures of 1 x 2 pixels; weights of 1/4 and 3/4 (eq. 17), and of 1/2 each (eq. 14)."""
+    losses = torch.tensor([[[1.0, 5.0]], [[2.0, 0.0]]])
+    assert mean_loss(losses, None).item() == 2
+    attention = torch.tensor([[0.0, float(np.log(3))]], requires_grad=True)
+    np.testing.assert_allclose(attention_weights(attention).detach().numpy(), [[0.25, 0.75]], rtol=1e-6)
+    weighed = mean_loss(losses, attention)
+    assert weighed.item() == pytest.approx((4 + 0.5) / 2)
+    weighed.backward()
+    assert attention.grad is not None
+    assert attention.grad[0, 1].item() == pytest.approx(
+        0.25 * 0.75 * (4 - 2) / 2
+    )  # the losses' differences: 4, -2
 
 
 def test_beside_each_channel_stands_its_squared_distance_from_the_mean_in_spreads() -> None:

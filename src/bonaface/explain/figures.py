@@ -14,7 +14,6 @@ from bonaface.explain.samples import Sample
 from bonaface.explain.sheet import Cell, ColourBar, coloured, sheet
 from bonaface.explain.spectra import compare, log_spectrum
 from bonaface.face.crop import ContextCrop, CropSpec, cut
-from bonaface.models.a_deep_pix_bis import ADeepPixBiS
 
 CROPS = ("tight", "square-1.0")  # fig. 3 of paper 2
 _MOUTH = slice(3, 5)  # of the five landmarks, the corners of the mouth
@@ -58,30 +57,47 @@ def samples_figure(samples: Sequence[Sample], run: TrainedRun) -> Figure:
 
 def attention_figure(samples: Sequence[Sample], run: TrainedRun) -> Figure | str:
     """Return the learned attention (paper 1, fig. 2 and eq. 16) over the mean crop, or why there is none."""
-    network = run.network
-    if not isinstance(network, ADeepPixBiS) or network.attention is None:
-        return f"{run.settings.preset.model} learns no attention over its map, which a-deep-pix-bis does"
-    weights = network.attention_weights().detach().numpy()
+    learned = {name: weights.detach().numpy() for name, weights in run.network.learned_attention().items()}
+    if not learned:
+        return (
+            f"{run.settings.preset.model} learns no attention over its map; a-deep-pix-bis does, and other pixel-wise "
+            "networks do by --set attention=true"
+        )
     mean = np.rint(np.mean([one.crop for one in samples], axis=0)).astype(np.uint8)
     side = float(mean.shape[0])
-    times = weights * weights.size  # 1 is the weight of every position before training
-    spread = max(float(np.abs(times - 1).max()), 1e-6)
+    times = {
+        name: weights * weights.size for name, weights in learned.items()
+    }  # 1 is every weight before training
+    spread = max(max(float(np.abs(each - 1).max()) for each in times.values()), 1e-6)
     limits = (1 - spread, 1 + spread)
-    over = overlay(mean, PixelMap("attention", times, (0, 0, side, side)), limits)
-    cells = [
-        Cell(mean, f"the mean of {len(samples)} crops"),
-        Cell(coloured(times, *limits), "attention, position by position", smooth=False),
-        Cell(over, "attention over the mean crop"),
+    rows = [
+        [
+            Cell(mean, f"the mean of {len(samples)} crops"),
+            Cell(coloured(each, *limits), f"attention over {name}, position by position", smooth=False),
+            Cell(
+                overlay(mean, PixelMap(name, each, (0, 0, side, side)), limits),
+                "attention over the mean crop",
+            ),
+        ]
+        for name, each in times.items()
     ]
-    row, column = np.unravel_index(int(weights.argmax()), weights.shape)
-    found = (
-        f"The weights of the {weights.shape[0]} x {weights.shape[1]} positions lie between {times.min():.4f} and "
-        f"{times.max():.4f} times the even weight of 1/{weights.size}; the highest is in row {row + 1}, column "
-        f"{column + 1} (from the upper left).",
-    )
+    found = tuple(_attention_finding(name, each) for name, each in times.items())
     title = "Learned attention (paper 1, fig. 2, eq. 16)"
-    drawing = sheet([cells], bars=[ColourBar("times the even weight", *limits)])
-    return Figure("attention", title, drawing, {"attention": weights, "mean_crop": mean}, (), found)
+    drawing = sheet(rows, bars=[ColourBar("times the even weight", *limits)])
+    arrays = {
+        ("attention" if len(learned) == 1 else f"attention_{name}"): each for name, each in learned.items()
+    }
+    return Figure("attention", title, drawing, {**arrays, "mean_crop": mean}, (), found)
+
+
+def _attention_finding(name: str, times: NDArray[Any]) -> str:
+    """Return between what the weights of a map lie, `times` (h, w) being them in even weights."""
+    row, column = np.unravel_index(int(times.argmax()), times.shape)
+    return (
+        f"The weights of the {times.shape[0]} x {times.shape[1]} positions of {name} lie between {times.min():.4f} and "
+        f"{times.max():.4f} times the even weight of 1/{times.size}; the highest is in row {row + 1}, column "
+        f"{column + 1} (from the upper left)."
+    )
 
 
 def crops_figure(shown: Sequence[tuple[Sample, ContextCrop]], run: TrainedRun) -> Figure:

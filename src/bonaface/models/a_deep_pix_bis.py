@@ -23,7 +23,7 @@ from bonaface.losses.angular import angular_bce, check_angular
 from bonaface.models.base import Features, Targets
 from bonaface.models.branches import BranchedModel
 from bonaface.models.deep_pix_bis import check_pixel_weight, paper_preset, weigh
-from bonaface.models.layers import Cosine, pixel_head, pooled
+from bonaface.models.layers import Cosine, attention_weights, pixel_head, pooled
 from bonaface.models.record import Output
 from bonaface.models.registry import register
 
@@ -128,7 +128,11 @@ class ADeepPixBiS(BranchedModel):
         if self.attention is None:
             side = self.input_size // 16
             return self.binary.weight.new_full((side, side), 1 / side**2)
-        return torch.softmax(self.attention.flatten(), 0).view_as(self.attention)
+        return attention_weights(self.attention)
+
+    def learned_attention(self) -> dict[str, Tensor]:
+        """Return `attention_weights`, if they are learned."""
+        return {} if self.attention is None else {"map": self.attention_weights()}
 
     def _angular_bce(self, cosine: Tensor, labels: Tensor) -> Tensor:
         return angular_bce(cosine, labels, self.margin, self.scale, self.literal)

@@ -110,6 +110,10 @@ class PadModel(nn.Module, ABC):
             features = {**features, "shares": shares}
         return self.forward_head(features)
 
+    def learned_attention(self) -> dict[str, Tensor]:
+        """Return how much each position of a map weighs in the loss, where that is learned: name -> (h, w), sum 1."""
+        return {}
+
     @property
     def output_names(self) -> tuple[str, ...]:
         """Return the names of the outputs of `inference_module`, in its order: the scores, then the maps."""

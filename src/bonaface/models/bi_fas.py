@@ -37,7 +37,15 @@ from bonaface.models.branches import (
     grey_images,
     log_spectrum,
 )
-from bonaface.models.layers import BiFpn, Cosine, check_pooling, pixel_head, xavier
+from bonaface.models.layers import (
+    BiFpn,
+    Cosine,
+    attention_weights,
+    check_pooling,
+    mean_loss,
+    pixel_head,
+    xavier,
+)
 from bonaface.models.preset import Preset
 from bonaface.models.record import Output
 from bonaface.models.registry import register
@@ -128,6 +136,13 @@ class BiFas(GradientModel):
                 "cosine is over both."
             ),
         ] = "mean",
+        attention: Annotated[
+            bool,
+            Meta(
+                description="weigh the losses of a level's pixels, which A-BCE has one by one, by learned attention "
+                "(eq. 17 of A-DeepPixBiS); else they count the same."
+            ),
+        ] = False,
     ) -> None:
         """Build the network.
 
@@ -148,15 +163,24 @@ class BiFas(GradientModel):
                 "pixel_loss=a-bce judges an angle to bona fide, which is no depth; take pixel_loss=bce with "
                 "pixel_target=depth"
             )
+        if attention and not angular:
+            raise InputError(
+                "attention weighs the losses of single pixels, and without pixel_loss=a-bce a map has one loss; take "
+                "pixel_loss=a-bce or attention=false"
+            )
         super().__init__(backbone, size, pretrained)
+        sides = {f"P{level}": -(-size // 2 ** (level + 2)) for level in chosen}
         if depth:
-            for level in chosen:
-                check_depth_map(f"P{level} of {size} px", -(-size // 2 ** (level + 2)))
+            for name, side in sides.items():
+                check_depth_map(f"{name} of {size} px", side)
         self.levels = chosen
-        self.map_names = tuple(f"P{level}" for level in self.levels)
+        self.map_names = tuple(sides)
         self.scale, self.margin, self.literal = scale, margin, literal
         self.fpn = BiFpn(self.backbone.channels, CHANNELS, coarsest=self.levels[-1]).apply(xavier)
         self.pixel_target, self.pooling = pixel_target, pooling
+        self.pixel_attention = nn.ParameterDict(
+            {name: torch.ones(side, side) for name, side in sides.items()} if attention else {}
+        )
 
         def heads(layer: Callable[[int], nn.Module]) -> nn.ModuleDict:
             return nn.ModuleDict({name: pixel_head(pooling, CHANNELS, layer) for name in self.map_names})
@@ -206,7 +230,10 @@ class BiFas(GradientModel):
             return {"total": value, "depth": value}
         if self.cosines:
             settings = (self.margin, self.scale, self.literal)
-            losses = [angular_bce(cosine, labels, *settings).mean() for cosine in output.logits.values()]
+            losses = [
+                mean_loss(angular_bce(cosine.squeeze(1), labels, *settings), self.pixel_attention.get(name))
+                for name, cosine in output.logits.items()
+            ]
             value = torch.stack(losses).mean()
             return {"total": value, "a-bce": value}
         logits = list(output.logits.values())
@@ -214,6 +241,10 @@ class BiFas(GradientModel):
         bce = mean_probability_bce(logits, labels) if mean else pixel_bce(_mean_logit(logits), labels)
         value = bce.mean()
         return {"total": value, "bce": value}
+
+    def learned_attention(self) -> dict[str, Tensor]:
+        """Return softmax(A) over each level's map (eq. 16 of A-DeepPixBiS), if it is learned."""
+        return {name: attention_weights(values) for name, values in self.pixel_attention.items()}
 
 
 class BiFasS(BiFas):

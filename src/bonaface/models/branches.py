@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.models.base import Features, GradientModel, Targets
-from bonaface.models.layers import check_pooling, xavier
+from bonaface.models.layers import attention_weights, check_pooling, xavier
 from bonaface.models.record import Output
 
 BRANCHES = ("fourier", "depth")
@@ -106,10 +106,10 @@ def check_pixel_target(name: str) -> None:
 
 
 class BranchedModel(GradientModel):
-    """A pixel-wise network that may have a branch and chooses how its pixels are pooled.
+    """A pixel-wise network that may have a branch and attention, and chooses how its pixels are pooled.
 
-    A subclass makes its pixels by `layers.pixel_head`, its score by `layers.pooled`, and calls `add_branch`, `drawn`
-    and `add_branch_loss`.
+    A subclass makes its pixels by `layers.pixel_head`, its score by `layers.pooled`, weighs their losses by
+    `layers.mean_loss`, and calls `add_attention`, `add_branch`, `drawn` and `add_branch_loss`.
     """
 
     targets = ("label", "face_depth")
@@ -139,6 +139,13 @@ class BranchedModel(GradientModel):
                 "the mean weighs mean and spread over positions."
             ),
         ] = "mean",
+        attention: Annotated[
+            bool,
+            Meta(
+                description="weigh the pixels' losses by learned attention (A-DeepPixBiS, eq. 17); else they count "
+                "the same (eq. 14)."
+            ),
+        ] = False,
     ) -> None:
         """Build the base; see the subclass.
 
@@ -147,12 +154,30 @@ class BranchedModel(GradientModel):
             depth: the setting by which the pixels learn a depth; "" where they learn the picture's label.
         """
         check_pooling(pooling, depth)
+        if attention and depth:
+            raise InputError(
+                f"attention weighs the losses of single pixels, and with {depth} a pixel is compared with its "
+                "neighbours too; take attention=false, or let the pixels learn the label"
+            )
         check_branch(branch, ("none", *BRANCHES))
         if not branch_weight >= 0:
             raise InputError(f"branch_weight must be 0 or more, got {branch_weight}")
         super().__init__(backbone, size, pretrained)
         self.branch, self.branch_weight, self.pooling = branch, branch_weight, pooling
         self.generators: nn.ModuleDict | None = None
+        self.wants_attention = attention
+        self.pixel_attention: nn.Parameter | None = None
+
+    def add_attention(self, side: int) -> None:
+        """Build the attention over a map of `side` x `side` positions, if it is wanted."""
+        if self.wants_attention:
+            self.pixel_attention = nn.Parameter(torch.ones(side, side))
+
+    def learned_attention(self) -> dict[str, Tensor]:
+        """Return softmax(A) over the map (eq. 16 of A-DeepPixBiS), if it is learned."""
+        if self.pixel_attention is None:
+            return {}
+        return {self.map_names[0]: attention_weights(self.pixel_attention)}
 
     def add_branch(self, channels: Mapping[str, int]) -> None:
         """Build the generators over the features of these names and widths, if a branch is wanted."""

@@ -27,7 +27,7 @@ from bonaface.losses.depth import depth_loss
 from bonaface.losses.pixel import pixel_bce
 from bonaface.models.base import Features, Targets
 from bonaface.models.branches import BranchedModel
-from bonaface.models.layers import Cosine, pixel_head, pooled
+from bonaface.models.layers import Cosine, mean_loss, pixel_head, pooled
 from bonaface.models.preset import Preset
 from bonaface.models.record import Output
 from bonaface.models.registry import register
@@ -164,6 +164,7 @@ class Cdcn(BranchedModel):
             return nn.Conv2d(width, 1, 1) if plain else CentralDifferenceConv(width, 1, theta)
 
         self.pixel = pixel_head(self.pooling, inside, last)
+        self.add_attention(size // _STRIDE)
         self.add_branch({"stride8": inside})
 
     def forward_features(self, images: Tensor) -> Features:
@@ -197,9 +198,9 @@ class Cdcn(BranchedModel):
             face = (face > 0).float() if self.depth == "mask" else face
             loss = depth_loss(values, face * labels.view(-1, 1, 1)).mean()
         elif self.pixel_loss == "bce":
-            loss = pixel_bce(values, labels).mean()
+            loss = mean_loss(pixel_bce(values, labels), self.pixel_attention)
         else:
-            loss = angular_bce(values, labels, self.margin, self.scale).mean()
+            loss = mean_loss(angular_bce(values, labels, self.margin, self.scale), self.pixel_attention)
         return self.add_branch_loss({"total": loss, self.pixel_loss: loss}, output, targets, images)
 
 

@@ -20,7 +20,7 @@ from bonaface.losses.depth import check_depth_map, depth_loss
 from bonaface.losses.pixel import pixel_bce
 from bonaface.models.base import Features, Targets
 from bonaface.models.branches import BranchedModel, check_pixel_target, depth_target
-from bonaface.models.layers import pixel_head, pooled
+from bonaface.models.layers import mean_loss, pixel_head, pooled
 from bonaface.models.preset import Preset
 from bonaface.models.record import Output
 from bonaface.models.registry import register
@@ -72,6 +72,7 @@ class DeepPixBiS(BranchedModel):
         self.pixel_weight, self.pixel_target = pixel_weight, pixel_target
         self.pixel = pixel_head(self.pooling, self.backbone.channels[0], lambda width: nn.Conv2d(width, 1, 1))
         self.binary = nn.Linear((size // 16) ** 2, 1)
+        self.add_attention(size // 16)
         self.add_branch({"stride16": self.backbone.channels[0]})
 
     def forward_features(self, images: Tensor) -> Features:
@@ -98,11 +99,11 @@ class DeepPixBiS(BranchedModel):
         labels = targets["label"]
         if self.pixel_target == "depth":
             pixels = output.maps["map"]
-            pixel = depth_loss(pixels, depth_target(targets, pixels.shape[-1]))
+            pixel = depth_loss(pixels, depth_target(targets, pixels.shape[-1])).mean()
         else:
-            pixel = pixel_bce(output.logits["map"], labels)
+            pixel = mean_loss(pixel_bce(output.logits["map"], labels), self.pixel_attention)
         binary = pixel_bce(output.logits["binary"], labels)
-        terms = weigh(pixel.mean(), binary.mean(), self.pixel_weight)
+        terms = weigh(pixel, binary.mean(), self.pixel_weight)
         return self.add_branch_loss(terms, output, targets, images)
 
 

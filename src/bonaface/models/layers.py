@@ -1,4 +1,4 @@
-"""Layers that more than one network uses: cosine layers, pooling of pixels and BiFPN."""
+"""Layers that more than one network uses: cosine layers, attention to pixels and their pooling, BiFPN."""
 
 from collections.abc import Callable, Sequence
 
@@ -36,6 +36,22 @@ class Cosine(nn.Module):
 def unit(vectors: Tensor, dim: int) -> Tensor:
     """Return `vectors` divided by their L2 norm along `dim`."""
     return functional.normalize(vectors, dim=dim, eps=_LEAST_LENGTH)
+
+
+def attention_weights(attention: Tensor) -> Tensor:
+    """Return softmax of `attention` (h, w) over all positions (A-DeepPixBiS, eq. 16)."""
+    return torch.softmax(attention.flatten(), 0).view_as(attention)
+
+
+def mean_loss(losses: Tensor, attention: Tensor | None) -> Tensor:
+    """Return the mean loss of pictures whose pixels have the losses (B, h, w).
+
+    A picture's is the mean of its pixels (A-DeepPixBiS, eq. 14) or, with `attention` (h, w), their sum weighed by
+    `attention_weights` (eq. 17).
+    """
+    if attention is None:
+        return losses.mean()
+    return (losses * attention_weights(attention)).sum((1, 2)).mean()
 
 
 def spread(level: Tensor) -> Tensor:
