@@ -244,3 +244,47 @@ def test_inference_model_reports_missing_generators() -> None:
 def test_rejects_invalid_spectrum_settings(option: dict[Any, Any]) -> None:
     with pytest.raises(InputError, match="must be"):
         create_model("bi-fas-s", **option, **TINY)
+
+
+def test_channels_of_the_backbone_are_dropped_in_training_alone() -> None:
+    """Half of the channels are missing and the others are twice as large; none is when the picture is judged."""
+    torch.manual_seed(0)
+    model: Any = create_model("bi-fas", drop=0.5, **TINY)
+    levels: list[torch.Tensor] = []
+    model.fpn.register_forward_pre_hook(lambda _, given: levels.extend(given[0]))
+    pictures = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        model.train()(pictures)
+        dropped = [level.abs().amax((2, 3)) == 0 for level in levels]
+        assert 0.3 < torch.cat(dropped, 1).float().mean() < 0.7
+        model.train().backbone.eval()
+        levels.clear()
+        model(pictures)
+        whole = model.backbone(pictures)
+        for level, full in zip(levels, whole, strict=True):
+            kept = level.abs().amax((2, 3)) > 0
+            torch.testing.assert_close(level[kept], 2 * full[kept])
+        levels.clear()
+        model.eval()(pictures)
+        torch.testing.assert_close(levels, whole)
+
+
+def test_the_pyramid_has_as_many_cells_as_asked_for() -> None:
+    for cells in (1, 3):
+        model: Any = create_model("bi-fas", cells=cells, **TINY)
+        assert len(model.fpn.cells) == cells
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"drop": 1.0}, "drop must be a share"),
+        ({"drop": -0.1}, "drop must be a share"),
+        ({"cells": 0}, "at least 1"),
+    ],
+)
+def test_rejects_a_share_that_leaves_nothing_and_a_pyramid_without_cells(
+    option: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        create_model("bi-fas", **option, **TINY)

@@ -280,3 +280,20 @@ def test_refuses_settings_without_a_meaning() -> None:
         built("cdcn", branch_weight=-1.0)
     with pytest.raises(InputError, match="raw is about the spectrum"):
         built("bi-fas-s", branch="depth", raw=True)
+
+
+def test_pixels_start_from_a_linear_classifier_of_mean_and_spread(pictures: torch.Tensor) -> None:
+    """The mean logit is the classifier's; of a cosine, the direction is."""
+    weight = np.linspace(-1, 1, 2 * built("deep-pix-bis").backbone.channels[0])
+    model = built("deep-pix-bis", pooling="mean-spread").eval()
+    model.start_pixels(weight, 0.25)
+    with torch.no_grad():
+        level = model.forward_features(pictures)["stride16"].double().numpy()
+        logits = model(pictures).logits["map"].mean((1, 2))
+        statistics = model.statistics(pictures)
+    expected = np.concatenate([level.mean((2, 3)), level.std((2, 3))], 1)
+    np.testing.assert_allclose(statistics, expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(logits, expected @ weight + 0.25, rtol=1e-4, atol=1e-5)
+    angular = built("a-deep-pix-bis", pooling="mean-spread")
+    angular.start_pixels(weight, 0.25)
+    np.testing.assert_allclose(angular.pixel[1].weight.detach()[0], weight, rtol=1e-6)

@@ -24,6 +24,7 @@ from bonaface.models.base import Features, Targets
 from bonaface.models.branches import BranchedModel
 from bonaface.models.deep_pix_bis import check_pixel_weight, paper_preset, weigh
 from bonaface.models.layers import Cosine, attention_weights, pixel_head, pooled
+from bonaface.models.preset import transfer_preset
 from bonaface.models.record import Output
 from bonaface.models.registry import register
 
@@ -147,5 +148,6 @@ register(
         paper_preset("a-deep-pix-bis", "scaled", scale=16.0),
         paper_preset("a-deep-pix-bis", "literal", bn_batches=0, literal=True),
         paper_preset("a-deep-pix-bis", "no-attention", attention=False),
+        transfer_preset("a-deep-pix-bis", start="linear", options={"pooling": "mean-spread"}),
     ),
 )

@@ -46,7 +46,7 @@ from bonaface.models.layers import (
     pixel_head,
     xavier,
 )
-from bonaface.models.preset import Preset
+from bonaface.models.preset import Preset, transfer_preset
 from bonaface.models.record import Output
 from bonaface.models.registry import register
 
@@ -143,6 +143,19 @@ class BiFas(GradientModel):
                 "(eq. 17 of A-DeepPixBiS); else they count the same."
             ),
         ] = False,
+        cells: Annotated[
+            int,
+            Meta(
+                description="of the pyramid, at least 1: each goes once down and once up (EfficientDet-D0 has 3)."
+            ),
+        ] = 3,
+        drop: Annotated[
+            float,
+            Meta(
+                description="share, in [0, 1), of the backbone's channels that each picture lacks in training (spatial "
+                "dropout)."
+            ),
+        ] = 0.0,
     ) -> None:
         """Build the network.
 
@@ -154,6 +167,10 @@ class BiFas(GradientModel):
         if pixel_loss not in PIXEL_LOSSES:
             raise UnknownNameError("pixel_loss", pixel_loss, PIXEL_LOSSES)
         check_angular(margin, scale)
+        if cells < 1:
+            raise InputError(f"cells must be at least 1, got {cells}; the paper's pyramid has 3")
+        if not 0 <= drop < 1:
+            raise InputError(f"drop must be a share in [0, 1), got {drop}; 0 drops nothing")
         check_pixel_target(pixel_target)
         angular, depth = pixel_loss == "a-bce", pixel_target == "depth"
         check_pooling(pooling, "pixel_target=depth" if depth else "")
@@ -173,10 +190,10 @@ class BiFas(GradientModel):
         if depth:
             for name, side in sides.items():
                 check_depth_map(f"{name} of {size} px", side)
-        self.levels = chosen
+        self.levels, self.drop = chosen, drop
         self.map_names = tuple(sides)
         self.scale, self.margin, self.literal = scale, margin, literal
-        self.fpn = BiFpn(self.backbone.channels, CHANNELS, coarsest=self.levels[-1]).apply(xavier)
+        self.fpn = BiFpn(self.backbone.channels, CHANNELS, cells, self.levels[-1]).apply(xavier)
         self.pixel_target, self.pooling = pixel_target, pooling
         self.pixel_attention = nn.ParameterDict(
             {name: torch.ones(side, side) for name, side in sides.items()} if attention else {}
@@ -193,7 +210,10 @@ class BiFas(GradientModel):
 
     def forward_features(self, images: Tensor) -> Features:
         """Return the supervised pyramid levels: "P3" (B, 64, size/32, size/32) and so on."""
-        pyramid = self.fpn(self.backbone(images))
+        levels = self.backbone(images)
+        if self.drop and self.training:
+            levels = [functional.dropout2d(level, self.drop) for level in levels]
+        pyramid = self.fpn(levels)
         return {f"P{level}": pyramid[level - 1] for level in self.levels}
 
     def forward_head(self, features: Features) -> Output:
@@ -364,6 +384,10 @@ def _preset(model: str, name: str, bn_batches: int = 200, **options: object) -> 
     )
 
 
+# A pyramid with weights that were random learns what simulated attacks alone have in common, the more so the deeper it
+# is; channels that are missing at random keep it from leaning on few.
+_TRANSFER = {"pooling": "mean-spread", "cells": 1, "drop": 0.5}
+
 _PAPER = "Roy et al., Bi-FPNFAS, Sensors 2021, 21, 2799"
 _LINK = "https://doi.org/10.3390/s21082799"
 
@@ -377,6 +401,7 @@ register(
         _preset("bi-fas", "bi-fas-a", pixel_loss="a-bce"),
         _preset("bi-fas", "angular", pixel_loss="a-bce"),  # the same under the name of version 0.1
         _preset("bi-fas", "literal", bn_batches=0),
+        transfer_preset("bi-fas", lr=1e-3, epochs=2, options=_TRANSFER),
     ),
 )
 
@@ -388,5 +413,13 @@ register(
         _preset("bi-fas-s", "paper"),
         _preset("bi-fas-s", "bi-fas-s-depth", branch="depth"),
         _preset("bi-fas-s", "literal", bn_batches=0, raw=True),
+        # With weight 1 the spectrum's gradient in the pyramid is 25 times that of the label, and drowns it. Generators
+        # of 80 pixels take several times as long as all the rest that learns here.
+        transfer_preset(
+            "bi-fas-s",
+            lr=1e-3,
+            epochs=2,
+            options={**_TRANSFER, "spectrum_weight": 0.03, "spectrum_size": 40},
+        ),
     ),
 )

@@ -10,14 +10,16 @@ from dataclasses import replace
 from math import log
 from typing import Annotated
 
+import numpy as np
 import torch
 from msgspec import Meta
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.models.base import Features, GradientModel, Targets
-from bonaface.models.layers import attention_weights, check_pooling, xavier
+from bonaface.models.layers import Cosine, WithSpread, attention_weights, check_pooling, xavier
 from bonaface.models.record import Output
 
 BRANCHES = ("fourier", "depth")
@@ -113,6 +115,7 @@ class BranchedModel(GradientModel):
     """
 
     targets = ("label", "face_depth")
+    pixel: nn.Module
 
     def __init__(
         self,
@@ -178,6 +181,27 @@ class BranchedModel(GradientModel):
         if self.pixel_attention is None:
             return {}
         return {self.map_names[0]: attention_weights(self.pixel_attention)}
+
+    def statistics(self, images: Tensor) -> Tensor:
+        """Return mean and spread over positions of each channel that the pixels are made of: (B, 2C) float32."""
+        (level,) = self.forward_features(images).values()
+        both: Tensor = WithSpread()(level)
+        return both.mean((2, 3))
+
+    def start_pixels(self, weight: NDArray[np.float64], bias: float) -> None:
+        """Set the pixels so that their mean logit is ``statistics @ weight + bias``; a cosine takes only the direction.
+
+        It is for pixels that are pooled by mean and spread: only those are linear in both.
+
+        Args:
+            weight: (2C,), of `statistics`.
+            bias: of the logit.
+        """
+        layer: Cosine | nn.Conv2d = self.pixel[1]  # type: ignore[index]
+        with torch.no_grad():
+            layer.weight.copy_(torch.as_tensor(weight).view_as(layer.weight))
+            if isinstance(layer, nn.Conv2d):
+                layer.bias.fill_(bias)  # type: ignore[union-attr]
 
     def add_branch(self, channels: Mapping[str, int]) -> None:
         """Build the generators over the features of these names and widths, if a branch is wanted."""

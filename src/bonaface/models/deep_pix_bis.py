@@ -21,7 +21,7 @@ from bonaface.losses.pixel import pixel_bce
 from bonaface.models.base import Features, Targets
 from bonaface.models.branches import BranchedModel, check_pixel_target, depth_target
 from bonaface.models.layers import mean_loss, pixel_head, pooled
-from bonaface.models.preset import Preset
+from bonaface.models.preset import Preset, transfer_preset
 from bonaface.models.record import Output
 from bonaface.models.registry import register
 
@@ -149,5 +149,6 @@ register(
         paper_preset("deep-pix-bis", "paper"),
         paper_preset("deep-pix-bis", "literal", bn_batches=0),
         paper_preset("deep-pix-bis", "depth", pixel_target="depth"),
+        transfer_preset("deep-pix-bis", start="linear", options={"pooling": "mean-spread"}),
     ),
 )

@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 _Count = Annotated[int, Meta(ge=1)]
 _Positive = Annotated[float, Meta(ge=0)]
@@ -53,6 +54,7 @@ GRADIENT_FIELDS = (
     "clip",
     "ema",
     "bn",
+    "start",
 )
 
 
@@ -149,4 +151,37 @@ class Preset(Struct, frozen=True, forbid_unknown_fields=True):
             "came with."
         ),
     ] = "train"
+    start: Annotated[
+        Literal["random", "linear"],
+        Meta(
+            description='"random" weights, or "linear": before the first step the pixels of a network with '
+            "`pooling=mean-spread` are set to the logistic regression that `linear-probe` solves, over the level that "
+            "they are made of."
+        ),
+    ] = "random"
     augment: Annotated[Augment, Meta(description="further augmentation, off by default.")] = Augment()
+
+
+def transfer_preset(model: str, **changes: Any) -> Preset:
+    """Return the preset `transfer` of a pixel-wise network, for attacks of which none was seen in training.
+
+    The backbone is frozen, because features that were trained on simulated attacks carry over worse to real ones; what
+    is above it learns for few steps, half of the pictures in exchanged colours (benchmarks/transfer-networks.md).
+
+    Args:
+        changes: fields of the preset that differ for this model, `options` among them.
+    """
+    preset = Preset(
+        name="transfer",
+        model=model,
+        backbone="efficientnet-lite0",
+        size=224,
+        crop="square-1.3",
+        lr=1e-4,
+        weight_decay=1e-5,
+        bn_batches=40,
+        backbone_rate=0.0,
+        schedule="cosine",
+        augment=Augment(color_transfer=0.5),
+    )
+    return replace(preset, **changes)

@@ -37,6 +37,7 @@ from bonaface.training.page import PAGE, write_page
 from bonaface.training.progress import Lines, Show
 from bonaface.training.settings import RunSettings, read_run, read_settings
 from bonaface.training.solving import solve
+from bonaface.training.start import check_start, start_linear
 from bonaface.training.weights import check_seal
 
 RUN = "run.json"
@@ -133,9 +134,14 @@ def _train(
         module = PadModule(network, settings) if isinstance(network, GradientModel) else None
         if module:
             _check_micro_batch(module, settings)
+            if settings.preset.start == "linear":
+                check_start(module.network, settings)
         # Written after the checks above, so that a refused run leaves no file; other devices' processes start below.
         if is_primary():
             write_checked_json(run / RUN, _description(settings, store, data))
+        if module and settings.preset.start == "linear" and not (last.is_file() or settings.initial):
+            start_linear(module.network, settings, run, data, trainer, log, show)
+            module = PadModule(module.network, settings)  # so that an average of the weights begins there
         if isinstance(network, SolverModel):
             outcome = solve(network, settings, run, data, trainer, log, show)
         elif module:
