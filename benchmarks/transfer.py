@@ -51,7 +51,9 @@ HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "transfer.json", HERE / "transfer.md"
 SHIPPED = "shipped model"
 EXCHANGED, OVEREXPOSED = "nuaa train, light exchanged", "nuaa train, bona fide over-exposed"
-STEERING = ("nuaa train", EXCHANGED, OVEREXPOSED, "replay bright_face")
+FURTHER = "nuaa train, bona fide over-exposed further"
+STOPS = {OVEREXPOSED: (0.7, 1.8), FURTHER: (1.8, 3.0)}  # least and most
+STEERING = ("nuaa train", EXCHANGED, OVEREXPOSED, FURTHER, "replay bright_face")
 _LOT = 16  # pictures that go through a network together
 _BEGIN, _END = "<!-- table -->", "<!-- end of table -->"
 
@@ -149,7 +151,8 @@ def sets_of(given: Mapping[str, Path], every: int) -> Iterator[tuple[str, list[S
             yield f"nuaa {split}", samples
             if split == "train":
                 yield EXCHANGED, _exchanged(samples)
-                yield OVEREXPOSED, _overexposed(samples)
+                for seed, (name, stops) in enumerate(STOPS.items()):
+                    yield name, _overexposed(samples, *stops, seed)
     if "replay" in given:
         for light in ("bright_face", "rui_original", "side_illumination"):
             folder = given["replay"] / f"dataset_{light}"
@@ -173,11 +176,12 @@ def _exchanged(samples: Sequence[Sample]) -> list[Sample]:
     ]
 
 
-def _overexposed(samples: Sequence[Sample]) -> list[Sample]:
-    """Over-expose the bona fide samples by 0.7 to 1.8 stops."""
-    rng = np.random.default_rng(0)
+def _overexposed(samples: Sequence[Sample], least: float, most: float, seed: int) -> list[Sample]:
+    """Over-expose the bona fide samples by some stops."""
+    rng = np.random.default_rng(seed)
     return [
-        replace(sample, stops=float(rng.uniform(0.7, 1.8))) if sample.label else sample for sample in samples
+        replace(sample, stops=float(rng.uniform(least, most))) if sample.label else sample
+        for sample in samples
     ]
 
 

@@ -14,9 +14,17 @@ from PIL import Image
 from bonaface.core.errors import InputError
 from bonaface.face.crop import ContextCrop, CropSpec, cut
 from bonaface.face.detect import Detector
+from bonaface.simulate.light import to_light
 from bonaface.testing.portrait import drawn_portrait
 from bonaface.training import augment
-from bonaface.training.augment import CHANGES, as_attack, flip_and_jitter, flip_landmarks, transfer_color
+from bonaface.training.augment import (
+    CHANGES,
+    as_attack,
+    expose_anew,
+    flip_and_jitter,
+    flip_landmarks,
+    transfer_color,
+)
 
 
 def augmented(*args: Any, **settings: Any) -> NDArray[np.uint8]:
@@ -236,6 +244,48 @@ def test_color_transfer_gives_mean_and_spread_of_the_other_picture(seed: int) ->
     np.testing.assert_allclose(changed.mean((0, 1)), other.mean((0, 1)), atol=1.0)
     np.testing.assert_allclose(changed.std((0, 1)), other.std((0, 1)), atol=1.0)
     assert (transfer_color(crop, crop) == crop).all()
+
+
+class Stops(np.random.Generator):
+    """A random stream of which every draw is `value`."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__(np.random.PCG64(0))
+        self.value = value
+
+    def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Any:
+        assert (low, high, size) == (-1.5, 2.0, None)
+        return self.value
+
+
+@pytest.mark.parametrize("stops", [-1.5, 0.0, 1.0])
+def test_exposed_anew_the_mean_light_is_a_middle_grey_times_the_stops(stops: float) -> None:
+    crop = np.random.default_rng(0).integers(90, 150, (32, 32, 3), dtype=np.uint8)
+    light = to_light(expose_anew(crop, Stops(stops)))
+    assert light.mean() == pytest.approx(0.2 * 2**stops, rel=0.02)
+    # twice the light of a pixel is twice its light after it
+    np.testing.assert_allclose(light / to_light(crop), light.mean() / to_light(crop).mean(), rtol=0.12)
+
+
+def test_exposed_too_long_whites_clip_and_their_order_is_lost() -> None:
+    grey = np.repeat(np.linspace(100, 250, 64).astype(np.uint8)[None, :, None], 3, 2)  # (1, 64, 3)
+    bright = expose_anew(grey, Stops(2.0))
+    assert (bright[0, -20:] == 255).all()
+    assert (np.diff(bright[0, :, 0].astype(int)) >= 0).all()
+
+
+def test_a_part_decides_how_all_of_a_picture_is_exposed_and_black_stays_black() -> None:
+    face, room = np.full((4, 4, 3), 120, np.uint8), np.full((4, 4, 3), 40, np.uint8)
+    both = expose_anew(np.concatenate([face, room]), Stops(0.0), part=face)
+    assert to_light(both)[:, :4].mean() == pytest.approx(0.2, rel=0.02)
+    gain = 0.2 / to_light(face).mean()
+    assert to_light(both)[:, 4:].mean() == pytest.approx(gain * to_light(room).mean(), rel=0.05)
+    assert (expose_anew(np.zeros((4, 4, 3), np.uint8), Stops(2.0)) == 0).all()
+    # the gain of a nearly black picture is limited to 8, three stops
+    dark = np.full((4, 4, 3), 10, np.uint8)
+    assert to_light(expose_anew(dark, Stops(2.0))).mean() == pytest.approx(
+        8 * to_light(dark).mean(), rel=0.05
+    )
 
 
 def test_color_transfer_to_a_part_changes_the_rest_with_it() -> None:

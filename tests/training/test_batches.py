@@ -236,6 +236,27 @@ def test_share_of_a_batch_gets_color_transfer(store: Path) -> None:
     assert (data[[Draw(position, None) for position in range(6)]].crops.numpy() == plain).all()
 
 
+def test_share_of_the_pictures_is_exposed_anew(store: Path) -> None:
+    opened = CropStore.open(store)
+    draws = [Draw(position, (7, 0, position)) for position in range(6)]
+
+    def batch(exposure: float) -> np.ndarray:
+        augmentation = Augmentation(0.5, (0.2, 0.2, 0.2, 0.02), exposure=exposure)
+        return CropBatches(opened, range(len(opened.table)), [CropSpec.parse("tight")], 32, augmentation)[
+            draws
+        ].crops.numpy()
+
+    plain, exposed, some = batch(0.0), batch(1.0), batch(0.5)
+    assert (batch(1.0) == exposed).all()
+    changed = (some != plain).any((1, 2, 3))
+    assert 0 < changed.sum() < len(draws)
+    assert (some[changed] == exposed[changed]).all()
+    # every channel's codes keep their order: nothing but the exposure is another
+    for before, after in zip(plain, exposed, strict=True):
+        order = np.argsort(before[..., 0].ravel(), kind="stable")
+        assert (np.diff(after[..., 0].ravel()[order].astype(int)) >= 0).all()
+
+
 def test_every_picture_takes_one_of_the_crops_at_random(store: Path) -> None:
     opened = CropStore.open(store)
     specs = (CropSpec.parse("tight"), CropSpec.parse("square-1.3"))

@@ -115,17 +115,20 @@ def test_of_a_video_one_frame_is_shown(drawn: Callable[..., str], tmp_path: Path
 
 
 def test_each_augmentation_is_shown_alone(drawn: Callable[..., str]) -> None:
-    shown = galleries(drawn(jitter=[0.2, 0.0, 0.0, 0.02], **{"augment.color_transfer": 0.5}))
+    shown = galleries(
+        drawn(jitter=[0.2, 0.0, 0.0, 0.02], **{"augment.color_transfer": 0.5, "augment.exposure": 0.25})
+    )
     names = [title for title in shown if "scores" not in title]
     assert names == [
         "As they are",
         "Flip: a share of 0.5 of the pictures",
         "Brightness: times 0.8 to 1.2",
         "Hue: turned by up to 0.02 of the circle",
+        "Exposed anew, here one of these: a share of 0.25 of the pictures",
         "Colours of another picture of the batch, here one of these: a share of 0.5 of the pictures",
         "All together, but simulated attacks",
     ]
-    plain, flipped, brighter, _hue, transferred, _all = (shown[name] for name in names)
+    plain, flipped, brighter, _hue, exposed, transferred, _all = (shown[name] for name in names)
     assert [each.caption for each in plain] == ["bona fide"] * 3 + ["attack"] * 3
     for one, other in zip(plain, flipped, strict=True):
         np.testing.assert_array_equal(one.pixels[:, ::-1], other.pixels)
@@ -134,6 +137,9 @@ def test_each_augmentation_is_shown_alone(drawn: Callable[..., str]) -> None:
         factor = other.pixels[dark].mean() / one.pixels[dark].mean()
         assert 0.79 < factor < 1.21
         assert np.abs(one.pixels[dark] * factor - other.pixels[dark]).max() <= 2
+    for one, other in zip(plain, exposed, strict=True):
+        codes, found = one.pixels.ravel(), other.pixels.ravel()
+        assert all(np.ptp(found[codes == code]) == 0 for code in np.unique(codes))  # one curve for all
     # Each has the mean colour of one of the six, as far as nothing is clipped.
     means = np.stack([each.pixels.mean((0, 1)) for each in plain])
     gaps = [np.abs(means - each.pixels.mean((0, 1))).max(1).min() for each in transferred]

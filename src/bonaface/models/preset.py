@@ -36,6 +36,13 @@ class Augment(Struct, frozen=True, forbid_unknown_fields=True):
             "(`bonaface.training.augment.transfer_color`)."
         ),
     ] = 0.0
+    exposure: Annotated[
+        _Share,
+        Meta(
+            description="share, in [0, 1], of the training pictures that are exposed anew, from 1.5 stops less than a "
+            "middle grey to 2 stops more, with whites that clip (`bonaface.training.augment.expose_anew`)."
+        ),
+    ] = 0.0
 
 
 # Fields that a model that is fitted by a solver does not use.

@@ -15,8 +15,12 @@ from PIL import Image, ImageEnhance
 from bonaface.core.errors import InputError
 from bonaface.face.crop import RESAMPLING, ContextCrop
 from bonaface.face.detect import Box, Point
+from bonaface.simulate.light import srgb_decode, srgb_encode
 from bonaface.simulate.pictures import simulate_attack_crop
 
+# Of a picture that is exposed anew: the light that its face is brought to, as automatic exposure does, how far that is
+# then missed, in stops, and the largest gain, since a dark picture has little but noise.
+_GREY, _STOPS, _MOST_GAIN = 0.2, (-1.5, 2.0), 8.0
 # Largest side, in pixels, at which an attack is simulated: the time grows with the area.
 _SIMULATED = 512
 # Distance between the eyes over the height of the box, by RetinaFace: of a frontal face, and the least of a face that
@@ -123,6 +127,24 @@ def transfer_color(
     moved = crop * gain + (wanted[0] - own[0] * gain)
     changed: NDArray[np.uint8] = np.clip(np.rint(moved), 0, 255).astype(np.uint8)
     return changed
+
+
+def expose_anew(
+    crop: NDArray[np.uint8], rng: np.random.Generator, part: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
+    """Return `crop`, (H, W, 3) uint8 RGB, as if it had been exposed in another way; what is too bright clips to white.
+
+    In linear light the mean of `part` of it, (h, w, 3), by default of all of it, is brought to a middle grey of 0.2
+    times 2^s, s being uniform in [-1.5, 2] stops, but by no more than a gain of 8. Shown pictures of both classes in
+    this way, a network learns of brightness and of clipped whites nothing about the class.
+    """
+    light = srgb_decode(np.arange(256) / 255)
+    gain = (
+        _GREY * 2.0 ** rng.uniform(*_STOPS) / max(float(light[crop if part is None else part].mean()), 1e-6)
+    )
+    exposed = np.clip(light * min(gain, _MOST_GAIN), 0.0, 1.0)
+    table: NDArray[np.uint8] = np.rint(255 * srgb_encode(exposed)).astype(np.uint8)
+    return table[crop]
 
 
 def _moments(picture: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -20,12 +20,17 @@ from bonaface.face.crop import CropSpec, crop_landmarks, cut_views, view_shares
 from bonaface.face.detect import Face
 from bonaface.models.targets import SIMULATED_ATTACK, Shown, Target, target_builders
 from bonaface.store.joined import Store
-from bonaface.training.augment import as_attack, flip_and_jitter, flip_landmarks, transfer_color
+from bonaface.training.augment import (
+    as_attack,
+    expose_anew,
+    flip_and_jitter,
+    flip_landmarks,
+    transfer_color,
+)
 
 _NO_LANDMARKS = ((0.0, 0.0),) * 5
-# Appended to a picture's key: colour transfer has its own random stream, so that flip, jitter and crop are drawn alike
-# with it and without it.
-_COLOR_TRANSFER = 1
+# Appended to a picture's key: each has its own random stream, so that all else is drawn alike with it and without it.
+_COLOR_TRANSFER, _EXPOSURE = 1, 2
 
 
 class Batch(NamedTuple):
@@ -57,12 +62,13 @@ class Draw(NamedTuple):
 class Augmentation:
     """How training pictures are changed: the probability of a flip; jitter strengths of brightness, contrast,
     saturation, hue; the crops of which one is drawn for each picture (empty: always the network's); the share of
-    pictures that take the colour statistics of another one of their micro-batch."""
+    pictures that take the colour statistics of another one of their micro-batch, and of those that are exposed anew."""
 
     flip: float
     jitter: tuple[float, float, float, float]
     crops: tuple[CropSpec, ...] = ()
     color_transfer: float = 0.0
+    exposure: float = 0.0
 
 
 class CropBatches(Dataset[Batch]):
@@ -196,6 +202,9 @@ class CropBatches(Dataset[Batch]):
             saturation=saturation,
             hue=hue,
         )
+        own = np.random.default_rng((*draw.key, _EXPOSURE))
+        if own.random() < augmentation.exposure:
+            crop = expose_anew(crop, own, part=crop[:size])  # all views by the first one's light
         points = crop_landmarks(square, specs[0], size)
         points = flip_landmarks(points, size) if flipped else points
         changed = crop.reshape(crops.shape) if len(specs) > 1 else crop

@@ -77,7 +77,9 @@ def open_split(store: Store, protocol: str, fold: str, seed: int) -> Split:
 def augmentation_of(preset: Preset) -> Augmentation:
     """Return how the pictures of a training with `preset` are changed."""
     crops = tuple(map(CropSpec.parse, preset.augment.crops))
-    return Augmentation(preset.flip, preset.jitter, crops, preset.augment.color_transfer)
+    return Augmentation(
+        preset.flip, preset.jitter, crops, preset.augment.color_transfer, preset.augment.exposure
+    )
 
 
 class PadData(lightning.LightningDataModule):

@@ -201,6 +201,9 @@ def examples(preset: Preset) -> list[Example]:
     if whole.crops:
         named = ", ".join(preset.augment.crops)
         found.append(Example(f"Crop: one of {named}", replace(_PLAIN, crops=whole.crops)))
+    if whole.exposure:
+        share = f"a share of {whole.exposure:g} of the pictures"
+        found.append(Example(f"Exposed anew, here one of these: {share}", replace(_PLAIN, exposure=1.0)))
     if whole.color_transfer:
         share = f"a share of {whole.color_transfer:g} of the pictures"
         title = f"Colours of another picture of the batch, here one of these: {share}"
