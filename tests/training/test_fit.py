@@ -157,6 +157,7 @@ def test_resumed_run_with_simulated_attacks_gives_the_same_weights(
         "simulate": 0.5,
         "crops": ["tight", "square-1.3"],
         "color_transfer": 0.0,
+        "exposure": 0.0,
     }
 
 
