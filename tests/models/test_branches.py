@@ -12,9 +12,14 @@ from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.losses.angular import angular_bce
 from bonaface.losses.depth import depth_loss
 from bonaface.losses.pixel import pixel_bce
-from bonaface.models import create_model, presets
+from bonaface.models import create_model, describe, model_names, presets
+from bonaface.models.a_deep_pix_bis import ADeepPixBiS
+from bonaface.models.bi_fas import BiFas, BiFasS
 from bonaface.models.branches import SIZE, depth_target, grey_images, log_spectrum
+from bonaface.models.cdcn import Cdcn, CdcnPlusPlus
+from bonaface.models.deep_pix_bis import DeepPixBiS
 from bonaface.models.face_surface import face_surface
+from bonaface.training.settings import choose_preset, parse_changes
 
 TINY = "random:test_efficientnet"
 NETWORKS: dict[str, dict[str, Any]] = {
@@ -214,16 +219,69 @@ def test_without_attention_all_pixels_count_the_same(
     ("name", "options", "message"),
     [
         ("deep-pix-bis", {"branch": "pulse"}, "unknown branch 'pulse'"),
-        ("bi-fas-s", {"branch": "none"}, "unknown branch 'none'"),
         ("deep-pix-bis", {"pixel_target": "pulse"}, "unknown pixel_target 'pulse'"),
-        ("a-deep-pix-bis", {"pixel_target": "depth"}, "unknown option of a-deep-pix-bis 'pixel_target'"),
         ("bi-fas", {"pixel_target": "pulse"}, "unknown pixel_target 'pulse'"),
-        ("linear-probe", {"pooling": "mean"}, "unknown option of linear-probe 'pooling'"),
-        ("timm", {"attention": True}, "unknown option of timm 'attention'"),
+        ("bi-fas-s", {"branch": "pulse"}, "unknown branch 'pulse'"),
     ],
 )
-def test_refuses_parts_that_make_no_sense(name: str, options: dict[str, Any], message: str) -> None:
+def test_unknown_parts_list_the_known(name: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(UnknownNameError, match=message):
+        built(name, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("deep-pix-bis", "pixel_loss=a-bce", "or a depth; a-deep-pix-bis is the network with A-BCE"),
+        ("deep-pix-bis", "margin=0.2", "a-deep-pix-bis is the network with A-BCE"),
+        ("deep-pix-bis", "levels=[3]", "its pixels are of one level, that of stride 16"),
+        ("a-deep-pix-bis", "pixel_loss=bce", "its loss is A-BCE; deep-pix-bis is the network with BCE"),
+        ("a-deep-pix-bis", "pixel_target=depth", "an angle to bona fide is no depth"),
+        ("a-deep-pix-bis", "levels=[3]", "its pixels are of one level"),
+        ("bi-fas", "branch=fourier", "bi-fas has no branch: bi-fas-s is the network with a branch"),
+        ("bi-fas-s", "branch_weight=2", "spectrum_weight is the weight of its branch"),
+        ("cdcn-pp", "pixel_target=depth", "cdcn-pp has no pixel_target: pixel_loss=depth learns a depth"),
+        ("cdcn", "levels=[3]", "its three levels are joined to one map"),
+        (
+            "linear-probe",
+            "pooling=mean",
+            "no pooling, which is a setting of a-deep-pix-bis, bi-fas, bi-fas-s",
+        ),
+        ("timm:resnet18", "attention=true", r"no attention, which .*; bonaface models timm lists its own"),
+    ],
+)
+def test_a_part_that_makes_no_sense_is_refused_with_the_reason(name: str, change: str, message: str) -> None:
+    changes = parse_changes([change])
+    with pytest.raises(InputError, match=message):
+        choose_preset(name, None, changes)
+    with pytest.raises(InputError, match=message):
+        create_model(name, **changes)
+
+
+def test_no_network_lacks_what_it_has() -> None:
+    every = {option for name in model_names() for option in describe(name).options}
+    for model in (DeepPixBiS, ADeepPixBiS, BiFas, BiFasS, Cdcn, CdcnPlusPlus):
+        assert model.lacks.keys() & describe(model.name).options.keys() == set(), model.name
+        assert model.lacks.keys() <= every, model.name
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("bi-fas", {"margin": 0.2}, "margin of A-BCE would change nothing with pixel_loss=bce; take"),
+        ("bi-fas-s", {"scale": 4.0, "literal": True}, "scale and literal of A-BCE would change nothing"),
+        ("cdcn", {"margin": 0.2}, "would change nothing with pixel_loss=depth; take pixel_loss=a-bce"),
+        (
+            "cdcn",
+            {"pixel_loss": "a-bce", "depth": "mask"},
+            "with pixel_loss=a-bce the pixels learn the label",
+        ),
+        ("deep-pix-bis", {"branch_weight": 2.0}, "branch_weight would change nothing without a branch"),
+        ("bi-fas-s", {"branch": "none"}, "take branch=fourier or depth, or bi-fas, which has none"),
+    ],
+)
+def test_refuses_what_would_change_nothing(name: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         built(name, **options)
 
 

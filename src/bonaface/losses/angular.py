@@ -10,6 +10,7 @@ from bonaface.losses.pixel import pixel_bce, spread
 
 # In float32, 1 - cosine^2 near 0 is a multiple of about 1.2e-7, so this bound changes nothing but |cosine| = 1.
 _LEAST_SQUARED_SINE = 1e-7
+MARGIN, SCALE = 0.5, 1.0  # m and s of the paper
 
 
 def add_margin(cosine: Tensor, margin: float, literal: bool = False) -> Tensor:
@@ -50,6 +51,21 @@ def angular_bce(
     cosine = cosine.float()
     bona_fide = spread(labels, cosine) > 0.5
     return pixel_bce(scale * torch.where(bona_fide, add_margin(cosine, margin, literal), cosine), labels)
+
+
+def check_no_angles(pixel_loss: str, margin: float, scale: float, literal: bool = False) -> None:
+    """Refuse settings of A-BCE where the pixels have another loss.
+
+    Raises:
+        InputError: one is not the default, which would change nothing.
+    """
+    given = {"margin": (margin, MARGIN), "scale": (scale, SCALE), "literal": (literal, False)}
+    idle = [name for name, (value, default) in given.items() if value != default]
+    if idle:
+        raise InputError(
+            f"{' and '.join(idle)} of A-BCE would change nothing with pixel_loss={pixel_loss}; take "
+            f"pixel_loss=a-bce or leave out {' and '.join(idle)}"
+        )
 
 
 def check_angular(margin: float, scale: float) -> None:

@@ -12,7 +12,8 @@ leaves it out). Unlike that code, both weights really are normalised, the embedd
 the pixel term is a mean over the batch, and no label is needed to predict.
 """
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 import torch
 from msgspec import Meta
@@ -22,7 +23,7 @@ from bonaface.core.errors import InputError
 from bonaface.losses.angular import angular_bce, check_angular
 from bonaface.models.base import Features, Targets
 from bonaface.models.branches import BranchedModel
-from bonaface.models.deep_pix_bis import check_pixel_weight, paper_preset, weigh
+from bonaface.models.deep_pix_bis import ONE_LEVEL, check_pixel_weight, paper_preset, weigh
 from bonaface.models.layers import Cosine, attention_weights, pixel_head, pooled
 from bonaface.models.preset import transfer_preset
 from bonaface.models.record import Output
@@ -41,6 +42,11 @@ class ADeepPixBiS(BranchedModel):
     strides = (16,)
     score_names = ("feature_map", "binary")
     map_names = ("map",)
+    lacks: ClassVar[Mapping[str, str]] = {
+        "pixel_loss": "its loss is A-BCE; deep-pix-bis is the network with BCE",
+        "pixel_target": "an angle to bona fide is no depth; deep-pix-bis takes pixel_target=depth",
+        "levels": ONE_LEVEL,
+    }
 
     def __init__(
         self,

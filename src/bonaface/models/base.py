@@ -40,6 +40,7 @@ class PadModel(nn.Module, ABC):
         sized_tensors: of which a solver sets the first dimension; loaded weights bring their own.
         views: crops of a face that it reads together, which a model with an option of that name sets; empty: one,
             whichever the preset says.
+        lacks: options of other networks that make no sense here, each with the reason.
     """
 
     name: ClassVar[str]
@@ -49,6 +50,7 @@ class PadModel(nn.Module, ABC):
     sized_tensors: ClassVar[tuple[str, ...]] = ()
     map_names: tuple[str, ...]
     views: tuple[str, ...] = ()
+    lacks: ClassVar[Mapping[str, str]] = {}
     backbone: Backbone
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)

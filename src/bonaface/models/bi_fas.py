@@ -13,10 +13,10 @@ in [0, 1] (preset `literal` of bi-fas-s keeps eq. 14 as printed). The paper's fu
 "depth" (preset `bi-fas-s-depth`), and `pixel_target="depth"`, by which each level's map learns a face's depth.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import log
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from msgspec import Meta
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bonaface.core.errors import InputError, UnknownNameError
-from bonaface.losses.angular import angular_bce, check_angular
+from bonaface.losses.angular import angular_bce, check_angular, check_no_angles
 from bonaface.losses.depth import check_depth_map, depth_loss
 from bonaface.losses.pixel import pixel_bce
 from bonaface.models.base import Features, GradientModel, Targets
@@ -94,6 +94,10 @@ class BiFas(GradientModel):
     targets = ("label", "face_depth")
     strides = (8, 16, 32)
     score_names = ("pyramid",)
+    lacks: ClassVar[Mapping[str, str]] = {
+        "branch": "bi-fas-s is the network with a branch, branch=fourier or branch=depth",
+        "branch_weight": "bi-fas-s is the network with a branch, and spectrum_weight its weight",
+    }
 
     def __init__(
         self,
@@ -173,6 +177,8 @@ class BiFas(GradientModel):
             raise InputError(f"drop must be a share in [0, 1), got {drop}; 0 drops nothing")
         check_pixel_target(pixel_target)
         angular, depth = pixel_loss == "a-bce", pixel_target == "depth"
+        if not angular:
+            check_no_angles(pixel_loss, margin, scale, literal)
         check_pooling(pooling, "pixel_target=depth" if depth else "")
         chosen = _checked_levels(levels)
         if angular and depth:
@@ -275,6 +281,7 @@ class BiFasS(BiFas):
 
     name = "bi-fas-s"
     training_parts = ("generators",)
+    lacks: ClassVar[Mapping[str, str]] = {"branch_weight": "spectrum_weight is the weight of its branch"}
 
     def __init__(
         self,
@@ -308,6 +315,8 @@ class BiFasS(BiFas):
             raise InputError(f"spectrum_size must be at least 1 pixel, got {spectrum_size}")
         if not spectrum_weight >= 0:
             raise InputError(f"spectrum_weight must be 0 or more, got {spectrum_weight}")
+        if branch == "none":
+            raise InputError("bi-fas-s has a branch: take branch=fourier or depth, or bi-fas, which has none")
         check_branch(branch, BRANCHES)
         if raw and branch != "fourier":
             raise InputError(

@@ -165,6 +165,10 @@ class BranchedModel(GradientModel):
         check_branch(branch, ("none", *BRANCHES))
         if not branch_weight >= 0:
             raise InputError(f"branch_weight must be 0 or more, got {branch_weight}")
+        if branch == "none" and branch_weight != 1:
+            raise InputError(
+                "branch_weight would change nothing without a branch; take branch=fourier or depth, or leave it out"
+            )
         super().__init__(backbone, size, pretrained)
         self.branch, self.branch_weight, self.pooling = branch, branch_weight, pooling
         self.generators: nn.ModuleDict | None = None

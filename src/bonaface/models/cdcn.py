@@ -13,8 +13,8 @@ is folded; an epoch shows every frame, so there are as many times fewer of them.
 last convolution is a plain one of 1 x 1, so that the mean of the pixels is linear in means and spreads.
 """
 
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar
 
 import torch
 from msgspec import Meta
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bonaface.core.errors import InputError, UnknownNameError
-from bonaface.losses.angular import angular_bce, check_angular
+from bonaface.losses.angular import angular_bce, check_angular, check_no_angles
 from bonaface.losses.depth import depth_loss
 from bonaface.losses.pixel import pixel_bce
 from bonaface.models.base import Features, Targets
@@ -80,6 +80,10 @@ class Cdcn(BranchedModel):
     name = "cdcn"
     score_names = ("feature_map",)
     map_names = ("map",)
+    lacks: ClassVar[Mapping[str, str]] = {
+        "pixel_target": "pixel_loss=depth learns a depth, pixel_loss=bce and a-bce the label",
+        "levels": "its three levels are joined to one map; bi-fas has several",
+    }
     blocks: tuple[tuple[int, ...], ...] = ((128, 196, 128),) * 3
     head: tuple[int, ...] = (128, 64)
     attention_kernels: tuple[int, ...] = ()
@@ -131,6 +135,13 @@ class Cdcn(BranchedModel):
         if size < 32 or size % _STRIDE:
             raise InputError(f"size must be a multiple of {_STRIDE} and at least 32, got {size}")
         check_angular(margin, scale)
+        if pixel_loss != "a-bce":
+            check_no_angles(pixel_loss, margin, scale)
+        if pixel_loss != "depth" and depth != DEPTHS[0]:
+            raise InputError(
+                f"depth={depth} is a target of pixel_loss=depth, and with pixel_loss={pixel_loss} the pixels learn the "
+                "label; take pixel_loss=depth or leave out depth"
+            )
         depth_setting = "pixel_loss=depth" if pixel_loss == "depth" else ""
         super().__init__(backbone, size, pretrained, depth_setting, **options)
         self.pixel_loss, self.depth = pixel_loss, depth

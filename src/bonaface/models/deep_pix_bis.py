@@ -9,7 +9,8 @@ Differs from the paper: the weight of the pixel term is 0.7, as A-DeepPixBiS has
 used 0.5); any backbone with a level of stride 16 can take DenseNet-161's place.
 """
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 import torch
 from msgspec import Meta
@@ -25,6 +26,9 @@ from bonaface.models.preset import Preset, transfer_preset
 from bonaface.models.record import Output
 from bonaface.models.registry import register
 
+WITH_ANGLES = "its pixels learn the label by BCE, or a depth; a-deep-pix-bis is the network with A-BCE"
+ONE_LEVEL = "its pixels are of one level, that of stride 16; bi-fas has several"
+
 
 class DeepPixBiS(BranchedModel):
     """Pixel-wise binary supervision on one feature level of stride 16.
@@ -36,6 +40,12 @@ class DeepPixBiS(BranchedModel):
     strides = (16,)
     score_names = ("feature_map", "binary")
     map_names = ("map",)
+    lacks: ClassVar[Mapping[str, str]] = {
+        "pixel_loss": WITH_ANGLES,
+        "margin": WITH_ANGLES,
+        "scale": WITH_ANGLES,
+        "levels": ONE_LEVEL,
+    }
 
     def __init__(
         self,

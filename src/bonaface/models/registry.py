@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
@@ -94,14 +94,14 @@ def create_model(
 
     Raises:
         UnknownNameError: no such model or backbone.
-        InputError: an option that the model does not have, or a value outside its range.
+        InputError: an option that the model does not have, or a value outside its range; see `unknown_option`.
         BonafaceError: the backbone's weights cannot be fetched.
     """
     entry = _entry(name)
     types = _option_types(entry.model)
     for option, value in options.items():
         if option not in types:
-            raise UnknownNameError(f"option of {name}", option, types)
+            raise unknown_option(name, option, types)
         try:
             options[option] = fitted(value, types[option])
         except InputError as error:
@@ -114,6 +114,29 @@ def create_model(
         pretrained=pretrained,
         **options,
     )
+
+
+def unknown_option(name: str, option: str, known: Iterable[str], kind: str = "option") -> InputError:
+    """Return the error of an option that a model does not have.
+
+    It says why where other models have it, or which have it, and else which names are known.
+
+    Args:
+        name: the model.
+        option: what it does not have.
+        known: what it has.
+        kind: what the names are called.
+    """
+    reason = _entry(name).model.lacks.get(option)
+    if reason:
+        return InputError(f"{name} has no {option}: {reason}")
+    others = sorted(other for other, entry in _entries.items() if option in _options(entry.model))
+    if others:
+        return InputError(
+            f"{name} has no {option}, which is a setting of {', '.join(others)}; bonaface models "
+            f"{name.partition(':')[0]} lists its own"
+        )
+    return UnknownNameError(f"{kind} of {name}", option, known)
 
 
 def describe(name: str) -> Description:

@@ -19,7 +19,7 @@ from bonaface.core.values import as_number
 from bonaface.datasets.experiment import source_names
 from bonaface.face.crop import CropSpec
 from bonaface.models.preset import GRADIENT_FIELDS, Augment, Preset
-from bonaface.models.registry import describe, presets
+from bonaface.models.registry import describe, presets, unknown_option
 from bonaface.training.initial import Initial
 
 _PRESET_TYPES = {field.name: field.type for field in msgspec.structs.fields(Preset)}
@@ -169,8 +169,8 @@ def choose_preset(model: str, name: str | None, changes: Mapping[str, Any]) -> P
     option of the network.
 
     Raises:
-        UnknownNameError: no such model or preset, or a change that neither the preset nor the network knows.
-        InputError: a change of the wrong type.
+        UnknownNameError: no such model or preset, or a change that no preset and no network knows.
+        InputError: a change of the wrong type, or one that only other networks know.
     """
     known = presets(model)
     chosen = next(iter(known)) if name is None else name
@@ -183,7 +183,7 @@ def choose_preset(model: str, name: str | None, changes: Mapping[str, Any]) -> P
     types = {**about.types, **fields, **_AUGMENT_TYPES}
     for key in changes:
         if key not in types:
-            raise UnknownNameError(f"setting of {model}", key, types)
+            raise unknown_option(model, key, types, "setting")
     given, wrong = {}, []
     for key, value in changes.items():
         try:
