@@ -209,6 +209,16 @@ def test_files_that_are_no_network(tmp_path: Path) -> None:
         import_network([tmp_path / "b.onnx"], tmp_path / "out", taken, rule)
 
 
+def test_the_bundle_is_named_after_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network(tmp_path / "theirs.onnx", spread=0.0005)
+    monkeypatch.chdir(tmp_path)
+    options = ["--order", "bgr", "--scale", "255", "--crop", "box-2.7", "--score", "softmax:1"]
+    done = CliRunner().invoke(app, ["import", "theirs.onnx", "--input-size", str(SIZE), *options])
+    assert done.exit_code == 0, done.output
+    assert "written: theirs-bundle" in done.output
+    assert Bundle.open(tmp_path / "theirs-bundle").card.model == "theirs"
+
+
 def test_evaluate_and_check_judge_it(store: Path, faces_root: Path, tmp_path: Path) -> None:
     theirs, out = network(tmp_path / "theirs.onnx"), tmp_path / "imported"
     options = [

@@ -33,7 +33,6 @@ def import_model(
             "(--score=-sigmoid).",
         ),
     ],
-    out: Annotated[Path, typer.Option(metavar="BUNDLE", help="Folder for the bundle.")],
     order: Annotated[str, typer.Option(metavar="rgb|bgr", help="Order of the channels.")] = "rgb",
     scale: Annotated[
         float, typer.Option(help="Value of a white pixel: 1 or 255, before mean and std are applied.")
@@ -55,6 +54,14 @@ def import_model(
         float, typer.Option(min=0, max=1, help="Score from which its makers take a face for bona fide.")
     ] = 0.5,
     name: Annotated[str, typer.Option(help="What the model is called. Default: after the file.")] = "",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="BUNDLE",
+            help="Folder for the bundle. Default: NAME-bundle in this folder, after the file.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Make a bundle of somebody else's network, so that evaluate, report, compare and check judge it like any other.
 
@@ -74,11 +81,12 @@ def import_model(
         cast("Layout", layout),
     )
     rule = ScoreRule.parse(score)
-    bundle = import_network(files, out, taken, rule, output=output, threshold=threshold, name=name)
+    folder = Path(f"{files[0].stem}-bundle") if out is None else out
+    bundle = import_network(files, folder, taken, rule, output=output, threshold=threshold, name=name)
     typer.echo(f"written: {bundle.path}, which gives the scores of the network run by hand")
     widest = bundle.card.face.context
     typer.echo(
-        f"next: bonaface prepare SET DATA STORE --context {max(widest, 2.0):g}; bonaface evaluate {out} --data "
+        f"next: bonaface prepare SET DATA STORE --context {max(widest, 2.0):g}; bonaface evaluate {folder} --data "
         "STORE ..."
     )
 
