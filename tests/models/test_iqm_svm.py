@@ -185,6 +185,28 @@ def test_highlights_by_hand() -> None:
     assert specularity(torch.full((1, 3, 10, 10), 80.0)).tolist() == [[0.0, 0.0, 0.0]]
 
 
+def test_highlights_are_numpys(channels: torch.Tensor) -> None:
+    for values, planes in zip(specularity(channels).numpy(), channels.double().numpy(), strict=True):
+        least = np.minimum.reduce(planes) / 255
+        light = np.maximum(least - (np.mean(least) + 0.5 * np.std(least)), 0)
+        lit = light[light > 0]
+        np.testing.assert_allclose(values, [lit.size / light.size, lit.mean(), lit.std()], rtol=1e-5)
+
+
+def test_width_of_edges_is_that_of_runs_of_scipys_gradient(greys: torch.Tensor) -> None:
+    """Each edge pixel by its row: how far it keeps rising or falling to the left and to the right."""
+    given = edge_width(greys).numpy()
+    for value, grey in zip(given, greys.double().numpy(), strict=True):
+        across = ndimage.sobel(grey, 1)[1:-1, 1:-1]
+        widths = []
+        for y, x in np.argwhere(across**2 > 4 * np.mean(across**2)):
+            rises = np.sign(np.diff(grey[y + 1])) == np.sign(across[y, x])
+            left, right = rises[: x + 1][::-1], rises[x + 1 :]
+            widths.append(sum(np.cumprod(side[:16]).sum() for side in (left, right)))
+        assert len(widths) > 50
+        assert value == pytest.approx(np.mean(widths), rel=1e-5)
+
+
 def test_colour_moments_are_scipys(channels: torch.Tensor) -> None:
     given = color_moments(channels).numpy().reshape(-1, 3, 5)
     for number, planes in enumerate(hsv_of(channels).double().numpy()):
