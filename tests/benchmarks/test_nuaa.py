@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from bonaface.cli.main import app
+from bonaface.models import model_names
 from bonaface.training import fit
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +41,19 @@ def test_every_kept_cell_was_made_with_the_present_settings(nuaa: Any) -> None:
     there = [cell for cell in nuaa.cells() if cell.name in kept]
     assert [cell for cell in there if not nuaa.same(kept[cell.name]["settings"], cell.settings(Path()))] == []
     assert there
+
+
+def test_every_system_and_the_shortcut_are_kept(nuaa: Any) -> None:
+    rows = [kept["settings"] for kept in nuaa.Results().cells.values()]
+    for protocol in ("official", "subject-disjoint"):
+        here = {row["preset"]["model"].partition(":")[0] for row in rows if row["protocol"] == protocol}
+        assert here == set(model_names())
+    shortcut = {
+        (row["protocol"], row["fold"], row["preset"]["crop"])
+        for row in rows
+        if row["preset"]["model"] == "global-statistics"
+    }
+    assert shortcut == set(nuaa.GRID)
 
 
 def test_command_trains_with_the_settings_of_its_cell(
