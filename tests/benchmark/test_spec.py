@@ -180,6 +180,9 @@ def test_the_sandbox_has_every_system_on_simulated_sets() -> None:
             if str(cell.experiment) == f"simulated-oulu-npu/{protocol}"
         }
         assert {name.partition(":")[0] for name in model_names()} == here
+    for experiment in {cell.experiment for cell in spec.cells}:
+        here = {cell.model.model for cell in spec.cells if cell.experiment == experiment}
+        assert {"linear-probe", "global-statistics"} <= here, experiment
 
 
 def test_a_model_is_trained_on_several_sets_in_every_combination_of_their_folds(tmp_path: Path) -> None:
