@@ -9,43 +9,16 @@ pictures below FOLDER.
 
 import argparse
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
-import torch
 
-from bonaface.export.foreign import ForeignInput, ScoreRule, import_network
 from bonaface.face.crop import CropSpec, face_views
 from bonaface.face.detect import Detector, Face
 from bonaface.face.find import FacePolicy, find_face
-from bonaface.inference.bundle import Bundle
 from bonaface.inference.preprocess import run_on_views
 from bonaface.inference.runners import open_runner
 from bonaface.media.picture import read_picture
-from transfer import minifasnet, minifasnet_networks
-
-SIZE, CROPS = 80, ("box-2.7", "box-4.0")
-
-
-def imported(repository: Path, out: Path) -> Bundle:
-    """Write both networks as ONNX, and return the bundle that `bonaface import` makes of them."""
-    with TemporaryDirectory() as folder:
-        files = []
-        for network, crop in zip(minifasnet_networks(repository), CROPS, strict=True):
-            files.append(Path(folder) / f"minifasnet-{crop}.onnx")
-            torch.onnx.export(
-                network,
-                (torch.zeros(2, 3, SIZE, SIZE),),
-                str(files[-1]),
-                input_names=["images"],
-                output_names=["logits"],
-                dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
-                dynamo=True,
-                external_data=False,
-                verbose=False,
-            )
-        taken = ForeignInput(SIZE, CROPS, "bgr", 255.0)
-        return import_network(files, out, taken, ScoreRule.parse("softmax:1"), name="minifasnet")
+from transfer import MINIFASNET_CROPS, MINIFASNET_SIZE, minifasnet, minifasnet_bundle
 
 
 def main() -> None:
@@ -58,13 +31,13 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, required=True)
     parser.add_argument("--every", type=int, default=40)
     given = parser.parse_args()
-    bundle = imported(given.repository, given.out)
-    detector, specs, faces = Detector(640), [CropSpec.parse(crop) for crop in CROPS], []
+    bundle = minifasnet_bundle(given.repository, given.out)
+    detector, specs, faces = Detector(640), [CropSpec.parse(crop) for crop in MINIFASNET_CROPS], []
     for path in sorted(given.pictures.rglob("*.jpg"))[:: given.every]:
         picture = read_picture(path)
         face = find_face(detector.detect(picture), FacePolicy())
         if isinstance(face, Face):
-            faces.append(face_views(picture, face, specs, SIZE, bundle.card.face.context))
+            faces.append(face_views(picture, face, specs, MINIFASNET_SIZE, bundle.card.face.context))
     expected = minifasnet(given.repository).score(faces)
     for runtime in ("onnxruntime", "openvino"):
         found = run_on_views(open_runner(bundle, runtime), bundle.card, faces)["score"]

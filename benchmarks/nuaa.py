@@ -3,11 +3,13 @@
     python benchmarks/nuaa.py STORE RUNS [--jobs 2] [--model hfd ...] [--protocol official ...]    # goes on with it
     python benchmarks/nuaa.py STORE RUNS --table       # takes in what is finished in RUNS, writes the table in nuaa.md
     python benchmarks/nuaa.py --table                  # writes the table of what has been taken in
+    python benchmarks/nuaa.py STORE RUNS --cost        # measures what each system costs, writes that table in nuaa.md
 
 STORE is made by `bonaface prepare nuaa ROOT STORE`; RUNS is a folder for the runs. The figures of a cell go into
 benchmarks/nuaa.json when it is done, so that the table outlives the runs; a cell is done again if its settings or the
 store are not those written there. Each job has a processor core of its own, so that two runs side by side do not wait
-for each other. It can be stopped at any moment and goes on where it was; it exits with 1 if a cell failed.
+for each other. It can be stopped at any moment and goes on where it was; it exits with 1 if a cell failed. `--cost`
+measures untrained networks, and of the support vector machines, whose size training decides, the runs in RUNS.
 """
 
 import argparse
@@ -25,14 +27,17 @@ from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from statistics import median
+from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
 import bonaface
 from bonaface.core.errors import InputError
 from bonaface.core.files import write_json, write_text
+from bonaface.inference.bundle import Bundle
 from bonaface.store.crop_store import CropStore
 from bonaface.training.settings import RunSettings, choose_preset, parse_changes, read_settings
+from cost_table import cost_table, untrained, write_cost
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "nuaa.json"
@@ -381,6 +386,21 @@ def table(results: Results) -> str:
     return "\n".join([HEADER, *map(line, done)])
 
 
+def priced() -> dict[str, Cell]:
+    """Return one cell of each system by its name: the crop and the data change nothing about its cost."""
+    found: dict[str, Cell] = {}
+    for cell in cells():
+        found.setdefault(f"{cell.model} ({cell.preset})", cell)
+    return found
+
+
+def bundle_of(cell: Cell, runs: Path | None, folder: Path) -> Bundle:
+    """Return the bundle of a cell's run in `runs` where it is there, else of its untrained network in `folder`."""
+    if runs is not None and (runs / cell.name / "bundle").is_dir():
+        return Bundle.open(runs / cell.name)
+    return untrained(cell.settings(Path()).preset, folder / cell.name)
+
+
 def write_table(text: str, page: Path) -> None:
     """Put `text` between the marks of `page`."""
     before, start, rest = page.read_text().partition("<!-- table -->\n")
@@ -401,6 +421,7 @@ def main() -> int:
     parser.add_argument("runs", type=Path, nargs="?")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--table", action="store_true")
+    parser.add_argument("--cost", action="store_true")
     parser.add_argument(
         "--model", action="append", help="this model's cells alone; may be given several times"
     )
@@ -411,6 +432,11 @@ def main() -> int:
         help="this protocol's cells alone; may be given several times",
     )
     given = parser.parse_args()
+    if given.cost:
+        with TemporaryDirectory() as folder:
+            bundles = {name: bundle_of(cell, given.runs, Path(folder)) for name, cell in priced().items()}
+            write_cost(cost_table(bundles), PAGE)
+        return 0
     results = Results()
     if given.table:
         if given.runs is not None:
@@ -418,7 +444,7 @@ def main() -> int:
         write_table(table(results), PAGE)
         return 0
     if given.runs is None:
-        parser.error("expected STORE and RUNS, or --table")
+        parser.error("expected STORE and RUNS, --table, or --cost")
     given.runs.mkdir(parents=True, exist_ok=True)
     cores: SimpleQueue[int] = SimpleQueue()
     for core in sorted(os.sched_getaffinity(0))[: given.jobs]:

@@ -4,6 +4,7 @@
     bonaface train global-statistics --data STORE --protocol split --out STATISTICS
     python benchmarks/transfer.py WORK --sets nuaa=NUAA replay=COMP576/dataset --minifasnet REPOSITORY \
         --bundles "linear, tight=TIGHT" "global statistics=STATISTICS"
+    python benchmarks/transfer.py --cost --minifasnet REPOSITORY     # measures what each kind of system costs
 
 WORK keeps the scores, so that a stopped run goes on. NUAA is the data set's folder as `bonaface prepare nuaa` takes it,
 COMP576/dataset the folder `dataset` of ydf1014/COMP576ProjectLivenessDetection, REPOSITORY a checkout of
@@ -11,7 +12,8 @@ minivision-ai/Silent-Face-Anti-Spoofing (its network code and weights are used i
 the shipped model learned from; any run or bundle may stand beside it.
 
 Every system sees the same pictures and the same face, which RetinaFace finds as `bonaface check` does. Only what is
-named in STEERING may choose anything; the other sets judge.
+named in STEERING may choose anything; the other sets judge. `--cost` needs no data: the linear classifier and the
+statistics are untrained, which costs the same.
 """
 
 import argparse
@@ -23,6 +25,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -37,6 +40,7 @@ from bonaface.evaluation.folds import EvaluationSettings
 from bonaface.evaluation.operating_point import Threshold
 from bonaface.evaluation.report import evaluate_table
 from bonaface.evaluation.score_table import ScoreTable
+from bonaface.export.foreign import ForeignInput, ScoreRule, import_network
 from bonaface.face.crop import CropSpec, Views, face_views
 from bonaface.face.detect import Detector, Face
 from bonaface.face.find import FacePolicy, find_face
@@ -44,8 +48,10 @@ from bonaface.inference.bundle import DEFAULT_MODEL, Bundle
 from bonaface.inference.preprocess import run_on_views
 from bonaface.inference.runtime import OnnxRunner
 from bonaface.media.picture import read_picture
+from bonaface.models.registry import default_preset
 from bonaface.simulate.light import Picture, srgb_decode, srgb_encode
 from bonaface.training.augment import transfer_color
+from cost_table import cost_table, untrained, write_cost
 
 HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "transfer.json", HERE / "transfer.md"
@@ -54,6 +60,7 @@ EXCHANGED, OVEREXPOSED = "nuaa train, light exchanged", "nuaa train, bona fide o
 FURTHER = "nuaa train, bona fide over-exposed further"
 STOPS = {OVEREXPOSED: (0.7, 1.8), FURTHER: (1.8, 3.0)}  # least and most
 STEERING = ("nuaa train", EXCHANGED, OVEREXPOSED, FURTHER, "replay bright_face")
+MINIFASNET_SIZE, MINIFASNET_CROPS = 80, ("box-2.7", "box-4.0")
 _LOT = 16  # pictures that go through a network together
 _BEGIN, _END = "<!-- table -->", "<!-- end of table -->"
 
@@ -135,7 +142,45 @@ def minifasnet(repository: Path) -> System:
         ]
         return (sum(live) / len(live)).double().numpy()  # type: ignore[union-attr]
 
-    return System(("box-2.7", "box-4.0"), 80, score, {"0.5": 0.5})
+    return System(MINIFASNET_CROPS, MINIFASNET_SIZE, score, {"0.5": 0.5})
+
+
+def minifasnet_bundle(repository: Path, out: Path) -> Bundle:
+    """Write both networks as ONNX, and return the bundle in `out` that `bonaface import` makes of them."""
+    size = MINIFASNET_SIZE
+    with TemporaryDirectory() as folder:
+        files = []
+        for network, crop in zip(minifasnet_networks(repository), MINIFASNET_CROPS, strict=True):
+            files.append(Path(folder) / f"minifasnet-{crop}.onnx")
+            torch.onnx.export(
+                network,
+                (torch.zeros(2, 3, size, size),),
+                str(files[-1]),
+                input_names=["images"],
+                output_names=["logits"],
+                dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+        taken = ForeignInput(size, MINIFASNET_CROPS, "bgr", 255.0)
+        return import_network(files, out, taken, ScoreRule.parse("softmax:1"), name="minifasnet")
+
+
+def costs(repository: Path) -> str:
+    """Measure what each kind of system costs and return the table; precision and choice of the crop make no kind."""
+    networks = {
+        "linear, one crop": default_preset("linear-probe"),
+        "global statistics": default_preset("global-statistics"),
+    }
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        bundles = {
+            SHIPPED: Bundle.open(DEFAULT_MODEL),
+            **{system: untrained(preset, folder / system) for system, preset in networks.items()},
+            "MiniFASNet": minifasnet_bundle(repository, folder / "minifasnet"),
+        }
+        return cost_table(bundles)
 
 
 def sets_of(given: Mapping[str, Path], every: int) -> Iterator[tuple[str, list[Sample]]]:
@@ -392,8 +437,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("work", type=Path)
-    parser.add_argument("--sets", nargs="+", required=True, metavar="NAME=FOLDER")
+    parser.add_argument("work", type=Path, nargs="?")
+    parser.add_argument("--cost", action="store_true", help="write the table of costs and do nothing else")
+    parser.add_argument("--sets", nargs="+", default=[], metavar="NAME=FOLDER")
     parser.add_argument("--minifasnet", type=Path, required=True)
     parser.add_argument(
         "--bundles", nargs="*", default=[], metavar="NAME=FOLDER", help="further runs or bundles"
@@ -403,6 +449,11 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="take every so many pictures of NUAA")
     parser.add_argument("--no-write", action="store_true", help="print the tables and leave the page alone")
     given = parser.parse_args()
+    if given.cost:
+        write_cost(costs(given.minifasnet), PAGE)
+        return
+    if given.work is None or not given.sets:
+        parser.error("expected WORK and --sets, or --cost")
     torch.set_num_threads(1)
     further = {name: system_of(path) for name, path in named(given.bundles).items()}
     systems = {

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -19,14 +20,16 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def nuaa() -> ModuleType:
+def nuaa() -> Iterator[ModuleType]:
     spec = importlib.util.spec_from_file_location("nuaa", ROOT / "benchmarks" / "nuaa.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["nuaa"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "benchmarks")  # it imports its neighbour
+        spec.loader.exec_module(module)
+        yield module
 
 
 def test_the_page_shows_the_kept_figures(nuaa: Any, tmp_path: Path) -> None:
@@ -113,3 +116,21 @@ def test_rejects_a_run_with_other_settings(
     store = SimpleNamespace(path=tmp_path, digest="1")
     assert not nuaa.do(cell, store, tmp_path, None, nuaa.Results(tmp_path / "nuaa.json"))
     assert "seed (7, not 0)" in capsys.readouterr().out
+
+
+def test_costs_are_of_the_run_where_there_is_one(
+    nuaa: Any, monkeypatch: pytest.MonkeyPatch, run: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(nuaa, "untrained", lambda preset, folder: (preset.model, folder))
+    cell = nuaa.priced()["hfd (paper)"]
+    assert nuaa.bundle_of(cell, None, tmp_path) == ("hfd", tmp_path / cell.name)
+    (tmp_path / cell.name).symlink_to(run)
+    assert nuaa.bundle_of(cell, tmp_path, tmp_path).card.model == "deep-pix-bis"
+
+
+def test_the_page_has_the_cost_of_every_system(nuaa: Any) -> None:
+    _, _, rest = nuaa.PAGE.read_text().partition("<!-- cost -->\n")
+    rows = [line.split(" | ") for line in rest.partition("\n\n")[0].splitlines()[2:]]
+    assert {row[0].removeprefix("| ") for row in rows} == set(nuaa.priced())
+    times = [float(row[4]) for row in rows]
+    assert times == sorted(times)

@@ -19,9 +19,9 @@ from bonaface.export.cost import Cost, StepCost, measure_costs
 from bonaface.inference.bundle import Bundle
 
 _FILE = "costs.json"
-_COLUMNS = ("parameters", "MMAC", "ms", "bundle kB")
-_NONE = (NOTHING,) * len(_COLUMNS)
-_NOTE = (
+COLUMNS = ("parameters", "MMAC", "ms", "bundle kB")
+_NONE = (NOTHING,) * len(COLUMNS)
+NOTE = (
     "Cost of one picture: parameters are the weights in the ONNX file, fixed ones such as those of a DFT among them. "
     "MMAC are millions of multiplications of convolutions and matrix products; what descriptors compute beside them is "
     "not counted. ms: one crop alone by onnxruntime on {threads} thread(s), all networks in turn on one machine, "
@@ -102,8 +102,8 @@ def cost_grids(reports: Sequence[Report], costs: Costs) -> tuple[list[Grid], lis
             for point in points
         )
         title = f"Cost beside error: {' -> '.join(dict.fromkeys(pair))}"
-        header = ("model", *_COLUMNS, *_ERRORS, "front")
-        notes = (_NOTE.format(threads=costs.threads), _FRONT, ACADEMIC)
+        header = ("model", *COLUMNS, *_ERRORS, "front")
+        notes = (NOTE.format(threads=costs.threads), _FRONT, ACADEMIC)
         grids.append(Grid(title, header, rows, notes))
         pictures.append((title, pareto_svg(points, "ACER, worst species, %", "ms a picture")))
     return grids, pictures
@@ -114,16 +114,19 @@ def with_costs(grid: Grid, costs: Costs) -> Grid:
     if grid.header[:2] != ("model", "source"):
         return grid
     rows = tuple((*row, *(_cells(costs, row[0]) if row[1] != "published" else _NONE)) for row in grid.rows)
-    note = _NOTE.format(threads=costs.threads)
-    return replace(grid, header=(*grid.header, *_COLUMNS), rows=rows, notes=(*grid.notes, note))
+    note = NOTE.format(threads=costs.threads)
+    return replace(grid, header=(*grid.header, *COLUMNS), rows=rows, notes=(*grid.notes, note))
+
+
+def cost_cells(cost: Cost) -> tuple[str, ...]:
+    """Return a cost as the cells of `COLUMNS`."""
+    counted = "not counted" if cost.multiplications is None else f"{cost.multiplications / 1e6:,.1f}"
+    return f"{cost.parameters:,}", counted, f"{cost.milliseconds:.2f}", f"{cost.size / 1000:,.0f}"
 
 
 def _cells(costs: Costs, name: str) -> tuple[str, ...]:
     cost = next((costs.models[each] for each in _prefixes(name) if each in costs.models), None)
-    if cost is None:
-        return _NONE
-    counted = "not counted" if cost.multiplications is None else f"{cost.multiplications / 1e6:,.1f}"
-    return f"{cost.parameters:,}", counted, f"{cost.milliseconds:.2f}", f"{cost.size / 1000:,.0f}"
+    return _NONE if cost is None else cost_cells(cost)
 
 
 def _model(report: Report) -> str:
