@@ -263,8 +263,8 @@ def linear_scores(preset: str, parts: dict[str, Levels]) -> dict[str, NDArray[np
     def data(names: Sequence[str]) -> FeatureSet:
         values = np.concatenate([features(parts[name]) for name in names])
         labels = np.concatenate([parts[name].labels for name in names])
-        nobody = np.full(len(labels), "")
-        return FeatureSet(values, labels, nobody, nobody, np.zeros((len(labels), 1), np.float32))
+        nobody, shares = np.full(len(labels), ""), np.zeros((len(labels), 1), np.float32)
+        return FeatureSet(values, labels, nobody, nobody, shares, np.arange(len(labels)))
 
     probe.fit(data(("plain", "exchanged")), data(("dev",)))
     names = ("dev", "nuaa-train", "nuaa-test")

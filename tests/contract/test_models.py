@@ -192,6 +192,7 @@ def fit(model: SolverModel, pictures: torch.Tensor, labels: torch.Tensor) -> Non
         names,
         np.where(labels == 1, "", "print"),
         np.zeros((len(names), max(len(model.views), 1)), np.float32),
+        np.arange(len(names)),
     )
     model.fit(shown, shown)
 

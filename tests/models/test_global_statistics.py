@@ -80,7 +80,7 @@ def test_the_regression_is_scikit_learns() -> None:
     values, labels = rng.normal(3, 2, (60, 7)).astype(np.float32), (np.arange(60) % 3 == 0).astype(np.int64)
     values[:, 2] = 0.5  # never differs
     nothing = np.array([""] * 60)
-    shown = FeatureSet(values, labels, nothing, nothing, np.zeros((60, 1), np.float32))
+    shown = FeatureSet(values, labels, nothing, nothing, np.zeros((60, 1), np.float32), np.arange(60))
     model = built()
     model.fit(shown, shown)
     reference = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", tol=1e-8))

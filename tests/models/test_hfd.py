@@ -19,7 +19,8 @@ def built(size: int = 64) -> Hfd:
 
 def shown(values: NDArray[np.float32], labels: NDArray[np.int64]) -> FeatureSet:
     nothing = np.array([""] * len(labels))
-    return FeatureSet(values, labels, nothing, nothing, np.zeros((len(labels), 1), np.float32))
+    shares, pictures = np.zeros((len(labels), 1), np.float32), np.arange(len(labels))
+    return FeatureSet(values, labels, nothing, nothing, shares, pictures)
 
 
 @pytest.mark.parametrize("size", [8, 31, 64])

@@ -155,7 +155,8 @@ def test_whole_numbers_come_back_from_normalised_images() -> None:
 
 def shown(values: NDArray[np.float32], labels: NDArray[np.int64]) -> FeatureSet:
     nothing = np.array([""] * len(labels))
-    return FeatureSet(values, labels, nothing, nothing, np.zeros((len(labels), 1), np.float32))
+    shares, pictures = np.zeros((len(labels), 1), np.float32), np.arange(len(labels))
+    return FeatureSet(values, labels, nothing, nothing, shares, pictures)
 
 
 @pytest.fixture(scope="module")

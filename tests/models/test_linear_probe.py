@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from bonaface.core.errors import BonafaceError, InputError
 from bonaface.metrics.thresholds import eer_threshold
 from bonaface.models import FeatureSet, LinearProbe, create_model
-from bonaface.models.linear_probe import solve_logistic
+from bonaface.models.linear_probe import solve_logistic, steady_bases
 
 COUNT = 40
 
@@ -41,9 +41,10 @@ def shown(model: LinearProbe, pictures: torch.Tensor, labels: np.ndarray) -> Fea
     return feature_set(features, labels)
 
 
-def feature_set(features: np.ndarray, labels: np.ndarray) -> FeatureSet:
-    nothing = np.array([""] * len(labels))
-    return FeatureSet(features, labels, nothing, nothing, np.zeros(features.shape[:2], np.float32))
+def feature_set(features: np.ndarray, labels: np.ndarray, pictures: np.ndarray | None = None) -> FeatureSet:
+    nothing, shares = np.array([""] * len(labels)), np.zeros(features.shape[:2], np.float32)
+    numbers = np.arange(len(labels)) if pictures is None else pictures
+    return FeatureSet(features, labels, nothing, nothing, shares, numbers)
 
 
 @pytest.fixture(scope="module")
@@ -213,3 +214,55 @@ def test_with_fewer_views_no_more_attacks_of_dev_pass_than_with_all() -> None:
 def test_rejects_a_limit_that_is_no_share() -> None:
     with pytest.raises(InputError, match=r"mirrored_limit must be a share between 0 and 1, got 1\.5"):
         probe(mirrored_limit=1.5)
+
+
+def test_directions_in_which_a_picture_moves_cost_more() -> None:
+    # Two pictures, each in two passes: the first feature moves by 2 and 4, the second never.
+    values = np.array([[1.0, 5.0], [3.0, 5.0], [0.0, -5.0], [4.0, -5.0]])[:, None]
+    base = steady_bases(values, np.array([7, 7, 9, 9]), 3.0)
+    covariance = (1.0 + 1.0 + 4.0 + 4.0) / 2
+    np.testing.assert_allclose(base, [np.diag([(1 + 3 * covariance) ** -0.5, 1.0])], atol=1e-12)
+
+
+def test_a_picture_that_is_shown_once_adds_nothing_to_what_moves() -> None:
+    rng = np.random.default_rng(0)
+    values, pictures = rng.normal(size=(7, 2, 5)), np.array([3, 3, 3, 1, 1, 8, 8])
+    alone = np.concatenate([values, 100 * rng.normal(size=(2, 2, 5))])
+    np.testing.assert_allclose(
+        steady_bases(values, pictures, 2.0), steady_bases(alone, np.append(pictures, [4, 5]), 2.0), atol=1e-9
+    )
+
+
+def test_invariance_is_a_penalty_on_the_variance_of_the_logit_within_pictures() -> None:
+    rng = np.random.default_rng(0)
+    model = probe(invariance=5.0, strength=0.01)
+    labels, pictures = np.tile(np.arange(30) % 2, 3), np.tile(np.arange(30), 3)
+    features = rng.normal(size=(90, 1, model.weight.shape[1])).astype(np.float32)
+    features[:, 0, 0] += 2 * labels
+    features[30:60, 0, :20] += 3  # the second pass is in other light
+    shown = feature_set(features, labels, pictures)
+    model.fit(shown, shown)
+
+    # The gradient of the objective, written down anew: 1/2 |w|^2 + 1/2 invariance w' W w + C times the balanced loss.
+    center, scale = features[:, 0].mean(0), features[:, 0].std(0)
+    standard = (features[:, 0].astype(np.float64) - center) / scale
+    within = sum(
+        np.cov(standard[pictures == number].T, ddof=0) * (pictures == number).sum() for number in range(30)
+    ) / (90 - 30)
+    weight, bias = model.weight.detach().numpy()[0].astype(np.float64), float(model.offsets[-1])
+    sign = np.where(labels == 1, 1.0, -1.0)
+    slope = -sign / (1 + np.exp(sign * (standard @ weight + bias)))  # 45 of each class: all weigh 1
+    gradient = weight + 5.0 * within @ weight + 0.01 * standard.T @ slope
+    assert np.abs(gradient).max() < 1e-4 * np.abs(0.01 * standard.T @ np.abs(slope)).max() + 1e-5
+
+
+def test_invariance_needs_pictures_that_are_shown_twice(pictures: Any, labels: Any) -> None:
+    model = probe(invariance=1.0)
+    features = shown(model, pictures, labels)
+    with pytest.raises(InputError, match="every picture is shown once: take epochs=2 or more"):
+        model.fit(features, features)
+
+
+def test_rejects_a_negative_invariance() -> None:
+    with pytest.raises(InputError, match=r"invariance must be 0 or more, got -1"):
+        probe(invariance=-1.0)

@@ -205,6 +205,8 @@ class FeatureSet:
         subjects: (N,) str, who is shown, or "" where that is not known.
         species: (N,) str, the attack's species; "" for bona fide.
         shares: (N, V) float32, the mirrored share of each view.
+        pictures: (N,) int64, the number of the picture that is shown: crops of the same number are one picture in
+            several passes.
     """
 
     features: NDArray[np.float32]
@@ -212,6 +214,7 @@ class FeatureSet:
     subjects: NDArray[np.str_]
     species: NDArray[np.str_]
     shares: NDArray[np.float32]
+    pictures: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -170,9 +170,7 @@ def _taken(
     return framed, *_camera_and_shot(stage, rng)
 
 
-def _camera_and_shot(
-    stage: Stage, rng: np.random.Generator, nearness: float = 1.0
-) -> tuple[Camera, Shot]:
+def _camera_and_shot(stage: Stage, rng: np.random.Generator, nearness: float = 1.0) -> tuple[Camera, Shot]:
     """Draw a camera that is focused on a person's usual distance, and a shot of a thing `nearness` times as near."""
     camera = draw_camera(rng)
     shot = draw_shot(rng, stage.lighting.dimness, _MISSED)

@@ -66,7 +66,8 @@ def solve(
             progress=Progress(show, f"features of {name}"),
         )
         labels, subjects, species = part.about(draws)
-        return FeatureSet(values, labels, subjects, species, part.shares(draws)), seconds
+        pictures = np.array([draw.position for draw in draws], np.int64)
+        return FeatureSet(values, labels, subjects, species, part.shares(draws), pictures), seconds
 
     log(
         f"computing the features of {len(data.train)} train and {len(data.dev)} dev pictures once; they are kept"
