@@ -18,7 +18,7 @@ from bonaface.simulate.portrait import Portrait
 from bonaface.simulate.printer import draw_printer
 from bonaface.simulate.props import Grip, draw_grip
 from bonaface.simulate.scene import draw_lighting, room
-from bonaface.simulate.seeds import between, chance
+from bonaface.simulate.seeds import between, by_ratio, chance
 from bonaface.simulate.studio import Framed, Photo, Stage, Turn, bona_fide, shoot
 from bonaface.simulate.warp import Points
 
@@ -145,13 +145,17 @@ def draw_stage(size: tuple[int, int], rng: np.random.Generator) -> Stage:
 
 
 def draw_position(size: tuple[int, int], rng: np.random.Generator) -> Position:
-    """Draw where the face of a person in front of the camera lies, in the same way for both classes."""
+    """Draw where the face of a person in front of the camera lies, in the same way for both classes.
+
+    From a person at arm's length to a face that all but fills the picture, as selfies and pictures that are cut closer
+    have it: a print's or a screen's edges then often lie outside.
+    """
     width, height = size
     side = min(width, height)
     return Position(
-        width / 2 + float(rng.normal(0, 0.035)) * side,
-        0.42 * height + float(rng.normal(0, 0.03)) * side,
-        side * between(rng, 0.12, 0.22),
+        width / 2 + float(rng.normal(0, 0.07)) * side,
+        0.42 * height + float(rng.normal(0, 0.05)) * side,
+        side * by_ratio(rng, 0.11, 0.30),
         float(rng.normal(0, 0.06)),
     )
 
