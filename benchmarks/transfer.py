@@ -57,9 +57,13 @@ HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "transfer.json", HERE / "transfer.md"
 SHIPPED = "shipped model"
 EXCHANGED, OVEREXPOSED = "nuaa train, light exchanged", "nuaa train, bona fide over-exposed"
-FURTHER = "nuaa train, bona fide over-exposed further"
+FURTHER, CLOSER = "nuaa train, bona fide over-exposed further", "nuaa train, cut closer"
 STOPS = {OVEREXPOSED: (0.7, 1.8), FURTHER: (1.8, 3.0)}  # least and most
-STEERING = ("nuaa train", EXCHANGED, OVEREXPOSED, FURTHER, "replay bright_face")
+MARGINS = (
+    0.1,
+    0.9,
+)  # least and most that a picture which is cut closer keeps beside the face, in its box's sides
+STEERING = ("nuaa train", EXCHANGED, OVEREXPOSED, FURTHER, CLOSER, "replay bright_face")
 MINIFASNET_SIZE, MINIFASNET_CROPS = 80, ("box-2.7", "box-4.0")
 _LOT = 16  # pictures that go through a network together
 _BEGIN, _END = "<!-- table -->", "<!-- end of table -->"
@@ -76,6 +80,9 @@ class Sample:
     species: str
     donor: Path | None = None  # the face takes the colours of the one in this picture
     stops: float | None = None  # the face is brought to a middle grey and then over-exposed by so many stops
+    margins: tuple[
+        float, ...
+    ] = ()  # the picture is cut so far left, above, right and below of the face's box
 
 
 class System:
@@ -198,6 +205,7 @@ def sets_of(given: Mapping[str, Path], every: int) -> Iterator[tuple[str, list[S
                 yield EXCHANGED, _exchanged(samples)
                 for seed, (name, stops) in enumerate(STOPS.items()):
                     yield name, _overexposed(samples, *stops, seed)
+                yield CLOSER, _cut_closer(samples)
     if "replay" in given:
         for light in ("bright_face", "rui_original", "side_illumination"):
             folder = given["replay"] / f"dataset_{light}"
@@ -230,8 +238,14 @@ def _overexposed(samples: Sequence[Sample], least: float, most: float, seed: int
     ]
 
 
+def _cut_closer(samples: Sequence[Sample]) -> list[Sample]:
+    """Cut every sample at random distances from its face: wide crops are mirrored, and the edges of a print are lost."""
+    rng = np.random.default_rng(0)
+    return [replace(sample, margins=tuple(rng.uniform(*MARGINS, 4).tolist())) for sample in samples]
+
+
 def _changed(sample: Sample, picture: Picture, face: Face, detector: Detector) -> Picture:
-    """Return the picture in the light that `sample` asks for."""
+    """Return the picture in the light that `sample` asks for, or cut as it asks."""
     if sample.donor is not None:
         other = read_picture(sample.donor)
         found = find_face(detector.detect(other), FacePolicy())
@@ -243,6 +257,15 @@ def _changed(sample: Sample, picture: Picture, face: Face, detector: Detector) -
         light *= 0.2 * 2.0**sample.stops / max(float(_region(light, face).mean()), 1e-3)
         brighter: Picture = np.rint(255 * srgb_encode(np.clip(light, 0.0, 1.0))).astype(np.uint8)
         return brighter
+    if sample.margins:
+        (x0, y0, x1, y1), (height, width) = face.box, picture.shape[:2]
+        left, above, right, below = sample.margins
+        return np.ascontiguousarray(
+            picture[
+                max(round(y0 - above * (y1 - y0)), 0) : min(round(y1 + below * (y1 - y0)), height),
+                max(round(x0 - left * (x1 - x0)), 0) : min(round(x1 + right * (x1 - x0)), width),
+            ]
+        )
     return picture
 
 
@@ -286,6 +309,9 @@ def _score_lot(lot: Sequence[Sample], systems: Mapping[str, System], detector: D
     seen = [number for number, face in enumerate(found) if isinstance(face, Face)]
     for number in seen:
         pictures[number] = _changed(lot[number], pictures[number], found[number], detector)  # type: ignore[arg-type]
+        if lot[number].margins:
+            found[number] = find_face(detector.detect(pictures[number]), FacePolicy())
+    seen = [number for number in seen if isinstance(found[number], Face)]
     rows = [
         [sample.name, "" if isinstance(face, Face) else face.value]
         for sample, face in zip(lot, found, strict=True)
