@@ -239,7 +239,7 @@ def _overexposed(samples: Sequence[Sample], least: float, most: float, seed: int
 
 
 def _cut_closer(samples: Sequence[Sample]) -> list[Sample]:
-    """Cut every sample at random distances from its face: wide crops are mirrored, and the edges of a print are lost."""
+    """Cut every sample at random distances from its face: wide crops are mirrored, and edges of prints are lost."""
     rng = np.random.default_rng(0)
     return [replace(sample, margins=tuple(rng.uniform(*MARGINS, 4).tolist())) for sample in samples]
 

@@ -73,6 +73,7 @@ class Levels:
         self.labels: NDArray[np.int64] = about["labels"].astype(np.int64)
         self.subjects: list[str] = about["subjects"].tolist()
         self.species: list[str] = about["species"].tolist()
+        self.positions: NDArray[np.int64] = about["positions"]  # of the pictures in the data
         self._kept: dict[str, Tensor] = {}
 
     def __len__(self) -> int:
@@ -117,7 +118,9 @@ def keep_levels(folder: Path, part: str, data: CropBatches, draws: Sequence[Draw
             np.save(file, np.concatenate(kept))
     labels, subjects, species = data.about(draws)
     with whole_file(folder / f"{part}.npz") as path, path.open("wb") as file:
-        np.savez(file, labels=labels, subjects=subjects.astype(str), species=species.astype(str))
+        positions = np.array([draw.position for draw in draws], np.int64)
+        about = {"subjects": subjects.astype(str), "species": species.astype(str)}
+        np.savez(file, labels=labels, positions=positions, **about)
 
 
 def keep_all_levels(work: Path, simulated: Path, nuaa: Path, every: int) -> None:
@@ -218,8 +221,10 @@ def set_start(network: GradientModel, passes: Sequence[Levels]) -> None:
         for levels in passes
         for rows in np.array_split(np.arange(len(levels)), 16)
     ]
-    labels = np.concatenate([levels.labels for levels in passes])
-    network.start_pixels(*linear_start(np.concatenate(values), labels))
+    labels, pictures = (
+        np.concatenate([getattr(levels, name) for levels in passes]) for name in ("labels", "positions")
+    )
+    network.start_pixels(*linear_start(np.concatenate(values), labels, pictures))
 
 
 @torch.no_grad()

@@ -163,13 +163,8 @@ class LinearProbe(SolverModel):
         center, scale = standardisation(values)
         choices = _choices(values.shape[1])
         standard = (values - center) / scale
-        if self.invariance:
-            bases = steady_bases(standard, train.pictures, self.invariance)
-            seen = np.stack([standard[:, view] @ basis for view, basis in enumerate(bases)], 1)
-            turned, bias = solve_logistic(seen, train.labels, choices, self.strength)
-            weight = np.einsum("vfg,vg->vf", bases, turned)
-        else:
-            weight, bias = solve_logistic(standard, train.labels, choices, self.strength)
+        bases = steady_bases(standard, train.pictures, self.invariance) if self.invariance else None
+        weight, bias = solve_logistic(standard, train.labels, choices, self.strength, bases)
         for name, value in {"center": center, "scale": scale, "weight": weight}.items():
             getattr(self, name).data.copy_(torch.as_tensor(value))
         offsets = np.full(2 ** values.shape[1], bias)
@@ -263,7 +258,11 @@ def steady_bases(
 
 
 def solve_logistic(
-    values: NDArray[np.float64], labels: NDArray[np.int64], choices: NDArray[np.float64], strength: float
+    values: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    choices: NDArray[np.float64],
+    strength: float,
+    bases: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float64], float]:
     """Solve a logistic regression whose logit is the sum over some views, for all choices of views at once.
 
@@ -275,9 +274,10 @@ def solve_logistic(
         labels: (N,) of {0, 1}.
         choices: (M, V) of {0, 1}: which views are summed.
         strength: C.
+        bases: (V, F, F) of `steady_bases`: |w|^2 is then that of the weights of the turned features.
 
     Returns:
-        The weights (V, F) and the bias, which all choices share.
+        The weights (V, F), of the features as given, and the bias, which all choices share.
 
     Raises:
         BonafaceError: the solver does not converge.
@@ -286,6 +286,8 @@ def solve_logistic(
 
     count, views, width = values.shape
     flat = np.ascontiguousarray(values.transpose(1, 0, 2))  # (V, N, F)
+    if bases is not None:
+        flat = flat @ bases
     sign = np.where(labels == 1, 1.0, -1.0)[:, None]
     weighing = (count / (2.0 * np.bincount(labels, minlength=2)))[labels][:, None] / len(choices)
 
@@ -313,7 +315,8 @@ def solve_logistic(
             f"the logistic regression found no solution in {_ITERATIONS} steps; "
             f"regularise it more: --set strength={strength / 10:g}"
         )
-    return found.x[:-1].reshape(views, width), float(found.x[-1])
+    weight = found.x[:-1].reshape(views, width)
+    return weight if bases is None else np.einsum("vfg,vg->vf", bases, weight), float(found.x[-1])
 
 
 def _choices(views: int) -> NDArray[np.float64]:

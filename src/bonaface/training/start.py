@@ -17,7 +17,7 @@ from torch import Tensor
 from bonaface.core.errors import InputError
 from bonaface.models.base import GradientModel, standardisation
 from bonaface.models.branches import BranchedModel
-from bonaface.models.linear_probe import solve_logistic
+from bonaface.models.linear_probe import solve_logistic, steady_bases
 from bonaface.training.data import PadData
 from bonaface.training.features import keep_features
 from bonaface.training.normalise import Normalise
@@ -26,7 +26,8 @@ from bonaface.training.settings import RunSettings
 from bonaface.training.solving import FEATURES, train_draws
 
 _PASSES = 2  # over the pictures as they are and augmented, as linear-probe's presets have it
-_STRENGTH = 1e-3  # C of the logistic regression, linear-probe's
+# C of the logistic regression, and how it holds down what moves between the passes: see linear-probe.
+_STRENGTH, _INVARIANCE = 2e-3, 200.0
 
 
 def start_linear(
@@ -73,7 +74,8 @@ def start_linear(
         workers=settings.workers,
         progress=Progress(show, "features of the start"),
     )
-    started.start_pixels(*linear_start(values, data.train.about(draws)[0]))
+    pictures = np.array([draw.position for draw in draws], np.int64)
+    started.start_pixels(*linear_start(values, data.train.about(draws)[0], pictures))
     network.cpu().train()
 
 
@@ -94,10 +96,17 @@ def check_start(network: GradientModel, settings: RunSettings) -> BranchedModel:
     return network
 
 
-def linear_start(values: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[NDArray[np.float64], float]:
-    """Return weight (F,) and bias of `linear-probe`'s logistic regression over values (N, F) as they are."""
+def linear_start(
+    values: NDArray[np.float32], labels: NDArray[np.int64], pictures: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], float]:
+    """Return weight (F,) and bias of `linear-probe`'s logistic regression over values (N, F) as they are.
+
+    `pictures` (N,) are the numbers of the pictures that are shown, each in several passes.
+    """
     features = values.astype(np.float64)
     center, scale = standardisation(features)
-    solved, bias = solve_logistic(((features - center) / scale)[:, None], labels, np.ones((1, 1)), _STRENGTH)
+    standard = ((features - center) / scale)[:, None]
+    bases = steady_bases(standard, pictures, _INVARIANCE)
+    solved, bias = solve_logistic(standard, labels, np.ones((1, 1)), _STRENGTH, bases)
     weight = solved[0] / scale
     return weight, bias - float(weight @ center)
