@@ -33,12 +33,12 @@ def settings(store: Path, model: str = "deep-pix-bis", **changes: object) -> Run
 
 
 def oracle(values: np.ndarray, labels: np.ndarray, pictures: np.ndarray) -> np.ndarray:
-    """Return scikit-learn's logit of the features, turned by (I + 200 W)^(-1/2); W: how a picture's passes differ."""
+    """Return scikit-learn's logit of the features, turned by (I + 100 W)^(-1/2); W: how a picture's passes differ."""
     standard = StandardScaler().fit_transform(values)
     numbers = np.unique(pictures)
     moves = [standard[pictures == number] - standard[pictures == number].mean(0) for number in numbers]
     within = sum(away.T @ away for away in moves) / (len(values) - len(numbers))
-    turned = standard @ fractional_matrix_power(np.eye(values.shape[1]) + 200 * within, -0.5).real
+    turned = standard @ fractional_matrix_power(np.eye(values.shape[1]) + 100 * within, -0.5).real
     solver = LogisticRegression(C=2e-3, class_weight="balanced", max_iter=3000, tol=1e-8)
     decision: np.ndarray = solver.fit(turned, labels).decision_function(turned)
     return decision

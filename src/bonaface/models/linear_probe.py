@@ -19,8 +19,8 @@ weights are held down most in the directions in which a picture's features move 
 Hatch, S. Kajarekar, A. Stolcke, "Within-class covariance normalization for SVM-based speaker recognition", Interspeech
 2006, do so with the recordings of a speaker.
 
-With all views a score of 0.5 is where the errors on dev are equal; with fewer of them as large a share of dev's attacks
-lies above 0.5: who cuts a picture to the face must not gain by it.
+With all views a score of 0.5 is where the errors on dev are equal; with fewer of them at most 5 % of dev's attacks lie
+above 0.5, and no more than with all: who cuts a picture to the face must not gain by it.
 """
 
 from itertools import pairwise
@@ -42,6 +42,9 @@ from bonaface.models.preset import Augment, Preset
 from bonaface.models.record import Output
 from bonaface.models.registry import register
 
+_ACCEPTED = (
+    0.05  # most of dev's attacks that pass with fewer views than all, a share (benchmarks/transfer.md)
+)
 _ITERATIONS = 3000
 _TOLERANCE = 1e-7  # of the objective's gradient, per picture
 
@@ -88,7 +91,7 @@ class LinearProbe(SolverModel):
             Meta(
                 description="share, in [0, 1], of a further view that may lie outside the picture and be mirrored."
             ),
-        ] = 0.2,
+        ] = 0.4,
     ) -> None:
         """Build the network.
 
@@ -172,7 +175,7 @@ class LinearProbe(SolverModel):
             parts = ((dev.features - center) / scale * weight).sum(2)  # (N, V)
             everything = parts.sum(1)
             balanced = eer_threshold(dev.labels, everything)
-            accepted = float((everything[dev.labels == 0] >= balanced).mean())
+            accepted = min(_ACCEPTED, float((everything[dev.labels == 0] >= balanced).mean()))
             for choice in choices:
                 curve = sweep(dev.labels, parts @ choice)
                 as_few = float(curve.thresholds[np.flatnonzero(curve.apcer <= accepted)[0]])
@@ -354,7 +357,11 @@ register(
             _WIDE,
             name="views",
             crop="tight",
-            options={"views": ("tight", "square-1.3", "square-2.0"), "strength": 5e-4},
+            options={
+                "views": ("tight", "square-1.3", "square-2.0"),
+                "strength": 2e-3,
+                "invariance": 100.0,
+            },
         ),
     ),
 )

@@ -27,7 +27,7 @@ from bonaface.training.solving import FEATURES, train_draws
 
 _PASSES = 2  # over the pictures as they are and augmented, as linear-probe's presets have it
 # C of the logistic regression, and how it holds down what moves between the passes: see linear-probe.
-_STRENGTH, _INVARIANCE = 2e-3, 200.0
+_STRENGTH, _INVARIANCE = 2e-3, 100.0
 
 
 def start_linear(
