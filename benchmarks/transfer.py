@@ -57,13 +57,12 @@ HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "transfer.json", HERE / "transfer.md"
 SHIPPED = "shipped model"
 EXCHANGED, OVEREXPOSED = "nuaa train, light exchanged", "nuaa train, bona fide over-exposed"
-FURTHER, CLOSER = "nuaa train, bona fide over-exposed further", "nuaa train, cut closer"
+FURTHER = "nuaa train, bona fide over-exposed further"
+CLOSER, TO_FACE = "nuaa train, cut closer", "nuaa train, cut to the face"
 STOPS = {OVEREXPOSED: (0.7, 1.8), FURTHER: (1.8, 3.0)}  # least and most
-MARGINS = (
-    0.1,
-    0.9,
-)  # least and most that a picture which is cut closer keeps beside the face, in its box's sides
-STEERING = ("nuaa train", EXCHANGED, OVEREXPOSED, FURTHER, CLOSER, "replay bright_face")
+# Least and most that a picture keeps beside its face, in sides of the box.
+MARGINS = {CLOSER: (0.1, 0.9), TO_FACE: (0.0, 0.1)}
+STEERING = ("nuaa train", EXCHANGED, OVEREXPOSED, FURTHER, CLOSER, TO_FACE, "replay bright_face")
 MINIFASNET_SIZE, MINIFASNET_CROPS = 80, ("box-2.7", "box-4.0")
 _LOT = 16  # pictures that go through a network together
 _BEGIN, _END = "<!-- table -->", "<!-- end of table -->"
@@ -205,7 +204,8 @@ def sets_of(given: Mapping[str, Path], every: int) -> Iterator[tuple[str, list[S
                 yield EXCHANGED, _exchanged(samples)
                 for seed, (name, stops) in enumerate(STOPS.items()):
                     yield name, _overexposed(samples, *stops, seed)
-                yield CLOSER, _cut_closer(samples)
+                for seed, (name, margins) in enumerate(MARGINS.items()):
+                    yield name, _cut_closer(samples, *margins, seed)
     if "replay" in given:
         for light in ("bright_face", "rui_original", "side_illumination"):
             folder = given["replay"] / f"dataset_{light}"
@@ -238,10 +238,10 @@ def _overexposed(samples: Sequence[Sample], least: float, most: float, seed: int
     ]
 
 
-def _cut_closer(samples: Sequence[Sample]) -> list[Sample]:
+def _cut_closer(samples: Sequence[Sample], least: float, most: float, seed: int) -> list[Sample]:
     """Cut every sample at random distances from its face: wide crops are mirrored, and edges of prints are lost."""
-    rng = np.random.default_rng(0)
-    return [replace(sample, margins=tuple(rng.uniform(*MARGINS, 4).tolist())) for sample in samples]
+    rng = np.random.default_rng(seed)
+    return [replace(sample, margins=tuple(rng.uniform(least, most, 4).tolist())) for sample in samples]
 
 
 def _changed(sample: Sample, picture: Picture, face: Face, detector: Detector) -> Picture:
