@@ -213,9 +213,33 @@ def test_for_each_view_left_out_half_as_many_attacks_of_dev_pass() -> None:
         assert expected - 2 < count <= expected
 
 
-def test_rejects_a_limit_that_is_no_share() -> None:
-    with pytest.raises(InputError, match=r"mirrored_limit must be a share between 0 and 1, got 1\.5"):
-        probe(mirrored_limit=1.5)
+@pytest.mark.parametrize(
+    ("limits", "sentence"),
+    [
+        ((0.2, 1.5), r"mirrored_limits must be shares between 0 and 1, got \[0\.2, 1\.5\]"),
+        ((0.2,), "mirrored_limits must be one share for each of the 2 views after the first, got 1"),
+    ],
+)
+def test_rejects_limits_that_are_no_shares_of_the_further_views(limits: Any, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        probe(views=VIEWS, mirrored_limits=limits)
+
+
+@pytest.mark.parametrize(
+    ("shares", "used"),
+    [([0.0, 0.2, 0.7], [1, 1, 1]), ([0.0, 0.21, 0.7], [1, 0, 1]), ([0.0, 0.2, 0.71], [1, 1, 0])],
+)
+def test_each_view_has_a_limit_of_its_own(pictures: Any, labels: Any, shares: Any, used: Any) -> None:
+    model = probe(views=VIEWS, strength=1e-2, mirrored_limits=(0.2, 0.7))
+    features = shown(model, stacked(pictures), labels)
+    model.fit(features, features)
+    values = torch.from_numpy(features.features[:1])
+    with torch.no_grad():
+        score = model.predict(values, torch.tensor([shares]))
+        parts = ((values - model.center) / model.scale * model.weight).sum(2)[0]
+    offset = model.offsets[sum(bit << view for view, bit in enumerate(used))]
+    expected = torch.sigmoid((parts * torch.tensor(used)).sum() + offset)
+    assert score.item() == pytest.approx(expected.item(), abs=1e-5)
 
 
 def test_directions_in_which_a_picture_moves_cost_more() -> None:

@@ -161,7 +161,7 @@ def test_rejects_several_devices(store: Path) -> None:
 def test_run_with_several_views_makes_a_bundle_with_them(store: Path, tmp_path: Path) -> None:
     """The scores of the bundle are those of the features that the run has kept, mirrored shares included."""
     views = ("tight", "square-1.3", "square-2.0")
-    chosen = settings(store, views=views, mirrored_limit=0.05)
+    chosen = settings(store, views=views, mirrored_limits=(0.05, 0.05))
     train(chosen, tmp_path / "run")
     bundle = Bundle.open(tmp_path / "run")
     assert (bundle.card.views, bundle.card.maps) == (views, views)

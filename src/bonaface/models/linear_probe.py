@@ -10,7 +10,7 @@ Differs from the paper: the features are the mean and the spread over positions 
 regularised and its classes are balanced; and it may read several crops of one face, the views.
 
 With several views the logit is the sum of those of the views that lie in the picture. A view that is mirrored over the
-picture's border by more than `mirrored_limit` is left out: on pictures that are cut to the face, a wide crop is mostly
+picture's border by more than its limit is left out: on pictures that are cut to the face, a wide crop is mostly
 mirror image. So the solver is shown every picture once with every choice of views, as if views were dropped at random,
 and every choice has an offset of its own.
 
@@ -84,12 +84,13 @@ class LinearProbe(SolverModel):
                 "treats all alike."
             ),
         ] = 0.0,
-        mirrored_limit: Annotated[
-            float,
+        mirrored_limits: Annotated[
+            tuple[float, ...],
             Meta(
-                description="share, in [0, 1], of a further view that may lie outside the picture and be mirrored."
+                description="of each view but the first, the share, in [0, 1], that may lie outside the picture and be "
+                "mirrored; empty: 0.4 of each."
             ),
-        ] = 0.4,
+        ] = (),
     ) -> None:
         """Build the network.
 
@@ -102,11 +103,18 @@ class LinearProbe(SolverModel):
             raise InputError(f"strength must be above 0, got {strength}; 0.001 is the default")
         if not invariance >= 0:
             raise InputError(f"invariance must be 0 or more, got {invariance}; 0 treats all directions alike")
-        if not 0 <= mirrored_limit <= 1:
-            raise InputError(f"mirrored_limit must be a share between 0 and 1, got {mirrored_limit}")
+        if not all(0 <= limit <= 1 for limit in mirrored_limits):
+            raise InputError(f"mirrored_limits must be shares between 0 and 1, got {list(mirrored_limits)}")
+        further = max(len(views) - 1, 0)
+        if len(mirrored_limits) not in (0, further):
+            raise InputError(
+                f"mirrored_limits must be one share for each of the {further} views after the first, got "
+                f"{len(mirrored_limits)}"
+            )
         super().__init__(backbone, size, pretrained)
         self.strength, self.invariance = strength, invariance
-        self.mirrored_limit, self.views = mirrored_limit, tuple(views)
+        self.mirrored_limits = tuple(mirrored_limits) or (0.4,) * further
+        self.views = tuple(views)
         count = max(len(views), 1)
         self.map_names = self.views if len(views) > 1 else ("view",)
         width = 2 * sum(self.backbone.channels)
@@ -194,8 +202,8 @@ class LinearProbe(SolverModel):
         parts = ((statistics - self.center) / self.scale * self.weight).sum(2)  # (B, V)
         used = torch.ones_like(parts)
         if shares is not None and len(self.weight) > 1:
-            inside = (shares <= self.mirrored_limit).to(parts)
-            used = torch.cat([used[:, :1], inside[:, 1:]], 1)
+            inside = (shares[:, 1:] <= shares.new_tensor(self.mirrored_limits)).to(parts)
+            used = torch.cat([used[:, :1], inside], 1)
         bits = 2 ** torch.arange(len(self.weight), device=parts.device)
         return (parts * used).sum(1) + self.offsets[(used.long() * bits).sum(1)]
 
@@ -360,6 +368,7 @@ register(
                 "views": ("tight", "square-1.3", "square-2.0"),
                 "strength": 2e-3,
                 "invariance": 100.0,
+                "mirrored_limits": (0.2, 0.45),
             },
         ),
     ),
