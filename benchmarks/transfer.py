@@ -81,7 +81,7 @@ class Sample:
     stops: float | None = None  # the face is brought to a middle grey and then over-exposed by so many stops
     margins: tuple[
         float, ...
-    ] = ()  # the picture is cut so far left, above, right and below of the face's box
+    ] = ()  # cut so far left of, above, right of and below the face's box, in its sides
 
 
 class System:
@@ -239,7 +239,7 @@ def _overexposed(samples: Sequence[Sample], least: float, most: float, seed: int
 
 
 def _cut_closer(samples: Sequence[Sample], least: float, most: float, seed: int) -> list[Sample]:
-    """Cut every sample at random distances from its face: wide crops are mirrored, and edges of prints are lost."""
+    """Cut every sample at a random distance from each side of its face's box, in sides of the box."""
     rng = np.random.default_rng(seed)
     return [replace(sample, margins=tuple(rng.uniform(least, most, 4).tolist())) for sample in samples]
 

@@ -221,9 +221,8 @@ def set_start(network: GradientModel, passes: Sequence[Levels]) -> None:
         for levels in passes
         for rows in np.array_split(np.arange(len(levels)), 16)
     ]
-    labels, pictures = (
-        np.concatenate([getattr(levels, name) for levels in passes]) for name in ("labels", "positions")
-    )
+    labels = np.concatenate([levels.labels for levels in passes])
+    pictures = np.concatenate([levels.positions for levels in passes])
     network.start_pixels(*linear_start(np.concatenate(values), labels, pictures))
 
 
@@ -268,8 +267,9 @@ def linear_scores(preset: str, parts: dict[str, Levels]) -> dict[str, NDArray[np
     def data(names: Sequence[str]) -> FeatureSet:
         values = np.concatenate([features(parts[name]) for name in names])
         labels = np.concatenate([parts[name].labels for name in names])
+        positions = np.concatenate([parts[name].positions for name in names])
         nobody, shares = np.full(len(labels), ""), np.zeros((len(labels), 1), np.float32)
-        return FeatureSet(values, labels, nobody, nobody, shares, np.arange(len(labels)))
+        return FeatureSet(values, labels, nobody, nobody, shares, positions)
 
     probe.fit(data(("plain", "exchanged")), data(("dev",)))
     names = ("dev", "nuaa-train", "nuaa-test")

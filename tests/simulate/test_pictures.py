@@ -122,7 +122,7 @@ def test_people_prints_and_screens_are_over_exposed_alike(
             else:
                 simulate_attack(photo, rng, (48, 48), species)
         over[species] = sum(exposure > 1.2 for exposure in exposures)
-        assert max(exposures) <= 2.6
+        assert 1.7 < max(exposures) <= 2.6
     # A fifth lies between 0.8 and 2.6 stops: 0.156 beyond 1.2, so 12 of 80, give or take three deviations.
     assert all(3 <= count <= 22 for count in over.values())
 
@@ -180,5 +180,7 @@ def test_faces_lie_in_the_picture_and_their_surroundings_often_do_not() -> None:
         return float(np.mean(np.array(nearest) < reach))
 
     assert outside(1.0) < 0.12
-    assert outside(2.0) > 0.6
-    assert all(0.11 * 512 <= place.eyes <= 0.30 * 512 for place in places)
+    assert 0.2 < outside(1.3) < 0.45
+    eyes = np.array([place.eyes for place in places]) / 512
+    assert 0.11 <= eyes.min() < 0.12
+    assert 0.28 < eyes.max() <= 0.30

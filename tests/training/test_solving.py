@@ -20,6 +20,7 @@ from bonaface.inference.bundle import Bundle
 from bonaface.inference.runtime import OnnxRunner
 from bonaface.inference.scoring import ScoredSplit, score_part
 from bonaface.models import SolverModel, create_model
+from bonaface.models.linear_probe import solve_logistic, steady_bases
 from bonaface.store.crop_store import CropStore
 from bonaface.training import features, fit
 from bonaface.training.batches import CropBatches, Draw
@@ -27,7 +28,7 @@ from bonaface.training.checkpoint_saver import BEST, HISTORY
 from bonaface.training.data import PadData
 from bonaface.training.fit import train
 from bonaface.training.settings import RunSettings, choose_preset
-from bonaface.training.solving import train_draws
+from bonaface.training.solving import picture_numbers, train_draws
 
 CHANGES = {"size": 64, "crop": "tight"}
 
@@ -141,6 +142,12 @@ def test_only_the_first_pass_is_not_augmented(store: Path) -> None:
     assert len({draw.key for draw in thrice[4:]}) == 10
     assert [draw.position for draw in thrice[4:]] != sorted(draw.position for draw in thrice[4:])
     assert sum(draw.simulated for draw in thrice) == 2
+    numbers = picture_numbers(thrice, 4)
+    assert all(
+        len({(draw.position, draw.simulated) for draw, n in zip(thrice, numbers, strict=True) if n == number})
+        == 1
+        for number in numbers
+    ), "a simulated attack is no pass of the picture that it was made of"
     balanced = train_draws(np.array([1, 0, 0, 0]), settings(store, balance="undersample"))
     assert (len(balanced), balanced[0].position) == (2, 0)
 
@@ -150,6 +157,32 @@ def test_rejects_gradient_settings_of_a_solver_model(store: Path) -> None:
         with pytest.raises(UnknownNameError, match=f"setting of linear-probe '{name}'"):
             choose_preset("linear-probe", None, {name: 1})
     assert settings(store, strength=0.1).preset.options == {"strength": 0.1}
+
+
+def test_the_passes_of_a_picture_are_compared(store: Path, tmp_path: Path) -> None:
+    """The weights of a run are those that its kept features give, when each row has the number of its picture."""
+    chosen = settings(store, epochs=2, invariance=10.0, **{"augment.color_transfer": 1.0})
+    train(chosen, tmp_path / "run")
+    data = PadData(CropStore.open(store), chosen)
+    draws = train_draws(data.train.labels, chosen)
+    with np.load(tmp_path / "run" / "features" / "train" / "00000.npz") as kept:
+        values = kept["values"].astype(np.float64)
+    standard = (values - values.mean(0)) / values.std(0)
+    labels = data.train.about(draws)[0]
+    pictures = np.array([draw.position for draw in draws])
+    bases = steady_bases(standard, pictures, 10.0)
+    expected, _ = solve_logistic(standard, labels, np.ones((1, 1)), 1e-3, bases)
+    shuffled = steady_bases(standard, np.roll(pictures, 1), 10.0)
+    other, _ = solve_logistic(standard, labels, np.ones((1, 1)), 1e-3, shuffled)
+    found = load_file(tmp_path / "run" / BEST)["weight"].numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert np.abs(found - other).max() > 1e-5
+
+
+def test_refuses_one_pass_where_passes_are_compared(store: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="compares a picture's passes and needs epochs=2 or more, got 1"):
+        train(settings(store, invariance=10.0), tmp_path / "run")
+    assert not (tmp_path / "run" / "run.json").exists()
 
 
 def test_rejects_several_devices(store: Path) -> None:

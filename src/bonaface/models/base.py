@@ -205,8 +205,8 @@ class FeatureSet:
         subjects: (N,) str, who is shown, or "" where that is not known.
         species: (N,) str, the attack's species; "" for bona fide.
         shares: (N, V) float32, the mirrored share of each view.
-        pictures: (N,) int64, the number of the picture that is shown: crops of the same number are one picture in
-            several passes.
+        pictures: (N,) int64, the number of the picture that is shown: rows of the same number are one picture, of one
+            class, in several passes.
     """
 
     features: NDArray[np.float32]
@@ -231,7 +231,12 @@ class SolverModel(PadModel):
     """A model whose head is set by a solver over features that are computed once and kept; nothing else learns.
 
     `forward` gives the same scores as `features` followed by `predict`.
+
+    Attributes:
+        passes: epochs that it needs at least.
     """
+
+    passes: int = 1
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ Weights: ImageNet weights of the backbone only; see bonaface.models.backbones fo
 
 Differs from the paper: the features are the mean and the spread over positions of every channel at strides 8, 16 and
 32, not the last layer's pooled mean alone (the spread says how much texture there is); the classifier is strongly
-regularised and its classes are balanced; and it may read several crops of one face, the views.
+regularised and its classes are balanced; it may read several crops of one face, the views; and what moves a picture's
+features between the passes of training can be held down.
 
 With several views the logit is the sum of those of the views that lie in the picture. A view that is mirrored over the
 picture's border by more than its limit is left out: on pictures that are cut to the face, a wide crop is mostly
@@ -15,12 +16,12 @@ mirror image. So the solver is shown every picture once with every choice of vie
 and every choice has an offset of its own.
 
 A picture that is shown in several passes, as it is and in other light, should get the same score in all of them. So the
-weights are held down most in the directions in which a picture's features move from pass to pass (`invariance`). A.
-Hatch, S. Kajarekar, A. Stolcke, "Within-class covariance normalization for SVM-based speaker recognition", Interspeech
-2006, do so with the recordings of a speaker.
+weights are held down most in the directions in which a picture's features move from pass to pass (`invariance`).
+Source: A. O. Hatch, S. Kajarekar, A. Stolcke, "Within-class covariance normalization for SVM-based speaker
+recognition", Interspeech 2006, who do so with the recordings of a speaker.
 
-With all views a score of 0.5 is where the errors on dev are equal. For each view that is left out half as many of
-dev's attacks lie above 0.5: it is a cue less, and who cuts a picture to the face must not gain by it.
+With all views a score of 0.5 is where the errors on dev are equal. For each view that is left out at most half as
+many of dev's attacks have 0.5 or more: there is one cue less, and who cuts a picture to the face must not gain by it.
 """
 
 from itertools import pairwise
@@ -98,6 +99,9 @@ class LinearProbe(SolverModel):
             backbone: name of a backbone with levels of stride 8, 16 and 32.
             size: side of the input, a multiple of 32.
             pretrained: load the backbone's ImageNet weights.
+
+        Raises:
+            InputError: an option outside its range, or limits that are not one for each view after the first.
         """
         if not strength > 0:
             raise InputError(f"strength must be above 0, got {strength}; 0.001 is the default")
@@ -108,11 +112,12 @@ class LinearProbe(SolverModel):
         further = max(len(views) - 1, 0)
         if len(mirrored_limits) not in (0, further):
             raise InputError(
-                f"mirrored_limits must be one share for each of the {further} views after the first, got "
-                f"{len(mirrored_limits)}"
+                f"mirrored_limits must have one share for each view after the first, here {further}, got "
+                f"{len(mirrored_limits)}; set them as well, or --set mirrored_limits=[] for 0.4 of each"
             )
         super().__init__(backbone, size, pretrained)
         self.strength, self.invariance = strength, invariance
+        self.passes = 2 if invariance else 1
         self.mirrored_limits = tuple(mirrored_limits) or (0.4,) * further
         self.views = tuple(views)
         count = max(len(views), 1)
@@ -183,10 +188,11 @@ class LinearProbe(SolverModel):
             balanced = eer_threshold(dev.labels, everything)
             share = float((everything[dev.labels == 0] >= balanced).mean())
             for choice in choices:
-                accepted = share / _FEWER ** (len(choice) - choice.sum())
-                curve = sweep(dev.labels, parts @ choice)
-                as_few = float(curve.thresholds[np.flatnonzero(curve.apcer <= accepted)[0]])
-                threshold = balanced if choice.all() else as_few
+                threshold = balanced
+                if not choice.all():
+                    curve = sweep(dev.labels, parts @ choice)
+                    accepted = share / _FEWER ** (len(choice) - choice.sum())
+                    threshold = float(curve.thresholds[np.flatnonzero(curve.apcer <= accepted)[0]])
                 offsets[int(choice @ 2 ** np.arange(len(choice)))] = -threshold
         self.offsets.data.copy_(torch.as_tensor(offsets))
 
@@ -234,10 +240,10 @@ def steady_bases(
 ) -> NDArray[np.float64]:
     """Return for each view the matrix B (F, F) by which features are turned so that steady directions are cheap.
 
-    B = (I + invariance W)^(-1/2), W being the covariance of the features of one picture around their mean, over all
-    pictures that are shown more than once. Weights u of the features times B are weights w = B u of the features as
-    they are, and |u|^2 = w' (I + invariance W) w: what moves costs more. Source: Hatch et al., Interspeech 2006,
-    with the identity added.
+    B = (I + invariance W)^(-1/2), W being the covariance of a picture's features around their mean over its passes,
+    pooled over all pictures; one that is shown once adds nothing. Weights u of the features times B are weights w = B u
+    of the features as they are, and |u|^2 = w' (I + invariance W) w: what moves costs more. Source: Hatch et al.,
+    Interspeech 2006, who split the features by principal components instead of adding the identity.
 
     Args:
         values: (N, V, F) standardised features.
@@ -254,8 +260,7 @@ def steady_bases(
     free = len(values) - len(shown)  # degrees of freedom
     if not free:
         raise InputError(
-            "invariance compares a picture's passes, and every picture is shown once: take epochs=2 or more with an "
-            "augmentation, or invariance=0"
+            "every picture is shown once, so nobody sees what moves between its passes; show each in two or more"
         )
     bases = []
     for view in range(values.shape[1]):
@@ -277,14 +282,15 @@ def solve_logistic(
     """Solve a logistic regression whose logit is the sum over some views, for all choices of views at once.
 
     It minimises 1/2 |w|^2 + C times the mean over `choices` of the balanced log loss: scikit-learn's
-    ``LogisticRegression(C=strength, class_weight="balanced")`` where there is one choice of one view.
+    ``LogisticRegression(C=strength, class_weight="balanced")`` where there is one choice of one view and no bases. With
+    bases |w|^2 is that of the weights of the turned features, w' (I + invariance W) w of the weights that are returned.
 
     Args:
         values: (N, V, F) standardised features.
         labels: (N,) of {0, 1}.
         choices: (M, V) of {0, 1}: which views are summed.
         strength: C.
-        bases: (V, F, F) of `steady_bases`: |w|^2 is then that of the weights of the turned features.
+        bases: (V, F, F) of `steady_bases`.
 
     Returns:
         The weights (V, F), of the features as given, and the bias, which all choices share.

@@ -162,7 +162,8 @@ class Preset(Struct, frozen=True, forbid_unknown_fields=True):
         Literal["random", "linear"],
         Meta(
             description='"random" weights, or "linear": before the first step the pixels of a network with '
-            "`pooling=mean-spread` are set to the logistic regression that `linear-probe` solves, over the level that "
+            "`pooling=mean-spread` are set to the logistic regression that `linear-probe` solves "
+            "in its preset `views`, over the level that "
             "they are made of."
         ),
     ] = "random"

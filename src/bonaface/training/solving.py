@@ -1,7 +1,7 @@
 """Train a model that a solver fits: compute its features once, then let the solver set the weights of its head."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ def solve(
             progress=Progress(show, f"features of {name}"),
         )
         labels, subjects, species = part.about(draws)
-        pictures = np.array([draw.position for draw in draws], np.int64)
+        pictures = picture_numbers(draws, len(part))
         return FeatureSet(values, labels, subjects, species, part.shares(draws), pictures), seconds
 
     log(
@@ -108,6 +108,11 @@ def train_draws(labels: NDArray[np.int64], settings: RunSettings) -> list[Draw]:
             key = (settings.seed, epoch, position) if epoch else None
             draws.append(Draw(number % count, key, number >= count))
     return draws
+
+
+def picture_numbers(draws: Sequence[Draw], count: int) -> NDArray[np.int64]:
+    """Return the number (N,) of the picture that each draw shows, of `count`; a simulated attack is a picture apart."""
+    return np.array([draw.position + count * draw.simulated for draw in draws], np.int64)
 
 
 def _dev_figures(network: SolverModel, part: CropBatches, dev: FeatureSet) -> dict[str, float]:

@@ -23,10 +23,10 @@ from bonaface.training.features import keep_features
 from bonaface.training.normalise import Normalise
 from bonaface.training.progress import Progress, Show
 from bonaface.training.settings import RunSettings
-from bonaface.training.solving import FEATURES, train_draws
+from bonaface.training.solving import FEATURES, picture_numbers, train_draws
 
 _PASSES = 2  # over the pictures as they are and augmented, as linear-probe's presets have it
-# C of the logistic regression, and how it holds down what moves between the passes: see linear-probe.
+# C and invariance of linear-probe's preset `views`.
 _STRENGTH, _INVARIANCE = 2e-3, 100.0
 
 
@@ -74,7 +74,7 @@ def start_linear(
         workers=settings.workers,
         progress=Progress(show, "features of the start"),
     )
-    pictures = np.array([draw.position for draw in draws], np.int64)
+    pictures = picture_numbers(draws, len(data.train))
     started.start_pixels(*linear_start(values, data.train.about(draws)[0], pictures))
     network.cpu().train()
 
@@ -102,6 +102,10 @@ def linear_start(
     """Return weight (F,) and bias of `linear-probe`'s logistic regression over values (N, F) as they are.
 
     `pictures` (N,) are the numbers of the pictures that are shown, each in several passes.
+
+    Raises:
+        InputError: no picture is shown twice.
+        BonafaceError: the solver does not converge.
     """
     features = values.astype(np.float64)
     center, scale = standardisation(features)
