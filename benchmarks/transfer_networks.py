@@ -119,8 +119,8 @@ def keep_levels(folder: Path, part: str, data: CropBatches, draws: Sequence[Draw
     labels, subjects, species = data.about(draws)
     with whole_file(folder / f"{part}.npz") as path, path.open("wb") as file:
         positions = np.array([draw.position for draw in draws], np.int64)
-        about = {"subjects": subjects.astype(str), "species": species.astype(str)}
-        np.savez(file, labels=labels, positions=positions, **about)
+        people, kinds = subjects.astype(str), species.astype(str)
+        np.savez(file, labels=labels, positions=positions, subjects=people, species=kinds)
 
 
 def keep_all_levels(work: Path, simulated: Path, nuaa: Path, every: int) -> None:

@@ -208,8 +208,8 @@ def test_for_each_view_left_out_half_as_many_attacks_of_dev_pass() -> None:
             assert eer_threshold(labels, scores) == pytest.approx(0.5, abs=1e-5)
     everything = passed.pop((0.0, 0.0, 0.0))
     assert everything >= 9
-    for shares, count in passed.items():
-        expected = everything / 2 ** sum(shares)
+    for left_out, count in passed.items():
+        expected = everything / 2 ** sum(left_out)
         assert expected - 2 < count <= expected
 
 
