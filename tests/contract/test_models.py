@@ -182,17 +182,17 @@ def inputs(model: PadModel, pictures: torch.Tensor) -> tuple[torch.Tensor, ...]:
 
 
 def fit(model: SolverModel, pictures: torch.Tensor, labels: torch.Tensor) -> None:
-    """Let the solver see the eight pictures, as training and as dev data."""
+    """Let the solver see the eight pictures in as many passes as it needs, as training and as dev data."""
     with torch.no_grad():
         features = model.features(inputs(model, pictures)[0]).numpy()
-    names = np.array([str(number) for number in range(len(labels))])
+    numbers = np.tile(np.arange(len(labels)), model.passes)
     shown = FeatureSet(
-        features,
-        labels.numpy(),
-        names,
-        np.where(labels == 1, "", "print"),
-        np.zeros((len(names), max(len(model.views), 1)), np.float32),
-        np.arange(len(names)),
+        features[numbers],
+        labels.numpy()[numbers],
+        numbers.astype(str),
+        np.where(labels == 1, "", "print")[numbers],
+        np.zeros((len(numbers), max(len(model.views), 1)), np.float32),
+        numbers,
     )
     model.fit(shown, shown)
 
