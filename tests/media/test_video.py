@@ -641,4 +641,5 @@ def test_memory_and_open_files_stay_flat(tmp_path: Path) -> None:
     before, open_before = resident(), open_files()
     read_many(100)  # a frame leaked each time would be 28 MiB
     assert resident() - before < 10
-    assert open_files() == open_before
+    # One left open each time would be 200 more; other threads of the process open a few of theirs.
+    assert open_files() < open_before + 50
