@@ -84,8 +84,13 @@ def _milliseconds(item: tuple[str, Cost]) -> float:
 
 def write_cost(text: str, page: Path) -> None:
     """Put `text` between the marks of the page's table of costs."""
-    before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise SystemExit(f"{page}: expected the marks {BEGIN.strip()} and {END} around the table of costs")
+    write_between(text, page, BEGIN, END)
+
+
+def write_between(text: str, page: Path, begin: str, end: str) -> None:
+    """Put `text` between two marks of the page; it is refused where they are missing."""
+    before, first, rest = page.read_text().partition(begin)
+    _, last, after = rest.partition(end)
+    if not (first and last):
+        raise SystemExit(f"{page}: expected the marks {begin.strip()} and {end} around the table")
     write_text(page, f"{before}{begin}{text}\n{end}{after}")

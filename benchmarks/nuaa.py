@@ -33,11 +33,11 @@ from typing import Any
 
 import bonaface
 from bonaface.core.errors import InputError
-from bonaface.core.files import write_json, write_text
+from bonaface.core.files import write_json
 from bonaface.inference.bundle import Bundle
 from bonaface.store.crop_store import CropStore
 from bonaface.training.settings import RunSettings, choose_preset, parse_changes, read_settings
-from cost_table import cost_table, untrained, write_cost
+from cost_table import cost_table, untrained, write_between, write_cost
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "nuaa.json"
@@ -403,13 +403,7 @@ def bundle_of(cell: Cell, runs: Path | None, folder: Path) -> Bundle:
 
 def write_table(text: str, page: Path) -> None:
     """Put `text` between the marks of `page`."""
-    before, start, rest = page.read_text().partition("<!-- table -->\n")
-    _, end, after = rest.partition("<!-- end of table -->")
-    if not (start and end):
-        raise SystemExit(
-            f"{page}: expected the marks <!-- table --> and <!-- end of table --> around the table"
-        )
-    write_text(page, f"{before}{start}{text}\n{end}{after}")
+    write_between(text, page, "<!-- table -->\n", "<!-- end of table -->")
 
 
 def main() -> int:

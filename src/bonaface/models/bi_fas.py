@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bonaface.core.errors import InputError, UnknownNameError
-from bonaface.losses.angular import angular_bce, check_angular, check_no_angles
+from bonaface.losses.angular import MARGIN, SCALE, angular_bce, check_angular, check_no_angles
 from bonaface.losses.depth import check_depth_map, depth_loss
 from bonaface.losses.pixel import pixel_bce
 from bonaface.models.base import Features, GradientModel, Targets
@@ -119,8 +119,8 @@ class BiFas(GradientModel):
         ] = "bce",
         scale: Annotated[
             float, Meta(description="s of A-BCE, multiplies the cosine before the sigmoid.")
-        ] = 1.0,
-        margin: Annotated[float, Meta(description="m of A-BCE in radians, in training only.")] = 0.5,
+        ] = SCALE,
+        margin: Annotated[float, Meta(description="m of A-BCE in radians, in training only.")] = MARGIN,
         literal: Annotated[
             bool, Meta(description="evaluate A-BCE as printed also where theta + m passes pi.")
         ] = False,

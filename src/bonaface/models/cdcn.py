@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bonaface.core.errors import InputError, UnknownNameError
-from bonaface.losses.angular import angular_bce, check_angular, check_no_angles
+from bonaface.losses.angular import MARGIN, SCALE, angular_bce, check_angular, check_no_angles
 from bonaface.losses.depth import depth_loss
 from bonaface.losses.pixel import pixel_bce
 from bonaface.models.base import Features, Targets
@@ -113,8 +113,8 @@ class Cdcn(BranchedModel):
         width: Annotated[float, Meta(description="channels as a share of the paper's, above 0.")] = 1.0,
         scale: Annotated[
             float, Meta(description="s of A-BCE, multiplies the cosine before the sigmoid.")
-        ] = 1.0,
-        margin: Annotated[float, Meta(description="m of A-BCE in radians, in training only.")] = 0.5,
+        ] = SCALE,
+        margin: Annotated[float, Meta(description="m of A-BCE in radians, in training only.")] = MARGIN,
         **options: Any,
     ) -> None:
         """Build the network.

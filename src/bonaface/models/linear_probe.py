@@ -44,6 +44,8 @@ from bonaface.models.record import Output
 from bonaface.models.registry import register
 
 _FEWER = 2.0  # so many times fewer of dev's attacks pass for each view left out (benchmarks/transfer.md)
+# C and invariance of the preset `views`, with which pixel-wise networks start, too (training/start.py).
+STRENGTH, INVARIANCE = 2e-3, 100.0
 _ITERATIONS = 3000
 _TOLERANCE = 1e-7  # of the objective's gradient, per picture
 
@@ -372,8 +374,8 @@ register(
             crop="tight",
             options={
                 "views": ("tight", "square-1.3", "square-2.0"),
-                "strength": 2e-3,
-                "invariance": 100.0,
+                "strength": STRENGTH,
+                "invariance": INVARIANCE,
                 "mirrored_limits": (0.2, 0.45),
             },
         ),

@@ -17,7 +17,7 @@ from torch import Tensor
 from bonaface.core.errors import InputError
 from bonaface.models.base import GradientModel, standardisation
 from bonaface.models.branches import BranchedModel
-from bonaface.models.linear_probe import solve_logistic, steady_bases
+from bonaface.models.linear_probe import INVARIANCE, STRENGTH, solve_logistic, steady_bases
 from bonaface.training.data import PadData
 from bonaface.training.features import keep_features
 from bonaface.training.normalise import Normalise
@@ -26,8 +26,6 @@ from bonaface.training.settings import RunSettings
 from bonaface.training.solving import FEATURES, picture_numbers, train_draws
 
 _PASSES = 2  # over the pictures as they are and augmented, as linear-probe's presets have it
-# C and invariance of linear-probe's preset `views`.
-_STRENGTH, _INVARIANCE = 2e-3, 100.0
 
 
 def start_linear(
@@ -110,7 +108,7 @@ def linear_start(
     features = values.astype(np.float64)
     center, scale = standardisation(features)
     standard = ((features - center) / scale)[:, None]
-    bases = steady_bases(standard, pictures, _INVARIANCE)
-    solved, bias = solve_logistic(standard, labels, np.ones((1, 1)), _STRENGTH, bases)
+    bases = steady_bases(standard, pictures, INVARIANCE)
+    solved, bias = solve_logistic(standard, labels, np.ones((1, 1)), STRENGTH, bases)
     weight = solved[0] / scale
     return weight, bias - float(weight @ center)
