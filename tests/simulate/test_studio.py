@@ -70,6 +70,45 @@ def test_a_portrait_with_a_background_fills_the_frame(stage: Stage) -> None:
     assert light[:, 60:120, 100:156].std() > 0.1
 
 
+def _striped(lighted: Stage) -> Stage:
+    stripes = np.tile(np.float32(0.6) + np.float32(0.4) * np.sin(np.arange(256, dtype=np.float32)), (256, 1))
+    return Stage(np.stack([stripes] * 3), lighted.lighting)
+
+
+def _plain_portrait(level: int) -> Portrait:
+    marks = np.array([[65.0, 65.0], [95.0, 65.0], [80.0, 85.0], [68.0, 100.0], [92.0, 100.0]])
+    return portrait_of(np.full((200, 160, 3), level, np.uint8), marks)
+
+
+def test_beyond_a_portraits_border_the_room_begins(stage: Stage) -> None:
+    seen = bona_fide(_plain_portrait(120), Position(128, 105, 24), _striped(stage), AHEAD).view.light[1]
+
+    def roughness(rows: slice, columns: slice) -> float:
+        return float(np.abs(np.diff(seen[rows, columns], axis=1)).mean())
+
+    rows = slice(80, 130)
+    assert roughness(rows, slice(0, 20)) > 10 * roughness(rows, slice(90, 160))
+    # below the shoulders the person goes on, so there is no room
+    assert roughness(slice(240, 256), slice(100, 156)) < 0.1 * roughness(rows, slice(0, 20))
+
+
+@pytest.mark.parametrize("level", [40, 120, 220])
+def test_the_room_takes_the_brightness_of_the_portraits_background(stage: Stage, level: int) -> None:
+    seen = bona_fide(_plain_portrait(level), Position(128, 105, 24), _striped(stage), AHEAD).view.light
+    room, border = seen[:, 80:130, :20].mean((1, 2)), seen[:, 80:130, 70:80].mean((1, 2))
+    assert room == pytest.approx(border, rel=0.25)
+
+
+def test_a_portrait_that_covers_the_picture_shows_no_room(stage: Stage) -> None:
+    for eyes in (60, 110):  # at 60 only the person would be seen beyond the border
+        seen = [
+            bona_fide(_plain_portrait(120), Position(128, 105, eyes), s, AHEAD).view.light
+            for s in (stage, _striped(stage))
+        ]
+        assert np.isfinite(seen[1]).all()
+        assert seen[1][:, 60:200, 60:200] == pytest.approx(seen[0][:, 60:200, 60:200], abs=1e-6)
+
+
 def test_a_small_face_is_taken_from_a_smaller_copy(persons: list[Portrait], stage: Stage) -> None:
     near, far = (bona_fide(persons[0], Position(128, 105, e), stage, AHEAD).view.light for e in (100, 20))
     assert near.shape == far.shape

@@ -62,7 +62,7 @@ def draw_display(rng: np.random.Generator, kind: str) -> Display:
     tint = between(rng, -0.08, 0.08)
     return Display(
         kind, kind, "pentile" if pentile else "stripe", between(rng, *dots), (1 - tint, 1.0, 1 + tint),
-        by_ratio(rng, 0.35, 3.0), 0.0003 if pentile else between(rng, 0.001, 0.012),
+        by_ratio(rng, 0.8, 3.0), 0.0003 if pentile else between(rng, 0.001, 0.012),
         between(rng, 1.9, 2.5), between(rng, 0.0, 0.25) if kind == "monitor" and chance(rng, 0.4) else 0.0,
         between(rng, 0.9, 1.35), between(rng, 0.03, 0.16) if chance(rng, 0.3) else 0.0,
         between(rng, 0.002, 0.015) if kind == "monitor" else between(rng, 0.03, 0.06),

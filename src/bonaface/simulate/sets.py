@@ -33,7 +33,7 @@ from bonaface.simulate.portrait import Portrait, read_portrait
 from bonaface.simulate.seeds import stream
 
 LAYOUTS = ("oulu-npu", "replay-mobile", "folder")
-_VERSION = 6
+_VERSION = 7
 _ATTACKER = Camera("attacker", lens=0.38, full_well=20000, sharpen=0.4, contrast=0.2, saturation=1.0)
 _SMILES = (0.0, 0.5, 1.0)
 _WEARER = 1_000_000  # first number of mask wearers, who are not persons of the set

@@ -4,15 +4,21 @@ A *view* is what a camera is pointed at, with the landmarks of the face in it; `
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bonaface.simulate.camera import Camera, Shot, View, photograph
 from bonaface.simulate.flat import Position
-from bonaface.simulate.light import Light, Picture, Plane, mix, resize, size_of, unit
+from bonaface.simulate.light import Light, Picture, Plane, blur, mix, resize, size_of, smooth_step, unit
 from bonaface.simulate.portrait import Portrait
 from bonaface.simulate.scene import Lighting
 from bonaface.simulate.warp import Map, Points, project, projective_map, sample, similarity
+
+_SOFT = (
+    0.5  # distances between the eyes over which a portrait's background goes out of focus beyond its border
+)
 
 
 @dataclass(frozen=True)
@@ -76,13 +82,16 @@ def bona_fide(portrait: Portrait, position: Position, stage: Stage, turn: Turn) 
     while portrait.eyes / position.eyes > 1.4:
         portrait = portrait.halved
     where, relief, landmarks = _facing(portrait, position, stage.size, turn)
-    light = sample(portrait.light, where)
+    light, room = _seen(portrait, where, position)
     dy, dx = (np.gradient(relief, axis=axis) for axis in (0, 1))
     # The portrait was taken in soft frontal light, and keeps a quarter of it.
     lit = 0.25 * stage.lighting.direction[2] + 0.75 * stage.lighting.facing(unit(dx, dy))
     light *= stage.lighting.of(resize(lit, stage.size))
-    if portrait.alpha is not None:
-        light = mix(stage.background(), light, sample(portrait.alpha, where))
+    if room is not None:
+        behind = stage.background()
+        if portrait.alpha is None:
+            behind = behind * _tint(light, behind, room)
+        light = mix(light, behind, room)
     return Framed(View(light), landmarks)
 
 
@@ -106,9 +115,52 @@ def _facing(
             plane -= rise * np.float32(step)
         lifted = sample(portrait.relief, marks.T[:, None].astype(np.float32))[0]
         marks = marks + lifted[:, None] * shift
-    if portrait.alpha is None:
-        _carry_on(where, size_of(portrait.light), 0.5 * portrait.eyes)
     return where, relief * np.float32(0.5 * position.eyes / portrait.eyes), project(matrix, marks)
+
+
+def _seen(portrait: Portrait, where: Map, position: Position) -> tuple[Light, Plane | None]:
+    """Return the portrait read at `where`, and how much of the room is seen instead (H, W), None where nothing is.
+
+    A portrait with a background goes on beyond its border for a little, ever more out of focus, then the room begins:
+    but not beside the head, and not below the shoulders, where the person's clothes go on.
+    """
+    if portrait.alpha is not None:
+        return sample(portrait.light, where), 1.0 - sample(portrait.alpha, where)
+    width, height = size_of(portrait.light)
+    x, y = where
+    beyond = np.maximum(np.maximum(-x, x - (width - 1)), np.maximum(-y, y - (height - 1)))
+    beyond = np.maximum(beyond, 0.0) / np.float32(portrait.eyes)
+    if not beyond.any():
+        return sample(portrait.light, where), None
+    _carry_on(where, (width, height), 0.5 * portrait.eyes)
+    light = mix(
+        sample(portrait.light, where),
+        sample(blur(portrait.light, _SOFT * portrait.eyes), where),
+        smooth_step(0.0, _SOFT, beyond),
+    )
+    return light, smooth_step(0.1, 1.2, beyond) * (1.0 - _person(position, size_of(beyond)))
+
+
+def _tint(light: Light, behind: Light, room: Plane) -> NDArray[np.floating[Any]]:
+    """Return the factors (3, 1, 1) that give the room behind the brightness and colour of what it goes on from."""
+    border = (room > 0.02) & (room < 0.98)
+    if not border.any():
+        return np.ones((3, 1, 1), np.float32)
+    means = [image[:, border].mean(1, keepdims=True)[..., None] for image in (light, behind)]
+    factors: NDArray[np.floating[Any]] = np.clip(means[0] / np.maximum(means[1], 1e-3), 0.02, 8.0).astype(
+        np.float32
+    )
+    return factors
+
+
+def _person(position: Position, size: tuple[int, int]) -> Plane:
+    """Return about where a person with the eyes at `position` is in a picture of `size`, (H, W) in [0, 1]."""
+    u = (np.arange(size[0], dtype=np.float32)[None, :] - np.float32(position.x)) / np.float32(position.eyes)
+    v = (np.arange(size[1], dtype=np.float32)[:, None] - np.float32(position.y)) / np.float32(position.eyes)
+    head = smooth_step(1.15, 0.85, np.hypot(u / 1.5, (v - 0.1) / 2.2))
+    shoulders = smooth_step(-0.3, 0.3, v - 2.1 - 0.2 * np.abs(u)) * smooth_step(3.9, 3.1, np.abs(u))
+    person: Plane = np.maximum(head, shoulders)
+    return person
 
 
 def _carry_on(where: Map, size: tuple[int, int], reach: float) -> None:
