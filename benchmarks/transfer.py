@@ -19,6 +19,7 @@ statistics are untrained, which costs the same.
 import argparse
 import csv
 import importlib.util
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image, ImageFilter
 
 from bonaface.core.files import write_json, write_text
 from bonaface.core.records import Score
@@ -62,7 +64,8 @@ CLOSER, TO_FACE = "nuaa train, cut closer", "nuaa train, cut to the face"
 STOPS = {OVEREXPOSED: (0.7, 1.8), FURTHER: (1.8, 3.0)}  # least and most
 # Least and most that a picture keeps beside its face, in sides of the box.
 MARGINS = {CLOSER: (0.1, 0.9), TO_FACE: (0.0, 0.1)}
-STEERING = ("nuaa train", EXCHANGED, OVEREXPOSED, FURTHER, CLOSER, TO_FACE, "replay bright_face")
+WORSE = "replay bright_face, worse cameras"
+STEERING = ("nuaa train", EXCHANGED, OVEREXPOSED, FURTHER, CLOSER, TO_FACE, "replay bright_face", WORSE)
 MINIFASNET_SIZE, MINIFASNET_CROPS = 80, ("box-2.7", "box-4.0")
 _LOT = 16  # pictures that go through a network together
 _BEGIN, _END = "<!-- table -->", "<!-- end of table -->"
@@ -82,6 +85,7 @@ class Sample:
     margins: tuple[
         float, ...
     ] = ()  # cut so far left of, above, right of and below the face's box, in its sides
+    worse: int | None = None  # seed of the camera that takes the picture again, worse
 
 
 class System:
@@ -209,14 +213,14 @@ def sets_of(given: Mapping[str, Path], every: int) -> Iterator[tuple[str, list[S
     if "replay" in given:
         for light in ("bright_face", "rui_original", "side_illumination"):
             folder = given["replay"] / f"dataset_{light}"
-            yield (
-                f"replay {light}",
-                [
-                    Sample(path, f"{kind}/{path.name}", "author", label, "" if label else "display-phone")
-                    for kind, label in (("real", 1), ("fake", 0))
-                    for path in sorted((folder / kind).glob("*.png"))
-                ],
-            )
+            samples = [
+                Sample(path, f"{kind}/{path.name}", "author", label, "" if label else "display-phone")
+                for kind, label in (("real", 1), ("fake", 0))
+                for path in sorted((folder / kind).glob("*.png"))
+            ]
+            yield f"replay {light}", samples
+            if light == "bright_face":
+                yield WORSE, [replace(sample, worse=number) for number, sample in enumerate(samples)]
 
 
 def _exchanged(samples: Sequence[Sample]) -> list[Sample]:
@@ -244,8 +248,29 @@ def _cut_closer(samples: Sequence[Sample], least: float, most: float, seed: int)
     return [replace(sample, margins=tuple(rng.uniform(least, most, 4).tolist())) for sample in samples]
 
 
+def _by_worse_camera(picture: Picture, rng: np.random.Generator) -> Picture:
+    """Return the picture as a worse camera takes it: out of focus, in the dark or with fewer pixels; then as JPEG."""
+    image, kind = Image.fromarray(picture), int(rng.integers(3))
+    if kind == 0:
+        image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.6, 2.0)))
+    elif kind == 1:
+        electrons = rng.uniform(400, 2000)  # at white
+        light = srgb_decode(picture / 255.0) * 2.0 ** -rng.uniform(1.0, 2.5)
+        light = rng.poisson(light * electrons) / electrons * 2.0 ** rng.uniform(0.0, 1.0)
+        image = Image.fromarray(np.rint(255 * srgb_encode(np.clip(light, 0.0, 1.0))).astype(np.uint8))
+    else:
+        share, size = rng.uniform(0.35, 0.7), image.size
+        small = image.resize((int(size[0] * share), int(size[1] * share)), Image.Resampling.BICUBIC)
+        image = small.resize(size, Image.Resampling.BICUBIC)
+    coded = io.BytesIO()
+    image.save(coded, "JPEG", quality=int(rng.uniform(60, 95)))
+    return np.asarray(Image.open(coded))
+
+
 def _changed(sample: Sample, picture: Picture, face: Face, detector: Detector) -> Picture:
-    """Return the picture in the light that `sample` asks for, or cut as it asks."""
+    """Return the picture in the light that `sample` asks for, cut as it asks, or by a worse camera."""
+    if sample.worse is not None:
+        return _by_worse_camera(picture, np.random.default_rng(sample.worse))
     if sample.donor is not None:
         other = read_picture(sample.donor)
         found = find_face(detector.detect(other), FacePolicy())

@@ -376,7 +376,7 @@ register(
                 "views": ("tight", "square-1.3", "square-2.0"),
                 "strength": STRENGTH,
                 "invariance": INVARIANCE,
-                "mirrored_limits": (0.2, 0.45),
+                "mirrored_limits": (0.2, 0.6),
             },
         ),
     ),
