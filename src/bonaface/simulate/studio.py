@@ -76,8 +76,8 @@ def shoot(framed: Framed, camera: Camera, shot: Shot, rng: np.random.Generator) 
 def bona_fide(portrait: Portrait, position: Position, stage: Stage, turn: Turn) -> Framed:
     """Return a person at `position` before the camera.
 
-    A portrait with an outline of its own is put before the stage's room; one with a background keeps it,
-    carried on where the picture reaches over its edge.
+    A portrait with an outline of its own is put before the stage's room; one with a background keeps it, and the room
+    begins where the picture reaches beyond its border.
     """
     while portrait.eyes / position.eyes > 1.4:
         portrait = portrait.halved

@@ -1,0 +1,66 @@
+"""benchmarks/transfer.py: which sets steer, and what is done to their pictures."""
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bonaface.testing.portrait import drawn_portrait
+
+ROOT = Path(__file__).parents[2]
+LIGHTS = ("bright_face", "rui_original", "side_illumination")
+
+
+@pytest.fixture(scope="module")
+def transfer() -> Iterator[ModuleType]:
+    spec = importlib.util.spec_from_file_location("transfer", ROOT / "benchmarks" / "transfer.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["transfer"] = module  # dataclasses look their module up
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "benchmarks")  # it imports its neighbour
+        spec.loader.exec_module(module)
+        yield module
+
+
+@pytest.fixture
+def replays(tmp_path: Path) -> Path:
+    for light in LIGHTS:
+        for kind in ("real", "fake"):
+            folder = tmp_path / f"dataset_{light}" / kind
+            folder.mkdir(parents=True)
+            Image.fromarray(drawn_portrait()).save(folder / "1.png")
+    return tmp_path
+
+
+def test_a_light_that_judges_is_never_changed(transfer: Any, replays: Path) -> None:
+    sets = dict(transfer.sets_of({"replay": replays}, 8))
+    assert set(sets) - set(transfer.STEERING) == {f"replay {light}" for light in LIGHTS[1:]}
+    for name, samples in sets.items():
+        assert [sample.label for sample in samples] == [1, 0]
+        assert all((sample.worse is None) == (name != transfer.WORSE) for sample in samples)
+
+
+def test_worse_cameras_take_both_classes_worse_in_the_same_way(transfer: Any, replays: Path) -> None:
+    samples = dict(transfer.sets_of({"replay": replays}, 8))[transfer.WORSE]
+    picture = np.asarray(Image.open(samples[0].path))
+    taken = [
+        [transfer._changed(replace(sample, worse=seed), picture, None, None) for seed in range(12)]
+        for sample in samples
+    ]
+    assert all(np.array_equal(live, replay) for live, replay in zip(*taken, strict=True))
+    assert all(worse.shape == picture.shape and worse.dtype == np.uint8 for worse in taken[0])
+    detail = np.abs(np.diff(picture.astype(float), axis=1)).mean()
+    smooth = [np.abs(np.diff(worse.astype(float), axis=1)).mean() < detail for worse in taken[0]]
+    dark = [worse.mean() < 0.9 * picture.mean() for worse in taken[0]]
+    assert all(np.abs(worse.astype(float) - picture).mean() > 1 for worse in taken[0])
+    assert any(smooth)
+    assert any(dark)
