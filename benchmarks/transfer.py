@@ -53,7 +53,7 @@ from bonaface.media.picture import read_picture
 from bonaface.models.registry import default_preset
 from bonaface.simulate.light import Picture, srgb_decode, srgb_encode
 from bonaface.training.augment import transfer_color
-from cost_table import cost_table, untrained, write_cost
+from cost_table import cost_table, untrained, write_between, write_cost
 
 HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "transfer.json", HERE / "transfer.md"
@@ -68,7 +68,7 @@ WORSE = "replay bright_face, worse cameras"
 STEERING = ("nuaa train", EXCHANGED, OVEREXPOSED, FURTHER, CLOSER, TO_FACE, "replay bright_face", WORSE)
 MINIFASNET_SIZE, MINIFASNET_CROPS = 80, ("box-2.7", "box-4.0")
 _LOT = 16  # pictures that go through a network together
-_BEGIN, _END = "<!-- table -->", "<!-- end of table -->"
+_BEGIN, _END = "<!-- table -->\n\n", "<!-- end of table -->"
 
 
 @dataclass(frozen=True)
@@ -535,9 +535,7 @@ def main() -> None:
         print(table_lines({name: results[name]}), flush=True)
     if not given.no_write:
         write_json(RESULTS, results)
-        before, _, rest = PAGE.read_text().partition(_BEGIN)
-        _, _, after = rest.partition(_END)
-        write_text(PAGE, f"{before}{_BEGIN}\n\n{table_lines(results)}\n{_END}{after}")
+        write_between(table_lines(results), PAGE, _BEGIN, _END)
 
 
 if __name__ == "__main__":

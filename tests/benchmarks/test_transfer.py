@@ -1,6 +1,7 @@
 """benchmarks/transfer.py: which sets steer, and what is done to their pictures."""
 
 import importlib.util
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -64,3 +65,11 @@ def test_worse_cameras_take_both_classes_worse_in_the_same_way(transfer: Any, re
     assert all(np.abs(worse.astype(float) - picture).mean() > 1 for worse in taken[0])
     assert any(smooth)
     assert any(dark)
+
+
+def test_the_page_shows_the_kept_figures(transfer: Any, tmp_path: Path) -> None:
+    page = tmp_path / "transfer.md"
+    page.write_text(transfer.PAGE.read_text())
+    results = json.loads(transfer.RESULTS.read_text())
+    transfer.write_between(transfer.table_lines(results), page, transfer._BEGIN, transfer._END)
+    assert page.read_text() == transfer.PAGE.read_text()
