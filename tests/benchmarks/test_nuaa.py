@@ -1,9 +1,6 @@
 """benchmarks/nuaa.py: what is kept of the grid belongs to the settings and the page that stand beside it."""
 
-import importlib.util
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -16,20 +13,12 @@ from bonaface.cli.main import app
 from bonaface.models import model_names
 from bonaface.training import fit
 
-ROOT = Path(__file__).parents[2]
+SCRIPT = "nuaa"
 
 
 @pytest.fixture(scope="module")
-def nuaa() -> Iterator[ModuleType]:
-    spec = importlib.util.spec_from_file_location("nuaa", ROOT / "benchmarks" / "nuaa.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["nuaa"] = module  # dataclasses look their module up
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "benchmarks")  # it imports its neighbour
-        spec.loader.exec_module(module)
-        yield module
+def nuaa(script: ModuleType) -> ModuleType:
+    return script
 
 
 def test_the_page_shows_the_kept_figures(nuaa: Any, tmp_path: Path) -> None:

@@ -1,9 +1,6 @@
 """benchmarks/transfer.py: which sets steer, and what is done to their pictures."""
 
-import importlib.util
 import json
-import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -15,21 +12,13 @@ from PIL import Image
 
 from bonaface.testing.portrait import drawn_portrait
 
-ROOT = Path(__file__).parents[2]
+SCRIPT = "transfer"
 LIGHTS = ("bright_face", "rui_original", "side_illumination")
 
 
 @pytest.fixture(scope="module")
-def transfer() -> Iterator[ModuleType]:
-    spec = importlib.util.spec_from_file_location("transfer", ROOT / "benchmarks" / "transfer.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["transfer"] = module  # dataclasses look their module up
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "benchmarks")  # it imports its neighbour
-        spec.loader.exec_module(module)
-        yield module
+def transfer(script: ModuleType) -> ModuleType:
+    return script
 
 
 @pytest.fixture
