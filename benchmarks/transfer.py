@@ -19,7 +19,6 @@ statistics are untrained, which costs the same.
 import argparse
 import csv
 import importlib.util
-import io
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -51,6 +50,7 @@ from bonaface.inference.preprocess import run_on_views
 from bonaface.inference.runtime import OnnxRunner
 from bonaface.media.picture import read_picture
 from bonaface.models.registry import default_preset
+from bonaface.simulate.camera import compressed
 from bonaface.simulate.light import Picture, srgb_decode, srgb_encode
 from bonaface.training.augment import transfer_color
 from cost_table import cost_table, untrained, write_between, write_cost
@@ -257,14 +257,18 @@ def _by_worse_camera(picture: Picture, rng: np.random.Generator) -> Picture:
         electrons = rng.uniform(400, 2000)  # at white
         light = srgb_decode(picture / 255.0) * 2.0 ** -rng.uniform(1.0, 2.5)
         light = rng.poisson(light * electrons) / electrons * 2.0 ** rng.uniform(0.0, 1.0)
-        image = Image.fromarray(np.rint(255 * srgb_encode(np.clip(light, 0.0, 1.0))).astype(np.uint8))
+        image = Image.fromarray(_coded(light))
     else:
         share, size = rng.uniform(0.35, 0.7), image.size
         small = image.resize((int(size[0] * share), int(size[1] * share)), Image.Resampling.BICUBIC)
         image = small.resize(size, Image.Resampling.BICUBIC)
-    coded = io.BytesIO()
-    image.save(coded, "JPEG", quality=int(rng.uniform(60, 95)))
-    return np.asarray(Image.open(coded))
+    return compressed(np.asarray(image), int(rng.uniform(60, 95)))
+
+
+def _coded(light: NDArray[Any]) -> Picture:
+    """Return linear light (H, W, 3) as a picture, clipped to white."""
+    picture: Picture = np.rint(255 * srgb_encode(np.clip(light, 0.0, 1.0))).astype(np.uint8)
+    return picture
 
 
 def _changed(sample: Sample, picture: Picture, face: Face, detector: Detector) -> Picture:
@@ -280,8 +284,7 @@ def _changed(sample: Sample, picture: Picture, face: Face, detector: Detector) -
     if sample.stops is not None:
         light = srgb_decode(picture / 255.0)
         light *= 0.2 * 2.0**sample.stops / max(float(_region(light, face).mean()), 1e-3)
-        brighter: Picture = np.rint(255 * srgb_encode(np.clip(light, 0.0, 1.0))).astype(np.uint8)
-        return brighter
+        return _coded(light)
     if sample.margins:
         (x0, y0, x1, y1), (height, width) = face.box, picture.shape[:2]
         left, above, right, below = sample.margins

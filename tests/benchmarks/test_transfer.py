@@ -56,6 +56,18 @@ def test_worse_cameras_take_both_classes_worse_in_the_same_way(transfer: Any, re
     assert any(dark)
 
 
+def test_a_camera_out_of_focus_or_of_few_pixels_loses_detail(transfer: Any, replays: Path) -> None:
+    sample = dict(transfer.sets_of({"replay": replays}, 8))[transfer.WORSE][0]
+    rough = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+    for seed in range(12):
+        if np.random.default_rng(seed).integers(3) != 1:  # 1 is the dark
+            taken = transfer._changed(replace(sample, worse=seed), rough, None, None).astype(float)
+            assert (
+                np.abs(np.diff(taken, axis=1)).mean()
+                < 0.6 * np.abs(np.diff(rough.astype(float), axis=1)).mean()
+            )
+
+
 def test_the_page_shows_the_kept_figures(transfer: Any, tmp_path: Path) -> None:
     page = tmp_path / "transfer.md"
     page.write_text(transfer.PAGE.read_text())

@@ -238,6 +238,13 @@ class SolverModel(PadModel):
 
     passes: int = 1
 
+    def check_passes(self, epochs: int) -> None:
+        """Do nothing: one pass is enough, unless a model says that it needs more.
+
+        Raises:
+            InputError: the model needs more than `epochs` passes.
+        """
+
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
         """Return what is kept of normalised images (B, 3, H, W): (B, ...) float32, the same in every batch."""

@@ -198,6 +198,14 @@ class LinearProbe(SolverModel):
                 offsets[int(choice @ 2 ** np.arange(len(choice)))] = -threshold
         self.offsets.data.copy_(torch.as_tensor(offsets))
 
+    def check_passes(self, epochs: int) -> None:
+        """Raise `InputError` where there are no passes to compare."""
+        if epochs < self.passes:
+            raise InputError(
+                f"{self.name} with these options compares a picture's passes and needs epochs={self.passes} or "
+                f"more, got {epochs}; take more epochs, or --set invariance=0"
+            )
+
     def predict(self, features: Tensor, shares: Tensor | None = None) -> Tensor:
         """Return the score (B,) of kept features (B, V, F); with V views `shares` (B, V) say which are used."""
         return torch.sigmoid(self._logit(features, shares))

@@ -16,9 +16,8 @@ from bonaface.simulate.portrait import Portrait
 from bonaface.simulate.scene import Lighting
 from bonaface.simulate.warp import Map, Points, project, projective_map, sample, similarity
 
-_SOFT = (
-    0.5  # distances between the eyes over which a portrait's background goes out of focus beyond its border
-)
+# Distances between the eyes over which a portrait's background goes out of focus beyond its border.
+_SOFT = 0.5
 
 
 @dataclass(frozen=True)

@@ -136,11 +136,8 @@ def _train(
             _check_micro_batch(module, settings)
             if settings.preset.start == "linear":
                 check_start(module.network, settings)
-        if isinstance(network, SolverModel) and settings.preset.epochs < network.passes:
-            raise InputError(
-                f"{network.name} with these options compares a picture's passes and needs epochs={network.passes} or "
-                f"more, got {settings.preset.epochs}; take more epochs, or --set invariance=0"
-            )
+        if isinstance(network, SolverModel):
+            network.check_passes(settings.preset.epochs)
         # Written after the checks above, so that a refused run leaves no file; other devices' processes start below.
         if is_primary():
             write_checked_json(run / RUN, _description(settings, store, data))
