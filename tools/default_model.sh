@@ -10,9 +10,18 @@ mkdir -p "$work"
 python "$root/benchmarks/portraits.py" "$faces" "$work/portraits"
 bonaface simulate "$work/set" --layout folder --faces "$work/portraits" --persons 1400 --frames 2 --seed 0
 bonaface prepare folder "$work/set" "$work/store"
-if [ -f "$work/run/run.json" ]; then
-    bonaface train --resume --out "$work/run"
-else
-    bonaface train linear-probe --preset views --data "$work/store" --protocol split --seed 0 --out "$work/run"
-fi
+
+# train OUT MODEL OPTIONS: go on with the run in OUT, or begin it
+train() {
+    local out=$1 model=$2
+    shift 2
+    if [ -f "$out/run.json" ]; then
+        bonaface train --resume --out "$out"
+    else
+        bonaface train "$model" --preset views --data "$work/store" --protocol split --seed 0 --out "$out" "$@"
+    fi
+}
+train "$work/linear" linear-probe
+train "$work/tuned" lp-ft --from "$work/linear"
+train "$work/run" linear-probe --from "$work/tuned"
 python "$root/tools/ship_model.py" "$work/run" "$work/store"

@@ -48,9 +48,15 @@ def ship(run: Path, store: Path, out: Path = DEFAULT_MODEL) -> tuple[float, floa
 
 
 def _told(bundle: Bundle) -> dict[str, object]:
-    """Return what the run says of itself, without what differs from machine to machine."""
+    """Return what the run says of itself, without what differs from machine to machine.
+
+    Of the run that it began with, it tells the same under "initial".
+    """
     told = {key: value for key, value in bundle.card.provenance.items() if key != "training_seconds"}
-    settings = {key: value for key, value in told["settings"].items() if key != "store"}
+    initial = told["settings"]["initial"]
+    if initial:
+        told["initial"] = _told(Bundle.open(initial["bundle"]))
+    settings = {key: value for key, value in told["settings"].items() if key not in ("store", "initial")}
     return {**told, "settings": settings}
 
 

@@ -39,7 +39,7 @@ def test_every_system_and_the_shortcut_are_kept(nuaa: Any) -> None:
     rows = [kept["settings"] for kept in nuaa.Results().cells.values()]
     for protocol in ("official", "subject-disjoint"):
         here = {row["preset"]["model"].partition(":")[0] for row in rows if row["protocol"] == protocol}
-        assert here == set(model_names())
+        assert here == set(model_names()) - nuaa.BEGIN_WITH_A_RUN
     shortcut = {
         (row["protocol"], row["fold"], row["preset"]["crop"])
         for row in rows

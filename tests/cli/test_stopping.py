@@ -24,14 +24,16 @@ def start(*arguments: object) -> "subprocess.Popen[str]":
     )
 
 
-def stop_when(path: Path, program: "subprocess.Popen[str]", sign: signal.Signals) -> str:
-    """Send `sign` to the group once `path` is there; what came on standard error."""
+def stop_when(
+    path: Path, program: "subprocess.Popen[str]", sign: signal.Signals, whole_group: bool = True
+) -> str:
+    """Send `sign` to the group, or to its first process, once `path` is there; what came on standard error."""
     deadline = time.monotonic() + 120
     while not path.exists():
         assert program.poll() is None, program.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    os.killpg(program.pid, sign)
+    (os.killpg if whole_group else os.kill)(program.pid, sign)
     return program.communicate(timeout=120)[1]
 
 
@@ -106,3 +108,20 @@ def test_interrupted_train_prints_one_sentence_and_resumes(
     assert errors == f"{SAID}\n"
     subprocess.run([*PROGRAM, "train", "--resume", "--out", str(run)], check=True, capture_output=True)
     assert (run / "bundle" / "bundle.json").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whole_group", [False, True])
+def test_a_run_on_two_devices_stops_at_one_batch_and_resumes(
+    whole_group: bool, store: Path, tmp_path: Path
+) -> None:
+    """The system's `kill` and `timeout` tell one process, a batch system tells all of them."""
+    run = tmp_path / "run"
+    network = ["--backbone", "random:efficientnet-lite0", "--size", 64, "--epochs", 40, "--set", "batch=8"]
+    devices = ["--devices", 2, "--accelerator", "cpu", "--micro-batch", 2, "--checkpoint-every", 1]
+    data = ["--data", store, "--protocol", "split"]
+    program = start("train", "bi-fas", "--out", run, *data, *network, *devices)
+    errors = stop_when(run / LAST, program, signal.SIGTERM, whole_group)
+    assert program.returncode == 130
+    assert set(errors.splitlines()) == {SAID}
+    assert (run / LAST).is_file()

@@ -151,7 +151,7 @@ def trained(case: Case, pictures: torch.Tensor, labels: torch.Tensor) -> Trained
     losses = []
     for _ in range(STEPS):
         optimiser.zero_grad()
-        terms = model.loss(model(pictures), shown(labels), pictures)
+        terms = model.loss(model(*inputs(model, pictures)), shown(labels), pictures)
         terms["total"].backward()
         optimiser.step()
         losses.append({name: value.item() for name, value in terms.items()})
@@ -268,7 +268,7 @@ def test_every_parameter_gets_a_finite_gradient(
 ) -> None:
     """A parameter without a gradient is a layer that nothing uses, and stops training over several devices."""
     model = learning.build().train()
-    model.loss(model(pictures), shown(labels), pictures)["total"].backward()
+    model.loss(model(*inputs(model, pictures)), shown(labels), pictures)["total"].backward()
     parameters = dict(model.named_parameters())
     assert [name for name, p in parameters.items() if p.grad is None] == []
     assert [name for name, p in parameters.items() if not p.grad.isfinite().all()] == []
@@ -281,7 +281,7 @@ def test_mixed_precision_keeps_scores_and_losses_in_float32(
 ) -> None:
     model = learning.build().train()
     with torch.autocast("cpu", torch.bfloat16):
-        output = model(pictures)
+        output = model(*inputs(model, pictures))
         terms = model.loss(output, shown(labels), pictures)
     terms["total"].backward()
     assert {t.dtype for t in (*output.scores.values(), *output.maps.values(), *terms.values())} == {
@@ -415,5 +415,5 @@ def test_real_weights_and_three_channel_normalisation(name: str) -> None:
     if isinstance(model, SolverModel):
         return
     pictures = torch.randn(2, 3, SIZE, SIZE)
-    model.loss(model(pictures), shown(torch.tensor([0, 1])), pictures)["total"].backward()
+    model.loss(model(*inputs(model, pictures)), shown(torch.tensor([0, 1])), pictures)["total"].backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from bonaface.core.errors import BonafaceError, InputError
 from bonaface.metrics.thresholds import eer_threshold
-from bonaface.models import FeatureSet, LinearProbe, create_model
+from bonaface.models import FeatureSet, LinearProbe, LpFt, create_model
 from bonaface.models.linear_probe import solve_logistic, steady_bases
 
 COUNT = 40
@@ -323,3 +323,32 @@ def test_each_view_is_held_down_where_it_moves() -> None:
         within = sum(away.T @ away for away in moves) / 30
         loss = np.einsum("nf,nm,m->f", values[:, view], slope, choices[:, view])
         np.testing.assert_allclose(weight[view] + 7 * within @ weight[view] + 0.1 * loss, 0, atol=1e-5)
+
+
+def test_fine_tuning_minimises_the_log_loss_of_every_choice_of_views() -> None:
+    """Of three views, the first of which is always used, there are four choices."""
+    torch.manual_seed(0)
+    model = create_model(
+        "lp-ft", backbone="random:test_efficientnet", size=64, views=("tight", "native", "box-2")
+    )
+    assert isinstance(model, LpFt)
+    model.eval().offsets.fill_(0.25)
+    images, labels = torch.randn(4, 3, 3, 64, 64), torch.tensor([1.0, 0.0, 0.0, 1.0])
+    with torch.no_grad():
+        output = model(images, torch.zeros(4, 3))
+        terms = model.loss(output, {"label": labels}, images)
+        statistics = output.embeddings["statistics"].reshape(4, 3, -1).double().numpy()
+    a, b, c = (statistics * model.weight.detach().double().numpy()).sum(2).T
+    losses = []
+    for parts in (a, a + b, a + c, a + b + c):
+        chance = 1 / (1 + np.exp(-(parts + 0.25)))
+        losses.append(-np.mean(np.log(np.where(labels.numpy() == 1, chance, 1 - chance))))
+    assert terms["total"].item() == pytest.approx(np.mean(losses), rel=1e-4)
+    assert terms["label"] == terms["total"]
+
+
+def test_fine_tuning_reaches_the_backbone() -> None:
+    model = create_model("lp-ft", backbone="random:test_efficientnet", size=64)
+    images = torch.randn(2, 3, 64, 64)
+    model.loss(model(images), {"label": torch.tensor([0, 1])}, images)["total"].backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.backbone.parameters())

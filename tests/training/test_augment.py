@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from PIL import Image
 from bonaface.core.errors import InputError
 from bonaface.face.crop import ContextCrop, CropSpec, cut
 from bonaface.face.detect import Detector
-from bonaface.simulate.light import to_light
+from bonaface.simulate.light import srgb_decode, to_light
 from bonaface.testing.portrait import drawn_portrait
 from bonaface.training import augment
 from bonaface.training.augment import (
@@ -23,6 +24,7 @@ from bonaface.training.augment import (
     expose_anew,
     flip_and_jitter,
     flip_landmarks,
+    taken_again,
     transfer_color,
 )
 
@@ -195,6 +197,71 @@ def test_simulated_attack_changes_only_the_pixels(side: int) -> None:
     assert (attack.valid, attack.factor, attack.picture) == (square.valid, square.factor, square.picture)
     assert np.array_equal(attack.image, again.image)
     assert not np.array_equal(attack.image, other.image)
+
+
+def test_a_worse_camera_changes_only_the_pixels() -> None:
+    square = square_of(300)
+    one, again, other = (taken_again(square, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert replace(one, image=square.image) == square
+    assert one.image.shape == square.image.shape
+    assert one.image.dtype == np.uint8
+    assert np.array_equal(one.image, again.image)
+    assert not np.array_equal(one.image, other.image)
+
+
+def faults(
+    monkeypatch: pytest.MonkeyPatch, unsharp: float = 0.0, coarse: float = 0.0, dark: float = 0.0
+) -> None:
+    for name, share in {"_UNSHARP": unsharp, "_COARSE": coarse, "_DARK": dark}.items():
+        monkeypatch.setattr(augment, name, share)
+
+
+def noise_square(side: int) -> ContextCrop:
+    image = np.random.default_rng(0).integers(0, 256, (side, side, 1)).astype(np.uint8).repeat(3, 2)
+    return replace(square_of(side), image=image)
+
+
+@pytest.mark.parametrize("side", [300, 900])
+def test_out_of_focus_by_as_much_of_the_face_whatever_its_size(
+    side: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a Gaussian of sigma leaves white noise 1 / (2 sigma sqrt(pi)) of its spread
+    faults(monkeypatch, unsharp=1.0)
+    monkeypatch.setattr(augment, "_SIGMA", (3.0, 3.0))
+    square = noise_square(side)
+    after = taken_again(square, np.random.default_rng(0)).image[20:-20, 20:-20, 0]
+    sigma = 3.0 * (square.box[2] - square.box[0]) / 224
+    assert after.std() / square.image.std() == pytest.approx(1 / (2 * sigma * np.pi**0.5), rel=0.15)
+
+
+def test_with_fewer_pixels_fine_detail_is_lost_unless_the_face_has_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    faults(monkeypatch, coarse=1.0)
+    monkeypatch.setattr(augment, "_FEWER", (2.0, 2.0))
+    large, small = (noise_square(side) for side in (1200, 200))  # faces of 432 and 72 pixels
+    spread = [taken_again(s, np.random.default_rng(0)).image.std() / s.image.std() for s in (large, small)]
+    assert spread[0] < 0.4
+    assert spread[1] > 0.9
+
+
+def test_in_the_dark_a_picture_is_darker_by_what_is_not_amplified_and_has_shot_noise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    faults(monkeypatch, dark=1.0)
+    monkeypatch.setattr(augment, "_LESS", (2.0, 2.0))
+    monkeypatch.setattr(augment, "_ELECTRONS", (1000.0, 1000.0))
+    monkeypatch.setattr(augment, "compressed", lambda picture, _: picture)  # JPEG takes noise away
+    square = replace(square_of(300), image=np.full((300, 300, 3), 188, np.uint8))
+    drawn = np.random.default_rng(5)
+    drawn.random(3)  # which faults
+    drawn.uniform(size=4)  # sigma, fewer, stops, electrons
+    back = drawn.uniform(0.3, 1.0)
+    light = srgb_decode(taken_again(square, np.random.default_rng(5)).image[:, :, 1] / 255.0)
+    before = float(srgb_decode(np.array([188 / 255.0]))[0])
+    gain = 2.0 ** (2 * back)
+    assert light.mean() == pytest.approx(before / 4 * gain, rel=0.03)
+    assert light.std() == pytest.approx((before / 4 / 1000) ** 0.5 * gain, rel=0.05)
 
 
 def test_large_context_crop_is_reduced_and_gives_the_same_crop() -> None:

@@ -257,6 +257,23 @@ def test_share_of_the_pictures_is_exposed_anew(store: Path) -> None:
         assert (np.diff(after[..., 0].ravel()[order].astype(int)) >= 0).all()
 
 
+def test_share_of_the_pictures_is_taken_again_by_a_worse_camera(store: Path) -> None:
+    opened = CropStore.open(store)
+    draws = [Draw(position, (7, 0, position)) for position in range(6)]
+
+    def batch(camera: float) -> np.ndarray:
+        augmentation = Augmentation(0.5, (0.2, 0.2, 0.2, 0.02), camera=camera)
+        data = CropBatches(opened, range(len(opened.table)), [CropSpec.parse("tight")], 32, augmentation)
+        return data[draws].crops.numpy()
+
+    plain, again, some = batch(0.0), batch(1.0), batch(0.5)
+    assert (batch(1.0) == again).all()
+    assert (plain != again).any((1, 2, 3)).all()
+    changed = (some != plain).any((1, 2, 3))
+    assert 0 < changed.sum() < len(draws)
+    assert (some[changed] == again[changed]).all()
+
+
 def test_every_picture_takes_one_of_the_crops_at_random(store: Path) -> None:
     opened = CropStore.open(store)
     specs = (CropSpec.parse("tight"), CropSpec.parse("square-1.3"))

@@ -25,7 +25,7 @@ from bonaface.models import create_model
 from bonaface.store.prepare import prepare
 from bonaface.training import checkpoint_saver, fit, weights
 from bonaface.training.batches import Batch
-from bonaface.training.fit import train
+from bonaface.training.fit import train, usual_workers
 from bonaface.training.module import PadModule
 from bonaface.training.progress import Step
 from bonaface.training.settings import RunSettings, choose_preset
@@ -158,6 +158,7 @@ def test_resumed_run_with_simulated_attacks_gives_the_same_weights(
         "crops": ["tight", "square-1.3"],
         "color_transfer": 0.0,
         "exposure": 0.0,
+        "camera": 0.0,
     }
 
 
@@ -461,3 +462,23 @@ def test_two_processes_train_together(settings: RunSettings, tmp_path: Path) -> 
     for name, value in expected.items():
         if not name.endswith("num_batches_tracked"):  # each device counts its own
             torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-5, msg=name)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "cores", "accelerator", "devices", "expected"),
+    [
+        (False, 16, "auto", 1, 0),
+        (True, 16, "auto", 1, 8),
+        (True, 4, "auto", 1, 3),
+        (True, 16, "gpu", 4, 3),
+        (True, 2, "gpu", 8, 1),
+        (True, 16, "cpu", 1, 0),
+        (False, 16, "cpu", 2, 0),
+    ],
+)
+def test_processes_read_crops_where_a_gpu_would_wait_for_them(
+    gpu: bool, cores: int, accelerator: str, devices: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(fit, "usable_cores", lambda: cores)
+    assert usual_workers(accelerator, devices) == expected

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from bonaface.cli.main import app
 from bonaface.core.errors import InputError, ModelFileError
-from bonaface.inference.bundle import Bundle
-from bonaface.models import create_model
-from bonaface.testing.networks import write_bundle
+from bonaface.inference.bundle import WEIGHTS, Bundle, write_card
+from bonaface.models import PadModel, create_model
+from bonaface.testing.networks import card, write_bundle
 from bonaface.training import checkpoint_saver, fit
 from bonaface.training.fit import train
 from bonaface.training.initial import Initial, load_initial
@@ -42,15 +42,10 @@ def test_begins_with_the_weights_of_the_bundle(bundle: Path) -> None:
 
 def test_parts_for_training_alone_stay_as_they_are(tmp_path: Path) -> None:
     """Bi-FAS has a branch that no bundle holds."""
-    from bonaface.inference.bundle import WEIGHTS, write_card
-    from bonaface.testing.networks import card
-
     first, second = (
         create_model("bi-fas-s", backbone="random:efficientnet-lite0", size=64, pretrained=False)
         for _ in range(2)
     )
-    from safetensors.torch import save_file
-
     folder = write_bundle(tmp_path / "bundle")
     save_file(first.inference_state_dict(), folder / WEIGHTS)
     write_card(folder, card(model="bi-fas-s"))
@@ -122,14 +117,53 @@ def test_another_network_is_refused_before_a_run_is_begun(bundle: Path, store: P
     ):
         train(other, tmp_path / "run")
     assert not (tmp_path / "run" / "run.json").exists()
-    probe = choose_preset("linear-probe", None, {"backbone": "random:efficientnet-lite0", "size": 64})
-    with pytest.raises(InputError, match="fitted by a solver, which begins with no weights"):
+    probe = choose_preset("global-statistics", None, {})
+    with pytest.raises(InputError, match="fitted by a solver and has no backbone whose weights"):
         train(RunSettings(probe, str(store), "split", initial=initial), tmp_path / "run")
     with pytest.raises(InputError, match="another bundle than the one"):
         train(settings(store, Initial(initial.bundle, "0" * 64)), tmp_path / "run")
     without = Initial.of(write_bundle(tmp_path / "light"))
     with pytest.raises(ModelFileError, match="network for torch"):
         train(settings(store, without), tmp_path / "run")
+
+
+def saved_bundle(network: PadModel, folder: Path) -> Initial:
+    """Write a bundle with the weights of `network`, as a run begins with."""
+    write_bundle(folder)
+    save_file(network.inference_state_dict(), folder / WEIGHTS)
+    write_card(folder, card(model=network.name, backbone=network.backbone.name))
+    return Initial.of(folder)
+
+
+def small(model: str, **options: Any) -> PadModel:
+    return create_model(
+        model, backbone="random:efficientnet-lite0", size=64, pretrained=False, **options
+    ).eval()
+
+
+def test_fine_tuning_begins_where_the_linear_probe_ends(tmp_path: Path) -> None:
+    views = ("tight", "square-1.3")
+    probe, tuned = small("linear-probe", views=views), small("lp-ft", views=views)
+    probe.load_state_dict({**probe.state_dict(), "offsets": torch.tensor([0.0, -0.3, 0.0, 0.2])})
+    load_initial(tuned, saved_bundle(probe, tmp_path / "bundle"))
+    images, shares = torch.randn(3, 2, 3, 64, 64), torch.tensor([[0.0, 0.0], [0.0, 0.6], [0.0, 0.1]])
+    with torch.no_grad():
+        expected, found = (network(images, shares).scores["linear"] for network in (probe, tuned))
+    assert torch.equal(found, expected)
+    with pytest.raises(InputError, match="holds linear-probe over"):
+        load_initial(small("lp-ft"), Initial.of(tmp_path / "bundle"))
+
+
+def test_a_solver_takes_the_backbone_and_leaves_the_head(tmp_path: Path) -> None:
+    tuned, probe = small("lp-ft", views=("tight", "square-1.3")), small("linear-probe")
+    head = probe.state_dict()["weight"].clone()
+    load_initial(probe, saved_bundle(tuned, tmp_path / "bundle"))
+    assert torch.equal(probe.state_dict()["weight"], head)
+    for name, value in tuned.backbone.state_dict().items():
+        assert torch.equal(probe.backbone.state_dict()[name], value), name
+    other = create_model("linear-probe", backbone="random:test_efficientnet", size=64, pretrained=False)
+    with pytest.raises(InputError, match=r"holds lp-ft over .* trains linear-probe over .* tensors differ"):
+        load_initial(other, Initial.of(tmp_path / "bundle"))
 
 
 def test_from_on_the_command_line(

@@ -91,7 +91,8 @@ def test_the_options_of_a_network_are_checked_as_they_are_chosen() -> None:
 def test_rejects_wrong_augmentation() -> None:
     with pytest.raises(
         UnknownNameError,
-        match=r"Known: .*augment\.color_transfer, augment\.crops, augment\.exposure, augment\.simulate",
+        match=r"Known: .*augment\.camera, augment\.color_transfer, augment\.crops, augment\.exposure, "
+        r"augment\.simulate",
     ):
         choose_preset("bi-fas", None, {"augment.simulat": 0.3})
     with pytest.raises(InputError, match=r"augment\.simulate: expected a share between 0 and 1, got 'much'"):

@@ -98,11 +98,11 @@ def test_shares_are_known_without_reading_a_picture(store: Path, monkeypatch: py
     np.testing.assert_allclose(data.shares(draws), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize(("color_transfer", "exposure"), [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)])
-def test_views_of_a_face_are_augmented_alike(store: Path, color_transfer: float, exposure: float) -> None:
-    """Two equal views are equal after flip, jitter, another exposure and colour transfer."""
+@pytest.mark.parametrize("shares", [(0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)])
+def test_views_of_a_face_are_augmented_alike(store: Path, shares: tuple[float, float, float]) -> None:
+    """Two equal views are equal after flip, jitter, colour transfer, another exposure and another camera."""
     opened, view = CropStore.open(store), CropSpec.parse("tight")
-    augmentation = Augmentation(0.5, (0.4, 0.4, 0.4, 0.1), (), color_transfer, exposure)
+    augmentation = Augmentation(0.5, (0.4, 0.4, 0.4, 0.1), (), *shares)
     data = CropBatches(opened, range(41), [view, view], 32, augmentation)
     draws = [Draw(position, (0, 0, position)) for position in range(12)]
     crops = data[draws].crops

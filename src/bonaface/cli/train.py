@@ -35,11 +35,13 @@ MicroBatchOption = Annotated[
     ),
 ]
 WorkersOption = Annotated[
-    int,
+    int | None,
     typer.Option(
         min=0,
         help="Number of processes that read and augment crops. 0 does it between the steps, which is fastest if "
-        "the network trains on the same processor.",
+        "the network trains on the same processor. Default: 0 on the processor; with a GPU one for each core but one, "
+        "and at most 8.",
+        show_default=False,
     ),
 ]
 
@@ -82,7 +84,8 @@ def train(
         typer.Option(
             "--from",
             metavar="BUNDLE",
-            help="Begin with the weights of this bundle or run, of the same network, and learn further.",
+            help="Begin with the weights of this bundle or run, of the same network, and learn further; a model that "
+            "is fitted by a solver takes the backbone's.",
             show_default=False,
         ),
     ] = None,
@@ -94,7 +97,7 @@ def train(
     ] = 1,
     nodes: Annotated[int, typer.Option(help="Number of machines.")] = 1,
     accelerator: Annotated[str, typer.Option(help="Kind of device: auto, cpu or gpu.")] = "auto",
-    workers: WorkersOption = 0,
+    workers: WorkersOption = None,
     checkpoint_every: Annotated[
         int, typer.Option(help="Number of optimiser steps between checkpoints.")
     ] = 50,
@@ -142,7 +145,7 @@ def train(
             devices=devices,
             nodes=nodes,
             accelerator=accelerator,
-            workers=workers,
+            workers=fit.usual_workers(accelerator, devices) if workers is None else workers,
             checkpoint_every=checkpoint_every,
             initial=Initial.of(initial) if initial else None,
         )

@@ -10,7 +10,7 @@ from bonaface.models.global_statistics import GlobalStatistics
 from bonaface.models.hfd import Hfd
 from bonaface.models.iqm_svm import IqmSvm
 from bonaface.models.lbp_svm import LbpSvm
-from bonaface.models.linear_probe import LinearProbe
+from bonaface.models.linear_probe import LinearProbe, LpFt
 from bonaface.models.patchnet import PatchNet
 from bonaface.models.preset import Preset
 from bonaface.models.record import Output
@@ -42,6 +42,7 @@ __all__ = [
     "IqmSvm",
     "LbpSvm",
     "LinearProbe",
+    "LpFt",
     "Output",
     "PadModel",
     "PatchNet",

@@ -180,9 +180,11 @@ class GradientModel(PadModel):
 
     Attributes:
         targets: names of what its loss reads (`bonaface.models.targets`).
+        begins_with: names of other models whose weights it can begin with, because they have the same tensors.
     """
 
     targets: ClassVar[tuple[str, ...]] = ("label",)
+    begins_with: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def loss(self, output: Output, targets: Targets, images: Tensor) -> dict[str, Tensor]:

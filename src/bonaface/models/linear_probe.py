@@ -1,4 +1,4 @@
-"""A linear classifier on frozen features: the reference that every trained network must beat.
+"""A linear classifier on frozen features, the reference that every trained network must beat; and fine-tuning from it.
 
 Source: linear probing, as A. Kumar, A. Raghunathan, R. Jones, T. Ma, P. Liang compare it with fine-tuning, "Fine-Tuning
 can Distort Pretrained Features and Underperform Out-of-Distribution", ICLR 2022, https://arxiv.org/abs/2202.10054.
@@ -33,11 +33,19 @@ from msgspec import Meta
 from msgspec.structs import replace
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import binary_cross_entropy_with_logits, interpolate
 
 from bonaface.core.errors import BonafaceError, InputError
 from bonaface.metrics.thresholds import eer_threshold, sweep
-from bonaface.models.base import Features, FeatureSet, SolverModel, standardisation
+from bonaface.models.base import (
+    Features,
+    FeatureSet,
+    GradientModel,
+    PadModel,
+    SolverModel,
+    Targets,
+    standardisation,
+)
 from bonaface.models.layers import spread
 from bonaface.models.preset import Augment, Preset
 from bonaface.models.record import Output
@@ -50,14 +58,29 @@ _ITERATIONS = 3000
 _TOLERANCE = 1e-7  # of the objective's gradient, per picture
 
 
-class LinearProbe(SolverModel):
-    """Logistic regression over the mean and the spread of every channel of a frozen backbone.
+_Views = Annotated[
+    tuple[str, ...],
+    Meta(
+        description="crops of one face that are read together, the first of which is always used; empty: the "
+        "preset's crop alone."
+    ),
+]
+_Limits = Annotated[
+    tuple[float, ...],
+    Meta(
+        description="of each view but the first, the share, in [0, 1], that may lie outside the picture and be "
+        "mirrored; empty: 0.4 of each."
+    ),
+]
+
+
+class Probe(PadModel):
+    """A linear function of the mean and the spread of every channel of a backbone, for each view of a face.
 
     Score: `linear`, sigmoid of the logit. A view's map is the sigmoid of what each position adds to the view's logit,
     its levels added up: the mean of a view's map before the sigmoid is its logit.
     """
 
-    name = "linear-probe"
     strides = (8, 16, 32)
     score_names = ("linear",)
 
@@ -65,50 +88,15 @@ class LinearProbe(SolverModel):
         self,
         backbone: str,
         size: int,
-        pretrained: bool = True,
-        *,
-        strength: Annotated[
-            float,
-            Meta(
-                description="C of the logistic regression, above 0: the smaller, the stronger is the regularisation."
-            ),
-        ] = 1e-3,
-        views: Annotated[
-            tuple[str, ...],
-            Meta(
-                description="crops of one face that are read together, the first of which is always used; empty: the "
-                "preset's crop alone."
-            ),
-        ] = (),
-        invariance: Annotated[
-            float,
-            Meta(
-                description="how much more the directions cost in which a picture moves between passes, 0 or more; 0 "
-                "treats all alike."
-            ),
-        ] = 0.0,
-        mirrored_limits: Annotated[
-            tuple[float, ...],
-            Meta(
-                description="of each view but the first, the share, in [0, 1], that may lie outside the picture and be "
-                "mirrored; empty: 0.4 of each."
-            ),
-        ] = (),
+        pretrained: bool,
+        views: tuple[str, ...],
+        mirrored_limits: tuple[float, ...],
     ) -> None:
-        """Build the network.
-
-        Args:
-            backbone: name of a backbone with levels of stride 8, 16 and 32.
-            size: side of the input, a multiple of 32.
-            pretrained: load the backbone's ImageNet weights.
+        """Build the network, see its subclasses.
 
         Raises:
-            InputError: an option outside its range, or limits that are not one for each view after the first.
+            InputError: limits that are no shares, or not one for each view after the first.
         """
-        if not strength > 0:
-            raise InputError(f"strength must be above 0, got {strength}; 0.001 is the default")
-        if not invariance >= 0:
-            raise InputError(f"invariance must be 0 or more, got {invariance}; 0 treats all directions alike")
         if not all(0 <= limit <= 1 for limit in mirrored_limits):
             raise InputError(f"mirrored_limits must be shares between 0 and 1, got {list(mirrored_limits)}")
         further = max(len(views) - 1, 0)
@@ -118,8 +106,6 @@ class LinearProbe(SolverModel):
                 f"{len(mirrored_limits)}; set them as well, or --set mirrored_limits=[] for 0.4 of each"
             )
         super().__init__(backbone, size, pretrained)
-        self.strength, self.invariance = strength, invariance
-        self.passes = 2 if invariance else 1
         self.mirrored_limits = tuple(mirrored_limits) or (0.4,) * further
         self.views = tuple(views)
         count = max(len(views), 1)
@@ -160,6 +146,90 @@ class LinearProbe(SolverModel):
             logits={"linear": logit, **{f"map {name}": values for name, values in maps.items()}},
             embeddings={"statistics": statistics.flatten(1)},
         )
+
+    def _parts(self, statistics: Tensor) -> Tensor:
+        """Return what each view adds to the logit, (B, V), of `statistics` (B, V, F)."""
+        return ((statistics - self.center) / self.scale * self.weight).sum(2)
+
+    def _by_view(self, values: Tensor) -> Tensor:
+        """Return (B * V, ...) as (B, V, ...)."""
+        return values.reshape(-1, len(self.weight), *values.shape[1:])
+
+    def _logit(self, statistics: Tensor, shares: Tensor | None) -> Tensor:
+        parts = self._parts(statistics)
+        used = torch.ones_like(parts)
+        if shares is not None and len(self.weight) > 1:
+            inside = (shares[:, 1:] <= shares.new_tensor(self.mirrored_limits)).to(parts)
+            used = torch.cat([used[:, :1], inside], 1)
+        bits = 2 ** torch.arange(len(self.weight), device=parts.device)
+        return (parts * used).sum(1) + self.offsets[(used.long() * bits).sum(1)]
+
+    def _pixel_logits(self, levels: list[Tensor]) -> Tensor:
+        """Return what each position adds to its view's logit, at the finest level's size: (B, V, h, w).
+
+        The mean over positions of w1 x + w2 (x - mean)^2 / spread is w1 mean + w2 spread, a level's part of the logit.
+        """
+        views = len(self.weight)
+        slopes = self.weight / self.scale  # (V, F)
+        total = -(slopes * self.center).sum(1)[None, :, None, None]
+        if views == 1:
+            total = total + self.offsets[-1]
+        ends = np.cumsum([0, *(2 * channels for channels in self.backbone.channels)]).tolist()
+        for level, (first, last) in zip(levels, pairwise(ends), strict=True):
+            of_mean, of_spread = slopes[:, first:last].reshape(views, 2, -1, 1, 1).unbind(1)  # (V, C, 1, 1)
+            x = self._by_view(level)  # (B, V, C, h, w)
+            away = x - x.mean((3, 4), keepdim=True)
+            deviation = self._by_view(spread(level))[..., None, None]
+            added = (of_mean * x + of_spread * away.square() / deviation).sum(2)  # (B, V, h, w)
+            # Nearest neighbours keep the mean, for every level's side divides the finest one's.
+            total = total + interpolate(added, size=levels[0].shape[2:], mode="nearest")
+        return total
+
+
+class LinearProbe(Probe, SolverModel):
+    """Logistic regression over the mean and the spread of every channel of a frozen backbone."""
+
+    name = "linear-probe"
+
+    def __init__(
+        self,
+        backbone: str,
+        size: int,
+        pretrained: bool = True,
+        *,
+        strength: Annotated[
+            float,
+            Meta(
+                description="C of the logistic regression, above 0: the smaller, the stronger is the regularisation."
+            ),
+        ] = 1e-3,
+        views: _Views = (),
+        invariance: Annotated[
+            float,
+            Meta(
+                description="how much more the directions cost in which a picture moves between passes, 0 or more; 0 "
+                "treats all alike."
+            ),
+        ] = 0.0,
+        mirrored_limits: _Limits = (),
+    ) -> None:
+        """Build the network.
+
+        Args:
+            backbone: name of a backbone with levels of stride 8, 16 and 32.
+            size: side of the input, a multiple of 32.
+            pretrained: load the backbone's ImageNet weights.
+
+        Raises:
+            InputError: an option outside its range, or limits that are not one for each view after the first.
+        """
+        if not strength > 0:
+            raise InputError(f"strength must be above 0, got {strength}; 0.001 is the default")
+        if not invariance >= 0:
+            raise InputError(f"invariance must be 0 or more, got {invariance}; 0 treats all directions alike")
+        super().__init__(backbone, size, pretrained, views, mirrored_limits)
+        self.strength, self.invariance = strength, invariance
+        self.passes = 2 if invariance else 1
 
     def features(self, images: Tensor) -> Tensor:
         """Return mean and spread of each channel, level by level: (B, V, F) float32, F = 944 for efficientnet-lite0."""
@@ -210,39 +280,47 @@ class LinearProbe(SolverModel):
         """Return the score (B,) of kept features (B, V, F); with V views `shares` (B, V) say which are used."""
         return torch.sigmoid(self._logit(features, shares))
 
-    def _by_view(self, values: Tensor) -> Tensor:
-        """Return (B * V, ...) as (B, V, ...)."""
-        return values.reshape(-1, len(self.weight), *values.shape[1:])
 
-    def _logit(self, statistics: Tensor, shares: Tensor | None) -> Tensor:
-        parts = ((statistics - self.center) / self.scale * self.weight).sum(2)  # (B, V)
-        used = torch.ones_like(parts)
-        if shares is not None and len(self.weight) > 1:
-            inside = (shares[:, 1:] <= shares.new_tensor(self.mirrored_limits)).to(parts)
-            used = torch.cat([used[:, :1], inside], 1)
-        bits = 2 ** torch.arange(len(self.weight), device=parts.device)
-        return (parts * used).sum(1) + self.offsets[(used.long() * bits).sum(1)]
+class LpFt(Probe, GradientModel):
+    """The linear probe and its backbone, trained further together by gentle steps: "LP-FT" of Kumar et al.
 
-    def _pixel_logits(self, levels: list[Tensor]) -> Tensor:
-        """Return what each position adds to its view's logit, at the finest level's size: (B, V, h, w).
+    It begins where `linear-probe` ends (`bonaface train lp-ft --from RUN`), so that steps on a random head do not
+    distort the features. Its loss is the binary cross-entropy, as the mean over every choice of views that has the
+    first one, which the solver minimises too.
+    """
 
-        The mean over positions of w1 x + w2 (x - mean)^2 / spread is w1 mean + w2 spread, a level's part of the logit.
+    name = "lp-ft"
+    begins_with = ("linear-probe",)
+
+    def __init__(
+        self,
+        backbone: str,
+        size: int,
+        pretrained: bool = True,
+        *,
+        views: _Views = (),
+        mirrored_limits: _Limits = (),
+    ) -> None:
+        """Build the network.
+
+        Args:
+            backbone: name of a backbone with levels of stride 8, 16 and 32.
+            size: side of the input, a multiple of 32.
+            pretrained: load the backbone's ImageNet weights.
+
+        Raises:
+            InputError: limits outside their range, or not one for each view after the first.
         """
-        views = len(self.weight)
-        slopes = self.weight / self.scale  # (V, F)
-        total = -(slopes * self.center).sum(1)[None, :, None, None]
-        if views == 1:
-            total = total + self.offsets[-1]
-        ends = np.cumsum([0, *(2 * channels for channels in self.backbone.channels)]).tolist()
-        for level, (first, last) in zip(levels, pairwise(ends), strict=True):
-            of_mean, of_spread = slopes[:, first:last].reshape(views, 2, -1, 1, 1).unbind(1)  # (V, C, 1, 1)
-            x = self._by_view(level)  # (B, V, C, h, w)
-            away = x - x.mean((3, 4), keepdim=True)
-            deviation = self._by_view(spread(level))[..., None, None]
-            added = (of_mean * x + of_spread * away.square() / deviation).sum(2)  # (B, V, h, w)
-            # Nearest neighbours keep the mean, for every level's side divides the finest one's.
-            total = total + interpolate(added, size=levels[0].shape[2:], mode="nearest")
-        return total
+        super().__init__(backbone, size, pretrained, views, mirrored_limits)
+
+    def loss(self, output: Output, targets: Targets, images: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        """Return "label", the mean binary cross-entropy over the choices of views; "total" is the same."""
+        parts = self._parts(self._by_view(output.embeddings["statistics"].reshape(-1, self.weight.shape[1])))
+        choices = torch.as_tensor(_choices(len(self.weight)), dtype=parts.dtype, device=parts.device)
+        logits = parts @ choices.T + self.offsets[-1]
+        labels = targets["label"].to(logits)[:, None].expand_as(logits)
+        loss = binary_cross_entropy_with_logits(logits, labels)
+        return {"total": loss, "label": loss}
 
 
 def steady_bases(
@@ -386,6 +464,37 @@ register(
                 "invariance": INVARIANCE,
                 "mirrored_limits": (0.2, 0.6),
             },
+        ),
+    ),
+)
+
+register(
+    LpFt,
+    paper="Kumar et al., Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution, ICLR 2022",
+    link="https://arxiv.org/abs/2202.10054",
+    presets=(
+        # Settings chosen by what steers in benchmarks/transfer.md.
+        Preset(
+            "views",
+            "lp-ft",
+            "efficientnet-lite0",
+            size=224,
+            crop="tight",
+            lr=1e-5,
+            backbone_rate=10.0,
+            weight_decay=1e-4,
+            optimizer="adamw",
+            schedule="cosine",
+            warmup=0.06,
+            clip=1.0,
+            epochs=8,
+            batch=48,
+            balance="none",
+            bn="fixed",
+            bn_batches=0,
+            jitter=(0.0, 0.0, 0.0, 0.0),
+            options={"views": ("tight", "square-1.3", "square-2.0"), "mirrored_limits": (0.2, 0.6)},
+            augment=Augment(color_transfer=0.5, camera=0.35),
         ),
     ),
 )

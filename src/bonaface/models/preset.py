@@ -43,6 +43,14 @@ class Augment(Struct, frozen=True, forbid_unknown_fields=True):
             "middle grey to 2 stops more, with whites that clip (`bonaface.training.augment.expose_anew`)."
         ),
     ] = 0.0
+    camera: Annotated[
+        _Share,
+        Meta(
+            description="share, in [0, 1], of the training pictures that are taken again by a worse camera: out of "
+            "focus, with fewer pixels, in the dark, or any of these, and coded as JPEG "
+            "(`bonaface.training.augment.taken_again`)."
+        ),
+    ] = 0.0
 
 
 # Fields that a model that is fitted by a solver does not use.

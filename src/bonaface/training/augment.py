@@ -10,17 +10,24 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageEnhance, ImageFilter
 
 from bonaface.core.errors import InputError
 from bonaface.face.crop import RESAMPLING, ContextCrop
 from bonaface.face.detect import Box, Point
+from bonaface.simulate.camera import compressed
 from bonaface.simulate.light import srgb_decode, srgb_encode
 from bonaface.simulate.pictures import simulate_attack_crop
 
 # Of a picture that is exposed anew: the light that its face is brought to, as automatic exposure does, how far that is
 # then missed, in stops, and the largest gain, since a dark picture has little but noise.
 _GREY, _STOPS, _MOST_GAIN = 0.2, (-1.5, 2.0), 8.0
+# Of a picture that a worse camera takes again: the probability of each fault, and how strong it is. Lengths are in
+# pixels of a face whose box is 224 wide. Noise is in electrons at white.
+_UNSHARP, _SIGMA = 0.6, (0.3, 3.2)
+_COARSE, _FEWER = 0.35, (1.0, 3.0)
+_DARK, _LESS, _ELECTRONS = 0.4, (0.0, 3.0), (300.0, 6000.0)
+_FACE = 224
 # Largest side, in pixels, at which an attack is simulated: the time grows with the area.
 _SIMULATED = 512
 # Distance between the eyes over the height of the box, by RetinaFace: of a frontal face, and the least of a face that
@@ -40,6 +47,30 @@ def as_attack(square: ContextCrop, rng: np.random.Generator) -> ContextCrop:
     if np.hypot(*(points[1] - points[0])) < _FRONTAL * tall:
         points[:2] = points[:2].mean(0) + np.array([[-0.5, 0.0], [0.5, 0.0]]) * _EYES * tall
     return replace(small, image=simulate_attack_crop(small.image, points, rng))
+
+
+def taken_again(square: ContextCrop, rng: np.random.Generator) -> ContextCrop:
+    """Return the crop as a worse camera takes it again: out of focus, with fewer pixels or in the dark; then as JPEG.
+
+    Each of the three has its own probability, and they may come together. In the dark the picture has up to three stops
+    less light, shot noise, and some of its brightness back by amplification. A network that is shown both classes in
+    this way learns that a soft or noisy picture is no attack. The face stays where it is.
+    """
+    image, face = Image.fromarray(square.image), square.box[2] - square.box[0]
+    unsharp, coarse, dark = rng.random(3) < (_UNSHARP, _COARSE, _DARK)
+    sigma, fewer = rng.uniform(*_SIGMA), rng.uniform(*_FEWER)
+    stops, electrons, back = rng.uniform(*_LESS), rng.uniform(*_ELECTRONS), rng.uniform(0.3, 1.0)
+    if unsharp:
+        image = image.filter(ImageFilter.GaussianBlur(sigma * face / _FACE))
+    share = _FACE / (fewer * face)
+    if coarse and share < 1:
+        size = (max(round(image.width * share), 1), max(round(image.height * share), 1))
+        image = image.resize(size, Image.Resampling.BOX).resize(image.size, Image.Resampling.BICUBIC)
+    if dark:
+        light = srgb_decode(np.arange(256) / 255)[np.asarray(image)] * (electrons * 2.0**-stops)
+        light = rng.poisson(light) / electrons * 2.0 ** (stops * back)
+        image = Image.fromarray(np.rint(255 * srgb_encode(np.clip(light, 0.0, 1.0))).astype(np.uint8))
+    return replace(square, image=compressed(np.asarray(image), int(rng.integers(40, 96))))
 
 
 def _reduced(square: ContextCrop, longest: int) -> ContextCrop:

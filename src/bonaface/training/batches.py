@@ -25,12 +25,13 @@ from bonaface.training.augment import (
     expose_anew,
     flip_and_jitter,
     flip_landmarks,
+    taken_again,
     transfer_color,
 )
 
 _NO_LANDMARKS = ((0.0, 0.0),) * 5
 # Appended to a picture's key: each has its own random stream, so that all else is drawn alike with it and without it.
-_COLOR_TRANSFER, _EXPOSURE = 1, 2
+_COLOR_TRANSFER, _EXPOSURE, _CAMERA = 1, 2, 3
 
 
 class Batch(NamedTuple):
@@ -62,13 +63,15 @@ class Draw(NamedTuple):
 class Augmentation:
     """How training pictures are changed: the probability of a flip; jitter strengths of brightness, contrast,
     saturation, hue; the crops of which one is drawn for each picture (empty: always the network's); the share of
-    pictures that take the colour statistics of another one of their micro-batch, and of those that are exposed anew."""
+    pictures that take the colour statistics of another one of their micro-batch, of those that are exposed anew, and of
+    those that a worse camera takes again."""
 
     flip: float
     jitter: tuple[float, float, float, float]
     crops: tuple[CropSpec, ...] = ()
     color_transfer: float = 0.0
     exposure: float = 0.0
+    camera: float = 0.0
 
 
 class CropBatches(Dataset[Batch]):
@@ -191,6 +194,9 @@ class CropBatches(Dataset[Batch]):
         if draw.simulated:
             # Before the crop is cut, because a wide crop shows a print's edge and the room behind it.
             square = as_attack(square, rng)
+        own = np.random.default_rng((*draw.key, _CAMERA))
+        if own.random() < augmentation.camera:
+            square = taken_again(square, own)
         brightness, contrast, saturation, hue = augmentation.jitter
         crops, shares = cut_views(square, specs, size)
         crop, flipped = flip_and_jitter(

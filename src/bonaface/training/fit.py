@@ -23,6 +23,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from bonaface.core.errors import InputError
 from bonaface.core.files import alone, holds_files, write_checked_json
+from bonaface.core.machine import usable_cores
 from bonaface.models.base import GradientModel, SolverModel
 from bonaface.models.registry import create_model
 from bonaface.store.joined import Store, digests
@@ -38,9 +39,11 @@ from bonaface.training.progress import Lines, Show
 from bonaface.training.settings import RunSettings, read_run, read_settings
 from bonaface.training.solving import solve
 from bonaface.training.start import check_start, start_linear
+from bonaface.training.stopping import StopTogether
 from bonaface.training.weights import check_seal
 
 RUN = "run.json"
+_READERS = 8
 _PACKAGES = (
     "bonaface",
     "torch",
@@ -130,7 +133,7 @@ def _train(
     watch = ProgressCallback(log, show, lambda: saver.rows)
     logger = (TensorBoardLogger if tensorboard else CSVLogger)(run, "logs", version="")
     with _quiet():
-        trainer = run_trainer(settings, run, [saver, RandomState(), watch], logger)
+        trainer = run_trainer(settings, run, [saver, RandomState(), watch, StopTogether()], logger)
         module = PadModule(network, settings) if isinstance(network, GradientModel) else None
         if module:
             _check_micro_batch(module, settings)
@@ -268,6 +271,16 @@ def run_trainer(
             f"can't train in precision {settings.precision} on this accelerator; take {trainer.precision}"
         )
     return trainer
+
+
+def usual_workers(accelerator: str, devices: int = 1) -> int:
+    """Return how many processes had best read crops for each device.
+
+    None where the network trains on the same processor; a GPU waits for the crops without them, so that they are 8, or
+    what share of the cores there is.
+    """
+    on_gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
+    return min(max((usable_cores() - 1) // devices, 1), _READERS) if on_gpu else 0
 
 
 def _claim(run: Path, settings: RunSettings, store: Store, resume: bool) -> None:

@@ -1,14 +1,15 @@
-"""Begin a training with the weights of a bundle (fine-tuning)."""
+"""Begin a training with the weights of a bundle: fine-tuning, or a solver over the features of another training."""
 
 from pathlib import Path
 
 from msgspec import Struct
 from safetensors.torch import load_file
+from torch import Tensor
 
 from bonaface.core.errors import InputError
 from bonaface.core.files import sha256
 from bonaface.inference.bundle import CARD, Bundle
-from bonaface.models.base import GradientModel, PadModel
+from bonaface.models.base import GradientModel, PadModel, SolverModel
 
 
 class Initial(Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,13 +32,16 @@ class Initial(Struct, frozen=True, forbid_unknown_fields=True):
 def load_initial(network: PadModel, initial: Initial) -> None:
     """Set the weights of `network` to those of the bundle; parts that only training needs stay as they are.
 
+    A network that is fitted by a solver takes the backbone's weights alone, since its solver sets the others.
+
     Raises:
         ModelFileError: the bundle was altered, or holds no weights for torch.
-        InputError: it is another one than the run began with, its network differs, or `network` is fitted by a solver.
+        InputError: it is another one than the run began with, its network differs, or there is no backbone to set.
     """
-    if not isinstance(network, GradientModel):
+    if isinstance(network, SolverModel) and not network.strides:
         raise InputError(
-            f"{network.name} is fitted by a solver, which begins with no weights; leave out --from"
+            f"{network.name} is fitted by a solver and has no backbone whose weights it could begin with; leave out "
+            "--from"
         )
     bundle = Bundle.open(initial.bundle)
     if sha256(bundle.path / CARD) != initial.digest:
@@ -46,9 +50,15 @@ def load_initial(network: PadModel, initial: Initial) -> None:
             "start a new run"
         )
     state, own = load_file(bundle.weights), network.inference_state_dict()
+    known = bundle.card.model == network.name
+    if isinstance(network, GradientModel):
+        known |= bundle.card.model in network.begins_with
+    else:
+        state, own = _of_backbone(state), _of_backbone(own)
+        known |= bundle.card.backbone == network.backbone.name
     wrong = sorted(own.keys() ^ state.keys())
     wrong += sorted(key for key in own.keys() & state.keys() if own[key].shape != state[key].shape)
-    if wrong or bundle.card.model != network.name:
+    if wrong or not known:
         card = bundle.card
         theirs = f"{card.model} over {card.backbone or 'no backbone'} at {card.input_size} px"
         differ = f", {len(wrong)} tensors differ, the first is {wrong[0]!r}" if wrong else ""
@@ -57,3 +67,7 @@ def load_initial(network: PadModel, initial: Initial) -> None:
             "with the backbone, size and options that it has there"
         )
     network.load_state_dict({**network.state_dict(), **state})
+
+
+def _of_backbone(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key: value for key, value in state.items() if key.startswith("backbone.")}
