@@ -57,7 +57,7 @@ from cost_table import cost_table, untrained, write_between, write_cost
 
 HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "transfer.json", HERE / "transfer.md"
-SHIPPED = "shipped model"
+SHIPPED, ALONE = "shipped model", "shipped model, tight crop alone"
 EXCHANGED, OVEREXPOSED = "nuaa train, light exchanged", "nuaa train, bona fide over-exposed"
 FURTHER = "nuaa train, bona fide over-exposed further"
 CLOSER, TO_FACE = "nuaa train, cut closer", "nuaa train, cut to the face"
@@ -102,12 +102,21 @@ class System:
         self.score, self.thresholds = score, thresholds
 
 
-def system_of(path: Path) -> System:
-    """Return the bundle at `path`, or in the run there; its default output is judged."""
+def system_of(path: Path, alone: bool = False) -> System:
+    """Return the bundle at `path`, or in the run there; its default output is judged.
+
+    `alone` leaves it the first of its crops: the others are said to be mirrored, as those of a face that fills the
+    picture are.
+    """
     bundle = Bundle.open(path)
     card, runner = bundle.card, OnnxRunner(bundle, threads=1)
 
     def score(faces: list[Views]) -> NDArray[np.float64]:
+        if alone:
+            faces = [
+                face._replace(shares=np.where(np.arange(len(face.shares)) > 0, np.float32(1), face.shares))
+                for face in faces
+            ]
         return np.asarray(run_on_views(runner, card, faces)[card.default_output], np.float64)
 
     points = {name: card.threshold(card.default_output, "frame", name) for name in card.operating_points}
@@ -512,6 +521,7 @@ def main() -> None:
     further = {name: system_of(path) for name, path in named(given.bundles).items()}
     systems = {
         SHIPPED: system_of(DEFAULT_MODEL),
+        ALONE: system_of(DEFAULT_MODEL, alone=True),
         **further,
         "MiniFASNet": minifasnet(given.minifasnet),
     }

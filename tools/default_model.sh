@@ -23,5 +23,5 @@ train() {
 }
 train "$work/linear" linear-probe
 train "$work/tuned" lp-ft --from "$work/linear"
-train "$work/run" linear-probe --from "$work/tuned"
-python "$root/tools/ship_model.py" "$work/run" "$work/store"
+train "$work/final" linear-probe --set invariance=30 --from "$work/tuned"
+python "$root/tools/ship_model.py" "$work/final" "$work/store"

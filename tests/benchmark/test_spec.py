@@ -179,7 +179,8 @@ def test_the_sandbox_has_every_system_on_simulated_sets() -> None:
             for cell in spec.cells
             if str(cell.experiment) == f"simulated-oulu-npu/{protocol}"
         }
-        assert {name.partition(":")[0] for name in model_names()} == here
+        # lp-ft begins with a run of linear-probe, which a benchmark does not give it
+        assert {name.partition(":")[0] for name in model_names()} - {"lp-ft"} == here
     for experiment in {cell.experiment for cell in spec.cells}:
         here = {cell.model.model for cell in spec.cells if cell.experiment == experiment}
         assert {"linear-probe", "global-statistics"} <= here, experiment

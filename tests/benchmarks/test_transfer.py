@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bonaface.face.crop import Views
+from bonaface.inference.bundle import DEFAULT_MODEL
 from bonaface.testing.portrait import drawn_portrait
 
 SCRIPT = "transfer"
@@ -54,6 +56,19 @@ def test_worse_cameras_take_both_classes_worse_in_the_same_way(transfer: Any, re
     assert all(np.abs(worse.astype(float) - picture).mean() > 1 for worse in taken[0])
     assert any(smooth)
     assert any(dark)
+
+
+def test_alone_the_tight_crop_decides_as_for_a_face_that_fills_the_picture(transfer: Any) -> None:
+    rng = np.random.default_rng(0)
+    crops = rng.integers(0, 256, (3, 224, 224, 3)).astype(np.uint8)
+    inside, filled = (
+        Views(crops, np.array(shares, np.float32)) for shares in ((0.1, 0.0, 0.0), (0.1, 1.0, 1.0))
+    )
+    whole, alone = (transfer.system_of(DEFAULT_MODEL, alone=alone) for alone in (False, True))
+    scores = alone.score([inside, filled])
+    assert scores[0] == scores[1] == whole.score([filled])[0]
+    assert whole.score([inside])[0] != scores[0]
+    assert alone.thresholds == whole.thresholds
 
 
 def test_a_camera_out_of_focus_or_of_few_pixels_loses_detail(transfer: Any, replays: Path) -> None:

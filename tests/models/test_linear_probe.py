@@ -188,7 +188,7 @@ def test_a_views_map_has_its_logit_for_its_mean(three: Any, pictures: Any) -> No
         )
 
 
-def test_for_each_view_left_out_half_as_many_attacks_of_dev_pass() -> None:
+def test_for_each_view_left_out_fewer_attacks_of_dev_pass() -> None:
     """The features overlap, the first view's most: at equal errors of its own it would let more attacks pass."""
     rng = np.random.default_rng(5)
     model = probe(views=VIEWS, strength=1e-2)
@@ -209,7 +209,7 @@ def test_for_each_view_left_out_half_as_many_attacks_of_dev_pass() -> None:
     everything = passed.pop((0.0, 0.0, 0.0))
     assert everything >= 9
     for left_out, count in passed.items():
-        expected = everything / 2 ** sum(left_out)
+        expected = everything * 0.8 ** sum(left_out)
         assert expected - 2 < count <= expected
 
 

@@ -181,7 +181,7 @@ class Preset(Struct, frozen=True, forbid_unknown_fields=True):
 def transfer_preset(model: str, **changes: Any) -> Preset:
     """Return the preset `transfer` of a pixel-wise network, for attacks of which none was seen in training.
 
-    The backbone is frozen, because features that were trained on simulated attacks carry over worse to real ones; what
+    The backbone is frozen: trained whole on simulated attacks, its features carry over worse to real ones. What
     is above it learns for few steps, half of the pictures in exchanged colours (benchmarks/transfer-networks.md).
 
     Args:
