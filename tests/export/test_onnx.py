@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from bonaface.core.errors import ModelFileError
 from bonaface.export import onnx as exporting
 from bonaface.export.onnx import export_network
+from bonaface.inference.bundle import DEFAULT_MODEL, ONNX
 from bonaface.models.base import PadModel
 from bonaface.models.registry import create_model, default_preset, model_names
 
@@ -82,6 +83,12 @@ def assert_same_in_onnxruntime(network: PadModel, folder: Path) -> None:
     for name, values in expected.maps.items():
         np.testing.assert_allclose(found[f"map_{name}"], values.numpy(), atol=1e-4)
     assert names == [*network.score_names, *(f"map_{name}" for name in network.map_names)]
+
+
+def test_the_graph_names_no_file_of_the_machine_that_made_it(generators: tuple[PadModel, Path]) -> None:
+    for path in (generators[1] / ONNX, DEFAULT_MODEL / ONNX):
+        written = path.read_bytes()
+        assert [trace for trace in (b".py", b"site-packages", b"stack_trace") if trace in written] == []
 
 
 def test_the_graph_takes_pictures_alone_and_holds_no_generator(generators: tuple[PadModel, Path]) -> None:
