@@ -101,7 +101,6 @@ SYSTEMS = {
     "cdcn": _CDCN,
     "cdcn-pp": _CDCN,
 }
-BEGIN_WITH_A_RUN = {"lp-ft"}  # of another model, which a cell of the grid does not train
 EVERYWHERE = ("global-statistics", "linear-probe")  # in every block: they take a minute
 
 

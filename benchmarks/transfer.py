@@ -51,7 +51,7 @@ from bonaface.inference.runtime import OnnxRunner
 from bonaface.media.picture import read_picture
 from bonaface.models.registry import default_preset
 from bonaface.simulate.camera import compressed
-from bonaface.simulate.light import Picture, srgb_decode, srgb_encode
+from bonaface.simulate.light import Picture, srgb_codes, srgb_decode
 from bonaface.training.augment import transfer_color
 from cost_table import cost_table, untrained, write_between, write_cost
 
@@ -266,18 +266,12 @@ def _by_worse_camera(picture: Picture, rng: np.random.Generator) -> Picture:
         electrons = rng.uniform(400, 2000)  # at white
         light = srgb_decode(picture / 255.0) * 2.0 ** -rng.uniform(1.0, 2.5)
         light = rng.poisson(light * electrons) / electrons * 2.0 ** rng.uniform(0.0, 1.0)
-        image = Image.fromarray(_coded(light))
+        image = Image.fromarray(srgb_codes(light))
     else:
         share, size = rng.uniform(0.35, 0.7), image.size
         small = image.resize((int(size[0] * share), int(size[1] * share)), Image.Resampling.BICUBIC)
         image = small.resize(size, Image.Resampling.BICUBIC)
     return compressed(np.asarray(image), int(rng.uniform(60, 95)))
-
-
-def _coded(light: NDArray[Any]) -> Picture:
-    """Return linear light (H, W, 3) as a picture, clipped to white."""
-    picture: Picture = np.rint(255 * srgb_encode(np.clip(light, 0.0, 1.0))).astype(np.uint8)
-    return picture
 
 
 def _changed(sample: Sample, picture: Picture, face: Face, detector: Detector) -> Picture:
@@ -293,7 +287,7 @@ def _changed(sample: Sample, picture: Picture, face: Face, detector: Detector) -
     if sample.stops is not None:
         light = srgb_decode(picture / 255.0)
         light *= 0.2 * 2.0**sample.stops / max(float(_region(light, face).mean()), 1e-3)
-        return _coded(light)
+        return srgb_codes(light)
     if sample.margins:
         (x0, y0, x1, y1), (height, width) = face.box, picture.shape[:2]
         left, above, right, below = sample.margins

@@ -29,6 +29,14 @@ def settings(store: Path, initial: Initial | None, **changes: object) -> RunSett
     )
 
 
+def saved_bundle(network: PadModel, folder: Path) -> Initial:
+    """Write a bundle with the weights of `network`, as a run begins with."""
+    write_bundle(folder)
+    save_file(network.inference_state_dict(), folder / WEIGHTS)
+    write_card(folder, card(model=network.name, backbone=network.backbone.name))
+    return Initial.of(folder)
+
+
 def test_begins_with_the_weights_of_the_bundle(bundle: Path) -> None:
     network = create_model("deep-pix-bis", backbone="random:efficientnet-lite0", size=64, pretrained=False)
     saved = load_file(Bundle.open(bundle).weights)
@@ -46,16 +54,14 @@ def test_parts_for_training_alone_stay_as_they_are(tmp_path: Path) -> None:
         create_model("bi-fas-s", backbone="random:efficientnet-lite0", size=64, pretrained=False)
         for _ in range(2)
     )
-    folder = write_bundle(tmp_path / "bundle")
-    save_file(first.inference_state_dict(), folder / WEIGHTS)
-    write_card(folder, card(model="bi-fas-s"))
+    initial = saved_bundle(first, tmp_path / "bundle")
     own = {
         key: value.clone()
         for key, value in second.state_dict().items()
         if key not in first.inference_state_dict()
     }
     assert own
-    load_initial(second, Initial.of(folder))
+    load_initial(second, initial)
     found = second.state_dict()
     assert all(torch.equal(found[key], value) for key, value in own.items())
     assert all(torch.equal(found[key], value) for key, value in first.inference_state_dict().items())
@@ -125,14 +131,6 @@ def test_another_network_is_refused_before_a_run_is_begun(bundle: Path, store: P
     without = Initial.of(write_bundle(tmp_path / "light"))
     with pytest.raises(ModelFileError, match="network for torch"):
         train(settings(store, without), tmp_path / "run")
-
-
-def saved_bundle(network: PadModel, folder: Path) -> Initial:
-    """Write a bundle with the weights of `network`, as a run begins with."""
-    write_bundle(folder)
-    save_file(network.inference_state_dict(), folder / WEIGHTS)
-    write_card(folder, card(model=network.name, backbone=network.backbone.name))
-    return Initial.of(folder)
 
 
 def small(model: str, **options: Any) -> PadModel:

@@ -58,7 +58,6 @@ STRENGTH, INVARIANCE = 2e-3, 100.0
 _ITERATIONS = 3000
 _TOLERANCE = 1e-7  # of the objective's gradient, per picture
 
-
 _Views = Annotated[
     tuple[str, ...],
     Meta(
@@ -89,14 +88,20 @@ class Probe(PadModel):
         self,
         backbone: str,
         size: int,
-        pretrained: bool,
-        views: tuple[str, ...],
-        mirrored_limits: tuple[float, ...],
+        pretrained: bool = True,
+        *,
+        views: _Views = (),
+        mirrored_limits: _Limits = (),
     ) -> None:
-        """Build the network, see its subclasses.
+        """Build the network.
+
+        Args:
+            backbone: name of a backbone with levels of stride 8, 16 and 32.
+            size: side of the input, a multiple of 32.
+            pretrained: load the backbone's ImageNet weights.
 
         Raises:
-            InputError: limits that are no shares, or not one for each view after the first.
+            InputError: limits outside their range, or not one for each view after the first.
         """
         if not all(0 <= limit <= 1 for limit in mirrored_limits):
             raise InputError(f"mirrored_limits must be shares between 0 and 1, got {list(mirrored_limits)}")
@@ -214,12 +219,7 @@ class LinearProbe(Probe, SolverModel):
         ] = 0.0,
         mirrored_limits: _Limits = (),
     ) -> None:
-        """Build the network.
-
-        Args:
-            backbone: name of a backbone with levels of stride 8, 16 and 32.
-            size: side of the input, a multiple of 32.
-            pretrained: load the backbone's ImageNet weights.
+        """Build the network; backbone, size and pretrained are those of `Probe`.
 
         Raises:
             InputError: an option outside its range, or limits that are not one for each view after the first.
@@ -228,7 +228,7 @@ class LinearProbe(Probe, SolverModel):
             raise InputError(f"strength must be above 0, got {strength}; 0.001 is the default")
         if not invariance >= 0:
             raise InputError(f"invariance must be 0 or more, got {invariance}; 0 treats all directions alike")
-        super().__init__(backbone, size, pretrained, views, mirrored_limits)
+        super().__init__(backbone, size, pretrained, views=views, mirrored_limits=mirrored_limits)
         self.strength, self.invariance = strength, invariance
         self.passes = 2 if invariance else 1
 
@@ -293,30 +293,9 @@ class LpFt(Probe, GradientModel):
     name = "lp-ft"
     begins_with = ("linear-probe",)
 
-    def __init__(
-        self,
-        backbone: str,
-        size: int,
-        pretrained: bool = True,
-        *,
-        views: _Views = (),
-        mirrored_limits: _Limits = (),
-    ) -> None:
-        """Build the network.
-
-        Args:
-            backbone: name of a backbone with levels of stride 8, 16 and 32.
-            size: side of the input, a multiple of 32.
-            pretrained: load the backbone's ImageNet weights.
-
-        Raises:
-            InputError: limits outside their range, or not one for each view after the first.
-        """
-        super().__init__(backbone, size, pretrained, views, mirrored_limits)
-
-    def loss(self, output: Output, targets: Targets, images: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+    def loss(self, output: Output, targets: Targets, images: Tensor) -> dict[str, Tensor]:
         """Return "label", the mean binary cross-entropy over the choices of views; "total" is the same."""
-        parts = self._parts(self._by_view(output.embeddings["statistics"].reshape(-1, self.weight.shape[1])))
+        parts = self._parts(output.embeddings["statistics"].reshape(len(images), *self.weight.shape))
         choices = torch.as_tensor(_choices(len(self.weight)), dtype=parts.dtype, device=parts.device)
         logits = parts @ choices.T + self.offsets[-1]
         labels = targets["label"].to(logits)[:, None].expand_as(logits)
@@ -434,6 +413,10 @@ def _statistics(levels: list[Tensor]) -> Tensor:
     return torch.cat([part for level in levels for part in (level.mean((2, 3)), spread(level))], 1)
 
 
+_PAPER = "Kumar et al., Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution, ICLR 2022"
+_LINK = "https://arxiv.org/abs/2202.10054"
+# Of both presets `views`, since one network begins with the weights of the other.
+_THREE, _MIRRORED = ("tight", "square-1.3", "square-2.0"), (0.2, 0.6)
 # The second pass is seen in colours exchanged between pictures of both classes, so that light does not tell the class.
 _WIDE = Preset(
     "wide",
@@ -448,8 +431,8 @@ _WIDE = Preset(
 
 register(
     LinearProbe,
-    paper="Kumar et al., Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution, ICLR 2022",
-    link="https://arxiv.org/abs/2202.10054",
+    paper=_PAPER,
+    link=_LINK,
     presets=(
         _WIDE,
         replace(_WIDE, name="wider", crop="square-2.0"),
@@ -460,10 +443,10 @@ register(
             name="views",
             crop="tight",
             options={
-                "views": ("tight", "square-1.3", "square-2.0"),
+                "views": _THREE,
                 "strength": STRENGTH,
                 "invariance": INVARIANCE,
-                "mirrored_limits": (0.2, 0.6),
+                "mirrored_limits": _MIRRORED,
             },
         ),
     ),
@@ -471,8 +454,8 @@ register(
 
 register(
     LpFt,
-    paper="Kumar et al., Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution, ICLR 2022",
-    link="https://arxiv.org/abs/2202.10054",
+    paper=_PAPER,
+    link=_LINK,
     presets=(
         # Settings chosen by what steers in benchmarks/transfer.md.
         Preset(
@@ -494,7 +477,7 @@ register(
             bn="fixed",
             bn_batches=0,
             jitter=(0.0, 0.0, 0.0, 0.0),
-            options={"views": ("tight", "square-1.3", "square-2.0"), "mirrored_limits": (0.2, 0.6)},
+            options={"views": _THREE, "mirrored_limits": _MIRRORED},
             augment=Augment(color_transfer=0.5, camera=0.35),
         ),
     ),

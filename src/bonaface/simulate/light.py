@@ -68,11 +68,16 @@ def srgb_decode(code: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     return np.where(code <= 0.04045, code / 12.92, ((np.maximum(code, 0.0) + 0.055) / 1.055) ** 2.4)
 
 
+def srgb_codes(light: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    """Return the sRGB codes in 0 to 255 of light of any shape; values outside [0, 1] are clipped."""
+    codes: NDArray[np.uint8] = np.rint(255 * srgb_encode(np.clip(light, 0.0, 1.0))).astype(np.uint8)
+    return codes
+
+
 @cache
 def encode_table() -> NDArray[np.uint8]:
     """Return the table of `look_up` that codes light as sRGB."""
-    result: NDArray[np.uint8] = np.rint(255 * srgb_encode(look_up_positions())).astype(np.uint8)
-    return result
+    return srgb_codes(look_up_positions())
 
 
 @cache

@@ -16,7 +16,7 @@ from bonaface.core.errors import InputError
 from bonaface.face.crop import RESAMPLING, ContextCrop
 from bonaface.face.detect import Box, Point
 from bonaface.simulate.camera import compressed
-from bonaface.simulate.light import srgb_decode, srgb_encode
+from bonaface.simulate.light import srgb_codes, srgb_decode
 from bonaface.simulate.pictures import simulate_attack_crop
 
 # Of a picture that is exposed anew: the light that its face is brought to, as automatic exposure does, how far that is
@@ -69,7 +69,7 @@ def taken_again(square: ContextCrop, rng: np.random.Generator) -> ContextCrop:
     if dark:
         light = srgb_decode(np.arange(256) / 255)[np.asarray(image)] * (electrons * 2.0**-stops)
         light = rng.poisson(light) / electrons * 2.0 ** (stops * back)
-        image = Image.fromarray(np.rint(255 * srgb_encode(np.clip(light, 0.0, 1.0))).astype(np.uint8))
+        image = Image.fromarray(srgb_codes(light))
     return replace(square, image=compressed(np.asarray(image), int(rng.integers(40, 96))))
 
 
@@ -173,9 +173,7 @@ def expose_anew(
     gain = (
         _GREY * 2.0 ** rng.uniform(*_STOPS) / max(float(light[crop if part is None else part].mean()), 1e-6)
     )
-    exposed = np.clip(light * min(gain, _MOST_GAIN), 0.0, 1.0)
-    table: NDArray[np.uint8] = np.rint(255 * srgb_encode(exposed)).astype(np.uint8)
-    return table[crop]
+    return srgb_codes(light * min(gain, _MOST_GAIN))[crop]
 
 
 def _moments(picture: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -76,8 +76,8 @@ def open_split(store: Store, protocol: str, fold: str, seed: int) -> Split:
 
 def augmentation_of(preset: Preset) -> Augmentation:
     """Return how the pictures of a training with `preset` are changed."""
-    crops = tuple(map(CropSpec.parse, preset.augment.crops))
     augment = preset.augment
+    crops = tuple(map(CropSpec.parse, augment.crops))
     return Augmentation(
         preset.flip, preset.jitter, crops, augment.color_transfer, augment.exposure, augment.camera
     )
