@@ -39,6 +39,15 @@ class Writer:
         (out / job["name"]).touch()
 
 
+class Threads(Writer):  # how many its process may use, before and after numpy's matrix products are loaded
+    def __call__(self, job, progress):
+        from threadpoolctl import threadpool_info
+        import numpy
+        numpy.ones((9, 9)) @ numpy.ones((9, 9))
+        used = {info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"}
+        (out / job["name"]).write_text(f"{os.environ.get('OMP_NUM_THREADS')} {used}")
+
+
 class Careful(Writer):  # dies at the steps in `bombs` that are not left out
     def leave_out(self, job, done):
         path = out / f"left-{job['name']}-{done}"
@@ -161,6 +170,18 @@ def test_a_job_whose_process_is_killed_is_done_again(script: Path) -> None:
     out, err = start(script, jobs, 2).communicate(timeout=60)
     assert (out, err) == ("[12]\n", "")
     assert done(script) == {f"job{i}" for i in range(6)}
+
+
+@pytest.mark.parametrize(("given", "used"), [({}, "1 {1}"), ({"OPENBLAS_NUM_THREADS": "1"}, "None {1}")])
+def test_each_process_has_one_thread_unless_the_user_says_otherwise(
+    given: dict[str, str], used: str, script: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    start(script, named(4), 2, "Threads").communicate(timeout=60)
+    assert {(script.parent / name).read_text() for name in done(script)} == {used}
 
 
 def test_reports_a_job_that_always_kills_its_process(script: Path) -> None:

@@ -20,6 +20,7 @@ MAX_DEATHS = 3  # of processes at the same step
 
 _POLL = 0.2  # seconds between two looks at the progress
 _NOT_BEGUN = -1  # instead of the number of steps done of a job
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # what numpy reads as it starts
 
 
 class Worker(Protocol):
@@ -185,7 +186,7 @@ class _Pool:
         number = self._waiting.popleft()
         self._shared.done[number] = _NOT_BEGUN  # it may be done again, after a process that died of it
         try:
-            with _held_interrupts():
+            with _held_interrupts(), _one_thread():
                 future = executor.submit(_work, number, self._jobs[number])
         except BrokenProcessPool as error:
             self._waiting.appendleft(number)
@@ -253,6 +254,23 @@ def _held_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let a process that starts have one thread for numpy's matrix products, unless the user has said how many.
+
+    Otherwise each would start one for every core, beside as many processes, and they would wait for each other.
+    """
+    if any(name in os.environ for name in _THREADS):
+        yield
+        return
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name in _THREADS:
+            del os.environ[name]
 
 
 def _begin(worker: Worker, shared: _SharedState) -> None:
