@@ -29,7 +29,7 @@ _PERFECT = Camera(
 )  # fmt: skip
 
 
-def _perfect_camera(_: Random) -> Camera:
+def _perfect_camera(*_: Any) -> Camera:
     return _PERFECT
 
 
@@ -43,7 +43,7 @@ def _good_printer(rng: Random) -> Printer:
     return replace(fine, white=(0.93, 0.93, 0.93), weak=(1.0, 1.0, 1.0))
 
 
-def _good_display(rng: Random, kind: str) -> Display:
+def _good_display(rng: Random, kind: str, *_: Any) -> Display:
     """Return a display without reflections, banding or shift with the angle, and with the room's white."""
     return replace(
         draw_display(rng, kind), white=(1.0, 1.0, 1.0), shift=0.0, vivid=1.0, pulse=0.0, mirror=0.0

@@ -17,6 +17,7 @@ from bonaface.simulate.camera import (
     expose,
     in_focus,
     photograph,
+    retouched,
     through_lens,
     transfer,
 )
@@ -260,6 +261,34 @@ def test_sharpening_overshoots_at_an_edge() -> None:
     assert sharp[16] == pytest.approx(soft[16], abs=1.5)
 
 
+def halves(noise: float) -> NDArray[np.float32]:
+    """Return light of 0.1 on the left and 0.4, two stops more, on the right, with fine noise in stops."""
+    stops = np.where(np.arange(256) < 128, 0.0, 2.0) + np.random.default_rng(0).normal(0, noise, (256, 256))
+    return np.stack([0.1 * np.exp2(stops)] * 3).astype(np.float32)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5])
+def test_levelled_light_brings_halves_nearer_and_leaves_their_detail(share: float) -> None:
+    before, after = (np.log2(light[1]) for light in (halves(0.03), retouched(halves(0.03), share, 0.0)))
+    apart = [stops[:, 192:].mean() - stops[:, :64].mean() for stops in (before, after)]
+    assert apart == pytest.approx([2.0, 2.0 * (1 - share)], rel=0.05)
+    assert after[:, :64].std() == pytest.approx(before[:, :64].std(), rel=0.1)
+
+
+def test_smoothing_takes_fine_detail_and_leaves_edges() -> None:
+    before, after = (np.log2(light[1]) for light in (halves(0.03), retouched(halves(0.03), 0.0, 0.8)))
+    assert after[:, :64].std() < 0.45 * before[:, :64].std()
+    step = [stops[:, 129:133].mean() - stops[:, 123:127].mean() for stops in (before, after)]
+    assert step[1] == pytest.approx(step[0], rel=0.05)
+
+
+def test_software_changes_brightness_and_no_hue() -> None:
+    light = halves(0.1) * np.array([1.0, 0.6, 0.3], np.float32)[:, None, None]
+    after = retouched(light, 0.5, 0.8)
+    np.testing.assert_allclose(after[1] / after[0], 0.6, rtol=1e-4)
+    assert (after != light).any()
+
+
 def test_a_camera_of_few_pixels_gives_the_full_size_back() -> None:
     picture = photograph(grey(0.5, 100), replace(PLAIN, resolution=0.5), Shot(), stream(0))
     assert picture.shape == (100, 100, 3)
@@ -292,4 +321,14 @@ def test_drawn_cameras_cover_all_kinds() -> None:
     kinds = [camera.name for camera in cameras]
     assert {kinds.count(kind) > 15 for kind in ("phone", "web camera", "still camera")} == {True}
     assert min(c.quality for c in cameras) < 55 < 90 < max(c.quality for c in cameras)
+    assert not any(camera.levelled or camera.smoothed for camera in cameras)
     assert max(draw_shot(stream(0, "shot", i), 1.0).gain for i in range(100)) > 6
+
+
+def test_software_changes_some_cameras_and_nothing_else_of_them() -> None:
+    plain, cameras = (
+        [draw_camera(stream(0, "camera", i), software) for i in range(300)] for software in (False, True)
+    )
+    for share in ([c.levelled for c in cameras], [c.smoothed for c in cameras]):
+        assert 60 < np.count_nonzero(share) < 150
+    assert [replace(camera, levelled=0.0, smoothed=0.0) for camera in cameras] == plain

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bonaface.simulate.display import DISPLAYS, Display, draw_display, reflection, show_picture, viewed
+from bonaface.simulate.display import (
+    DISPLAYS,
+    Controls,
+    Display,
+    draw_display,
+    reflection,
+    show_picture,
+    viewed,
+    with_controls,
+)
 from bonaface.simulate.seeds import stream
 from bonaface.simulate.warp import projective_map
 
@@ -86,7 +95,44 @@ def test_glass_mirrors_the_room() -> None:
 
 @pytest.mark.parametrize("kind", ["monitor", "tablet", "phone"])
 def test_drawn_devices_are_of_their_kind(kind: str) -> None:
-    displays = [draw_display(stream(0, "display", i), kind) for i in range(60)]
+    displays = [draw_display(stream(0, "display", i), kind, software=True) for i in range(60)]
     assert {display.kind for display in displays} == {kind}
+    assert 3 < sum(display.controls is not None for display in displays) < 30
+    plain = [draw_display(stream(0, "display", i), kind) for i in range(60)]
+    assert plain == [replace(display, controls=None) for display in displays]
     assert any(display.layout == "pentile" for display in displays) == (kind == "phone")
     assert all(0.3 < display.brightness < 3.1 for display in (*displays, *DISPLAYS))
+
+
+GREY = np.full((200, 100, 3), 120, np.uint8)
+
+
+def changed(controls: Controls) -> NDArray[np.bool_]:
+    """Return which pixels (H, W) of a grey picture the controls change."""
+    return (with_controls(GREY, controls) != GREY).any(2)
+
+
+def test_controls_lie_where_they_are_said_to() -> None:
+    button = changed(Controls(button=0.1))
+    assert button.sum() == pytest.approx(np.pi * 10**2, rel=0.12)
+    assert [int(np.mean(where)) for where in np.nonzero(button)] == pytest.approx([100, 50], abs=1)
+    assert set(np.nonzero(changed(Controls(bar=0.1)))[0]) == set(range(180, 200))
+    assert set(np.nonzero(changed(Controls(title=0.05)))[0]) == set(range(11))
+    assert not changed(Controls()).any()
+
+
+def test_the_line_of_time_is_coloured_as_far_as_it_was_played() -> None:
+    red = [
+        (with_controls(GREY, Controls(bar=0.1, played=p, colour=(255, 0, 0))) == (255, 0, 0)).all(2).any(0)
+        for p in (0.25, 0.75)
+    ]
+    assert [int(np.flatnonzero(r).max()) for r in red] == pytest.approx([6 + 22, 6 + 66], abs=4)
+
+
+def test_a_display_shows_its_controls() -> None:
+    plain, covered = (
+        show_picture(GREY, replace(PLAIN, controls=c), 40.0).light for c in (None, Controls(button=0.2))
+    )
+    assert plain[:, 100, 50] == pytest.approx(shown(120, PLAIN)[:, 0, 0])
+    assert (covered[:, 100, 50] > plain[:, 100, 50]).all()  # white on a darkened disc
+    assert (covered[:, 100, 33] < plain[:, 100, 33]).all()

@@ -81,7 +81,7 @@ def test_what_is_shown_small_is_taken_from_near(
     import bonaface.simulate.pictures as pictures
 
     seen = []
-    monkeypatch.setattr(pictures, "draw_camera", lambda _: Camera("fixed", fixed=0.5))
+    monkeypatch.setattr(pictures, "draw_camera", lambda *_: Camera("fixed", fixed=0.5))
     monkeypatch.setattr(pictures, "draw_shot", lambda *_: Shot())
     monkeypatch.setattr(pictures, "shoot", lambda framed, camera, shot, rng: seen.append(shot.defocus))
     for number in range(12):

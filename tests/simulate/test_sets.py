@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,23 @@ def test_other_settings_are_refused(small: Path) -> None:
     with pytest.raises(InputError, match="other settings"):
         begin(small, Plan("folder", persons=2, frames=3, size=(96, 96)))
     assert "simulated" in json.loads((small / MARK).read_text())["what"]
+
+
+def test_software_changes_pictures_of_both_classes_and_the_set_says_so(small: Path, tmp_path: Path) -> None:
+    plan = replace(SMALL, persons=8, software=True)
+    write(tmp_path / "plain", replace(plan, software=False))
+    write(tmp_path / "software", plan)
+    plain, changed = contents(tmp_path / "plain"), contents(tmp_path / "software")
+    assert plain.keys() == changed.keys()
+    for kind in ("bonafide/", "attack/"):
+        pictures = [path for path in plain if path.startswith(kind)]
+        assert sum(plain[path] != changed[path] for path in pictures) > len(pictures) / 2
+    assert json.loads(changed[MARK]) == {**json.loads(plain[MARK]), "software": True}
+    with pytest.raises(InputError, match="other settings"):
+        begin(tmp_path / "plain", plan)
+    assert open_dataset("folder").read(tmp_path / "software").notes[0].startswith("simulated: 32 of 32")
+    with pytest.raises(InputError, match="only the layout folder has pictures with software"):
+        replace(OULU, software=True)
 
 
 def test_readers_say_that_a_set_is_simulated_and_how_much_of_it_is_there(oulu: Path, tmp_path: Path) -> None:

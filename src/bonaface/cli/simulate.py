@@ -36,6 +36,14 @@ def simulate(
             help="Folder with one portrait of each person. May be given several times. Default: synthetic persons."
         ),
     ] = None,
+    software: Annotated[
+        bool,
+        typer.Option(
+            "--software",
+            help="For folder: add what software does to some pictures: a phone's levelled light and smoothed skin, a "
+            "player's controls over what a display shows.",
+        ),
+    ] = False,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Number of processes. Default: one for each core.", show_default=False),
@@ -54,7 +62,7 @@ def simulate(
     from bonaface.simulate import sets
     from bonaface.simulate.faces import SEEN, find_faces
 
-    plan = sets.Plan(layout, persons, phones, sessions, _size(size), frames, seed)
+    plan = sets.Plan(layout, persons, phones, sessions, _size(size), frames, seed, software=software)
     with alone(out, "set"):
         if faces:
             with bar("faces") as show:

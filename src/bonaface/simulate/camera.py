@@ -1,10 +1,11 @@
 """A phone's or a web camera: from light before the lens to the picture in the file.
 
 The order is that of the device: lens, shutter, colour filter array and sensor, demosaicing, noise reduction, colour,
-sharpening, tone, JPEG. Sources by stage: optical transfer functions, Goodman, *Introduction to Fourier optics*, ch. 6;
-noise, EMVA standard 1288 (shot noise of the electrons, Gaussian read noise, whole digital numbers); demosaicing,
-Malvar, He & Cutler (ICASSP 2004) or bilinear; the rest as in Karaimer & Brown, *A software platform for manipulating
-the camera imaging pipeline* (ECCV 2016).
+sharpening, what a phone's software adds (levelled light, smoothed skin), tone, JPEG. Sources by stage: optical
+transfer functions, Goodman, *Introduction to Fourier optics*, ch. 6; noise, EMVA standard 1288 (shot noise of the
+electrons, Gaussian read noise, whole digital numbers); demosaicing, Malvar, He & Cutler (ICASSP 2004) or bilinear;
+levelled light and smoothed skin, Durand & Dorsey (SIGGRAPH 2002) with the guided filter of He, Sun & Tang (PAMI 35,
+2013); the rest as in Karaimer & Brown, *A software platform for manipulating the camera imaging pipeline* (ECCV 2016).
 
 Periodic fine structure (a screen's stripes, a print's dots) does not come as pixels but as waves of known
 frequency. The lens and the pixel's aperture weaken them by their transfer function, and then they are read
@@ -31,6 +32,7 @@ from bonaface.simulate.light import (
     blur,
     developed,
     look_up_positions,
+    luma,
     resize,
     size_of,
     srgb_encode,
@@ -104,6 +106,8 @@ class Camera:
     haze: float = 0.0  # light scattered over the whole picture by a dirty lens, as a share of the mean
     quality: int = 92  # of JPEG
     fixed: float = 0.0  # of a lens that can't focus: defocus, pixels, at half the distance it is sharp at
+    levelled: float = 0.0  # share of the coarse differences of light, in stops, that the software takes out
+    smoothed: float = 0.0  # share of the fine detail without edges that the software takes out
     metering: float = 0.75  # share of the face, against the whole picture, in the metered light
 
 
@@ -140,10 +144,11 @@ PHONES = (
 )  # fmt: skip
 
 
-def draw_camera(rng: np.random.Generator) -> Camera:
+def draw_camera(rng: np.random.Generator, software: bool = False) -> Camera:
     """Draw a common camera: mostly a phone, one in four a web camera, one in eight a photographer's.
 
-    The range is wide, as a detector may take pictures of unknown cameras for attacks.
+    The range is wide, as a detector may take pictures of unknown cameras for attacks. With `software` some level the
+    light and smooth skin.
     """
     kind = str(rng.choice(["phone", "web camera", "still camera"], p=[0.64, 0.24, 0.12]))
     web, still = kind == "web camera", kind == "still camera"
@@ -168,6 +173,8 @@ def draw_camera(rng: np.random.Generator) -> Camera:
         quality=int(between(rng, 45, 98)),
         metering=between(rng, 0.1, 0.9),
         fixed=between(rng, *_FIXED) if chance(rng, 0.8 if web else 0.0 if still else 0.7) else 0.0,
+        levelled=between(rng, 0.1, 0.5) if software and chance(rng, 0.2 if web else 0.4) else 0.0,
+        smoothed=between(rng, 0.2, 0.9) if software and chance(rng, 0.2 if web else 0.3) else 0.0,
     )
 
 
@@ -218,6 +225,8 @@ def develop(view: View, camera: Camera, shot: Shot, rng: np.random.Generator) ->
     seen = through_lens(view, camera, shot, scale)
     raw, deviation = expose(seen, camera, shot, rng)
     colour = _processed(demosaic(raw, camera.simple), camera, deviation, scale)
+    if camera.levelled or camera.smoothed:
+        colour = retouched(colour, camera.levelled, camera.smoothed)
     picture = developed(colour, _tone_table(round(camera.contrast, 3)))
     if picture.shape[:2] != (height, width):
         picture = np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
@@ -380,6 +389,36 @@ def _detailed(grey: Plane, threshold: float, sharpen: float, scale: float) -> Pl
     fine *= np.float32(1.0 + sharpen)
     fine += smooth
     return fine
+
+
+def retouched(light: Light, levelled: float, smoothed: float) -> Light:
+    """Return linear light (3, H, W) after a phone's software has brought dark and bright parts nearer and smoothed it.
+
+    Both split the logarithm of the brightness by an edge-preserving filter, as Durand & Dorsey do (SIGGRAPH 2002): of
+    its coarse layer the share `levelled` of the distance to its mean is taken out, and of its finest layer, what the
+    filter smooths though there is no edge, the share `smoothed`.
+    """
+    grey = np.log2(np.maximum(luma(light), 1e-3))
+    side = min(grey.shape)
+    change = np.zeros_like(grey)
+    if levelled:
+        small = (max(grey.shape[1] // 4, 8), max(grey.shape[0] // 4, 8))
+        coarse = _guided(resize(grey, small), side / 64, 0.5)
+        change -= np.float32(levelled) * resize(coarse - coarse.mean(), size_of(grey))
+    if smoothed:
+        change -= np.float32(smoothed) * (grey - _guided(grey, side / 128, 0.08))
+    return light * np.exp2(change)
+
+
+def _guided(plane: Plane, sigma: float, edge: float) -> Plane:
+    """Return `plane` (H, W) smoothed where it varies by less than `edge`, by a guided filter with itself as guide.
+
+    Source: He, Sun & Tang, PAMI 35, 2013, eq. 5 and 6 with Gaussian windows of `sigma` pixels.
+    """
+    mean = blur(plane, sigma)
+    variance = np.maximum(blur(plane * plane, sigma) - mean * mean, 0.0)
+    slope = variance / (variance + np.float32(edge * edge))
+    return blur(slope, sigma) * plane + blur(mean - slope * mean, sigma)
 
 
 def _colour_matrix(sites: Demosaiced, camera: Camera) -> NDArray[np.floating[Any]]:

@@ -2,8 +2,9 @@
 
 Tone: a power law over a black level (IEC 61966-2-1 for the target). Sub-pixels: stripes red, green, blue, or
 the diamond PenTile of AMOLED panels, with half as many red and blue as green (Brown Elliott et al., SID 2005).
-Viewing angle: the gamma shift of TN and VA panels. Banding: a backlight dimmed by pulses, read by a rolling
-shutter row by row. Glass reflects a twenty-fifth of what it faces (Fresnel, n = 1.5).
+Over some photographs lie the controls of the program that shows them. Viewing angle: the gamma shift of TN and VA
+panels. Banding: a backlight dimmed by pulses, read by a rolling shutter row by row. Glass reflects a twenty-fifth of
+what it faces (Fresnel, n = 1.5).
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from bonaface.simulate.camera import Wave
 from bonaface.simulate.halftone import Line, aperture_lines, lattice_waves
@@ -21,6 +22,26 @@ from bonaface.simulate.seeds import between, by_ratio, chance
 from bonaface.simulate.warp import Map
 
 Floats = NDArray[np.floating[Any]]
+_CONTROLLED = 0.25  # share of the drawn displays whose picture lies under a program's controls
+
+
+@dataclass(frozen=True)
+class Controls:
+    """What a player or a gallery draws over the picture: white, on a darkened ground.
+
+    Attributes:
+        button: radius of the play button in the middle, of the picture's shorter side; 0: none.
+        bar: height of the strip with the line of time, of the picture's height; 0: none.
+        played: share of the line that is coloured.
+        title: height of the strip above, with words that are too small to read; 0: none.
+        colour: of the line's played part, sRGB.
+    """
+
+    button: float = 0.0
+    bar: float = 0.0
+    played: float = 0.5
+    title: float = 0.0
+    colour: tuple[int, int, int] = (255, 255, 255)
 
 
 @dataclass(frozen=True)
@@ -41,6 +62,7 @@ class Display:
     mirror: float = 0.04  # share that the surface reflects as a mirror; less for a matt one
     bezel: float = 0.02  # reflectance of the frame
     border: float = 0.06  # width of the frame, of the screen's width
+    controls: Controls | None = None
 
 
 DISPLAYS = (
@@ -55,8 +77,8 @@ DISPLAYS = (
 )  # fmt: skip
 
 
-def draw_display(rng: np.random.Generator, kind: str) -> Display:
-    """Draw a device of a `kind`: monitor, tablet or phone."""
+def draw_display(rng: np.random.Generator, kind: str, software: bool = False) -> Display:
+    """Draw a device of a `kind`, monitor, tablet or phone; with `software` some show a program's controls."""
     dots = {"monitor": (78, 115), "tablet": (130, 270), "phone": (260, 460)}[kind]
     pentile = kind == "phone" and chance(rng, 0.5)
     tint = between(rng, -0.08, 0.08)
@@ -67,7 +89,54 @@ def draw_display(rng: np.random.Generator, kind: str) -> Display:
         between(rng, 0.9, 1.35), between(rng, 0.03, 0.16) if chance(rng, 0.3) else 0.0,
         between(rng, 0.002, 0.015) if kind == "monitor" else between(rng, 0.03, 0.06),
         between(rng, 0.01, 0.05) if chance(rng, 0.8) else between(rng, 0.2, 0.7), between(rng, 0.015, 0.10),
+        draw_controls(rng) if software and chance(rng, _CONTROLLED) else None,
     )  # fmt: skip
+
+
+def draw_controls(rng: np.random.Generator) -> Controls:
+    """Draw a program's controls: at least one of button, line of time and title."""
+    button, bar = chance(rng, 0.45), chance(rng, 0.7)
+    title = chance(rng, 0.5) or not (button or bar)
+    colours = ((255, 255, 255), (230, 33, 23), (10, 132, 255))
+    return Controls(
+        between(rng, 0.05, 0.13) if button else 0.0,
+        between(rng, 0.05, 0.12) if bar else 0.0,
+        between(rng, 0.0, 1.0),
+        between(rng, 0.04, 0.09) if title else 0.0,
+        colours[int(rng.integers(len(colours)))],
+    )
+
+
+def with_controls(picture: Picture, controls: Controls) -> Picture:
+    """Return `picture` (H, W, 3) uint8 under a program's controls."""
+    height, width = picture.shape[:2]
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image, "RGBA")
+    shade, white = (0, 0, 0, 110), (255, 255, 255, 225)
+    if controls.title:
+        tall = controls.title * height
+        draw.rectangle((0, 0, width, tall), fill=shade)
+        for left, right in ((0.04, 0.07), (0.12, 0.30), (0.32, 0.45)):
+            draw.rectangle((left * width, 0.38 * tall, right * width, 0.62 * tall), fill=white)
+    if controls.bar:
+        tall = controls.bar * height
+        top, middle, thick = height - tall, height - 0.5 * tall, max(0.035 * tall, 0.5)
+        left, right = 0.06 * width, 0.94 * width
+        played = left + controls.played * (right - left)
+        draw.rectangle((0, top, width, height), fill=shade)
+        draw.rectangle((left, middle - thick, right, middle + thick), fill=(255, 255, 255, 110))
+        draw.rectangle((left, middle - thick, played, middle + thick), fill=(*controls.colour, 255))
+        _disc_at(draw, played, middle, 0.12 * tall, (*controls.colour, 255))
+    if controls.button:
+        radius, x, y = controls.button * min(width, height), width / 2, height / 2
+        _disc_at(draw, x, y, radius, shade)
+        corners = ((-0.35, -0.5), (-0.35, 0.5), (0.55, 0.0))
+        draw.polygon([(x + across * radius, y + down * radius) for across, down in corners], fill=white)
+    return np.asarray(image)
+
+
+def _disc_at(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, fill: tuple[int, ...]) -> None:
+    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=fill)
 
 
 def _plane_lines() -> tuple[tuple[float, float], ...]:
@@ -107,7 +176,9 @@ class Screen:
 
 
 def show_picture(picture: Picture, display: Display, width_mm: float) -> Screen:
-    """Show a picture (H, W, 3) uint8 `width_mm` wide on the panel."""
+    """Show a picture (H, W, 3) uint8 `width_mm` wide on the panel, under the controls that it has."""
+    if display.controls:
+        picture = with_controls(picture, display.controls)
     height, width = picture.shape[:2]
     wide = max(8, round(width_mm / 25.4 * display.dots))
     if wide < width:

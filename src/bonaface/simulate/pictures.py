@@ -43,19 +43,30 @@ _EYES_MM = {"print": (13.0, 62.0), "monitor": (40.0, 85.0), "tablet": (28.0, 60.
 
 
 def simulate_bona_fide(
-    portrait: Portrait, rng: np.random.Generator, size: tuple[int, int] = (512, 512)
+    portrait: Portrait,
+    rng: np.random.Generator,
+    size: tuple[int, int] = (512, 512),
+    software: bool = False,
 ) -> Photo:
-    """Return a bona fide presentation of the person of `portrait`, (H, W, 3) uint8 of `size`; all else is drawn."""
-    return shoot(*_taken(portrait, rng, size), rng)
+    """Return a bona fide presentation of the person of `portrait`, (H, W, 3) uint8 of `size`; all else is drawn.
+
+    With `software` some pictures have what a phone's adds: levelled light and smoothed skin.
+    """
+    return shoot(*_taken(portrait, rng, size, software), rng)
 
 
-def simulate_photo(portrait: Portrait, rng: np.random.Generator, size: tuple[int, int] = (512, 512)) -> Photo:
+def simulate_photo(
+    portrait: Portrait,
+    rng: np.random.Generator,
+    size: tuple[int, int] = (512, 512),
+    software: bool = False,
+) -> Photo:
     """Return the photograph that an attacker shows of the person of `portrait`: mostly a good one.
 
     As `simulate_bona_fide`, but for three in five a camera with little noise and no haze, in a steady hand, with an
     exposure that is right: attackers choose. The rest are what they could get.
     """
-    framed, camera, shot = _taken(portrait, rng, size)
+    framed, camera, shot = _taken(portrait, rng, size, software)
     if chance(rng, _CHOSEN):
         camera = replace(
             camera, resolution=1.0, full_well=max(camera.full_well, 12000.0), read=min(camera.read, 4.0), haze=0.0,
@@ -74,6 +85,7 @@ def simulate_attack(
     species: str = "",
     wearer: Portrait | None = None,
     position: Position | None = None,
+    software: bool = False,
 ) -> Photo:
     """Return an attack with `photo`, a camera's picture, shown by an instrument to a second camera.
 
@@ -84,6 +96,7 @@ def simulate_attack(
         species: one of `SPECIES`; drawn by their shares where it is left out.
         wearer: who wears the mask in ``print-worn`` and ``print-cut``; without one these two are not drawn.
         position: where the face comes to lie; drawn as for bona fide where it is left out.
+        software: as for `simulate_bona_fide`; some displays show a player's controls, too.
 
     Raises:
         UnknownNameError: there is no such species.
@@ -106,10 +119,10 @@ def simulate_attack(
     else:
         kind = name.partition("-")[2]
         grip = replace(draw_grip(rng, _EYES_MM[kind], 0.0 if kind == "monitor" else 0.7), margin=0.0)
-        panel = show_panel(photo, draw_display(rng, kind), position, size, grip)
+        panel = show_panel(photo, draw_display(rng, kind, software), position, size, grip)
         framed = shown(panel, draw_hold(rng, stiff=True), position, stage, rng)
     # A face shown smaller than life has to be nearer in proportion to look as large.
-    camera, shot = _camera_and_shot(stage, rng, _LIFE_MM / grip.eyes_mm)
+    camera, shot = _camera_and_shot(stage, rng, software, _LIFE_MM / grip.eyes_mm)
     return shoot(framed, camera, shot, rng)
 
 
@@ -167,17 +180,19 @@ def draw_turn(rng: np.random.Generator) -> Turn:
 
 
 def _taken(
-    portrait: Portrait, rng: np.random.Generator, size: tuple[int, int]
+    portrait: Portrait, rng: np.random.Generator, size: tuple[int, int], software: bool
 ) -> tuple[Framed, Camera, Shot]:
     """Return a drawn person before a camera, the camera, and the settings of the picture."""
     stage = draw_stage(size, rng)
     framed = bona_fide(portrait, draw_position(size, rng), stage, draw_turn(rng))
-    return framed, *_camera_and_shot(stage, rng)
+    return framed, *_camera_and_shot(stage, rng, software)
 
 
-def _camera_and_shot(stage: Stage, rng: np.random.Generator, nearness: float = 1.0) -> tuple[Camera, Shot]:
+def _camera_and_shot(
+    stage: Stage, rng: np.random.Generator, software: bool, nearness: float = 1.0
+) -> tuple[Camera, Shot]:
     """Draw a camera that is focused on a person's usual distance, and a shot of a thing `nearness` times as near."""
-    camera = draw_camera(rng)
+    camera = draw_camera(rng, software)
     shot = draw_shot(rng, stage.lighting.dimness, _MISSED)
     share, least, most = _OVEREXPOSED
     if chance(rng, share):

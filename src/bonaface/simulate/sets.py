@@ -52,6 +52,8 @@ class Plan:
         frames: of each video; in ``folder`` the pictures of each person and class.
         seed: of everything that is drawn.
         faces: pictures of people, one each; without them, synthetic persons are drawn.
+        software: of ``folder``: some pictures have what software adds: a phone's levelled light and smoothed skin, a
+            player's controls over what is displayed.
 
     Raises:
         UnknownNameError: there is no such layout.
@@ -66,6 +68,7 @@ class Plan:
     frames: int = 8
     seed: int = 0
     faces: tuple[Path, ...] = ()
+    software: bool = False
 
     def __post_init__(self) -> None:
         if self.layout not in LAYOUTS:
@@ -76,6 +79,10 @@ class Plan:
                 raise InputError(f"{name} must be between 1 and {most}, got {value}")
         if self.layout != "oulu-npu" and (self.phones, self.sessions) != (6, 3):
             raise InputError(f"phones and sessions are OULU-NPU's; leave them out for {self.layout}")
+        if self.software and self.layout != "folder":
+            raise InputError(
+                f"only the layout folder has pictures with software; leave it out for {self.layout}"
+            )
         width, height = self.frame_size
         if min(width, height) < 64 or width % 2 or height % 2:
             raise InputError(f"the size must be even and at least 64 pixels a side, got {width} x {height}")
@@ -190,13 +197,14 @@ class SetWriter:
     def _picture(
         self, still: "_Still", portrait: Callable[[], Portrait], wearer: Callable[[], Portrait]
     ) -> bytes:
-        rng, size = stream(self.plan.seed, *still.key), self.plan.frame_size
+        rng, size, software = stream(self.plan.seed, *still.key), self.plan.frame_size, self.plan.software
         if still.species:
             masked = still.species in MASKS
-            photo = simulate_photo(portrait(), rng, size)
-            photo = simulate_attack(photo, rng, size, still.species, wearer() if masked else None)
+            photo = simulate_photo(portrait(), rng, size, software)
+            worn = wearer() if masked else None
+            photo = simulate_attack(photo, rng, size, still.species, worn, software=software)
         else:
-            photo = simulate_bona_fide(portrait(), rng, size)
+            photo = simulate_bona_fide(portrait(), rng, size, software)
         file = io.BytesIO()
         Image.fromarray(photo.picture).save(file, "PNG")
         return file.getvalue()
@@ -245,6 +253,7 @@ def _clips(plan: Plan, person: Person) -> Iterator[Clip]:
 
 def _settings(plan: Plan) -> dict[str, Any]:
     """Return the settings of a set as JSON; a set can only be continued with the same settings."""
+    software = {"software": True} if plan.software else {}  # sets of before know no such setting
     return {
         "what": "simulated presentations: no picture in this folder shows a presentation that took place",
         "version": _VERSION,
@@ -256,4 +265,5 @@ def _settings(plan: Plan) -> dict[str, Any]:
         "frames": plan.frames,
         "seed": plan.seed,
         "faces": [f"{path.parent.name}/{path.name}" for path in plan.faces],
+        **software,
     }
