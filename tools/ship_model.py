@@ -6,8 +6,10 @@ the run's own bundle: it refuses where a score moves by more than 0.005 or more 
 """
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 import numpy as np
@@ -22,40 +24,47 @@ from bonaface.inference.scoring import ScoredSplit, score_part
 from bonaface.store.crop_store import CropStore
 
 MOST = 10 << 20  # bytes of the network's file
-LEAST = 200_000  # values of a tensor that is rounded: five of the last layers, which is what MOST asks for
+LEAST = 200_000  # values of a tensor that is rounded: eight of the last layers, which is what MOST asks for
 MOVED, CHANGED = 0.005, 1e-3
 
 
 def ship(run: Path, store: Path, out: Path = DEFAULT_MODEL) -> tuple[float, float]:
-    """Write the shipped bundle; return the largest move of a score and the share of decisions that changed."""
+    """Write the shipped bundle; return the largest move of a score and the share of decisions that changed.
+
+    Where it refuses, `out` stays as it was.
+    """
     bundle = Bundle.open(run)
-    out.mkdir(parents=True, exist_ok=True)
-    halve_weights(bundle.onnx, out / ONNX, LEAST)
-    if (out / ONNX).stat().st_size > MOST:
-        raise BonafaceError(f"{out / ONNX} has {(out / ONNX).stat().st_size} bytes, more than {MOST}")
-    write_card(out, msgspec.structs.replace(bundle.card, files=None, provenance=_told(bundle)))
-    before, after = (_scores(Bundle.open(path), store) for path in (run, out))
-    threshold = bundle.card.threshold(bundle.card.default_output, "frame")
-    moved = float(np.abs(before - after).max())
-    changed = float(((before >= threshold) != (after >= threshold)).mean())
-    if moved > MOVED or changed > CHANGED:
-        (out / CARD).unlink()
-        raise BonafaceError(
-            f"in half precision a score moves by {moved:.4f} (at most {MOVED}) and {100 * changed:.2f} % of the "
-            f"decisions change (at most {100 * CHANGED} %)"
-        )
+    with TemporaryDirectory() as folder:
+        made = Path(folder)
+        halve_weights(bundle.onnx, made / ONNX, LEAST)
+        if (made / ONNX).stat().st_size > MOST:
+            raise BonafaceError(f"the network has {(made / ONNX).stat().st_size} bytes, more than {MOST}")
+        write_card(made, msgspec.structs.replace(bundle.card, files=None, provenance=_told(bundle)))
+        before, after = (_scores(Bundle.open(path), store) for path in (run, made))
+        threshold = bundle.card.threshold(bundle.card.default_output, "frame")
+        moved = float(np.abs(before - after).max())
+        changed = float(((before >= threshold) != (after >= threshold)).mean())
+        if moved > MOVED or changed > CHANGED:
+            raise BonafaceError(
+                f"in half precision a score moves by {moved:.4f} (at most {MOVED}) and {100 * changed:.2f} % of the "
+                f"decisions change (at most {100 * CHANGED} %)"
+            )
+        out.mkdir(parents=True, exist_ok=True)
+        for name in (ONNX, CARD):
+            shutil.copyfile(made / name, out / name)
     return moved, changed
 
 
 def _told(bundle: Bundle) -> dict[str, object]:
     """Return what the run says of itself, without what differs from machine to machine.
 
-    Of the run that it began with, it tells the same under "initial".
+    Of the runs that it began with, it tells the same under "initial".
     """
     told = {key: value for key, value in bundle.card.provenance.items() if key != "training_seconds"}
-    initial = told["settings"]["initial"]
+    initial = told["settings"]["initial"] or []
     if initial:
-        told["initial"] = _told(Bundle.open(initial["bundle"]))
+        begun = initial if isinstance(initial, list) else [initial]
+        told["initial"] = [_told(Bundle.open(each["bundle"])) for each in begun]
     settings = {key: value for key, value in told["settings"].items() if key not in ("store", "initial")}
     return {**told, "settings": settings}
 

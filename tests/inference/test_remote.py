@@ -52,7 +52,8 @@ class Handler(SimpleHTTPRequestHandler):
         if self.cut and path.name == ONNX:
             body = body[: self.cut]
             self.close_connection = True
-        self.wfile.write(body)
+        with contextlib.suppress(ConnectionError):  # whoever asks may leave, as where a network is refused
+            self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
