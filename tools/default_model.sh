@@ -8,20 +8,32 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 mkdir -p "$work"
 
 python "$root/benchmarks/portraits.py" "$faces" "$work/portraits"
-bonaface simulate "$work/set" --layout folder --faces "$work/portraits" --persons 1400 --frames 2 --seed 0
-bonaface prepare folder "$work/set" "$work/store"
 
-# train OUT MODEL OPTIONS: go on with the run in OUT, or begin it
-train() {
-    local out=$1 model=$2
+# simulate SET STORE OPTIONS: pictures of 1,400 people, and their crops
+simulate() {
+    local set=$1 store=$2
     shift 2
+    bonaface simulate "$set" --layout folder --faces "$work/portraits" --persons 1400 --frames 2 --seed 0 "$@"
+    bonaface prepare folder "$set" "$store"
+}
+# train OUT STORE MODEL OPTIONS: go on with the run in OUT, or begin it
+train() {
+    local out=$1 store=$2 model=$3
+    shift 3
     if [ -f "$out/run.json" ]; then
         bonaface train --resume --out "$out"
     else
-        bonaface train "$model" --preset views --data "$work/store" --protocol split --seed 0 --out "$out" "$@"
+        bonaface train "$model" --preset views --data "$store" --protocol split --seed 0 --out "$out" "$@"
     fi
 }
-train "$work/linear" linear-probe
-train "$work/tuned" lp-ft --from "$work/linear"
-train "$work/final" linear-probe --set invariance=30 --from "$work/tuned"
+simulate "$work/set" "$work/store"
+train "$work/linear" "$work/store" linear-probe
+train "$work/tuned" "$work/store" lp-ft --from "$work/linear"
+
+# The same with what phones' software and players add; of the two backbones the last head gets the mean.
+simulate "$work/software-set" "$work/software-store" --software
+train "$work/software-linear" "$work/software-store" linear-probe
+train "$work/software-tuned" "$work/software-store" lp-ft --from "$work/software-linear"
+
+train "$work/final" "$work/store" linear-probe --set invariance=30 --from "$work/tuned" --from "$work/software-tuned"
 python "$root/tools/ship_model.py" "$work/final" "$work/store"

@@ -209,7 +209,7 @@ def test_for_each_view_left_out_fewer_attacks_of_dev_pass() -> None:
     everything = passed.pop((0.0, 0.0, 0.0))
     assert everything >= 9
     for left_out, count in passed.items():
-        expected = everything * 0.8 ** sum(left_out)
+        expected = everything * (2 / 3) ** sum(left_out)
         assert expected - 2 < count <= expected
 
 

@@ -164,6 +164,23 @@ def test_a_solver_takes_the_backbone_and_leaves_the_head(tmp_path: Path) -> None
         load_initial(other, Initial.of(tmp_path / "bundle"))
 
 
+def test_takes_the_mean_of_several_bundles(tmp_path: Path) -> None:
+    first, second, own = (small("deep-pix-bis") for _ in range(3))
+    counters = [key for key in first.state_dict() if key.endswith("num_batches_tracked")]
+    second.load_state_dict({**second.state_dict(), **dict.fromkeys(counters, torch.tensor(7))})
+    begins = [saved_bundle(each, tmp_path / name) for each, name in ((first, "a"), (second, "b"))]
+    load_initial(own, *begins)
+    one, two, mean = (each.inference_state_dict() for each in (first, second, own))
+    for key, value in mean.items():
+        expected = one[key] if key in counters else (one[key] + two[key]) / 2
+        torch.testing.assert_close(value, expected, atol=1e-7, rtol=1e-6)
+    assert counters
+    assert any(not torch.equal(one[key], two[key]) for key in one)
+    other = saved_bundle(small("bi-fas"), tmp_path / "c")
+    with pytest.raises(InputError, match="holds bi-fas over"):
+        load_initial(small("deep-pix-bis"), begins[0], other)
+
+
 def test_from_on_the_command_line(
     bundle: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,5 +200,9 @@ def test_from_on_the_command_line(
     assert done.exit_code == 0, done.output
     assert asked[0].initial == Initial.of(bundle)
     assert RunSettings.from_dict(json.loads(json.dumps(asked[0].as_dict()))) == asked[0]
+    done = CliRunner().invoke(app, [*command, "--from", str(bundle), "--from", str(bundle.parent)])
+    assert done.exit_code == 0, done.output
+    assert asked[1].initial == (Initial.of(bundle),) * 2 == asked[1].initials
+    assert RunSettings.from_dict(json.loads(json.dumps(asked[1].as_dict()))) == asked[1]
     with pytest.raises(ModelFileError, match="is no bundle"):
         CliRunner().invoke(app, [*command, "--from", str(tmp_path)], catch_exceptions=False)

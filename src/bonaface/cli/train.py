@@ -80,12 +80,12 @@ def train(
     ] = None,
     changes: ChangesOption = None,
     initial: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             "--from",
             metavar="BUNDLE",
             help="Begin with the weights of this bundle or run, of the same network, and learn further; a model that "
-            "is fitted by a solver takes the backbone's.",
+            "is fitted by a solver takes the backbone's. Given several times, it takes the mean of their weights.",
             show_default=False,
         ),
     ] = None,
@@ -132,6 +132,7 @@ def train(
             f"expected --data STORE and --protocol NAME; bonaface datasets lists the protocols{going_on}"
         )
     else:
+        begins = tuple(map(Initial.of, initial or ()))
         named = {"backbone": backbone, "size": size, "epochs": epochs}
         asked = {key: value for key, value in named.items() if value is not None}
         settings = RunSettings(
@@ -147,7 +148,7 @@ def train(
             accelerator=accelerator,
             workers=fit.usual_workers(accelerator, devices) if workers is None else workers,
             checkpoint_every=checkpoint_every,
-            initial=Initial.of(initial) if initial else None,
+            initial=begins if len(begins) > 1 else next(iter(begins), None),
         )
     if fit.is_primary() and any(map(_has_own_boxes, settings.stores)):
         _log(

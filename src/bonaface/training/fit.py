@@ -126,7 +126,7 @@ def _train(
         **settings.preset.options,
     )
     if settings.initial and not last.is_file():
-        load_initial(network, settings.initial)
+        load_initial(network, *settings.initials)
     for note in data.split.notes:
         log(note)
     saver = CheckpointSaver(run, settings.checkpoint_every)

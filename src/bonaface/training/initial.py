@@ -1,7 +1,11 @@
-"""Begin a training with the weights of a bundle: fine-tuning, or a solver over the features of another training."""
+"""Begin a training with the weights of a bundle: fine-tuning, or a solver over the features of another training.
+
+The weights may be the mean of several bundles', a "model soup" (Wortsman et al., ICML 2022, uniform soup).
+"""
 
 from pathlib import Path
 
+import torch
 from msgspec import Struct
 from safetensors.torch import load_file
 from torch import Tensor
@@ -29,13 +33,15 @@ class Initial(Struct, frozen=True, forbid_unknown_fields=True):
         return cls(str(folder), sha256(folder / CARD))
 
 
-def load_initial(network: PadModel, initial: Initial) -> None:
+def load_initial(network: PadModel, *initials: Initial) -> None:
     """Set the weights of `network` to those of the bundle; parts that only training needs stay as they are.
 
-    A network that is fitted by a solver takes the backbone's weights alone, since its solver sets the others.
+    Of several bundles it takes the mean. That is a network only where they began with the same weights, as two
+    fine-tunings of one network do. A network that is fitted by a solver takes the backbone's weights alone, since its
+    solver sets the others.
 
     Raises:
-        ModelFileError: the bundle was altered, or holds no weights for torch.
+        ModelFileError: a bundle was altered, or holds no weights for torch.
         InputError: it is another one than the run began with, its network differs, or there is no backbone to set.
     """
     if isinstance(network, SolverModel) and not network.strides:
@@ -43,6 +49,20 @@ def load_initial(network: PadModel, initial: Initial) -> None:
             f"{network.name} is fitted by a solver and has no backbone whose weights it could begin with; leave out "
             "--from"
         )
+    states = [_weights(network, initial) for initial in initials]
+    mean = {key: _mean([state[key] for state in states]) for key in states[0]}
+    network.load_state_dict({**network.state_dict(), **mean})
+
+
+def _mean(tensors: list[Tensor]) -> Tensor:
+    """Return the mean of tensors of one shape; of whole numbers, as of batches seen, the first."""
+    if len(tensors) == 1 or not tensors[0].is_floating_point():
+        return tensors[0]
+    return torch.stack([tensor.double() for tensor in tensors]).mean(0).to(tensors[0].dtype)
+
+
+def _weights(network: PadModel, initial: Initial) -> dict[str, Tensor]:
+    """Return the weights that `network` takes from the bundle."""
     bundle = Bundle.open(initial.bundle)
     if sha256(bundle.path / CARD) != initial.digest:
         raise InputError(
@@ -66,7 +86,7 @@ def load_initial(network: PadModel, initial: Initial) -> None:
             f"{bundle.path} holds {theirs}, and this run trains {network.described()}{differ}; train the same network, "
             "with the backbone, size and options that it has there"
         )
-    network.load_state_dict({**network.state_dict(), **state})
+    return state
 
 
 def _of_backbone(state: dict[str, Tensor]) -> dict[str, Tensor]:

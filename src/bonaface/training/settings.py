@@ -47,9 +47,9 @@ class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
     normalisation sees the micro-batch. Whole micro-batches that an epoch has left over make a last step, whose gradient
     is smaller by as much. `checkpoint_every` counts optimiser steps. `fold` is empty where the protocol has one only.
     `pretrained` False starts the backbone from random weights. `initial` is a bundle whose weights the network begins
-    with. `protocol` is one of the store's set; to train on several sets it names theirs, as
-    ``oulu-npu/1 + casia-fasd/overall``, `store` is a list with a store of each, and `fold` has the folds of those
-    protocols that have several, as ``1 + 3``.
+    with, or several, of which it takes the mean. `protocol` is one of the store's set; to train on several sets it
+    names theirs, as ``oulu-npu/1 + casia-fasd/overall``, `store` is a list with a store of each, and `fold` has the
+    folds of those protocols that have several, as ``1 + 3``.
     """
 
     preset: Preset
@@ -65,7 +65,7 @@ class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
     accelerator: str = "auto"
     workers: _CountFrom0 = 0
     checkpoint_every: _Count = 50
-    initial: Initial | None = None
+    initial: Initial | Annotated[tuple[Initial, ...], Meta(min_length=2)] | None = None
 
     def __post_init__(self) -> None:
         wrong = [text.removeprefix("preset.") for text in wrong_fields(self)]
@@ -114,6 +114,12 @@ class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
     def stores(self) -> tuple[str, ...]:
         """Return `store` as a list, also where there is one."""
         return (self.store,) if isinstance(self.store, str) else self.store
+
+    @property
+    def initials(self) -> tuple[Initial, ...]:
+        """Return `initial` as a list, also where there is one or none."""
+        given = self.initial
+        return () if given is None else (given,) if isinstance(given, Initial) else given
 
     @property
     def views(self) -> tuple[str, ...]:
