@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import module_from_spec, spec_from_file_location
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
         names = [name.removeprefix("bonaface.") for name in light]
         metafunc.parametrize("light_package", [*names, "cli"])
+
+
+@pytest.fixture(scope="session")
+def load_script() -> Callable[[str], Any]:
+    """Load a script, named by its path in the project, as a module."""
+
+    def load(path: str) -> Any:
+        spec = spec_from_file_location(Path(path).stem, Path(__file__).parents[1] / path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 def attack_on(portrait: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,6 +1,6 @@
 """benchmarks/cost_table.py: costs of untrained networks, and their place on a page."""
 
-from importlib.util import module_from_spec, spec_from_file_location
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,10 @@ from bonaface.inference.bundle import Bundle
 from bonaface.models.registry import default_preset
 from bonaface.training.settings import read_settings
 
-TOOL = Path(__file__).parents[2] / "benchmarks" / "cost_table.py"
-
 
 @pytest.fixture(scope="module")
-def tool() -> Any:
-    spec = spec_from_file_location("cost_table", TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_script: Callable[[str], Any]) -> Any:
+    return load_script("benchmarks/cost_table.py")
 
 
 def test_an_untrained_network_is_measured(tool: Any, tmp_path: Path) -> None:

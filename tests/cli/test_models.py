@@ -1,7 +1,7 @@
 import json
 import subprocess
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,9 @@ def bonaface(*arguments: str, before: str = "", width: int = 80) -> "subprocess.
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
-def test_listed_models_match_the_registry() -> None:
+def test_listed_models_match_the_registry(load_script: Callable[[str], Any]) -> None:
     """If this fails: python tools/list_models.py"""
-    spec = spec_from_file_location("list_models", ROOT / "tools" / "list_models.py")
-    assert spec is not None
-    assert spec.loader is not None
-    tool: Any = module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = load_script("tools/list_models.py")
     import bonaface.models  # noqa: F401 - which registers them
 
     assert json.loads(LISTED.read_text()) == tool.listing()

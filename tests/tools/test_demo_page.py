@@ -1,21 +1,14 @@
 import json
-from importlib.util import module_from_spec, spec_from_file_location
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-TOOL = Path(__file__).parents[2] / "tools" / "demo_page.py"
-
 
 @pytest.fixture(scope="module")
-def tool() -> Any:
-    spec = spec_from_file_location("demo_page", TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_script: Callable[[str], Any]) -> Any:
+    return load_script("tools/demo_page.py")
 
 
 def report(system: str, protocol: str) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """The tool that makes the shipped bundle out of a run, on a small run that begins with another."""
 
 import json
-from importlib.util import module_from_spec, spec_from_file_location
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,10 @@ from bonaface.training.fit import train
 from bonaface.training.initial import Initial
 from bonaface.training.settings import RunSettings, choose_preset
 
-TOOL = Path(__file__).parents[2] / "tools" / "ship_model.py"
-
 
 @pytest.fixture(scope="module")
-def tool() -> Any:
-    spec = spec_from_file_location("ship_model", TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_script: Callable[[str], Any]) -> Any:
+    return load_script("tools/ship_model.py")
 
 
 @pytest.fixture(scope="module")
