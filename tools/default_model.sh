@@ -16,15 +16,11 @@ simulate() {
     bonaface simulate "$set" --layout folder --faces "$work/portraits" --persons 1400 --frames 2 --seed 0 "$@"
     bonaface prepare folder "$set" "$store"
 }
-# train OUT STORE MODEL OPTIONS: go on with the run in OUT, or begin it
+# train OUT STORE MODEL OPTIONS: go on with the run in OUT, or begin it; a run with other settings is refused
 train() {
     local out=$1 store=$2 model=$3
     shift 3
-    if [ -f "$out/run.json" ]; then
-        bonaface train --resume --out "$out"
-    else
-        bonaface train "$model" --preset views --data "$store" --protocol split --seed 0 --out "$out" "$@"
-    fi
+    bonaface train "$model" --preset views --data "$store" --protocol split --seed 0 --out "$out" --resume "$@"
 }
 simulate "$work/set" "$work/store"
 train "$work/linear" "$work/store" linear-probe

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from bonaface.core.errors import BonafaceError
+from bonaface.core.files import sha256, whole_file
 from bonaface.datasets.protocols import find_protocol, split_rows
 from bonaface.datasets.registry import open_dataset
 from bonaface.export.half import halve_weights
@@ -49,9 +50,9 @@ def ship(run: Path, store: Path, out: Path = DEFAULT_MODEL) -> tuple[float, floa
                 f"in half precision a score moves by {moved:.4f} (at most {MOVED}) and {100 * changed:.2f} % of the "
                 f"decisions change (at most {100 * CHANGED} %)"
             )
-        out.mkdir(parents=True, exist_ok=True)
         for name in (ONNX, CARD):
-            shutil.copyfile(made / name, out / name)
+            with whole_file(out / name) as part:
+                shutil.copyfile(made / name, part)
     return moved, changed
 
 
@@ -61,12 +62,23 @@ def _told(bundle: Bundle) -> dict[str, object]:
     Of the runs that it began with, it tells the same under "initial".
     """
     told = {key: value for key, value in bundle.card.provenance.items() if key != "training_seconds"}
-    initial = told["settings"]["initial"] or []
+    initial = told["settings"].get("initial") or []
     if initial:
-        begun = initial if isinstance(initial, list) else [initial]
-        told["initial"] = [_told(Bundle.open(each["bundle"])) for each in begun]
+        told["initial"] = [
+            _told(_begun(each)) for each in (initial if isinstance(initial, list) else [initial])
+        ]
     settings = {key: value for key, value in told["settings"].items() if key not in ("store", "initial")}
     return {**told, "settings": settings}
+
+
+def _begun(initial: dict[str, str]) -> Bundle:
+    """Return the bundle that a run began with."""
+    bundle = Bundle.open(initial["bundle"])
+    if sha256(bundle.path / CARD) != initial["digest"]:
+        raise BonafaceError(
+            f"{bundle.path} is another bundle than the one that the run began with; put that one back"
+        )
+    return bundle
 
 
 def _scores(bundle: Bundle, store: Path) -> np.ndarray:

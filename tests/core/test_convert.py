@@ -18,6 +18,7 @@ class Outer(Struct, frozen=True):
     inner: Inner
     counts: dict[str, list[int]] = {}
     note: str | None = None
+    several: Inner | tuple[Inner, ...] | None = None
 
 
 def test_values_become_records() -> None:
@@ -33,6 +34,9 @@ def test_values_become_records() -> None:
         ({"inner": {"share": "0.5"}}, "inner.share: expected float, got str"),
         ({"inner": {"names": ["a", 1]}}, "inner.names[1]: expected str, got int"),
         ({"inner": {"more": 1}}, "inner: unknown key 'more'. Known: names, share"),
+        ({"inner": {}, "several": {"more": 1}}, "several: unknown key 'more'. Known: names, share"),
+        ({"inner": {}, "several": [{}, {"more": 1}]}, "several[1]: unknown key 'more'. Known: names, share"),
+        ({"inner": {}, "several": [{"share": 2}]}, "several[0].share: expected float <= 1.0, got 2"),
         ({}, "lacks inner"),
         ([], "expected object, got array"),
         ({"inner": {}, "counts": {"x": ["1"]}}, "counts[...][0]: expected int, got str"),

@@ -172,7 +172,10 @@ def test_a_job_whose_process_is_killed_is_done_again(script: Path) -> None:
     assert done(script) == {f"job{i}" for i in range(6)}
 
 
-@pytest.mark.parametrize(("given", "used"), [({}, "1 {1}"), ({"OPENBLAS_NUM_THREADS": "1"}, "None {1}")])
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [({}, "1 {1}"), ({"OMP_NUM_THREADS": ""}, "1 {1}"), ({"OPENBLAS_NUM_THREADS": "1"}, "None {1}")],
+)
 def test_each_process_has_one_thread_unless_the_user_says_otherwise(
     given: dict[str, str], used: str, script: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

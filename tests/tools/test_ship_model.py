@@ -1,6 +1,7 @@
 """The tool that makes the shipped bundle out of a run, on a small run that begins with another."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from msgspec.structs import replace
 
 from bonaface.core.errors import BonafaceError
-from bonaface.inference.bundle import CARD, ONNX, Bundle
+from bonaface.inference.bundle import CARD, ONNX, Bundle, write_card
 from bonaface.training.fit import train
 from bonaface.training.initial import Initial
 from bonaface.training.settings import RunSettings, choose_preset
@@ -57,6 +59,21 @@ def test_tells_of_both_runs_and_of_no_place_or_time(
     text = json.dumps(told)
     assert "training_seconds" not in text
     assert not any(str(path) in text for path in (store, second, second.parent))
+
+
+def test_refuses_to_tell_of_a_run_that_was_replaced(
+    tool: Any, second: Path, store: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(second.parent, tmp_path / "runs")
+    run, other = tmp_path / "runs" / "second", tmp_path / "runs" / "first" / "bundle"
+    described = json.loads((other / CARD).read_text())
+    told = Bundle.open(run).card.provenance
+    told["settings"]["initial"] |= {"bundle": str(other)}
+    write_card(run / "bundle", replace(Bundle.open(run).card, files=None, provenance=told))
+    tool.ship(run, store, tmp_path / "model")
+    write_card(other, replace(Bundle.open(other).card, files=None, seed=described["seed"] + 1))
+    with pytest.raises(BonafaceError, match="is another bundle than the one that the run began with"):
+        tool.ship(run, store, tmp_path / "model")
 
 
 @pytest.mark.parametrize(

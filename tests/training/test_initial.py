@@ -129,7 +129,9 @@ def test_another_network_is_refused_before_a_run_is_begun(bundle: Path, store: P
     with pytest.raises(InputError, match="another bundle than the one"):
         train(settings(store, Initial(initial.bundle, "0" * 64)), tmp_path / "run")
     without = Initial.of(write_bundle(tmp_path / "light"))
-    with pytest.raises(ModelFileError, match="network for torch"):
+    with pytest.raises(
+        ModelFileError, match=r"no weights for torch, model\.safetensors, so that no training"
+    ):
         train(settings(store, without), tmp_path / "run")
 
 
@@ -179,6 +181,20 @@ def test_takes_the_mean_of_several_bundles(tmp_path: Path) -> None:
     other = saved_bundle(small("bi-fas"), tmp_path / "c")
     with pytest.raises(InputError, match="holds bi-fas over"):
         load_initial(small("deep-pix-bis"), begins[0], other)
+
+
+def test_other_beginnings_are_told_in_a_line() -> None:
+    preset = choose_preset("deep-pix-bis", None, CHANGES)
+    one, two = Initial("/runs/a", "1" * 64), Initial("/runs/b", "2" * 64)
+
+    def of(initial: Initial | tuple[Initial, ...] | None) -> RunSettings:
+        return RunSettings(preset, "store", "split", initial=initial)
+
+    assert of((one, two)).differences(of(one)) == [
+        "initial ('/runs/a (111111111111)', not '/runs/a (111111111111) + /runs/b (222222222222)')"
+    ]
+    assert of(None).differences(of(one)) == ["initial ('/runs/a (111111111111)', not '')"]
+    assert of((one, two)).differences(of((one, two))) == []
 
 
 def test_from_on_the_command_line(

@@ -85,7 +85,8 @@ def train(
             "--from",
             metavar="BUNDLE",
             help="Begin with the weights of this bundle or run, of the same network, and learn further; a model that "
-            "is fitted by a solver takes the backbone's. Given several times, it takes the mean of their weights.",
+            "is fitted by a solver takes the backbone's. Given several times, it takes the mean of their weights; "
+            "they must have begun with the same ones.",
             show_default=False,
         ),
     ] = None,

@@ -65,22 +65,27 @@ def _known(kind: Any, where: str) -> list[str]:
     """Return the keys of the record, or the values of the choice, that stands at `where` in a `kind`."""
     from msgspec import inspect  # after a fault alone: it takes a while to import
 
-    def plain(info: inspect.Type) -> inspect.Type:
+    def plain(info: inspect.Type, step: str = "") -> inspect.Type:
+        """Return the type inside a description, and of several types the one that has `step`: a list has numbers."""
         if isinstance(info, inspect.Metadata):
-            return plain(info.type)
-        if isinstance(info, inspect.UnionType):  # at most one of its types has anything inside
-            inner = (inspect.StructType, inspect.LiteralType)
-            return next((each for each in map(plain, info.types) if isinstance(each, inner)), info)
+            return plain(info.type, step)
+        if isinstance(info, inspect.UnionType):
+            of_list = (inspect.ListType, inspect.VarTupleType)
+            inner = of_list if step.isdigit() else (inspect.StructType, inspect.LiteralType)
+            each = (plain(one, step) for one in info.types)
+            return next((one for one in each if isinstance(one, inner)), info)
         return info
 
-    found = plain(inspect.type_info(kind))
+    found = inspect.type_info(kind)
     for step in _STEP.findall(where):
+        found = plain(found, step)
         if isinstance(found, inspect.StructType):
-            found = plain(next(field.type for field in found.fields if field.encode_name == step))
+            found = next(field.type for field in found.fields if field.encode_name == step)
         elif isinstance(found, inspect.DictType):
-            found = plain(found.value_type)
+            found = found.value_type
         elif isinstance(found, inspect.ListType | inspect.VarTupleType):
-            found = plain(found.item_type)
+            found = found.item_type
+    found = plain(found)
     if isinstance(found, inspect.StructType):
         return [field.encode_name for field in found.fields]
     return [str(value) for value in found.values] if isinstance(found, inspect.LiteralType) else []

@@ -262,7 +262,8 @@ def _one_thread() -> Iterator[None]:
 
     Otherwise each would start one for every core, beside as many processes, and they would wait for each other.
     """
-    if any(name in os.environ for name in _THREADS):
+    before = {name: os.environ[name] for name in _THREADS if name in os.environ}
+    if any(before.values()):
         yield
         return
     os.environ.update(dict.fromkeys(_THREADS, "1"))
@@ -271,6 +272,7 @@ def _one_thread() -> Iterator[None]:
     finally:
         for name in _THREADS:
             del os.environ[name]
+        os.environ.update(before)
 
 
 def _begin(worker: Worker, shared: _SharedState) -> None:

@@ -10,9 +10,9 @@ from msgspec import Struct
 from safetensors.torch import load_file
 from torch import Tensor
 
-from bonaface.core.errors import InputError
+from bonaface.core.errors import InputError, ModelFileError
 from bonaface.core.files import sha256
-from bonaface.inference.bundle import CARD, Bundle
+from bonaface.inference.bundle import CARD, WEIGHTS, Bundle
 from bonaface.models.base import GradientModel, PadModel, SolverModel
 
 
@@ -68,6 +68,11 @@ def _weights(network: PadModel, initial: Initial) -> dict[str, Tensor]:
         raise InputError(
             f"{bundle.path}: this is another bundle than the one that the run was to begin with; put that one back, or "
             "start a new run"
+        )
+    if not bundle.holds(WEIGHTS):
+        raise ModelFileError(
+            f"{bundle.path}: this bundle has no weights for torch, {WEIGHTS}, so that no training can begin with it; "
+            "take a run, or a bundle of one"
         )
     state, own = load_file(bundle.weights), network.inference_state_dict()
     known = bundle.card.model == network.name

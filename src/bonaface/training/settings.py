@@ -121,6 +121,10 @@ class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
         given = self.initial
         return () if given is None else (given,) if isinstance(given, Initial) else given
 
+    def begins(self) -> str:
+        """Return which bundles the run begins with, as a person names them; empty where there is none."""
+        return " + ".join(f"{each.bundle} ({each.digest[:12]})" for each in self.initials)
+
     @property
     def views(self) -> tuple[str, ...]:
         """Return the crops that the network reads together: its own option `views`, or else the preset's `crop`."""
@@ -150,7 +154,7 @@ class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     def differences(self, other: "RunSettings") -> list[str]:
         """Return the names of the settings that differ from `other`, with both values, for a person to read."""
-        mine, theirs = flat(self.as_dict()), flat(other.as_dict())
+        mine, theirs = (flat({**each.as_dict(), "initial": each.begins()}) for each in (self, other))
         return [
             f"{key} ({theirs.get(key)!r}, not {mine.get(key)!r})"
             for key in sorted(mine.keys() | theirs.keys())
