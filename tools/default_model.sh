@@ -26,7 +26,7 @@ simulate "$work/set" "$work/store"
 train "$work/linear" "$work/store" linear-probe
 train "$work/tuned" "$work/store" lp-ft --from "$work/linear"
 
-# The same with what phones' software and players add; of the two backbones the last head gets the mean.
+# The same with what phones' software and players add; the last head gets the mean of the two backbones.
 simulate "$work/software-set" "$work/software-store" --software
 train "$work/software-linear" "$work/software-store" linear-probe
 train "$work/software-tuned" "$work/software-store" lp-ft --from "$work/software-linear"
