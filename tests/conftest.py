@@ -1,5 +1,6 @@
 """Material that several packages' tests share: a small data set of drawn faces, its crop store, a trained run."""
 
+import sys
 import tomllib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +41,7 @@ def load_script() -> Callable[[str], Any]:
         assert spec is not None
         assert spec.loader is not None
         module = module_from_spec(spec)
+        sys.modules[spec.name] = module  # dataclasses look their module up
         spec.loader.exec_module(module)
         return module
 

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from bonaface.core.errors import BonafaceError
-from bonaface.core.files import sha256, whole_file
+from bonaface.core.files import whole_file
 from bonaface.datasets.protocols import find_protocol, split_rows
 from bonaface.datasets.registry import open_dataset
 from bonaface.export.half import halve_weights
@@ -23,6 +23,7 @@ from bonaface.inference.bundle import CARD, DEFAULT_MODEL, ONNX, Bundle, write_c
 from bonaface.inference.runtime import OnnxRunner
 from bonaface.inference.scoring import ScoredSplit, score_part
 from bonaface.store.crop_store import CropStore
+from bonaface.training.initial import Initial
 
 MOST = 10 << 20  # bytes of the network's file
 LEAST = 200_000  # values of a tensor that is rounded: eight of the last layers, which is what MOST asks for
@@ -64,21 +65,10 @@ def _told(bundle: Bundle) -> dict[str, object]:
     told = {key: value for key, value in bundle.card.provenance.items() if key != "training_seconds"}
     initial = told["settings"].get("initial") or []
     if initial:
-        told["initial"] = [
-            _told(_begun(each)) for each in (initial if isinstance(initial, list) else [initial])
-        ]
+        begun = initial if isinstance(initial, list) else [initial]
+        told["initial"] = [_told(Initial(**each).open()) for each in begun]
     settings = {key: value for key, value in told["settings"].items() if key not in ("store", "initial")}
     return {**told, "settings": settings}
-
-
-def _begun(initial: dict[str, str]) -> Bundle:
-    """Return the bundle that a run began with."""
-    bundle = Bundle.open(initial["bundle"])
-    if sha256(bundle.path / CARD) != initial["digest"]:
-        raise BonafaceError(
-            f"{bundle.path} is another bundle than the one that the run began with; put that one back"
-        )
-    return bundle
 
 
 def _scores(bundle: Bundle, store: Path) -> np.ndarray:

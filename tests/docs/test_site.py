@@ -1,24 +1,21 @@
 """The documentation site: its made pages, and what may not be fetched from a network."""
 
-import importlib.util
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 
 
-def tool(name: str) -> ModuleType:
-    """Return the script `name` of tools/ as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture(scope="module")
+def tool(load_script: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Load the script of a name in tools/."""
+    return lambda name: load_script(f"tools/{name}.py")
 
 
 @pytest.mark.parametrize(
@@ -33,12 +30,12 @@ def tool(name: str) -> ModuleType:
         '<pre class="mermaid">',
     ],
 )
-def test_finds_what_a_page_would_fetch(fetched: str, tmp_path: Path) -> None:
+def test_finds_what_a_page_would_fetch(tool: Callable[[str], Any], fetched: str, tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text(f"<html>{fetched}</html>")
     assert len(tool("check_site").fetched_from_elsewhere(tmp_path)) == 1
 
 
-def test_allows_links_and_files_of_the_site(tmp_path: Path) -> None:
+def test_allows_links_and_files_of_the_site(tool: Callable[[str], Any], tmp_path: Path) -> None:
     page = (
         '<a href="https://example.org">elsewhere</a><script src="a.js"></script>'
         '<link rel="stylesheet" href="a.css"><link rel="canonical" href="https://example.org/">'
@@ -56,7 +53,7 @@ def test_refuses_a_folder_without_pages(tmp_path: Path) -> None:
     assert b"found no page" in done.stderr
 
 
-def test_the_page_of_the_command_line_has_every_command_and_option() -> None:
+def test_the_page_of_the_command_line_has_every_command_and_option(tool: Callable[[str], Any]) -> None:
     pytest.importorskip("mkdocs")
     page = tool("site_pages").cli_page()
     for text in (
@@ -69,7 +66,7 @@ def test_the_page_of_the_command_line_has_every_command_and_option() -> None:
         assert text in page
 
 
-def test_every_package_has_a_page_with_its_modules() -> None:
+def test_every_package_has_a_page_with_its_modules(tool: Callable[[str], Any]) -> None:
     pytest.importorskip("mkdocs")
     pages = tool("site_pages")
     assert {"core", "metrics", "training"} <= set(pages.packages())
@@ -78,7 +75,7 @@ def test_every_package_has_a_page_with_its_modules() -> None:
 
 
 @pytest.mark.slow
-def test_the_site_is_built_strictly_and_fetches_nothing(tmp_path: Path) -> None:
+def test_the_site_is_built_strictly_and_fetches_nothing(tool: Callable[[str], Any], tmp_path: Path) -> None:
     pytest.importorskip("mkdocs")
     build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path)]
     done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -93,14 +90,14 @@ def test_the_site_is_built_strictly_and_fetches_nothing(tmp_path: Path) -> None:
         assert (tmp_path / page).is_file()
 
 
-def test_a_page_of_a_model_gets_the_printed_figures() -> None:
+def test_a_page_of_a_model_gets_the_printed_figures(tool: Callable[[str], Any]) -> None:
     pytest.importorskip("mkdocs")
     table = tool("site_pages").published_table(["cdcn", "cdcn-pp"])
     assert "| 1, II | oulu-npu/3 | CDCN++ | 1.7 ± 1.5 | 2.0 ± 1.2 | 1.8 ± 0.7 |" in table
     assert tool("site_pages").published_table(["patchnet"]) == "Neither paper prints figures of it."
 
 
-def test_a_page_of_a_model_gets_what_was_measured_on_nuaa() -> None:
+def test_a_page_of_a_model_gets_what_was_measured_on_nuaa(tool: Callable[[str], Any]) -> None:
     """The row of the network with both augmentations, by hand from benchmarks/nuaa.json."""
     pytest.importorskip("mkdocs")
     table = tool("site_pages").measured_table(["deep-pix-bis"])

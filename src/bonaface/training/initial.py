@@ -32,6 +32,21 @@ class Initial(Struct, frozen=True, forbid_unknown_fields=True):
         folder = Bundle.open(path).path.resolve()
         return cls(str(folder), sha256(folder / CARD))
 
+    def open(self) -> Bundle:
+        """Open the bundle.
+
+        Raises:
+            ModelFileError: there is none any more, or it was altered.
+            InputError: it is another one than the run began with.
+        """
+        bundle = Bundle.open(self.bundle)
+        if sha256(bundle.path / CARD) != self.digest:
+            raise InputError(
+                f"{bundle.path}: this is another bundle than the one that the run began with; put that one back, or "
+                "start a new run"
+            )
+        return bundle
+
 
 def load_initial(network: PadModel, *initials: Initial) -> None:
     """Set the weights of `network` to those of the bundle; parts that only training needs stay as they are.
@@ -63,12 +78,7 @@ def _mean(tensors: list[Tensor]) -> Tensor:
 
 def _weights(network: PadModel, initial: Initial) -> dict[str, Tensor]:
     """Return the weights that `network` takes from the bundle."""
-    bundle = Bundle.open(initial.bundle)
-    if sha256(bundle.path / CARD) != initial.digest:
-        raise InputError(
-            f"{bundle.path}: this is another bundle than the one that the run was to begin with; put that one back, or "
-            "start a new run"
-        )
+    bundle = initial.open()
     if not bundle.holds(WEIGHTS):
         raise ModelFileError(
             f"{bundle.path}: this bundle has no weights for torch, {WEIGHTS}, so that no training can begin with it; "
