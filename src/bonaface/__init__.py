@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bonaface.inference.checker import load as load
     from bonaface.inference.verdict import Verdict as Verdict
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 __all__ = ["Checker", "Verdict", "__version__", "load"]
 
 _FROM = {"Checker": "checker", "load": "checker", "Verdict": "verdict"}

@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from PIL import Image
+from rich.text import Text
+from typer.core import TyperGroup
 from typer.testing import CliRunner
 
 from bonaface.cli import main as program
@@ -227,3 +230,16 @@ def test_openmp_waits_without_spinning_unless_asked_to(
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     program.main()
     assert seen == [expected]
+
+
+def test_no_help_text_loses_what_rich_takes_for_markup() -> None:
+    commands = typer.main.get_command(program.app)
+    assert isinstance(commands, TyperGroup)
+    texts = [
+        text
+        for command in (commands, *commands.commands.values())
+        for text in (command.help, *(getattr(option, "help", None) for option in command.params))
+        if text
+    ]
+    assert len(texts) > 100
+    assert [Text.from_markup(text).plain for text in texts] == texts

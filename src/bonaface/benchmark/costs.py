@@ -24,8 +24,8 @@ _NONE = (NOTHING,) * len(COLUMNS)
 NOTE = (
     "Cost of one picture: parameters are the weights in the ONNX file, fixed ones such as those of a DFT among them. "
     "MMAC are millions of multiplications of convolutions and matrix products; what descriptors compute beside them is "
-    "not counted. ms: one crop alone by onnxruntime on {threads} thread(s), all networks in turn on one machine, "
-    "without finding the face. Bundle: the ONNX file and its description."
+    "not counted. ms: all crops of one face, one face at a time, by onnxruntime on {threads} thread(s), all networks "
+    "in turn on one machine, without finding the face. Bundle: the ONNX file and its description."
 )
 _ERRORS = {"APCER %": "apcer_species", "BPCER %": "bpcer", "ACER %": "acer_species"}
 _FRONT = "APCER and ACER: worst species. Front: no other is quicker and better."

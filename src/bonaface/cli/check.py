@@ -54,7 +54,8 @@ def check(
     model: Annotated[
         Path | None,
         typer.Option(
-            help="Bundle, or folder of a training run. Default: the model that ships with Bonaface.",
+            help="Bundle, folder of a training run, or name of a model that `models` lists. Default: the model that "
+            "ships.",
             show_default=False,
         ),
     ] = None,

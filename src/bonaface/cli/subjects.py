@@ -9,7 +9,7 @@ SubjectPattern = Annotated[
     typer.Option(
         metavar="REGEX",
         help="Where files lie in no folder of a person's: what finds the person in their paths, as its group "
-        "'subject' or its first, like '/([a-z]+)_'.",
+        "'subject' or its first, like '/(\\d+)_'.",
         show_default=False,
     ),
 ]
