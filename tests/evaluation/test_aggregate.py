@@ -8,7 +8,7 @@ import pytest
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.core.records import Response, Score
-from bonaface.evaluation.aggregate import to_unit
+from bonaface.evaluation.aggregate import Unit, to_unit
 from bonaface.evaluation.score_table import ScoreTable
 from bonaface.metrics.videos import Aggregation
 
@@ -117,3 +117,18 @@ def test_rejects_unknown_unit_aggregation_and_output(drawn: Callable[..., Any]) 
         to_unit(table, "video", "max")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="nothing to judge"):
         to_unit(table.where("split", "train"))
+
+
+@pytest.mark.parametrize("unit", ["video", "frame"])
+def test_a_subjects_number_stands_for_the_subjects_name(drawn: Callable[..., Any], unit: Unit) -> None:
+    table = drawn(seed=3, videos=60)
+    of_video = dict(zip(table.text("video_id"), table.text("subject"), strict=True))
+    order = np.random.default_rng(1).permutation(len(table))
+    for rows in (
+        table,
+        table.where("split", "test"),
+        ScoreTable(table.data.take(order)).where("split", "test"),
+    ):
+        samples = to_unit(rows, unit)
+        names = [samples.subject_names[number] for number in samples.subjects]
+        assert names == [of_video[name.split("#")[0]] for name in samples.ids]

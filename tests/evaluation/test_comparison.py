@@ -1,5 +1,5 @@
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from bonaface.core.records import Score
 from bonaface.evaluation import EvaluationSettings, ScoreTable, Threshold
 from bonaface.evaluation.aggregate import to_unit
 from bonaface.evaluation.columns import Text
-from bonaface.evaluation.comparison import COMPARED, compare_tables
+from bonaface.evaluation.comparison import COMPARED, Difference, compare_tables
 from bonaface.evaluation.report import evaluate_table, headline
 
 HALF = EvaluationSettings(Threshold(0.5))
@@ -183,3 +183,21 @@ def test_rejects_pairing_by_row_position(tmp_path: Path) -> None:
         compare_tables(read["filename", "a"], read["who", "b"], settings=HALF)
     mapped = [ScoreTable.read(tables["who", side], mapping={"sample_id": "who"}) for side in "ab"]
     assert compare_tables(*mapped, settings=HALF).flips == ()
+
+
+def test_the_order_of_a_folds_rows_changes_no_interval(
+    drawn: Callable[..., Any], noisy: Callable[..., Any]
+) -> None:
+    """A person is the same in both folds, in whatever order these name people."""
+    first = [drawn(seed=number, videos=100, frames=1, fold=str(number)) for number in (1, 2)]
+    second = [noisy(table, seed=5, sigma=0.3) for table in first]
+
+    def compared(order: slice) -> Mapping[str, Difference]:
+        tables = [
+            ScoreTable.from_tables([one, ScoreTable(two.data.take(np.arange(len(two))[order]))])
+            for one, two in (first, second)
+        ]
+        return compare_tables(*tables).differences
+
+    plain, turned = compared(slice(None)), compared(slice(None, None, -1))
+    assert plain["acer_pooled"].interval == pytest.approx(turned["acer_pooled"].interval, abs=1e-12)

@@ -1,6 +1,8 @@
 from pathlib import Path
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.evaluation.formats import check_mapping, parse_mapping
@@ -142,3 +144,57 @@ def test_warns_of_casias_exchanged_cameras_of_version_0_1(
     )
     warning = f"{tmp_path / 'scores.csv'}: version 0.1 of bonaface wrote these scores of casia-fasd, and exchanged low"
     assert [note.startswith(warning) for note in table.notes] == ([True] if warned else [])
+
+
+def test_bobs_text_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    table = _read(
+        tmp_path, "\ufeff001 001 train/real/001 0.9\n002 mask train/attack/002 0.1\n", name="scores-eval"
+    )
+    assert table.numbers("label").tolist() == [1, 0]
+    assert table.text("species").tolist() == ["", "mask"]
+
+
+@pytest.mark.parametrize("column", ["name", "id", "key", "file", "Image Path"])
+def test_a_guessed_name_that_comes_again_is_no_name_of_presentations(tmp_path: Path, column: str) -> None:
+    text = f"{column},label,score\nanna,1,0.9\nben,1,0.8\nanna,0,0.7\n"
+    with pytest.raises(
+        InputError, match=rf"'{column}' seems to name .* 'anna' stands in 2 rows\. Write --map"
+    ):
+        _read(tmp_path, text)
+    people = _read(tmp_path, text, {"subject": column})
+    assert (people.named, people.pictures) == (False, True)
+    assert people.text("subject").tolist() == ["anna", "ben", "anna"]
+    with pytest.raises(InputError, match="anna"):  # bona fide and attack in one video
+        _read(tmp_path, text, {"video_id": column})
+    frames = _read(tmp_path, text.replace("anna,0", "anna,1"), {"video_id": column})
+    assert frames.text("video_id").tolist() == ["anna", "ben", "anna"]
+    numbered = (
+        text.replace("label", "frame,label").replace("anna,0,", "anna,1,1,").replace(",1,0.", ",0,1,0.")
+    )
+    assert len(_read(tmp_path, numbered.replace("anna,1,0,1", "anna,1,1"))) == 3
+
+
+@pytest.mark.parametrize("mapping", [{"score": "score_depth"}, {"score": "-score"}, {"label": "-label"}])
+def test_a_threshold_that_came_with_the_scores_is_not_that_of_another_column(
+    tmp_path: Path, mapping: dict[str, str]
+) -> None:
+    columns = "label,score,score_depth,threshold,threshold_rule,threshold_data,threshold_unit"
+    text = f"{columns}\n1,0.9,0.2,0.5,EER,dev,video\n0,0.1,0.1,0.5,EER,dev,video\n"
+    assert _read(tmp_path, text, {"score": "score"}).thresholds == [(0.5, "EER", "dev", "video")]
+    assert _read(tmp_path, text, mapping).thresholds == []
+
+
+def test_parquet_columns_that_nobody_asked_for_do_no_harm(tmp_path: Path) -> None:
+    columns = {
+        "label": [1, 0],
+        "score": [0.75, 0.25],
+        "embedding": [[0.5, 0.25], [0.0]],
+        "blob": [b"\xff\xfe", b"\x00"],
+        "session": [float("inf"), 2.0],
+    }
+    parquet.write_table(pyarrow.table(columns), tmp_path / "scores.parquet")
+    table = ScoreTable.read(tmp_path / "scores.parquet")
+    assert table.numbers("score").tolist() == [0.75, 0.25]
+    assert table.text("session").tolist() == ["inf", "2"]
+    with pytest.raises(UnknownNameError, match="unknown column of the file 'embedding'"):
+        ScoreTable.read(tmp_path / "scores.parquet", mapping={"score": "embedding"})

@@ -142,6 +142,15 @@ def test_a_changed_file_has_another_key(tmp_path: Path) -> None:
 
 def test_what_may_be_readable_tomorrow_is_looked_at_again() -> None:
     unreadable, fine = {"response": Response.UNREADABLE}, {"response": ""}
-    assert not holds_for_good(("https://host/a.jpg", -1, -1), unreadable)
-    assert holds_for_good(("https://host/a.jpg", -1, -1), fine)
-    assert holds_for_good(("a.jpg", 3, 4), unreadable)
+    assert not holds_for_good(unreadable)
+    assert holds_for_good(fine)
+    assert holds_for_good({"response": Response.NO_FACE})
+
+
+def test_other_files_in_the_folder_are_left_alone(tmp_path: Path) -> None:
+    journal = VerdictJournal(tmp_path, WORK)
+    write(journal, "a")
+    (tmp_path / "verdicts.jsonl").write_text('{"path": "a"}\n')
+    again = VerdictJournal(tmp_path, WORK)
+    assert again.run == 1
+    assert [key[0] for key, _ in again.read_new()] == ["a"]

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bonaface.benchmark.grid import PlannedCell
+from bonaface.core.csv_lines import CsvLines
 from bonaface.core.files import write_text
 from bonaface.evaluation.aggregate import Unit
 from bonaface.evaluation.folds import EvaluationSettings, FoldData
@@ -162,7 +163,7 @@ def _where(planned: PlannedCell) -> tuple[str, str, str]:
 def _cells(planned_cells: Sequence[PlannedCell]) -> str:
     """Return a row for each cell: its folder and its state."""
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
+    writer = csv.writer(CsvLines(file))
     writer.writerow(
         ("model", "protocol", "fold", "seed", "state", "error", "training_seconds", "run", "scores")
     )

@@ -197,8 +197,8 @@ def _cells(
         (planned.cell.train_fold, planned.cell.test_fold, planned.cell.seed): planned
         for planned in planned_cells
         if planned.cell.model.name == model
-        and planned.cell.experiment.trained_on.removeprefix(SIMULATED) == wanted.trained_on
-        and planned.cell.experiment.tested_on.removeprefix(SIMULATED) == wanted.tested_on
+        and planned.cell.experiment.trained_on.replace(SIMULATED, "") == wanted.trained_on
+        and planned.cell.experiment.tested_on.replace(SIMULATED, "") == wanted.tested_on
     }
 
 

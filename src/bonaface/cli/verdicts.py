@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from bonaface.core.csv_lines import CsvLines
 from bonaface.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def _frame_lines(verdict: "Verdict") -> Iterator[str]:
 
 def _row(values: "tuple[str, ...] | list[object]") -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(values)
+    csv.writer(CsvLines(text)).writerow(values)
     return text.getvalue()
 
 

@@ -82,8 +82,9 @@ def to_unit(
 
 def _frames(table: ScoreTable, scores: NDArray[np.float64]) -> Samples:
     labels = table.numbers("label")
-    subjects = table.codes("subject")
-    nameless = table.data.text("subject").where(lambda name: not name)
+    people = table.data.text("subject")
+    present, subjects = np.unique(people.codes, return_inverse=True)
+    nameless = people.where(lambda name: not name)
     if nameless.any():
         alone = table.codes("dataset", "protocol", "fold", "video_id")
         subjects = np.where(nameless, subjects.max() + 1 + alone, subjects)
@@ -99,7 +100,7 @@ def _frames(table: ScoreTable, scores: NDArray[np.float64]) -> Samples:
         Groups(kinds, rank[species.codes]),
         subjects,
         not bool(nameless.all()),
-        np.asarray(table.values("subject"), dtype=object),
+        np.array([people.names[code] for code in present], dtype=object),
         scores,
         table.text("response"),
     )

@@ -116,7 +116,7 @@ class Numbers:
         """Return the numbers as text, whole ones without a point; empty where one is missing."""
         whole = np.issubdtype(self.values.dtype, np.integer)
         cells = (
-            "" if gone else str(int(value)) if whole or value == np.floor(value) else repr(float(value))
+            "" if gone else str(int(value)) if whole or float(value).is_integer() else repr(float(value))
             for value, gone in zip(self.values, self.missing, strict=True)
         )
         return Text.of(cells)

@@ -73,7 +73,7 @@ def read_raw(path: Path) -> Table:
     return table
 
 
-def renamed_ids(theirs: Sequence[str]) -> dict[str, str]:
+def _renamed_ids(theirs: Sequence[str]) -> dict[str, str]:
     """Map ``sample_id`` and ``video_id`` to those of `theirs` with a usual name for them (``filename``, ``video``)."""
     plain = {_plain(name): name for name in reversed(theirs)}
     found = {}
@@ -172,7 +172,9 @@ def renamed(raw: Table, mapping: Mapping[str, str], where: str) -> Table:
     """
     theirs = list(raw.columns)
     known = {*COLUMNS, *THRESHOLD_COLUMNS}
-    chosen = renamed_ids(theirs)
+    if {"score", "label"} & {ours for ours, name in mapping.items() if name != ours}:
+        known -= set(THRESHOLD_COLUMNS)  # it was set on the columns of these names
+    chosen = _renamed_ids([name for name in theirs if name not in mapping.values()])
     chosen |= {name: name for name in theirs if name in known or name.startswith("score_")}
     if set(theirs) >= _BOB_KEYS:
         chosen |= {ours: name for ours, name in _BOB.items() if name in theirs}
@@ -183,6 +185,29 @@ def renamed(raw: Table, mapping: Mapping[str, str], where: str) -> Table:
             raise UnknownNameError("column of the file", name, theirs)
         chosen[ours] = name
     return Table({ours: _column(raw, ours, name, where) for ours, name in chosen.items()})
+
+
+def refuse_repeated_names(raw: Table, mapping: Mapping[str, str], path: Path) -> None:
+    """Raise InputError where a column of `raw` was taken for the presentations' names, and several rows have one name.
+
+    They may be frames of one video or pictures of one person, and the errors differ widely.
+    """
+    guessed = _renamed_ids([name for name in raw.columns if name not in mapping.values()])
+    given = {*raw.columns, *mapping}
+    if {"sample_id", "video_id", "frame"} & given or "sample_id" not in guessed or "video_id" in guessed:
+        return
+    if set(raw.columns) >= _BOB_KEYS:
+        return
+    theirs = guessed["sample_id"]
+    column = raw.text(theirs)
+    counts = np.bincount(column.codes)
+    if counts.max() > 1:
+        often = int(np.argmax(counts))
+        raise InputError(
+            f"{path}: the column {theirs!r} seems to name the presentations, but {column.names[often]!r} stands in "
+            f"{counts[often]} rows. Write --map video_id={theirs} if they are frames of one video, or "
+            f"--map subject={theirs} if they show one person"
+        )
 
 
 def _column(raw: Table, ours: str, theirs: str, where: str) -> Column:
@@ -279,10 +304,12 @@ def _read_parquet(path: Path) -> Table:
         table = pa.parquet.read_table(path)
     except pa.ArrowInvalid as error:
         raise InputError(f"{path} is not a table that can be read: {error}") from error
-    return Table({name: _of_arrow(pa, table.column(name)) for name in table.column_names})
+    found = {name: _of_arrow(pa, table.column(name)) for name in table.column_names}
+    return Table({name: column for name, column in found.items() if column is not None})
 
 
-def _of_arrow(pa: Any, column: Any) -> Column:
+def _of_arrow(pa: Any, column: Any) -> Column | None:
+    """Return a column of numbers or of text; None of what is neither, such as embeddings."""
     kind = column.type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind):
         missing = np.asarray(column.is_null().to_numpy(), bool)
@@ -290,7 +317,10 @@ def _of_arrow(pa: Any, column: Any) -> Column:
         filled = column.fill_null(0) if not pa.types.is_null(kind) else pa.array(np.zeros(len(missing)))
         values = np.asarray(filled.to_numpy())
         return Numbers(values if whole else values.astype(np.float64), missing)
-    cells = column.cast(pa.string()).to_pylist()
+    try:
+        cells = column.cast(pa.string()).to_pylist()
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+        return None
     return Text.of("" if cell is None else cell for cell in cells)
 
 
@@ -343,7 +373,7 @@ def _lots(lines: Iterator[list[str]], width: int) -> Iterator[list[list[str]]]:
 def _read_bob_text(path: Path) -> Table:
     """Read `claimed_id [model] real_id test_label score`; real_id is the species, or claimed_id for bona fide."""
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
         cells = line.split()
         if len(cells) not in (4, 5):
             raise InputError(f"{path}, row {number}: expected bob's four or five columns, got {len(cells)}")

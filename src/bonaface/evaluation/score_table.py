@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isnan
 from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bonaface.core.csv_lines import CsvLines
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.core.files import whole_file
 from bonaface.core.parquet import arrow
@@ -24,6 +25,7 @@ from bonaface.evaluation.formats import (
     label_words,
     mapping_of,
     read_raw,
+    refuse_repeated_names,
     renamed,
 )
 
@@ -85,6 +87,7 @@ class ScoreTable:
         tables: list[Self] = []
         for path in paths:
             found, columns = read_raw(path), mapping_of(path, mapping or {})
+            refuse_repeated_names(found, columns, path)
             raw = renamed(found, columns, str(path))
             for needed in ("label", "score"):
                 if needed not in raw:
@@ -201,22 +204,9 @@ class ScoreTable:
         return scores
 
 
-class _Lines:
-    """Take a line that ends in carriage return and line feed, and write it with the latter alone.
-
-    With another end of line the csv module would not quote a carriage return in a cell.
-    """
-
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
-
-    def write(self, line: str) -> int:
-        return self._file.write(line.removesuffix("\r\n") + "\n")
-
-
 def _write_csv(table: Table, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(_Lines(file))
+        writer = csv.writer(CsvLines(file))
         writer.writerow(table.columns)
         writer.writerows(table.rows(table.columns))
 

@@ -1,6 +1,7 @@
 """Read bare scores, without labels, for what needs no more: those of a day, from any table or from `check --json`."""
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonaface.core.errors import InputError
+from bonaface.evaluation.columns import Table, Text
 from bonaface.evaluation.formats import read_raw, renamed, to_labels, to_numbers
 
 Bare = tuple[NDArray[np.float64], NDArray[np.object_]]
@@ -29,29 +31,36 @@ def read_scores(path: Path, mapping: Mapping[str, str]) -> Bare:
     if not path.is_file():
         raise InputError(f"there is no score file {path}")
     with path.open("rb") as file:
-        is_json = file.read(1) == b"{"
-    scores, subjects = _of_json(path) if is_json else _of_table(path, mapping)
+        is_json = file.read(4).removeprefix(BOM_UTF8).startswith(b"{")
+    scores, subjects = _bona_fide(_read_json(path, mapping) if is_json else read_raw(path), path, mapping)
     if not scores.size:
         raise InputError(f"{path}: expected scores of bona fide presentations, got none")
     return scores, np.array([name or f"\0{row}" for row, name in enumerate(subjects)], object)
 
 
-def _of_json(path: Path) -> tuple[NDArray[np.float64], list[str]]:
-    rows: list[dict[str, Any]] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+def _read_json(path: Path, mapping: Mapping[str, str]) -> Table:
+    """Return JSON lines as a table of text: a column for each name that has numbers, words or null in any line."""
+    score = mapping.get("score", "score").removeprefix("-")
+    lines: list[dict[str, Any]] = []
+    for number, line in enumerate(path.read_text("utf-8-sig", "replace").splitlines(), start=1):
         try:
-            row = json.loads(line)
-            if row["score"] is not None:
-                rows.append({"score": float(row["score"]), "subject": str(row.get("subject", ""))})
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            lines.append(json.loads(line))
+            _ = lines[-1][score]
+        except (ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"{path}, line {number}: expected an object with a score, as check --json prints it"
+                f"{path}, line {number}: expected an object with {score!r}, as check --json prints it"
             ) from error
-    return np.array([row["score"] for row in rows], np.float64), [row["subject"] for row in rows]
+    names = dict.fromkeys(
+        name for line in lines for name, value in line.items() if not isinstance(value, (list, dict))
+    )
+    return Table({name: Text.of(_cell(line.get(name)) for line in lines) for name in names})
 
 
-def _of_table(path: Path, mapping: Mapping[str, str]) -> tuple[NDArray[np.float64], list[str]]:
-    found = read_raw(path)
+def _cell(value: Any) -> str:
+    return "" if value is None or isinstance(value, (list, dict)) else str(value)
+
+
+def _bona_fide(found: Table, path: Path, mapping: Mapping[str, str]) -> tuple[NDArray[np.float64], list[str]]:
     raw = renamed(found, mapping, str(path))
     if "score" not in raw:
         raise InputError(

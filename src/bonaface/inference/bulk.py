@@ -146,9 +146,7 @@ def check_in_turn(
 
 def _known(journal: VerdictJournal, wanted: set[FileKey]) -> dict[FileKey, dict[str, Any]]:
     """Return what earlier runs have found of the files `wanted` and need not be found again."""
-    return {
-        key: verdict for key, verdict in journal.read_new() if key in wanted and holds_for_good(key, verdict)
-    }
+    return {key: verdict for key, verdict in journal.read_new() if key in wanted and holds_for_good(verdict)}
 
 
 def check_files(

@@ -11,6 +11,7 @@ never continued.
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ from bonaface.inference.verdict import Verdict
 
 HEAD = "journal.json"
 _PART = ".jsonl"
+_PART_NAME = re.compile(r"\d+-\d+-\d+\.jsonl")  # anything else in the folder is somebody else's
 _SECONDS = 5.0  # between two writings of a file at a URL
 _FORMAT = 2
 
@@ -62,14 +64,14 @@ class VerdictJournal:
             write_json(folder / HEAD, wanted)
         else:
             _check_head(folder, names, wanted)
-        runs = [int(name.split("-")[0]) for name in names if name.endswith(_PART)]
+        runs = [int(name.split("-")[0]) for name in names if _PART_NAME.fullmatch(name)]
         self.run = max(runs, default=-1) + 1
 
     def read_new(self) -> Iterator[tuple[FileKey, dict[str, Any]]]:
         """Yield the verdicts that came since the last call, as `Verdict.as_dict` gives them, with their files' keys."""
         for name, size in sorted(files_below(self.folder)):
             start = self._offsets.get(name, 0)
-            if name.endswith(_PART) and size > start:
+            if _PART_NAME.fullmatch(name) and size > start:
                 data = read_range(self.folder / name, start, size - start)
                 self._offsets[name] = start + data.rfind(b"\n") + 1
                 yield from _records(self.folder / name, data)
@@ -99,9 +101,9 @@ def _records(path: Path, data: bytes) -> Iterator[tuple[FileKey, dict[str, Any]]
         yield (name, size, time), verdict
 
 
-def holds_for_good(key: FileKey, verdict: Mapping[str, Any]) -> bool:
-    """Return whether a verdict need not be found again: what is not there, or at a URL, may be readable tomorrow."""
-    return key[1] >= 0 or verdict["response"] != Response.UNREADABLE
+def holds_for_good(verdict: Mapping[str, Any]) -> bool:
+    """Return whether a verdict need not be found again: what cannot be read today may be readable tomorrow."""
+    return bool(verdict["response"] != Response.UNREADABLE)
 
 
 def part_path(folder: Path, run: int, lot: int) -> Path:

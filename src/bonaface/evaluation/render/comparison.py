@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bonaface.core.csv_lines import CsvLines
 from bonaface.core.files import write_json, write_text
 from bonaface.evaluation.comparison import Comparison, Flip
 from bonaface.evaluation.render.tables import ACADEMIC, Grid, percent, threshold_text, unit_of
@@ -117,7 +118,7 @@ def _flips_csv(comparison: Comparison) -> str:
     if comparison.warning:
         file.write(f"# {comparison.warning}\n")
     names = ["fold", "id", "label", "species", "first", "second", "right"]
-    writer = csv.DictWriter(file, names, lineterminator="\n")
+    writer = csv.DictWriter(CsvLines(file), names)
     writer.writeheader()
     writer.writerows(asdict(flip) for flip in comparison.flips)
     return file.getvalue()

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bonaface.core.csv_lines import CsvLines
 from bonaface.evaluation.error_rates import Errors, Figure, SetFigures
 from bonaface.evaluation.render.tables import (
     LEGEND,
@@ -119,7 +120,7 @@ def csv_grids(grids: Sequence[Grid]) -> str:
     Only tables of figures are in it, those whose rows begin with a model and a source.
     """
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
+    writer = csv.writer(CsvLines(file))
     writer.writerow(("table", "model", "source", "figure", "mean", "sd"))
     for grid in grids:
         if grid.header[:2] != ("model", "source"):
@@ -139,7 +140,7 @@ def csv_text(report: Report) -> str:
     file = io.StringIO()
     if report.warning:
         file.write(f"# {report.warning}\n")
-    writer = csv.DictWriter(file, _CSV_COLUMNS, lineterminator="\n", restval="")
+    writer = csv.DictWriter(CsvLines(file), _CSV_COLUMNS, restval="")
     writer.writeheader()
     for fold in report.folds:
         given = {
