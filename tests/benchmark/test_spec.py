@@ -97,6 +97,8 @@ def test_changes_of_a_model_override_common_changes(tmp_path: Path) -> None:
         ({"train": "{devices: true}"}, "train.devices: expected int | null, got bool"),
         ({"seeds": "[-1]"}, "seeds[0]: expected int >= 0, got -1"),
         ({"seeds": "[a]"}, "seeds[0]: expected int, got str"),
+        ({"seeds": "[0, 1, 0]"}, "seeds must differ, got 0, 1, 0"),
+        ({"units": "[video, video]"}, "units must differ, got video, video"),
         ({"units": "[clip]"}, "units[0]: expected frame or video, got 'clip'"),
         ({"train": "{epochs: 3}"}, "train: unknown key 'epochs'"),
         ({"protocols": "[oulu-npu]"}, "expected a protocol as DATASET/PROTOCOL"),
@@ -195,6 +197,25 @@ def test_a_model_is_trained_on_several_sets_in_every_combination_of_their_folds(
     (experiment,) = {cell.experiment for cell in spec.cells}
     assert experiment.sources == ("oulu-npu/4", "replay-mobile/print", "msu-mfsd/official")
     assert str(experiment) == "oulu-npu/4 + replay-mobile/print + msu-mfsd/official -> siw/2"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "folds"),
+    [
+        ("oulu-npu/3 + msu-mfsd/official -> oulu-npu/3", [(str(n), str(n)) for n in range(1, 7)]),
+        ("oulu-npu/3 -> oulu-npu/4", [(str(n), str(n)) for n in range(1, 7)]),
+        ("oulu-npu/1 -> oulu-npu/3", [("", str(n)) for n in range(1, 7)]),
+        ("oulu-npu/3 -> oulu-npu/1", [(str(n), "") for n in range(1, 7)]),
+        ("siw/2 + oulu-npu/1 -> siw/2", [(str(n), str(n)) for n in range(1, 5)]),
+    ],
+)
+def test_a_fold_is_never_tested_by_a_model_of_another_fold_of_its_set(
+    protocol: str, folds: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    """The unseen phone of one fold has trained the models of all others."""
+    stores = "{oulu-npu: a, msu-mfsd: c, siw: d}"
+    spec = read_spec(written(tmp_path, stores=stores, protocols=f"['{protocol}']", models="[bi-fas]"))
+    assert [(cell.train_fold, cell.test_fold) for cell in spec.cells] == folds
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,36 @@ def test_the_time_of_a_step_decides_about_training() -> None:
     assert [check.verdict for check in training_checks(claim, {})] == ["not decidable here"]
 
 
+def test_every_network_that_a_step_is_compared_with_counts() -> None:
+    rounds = tuple(10.0 + n % 3 for n in range(11))
+    steps = {
+        name: StepCost(100, 1000, tuple(factor * each for each in rounds)) for name, factor in STEPS.items()
+    }
+    for second, at_least, verdict in (
+        (("quick", "slow"), None, "contradicted"),
+        (("slow", "quick"), None, "contradicted"),
+        (("slow", "quick"), 1, "holds"),
+        (("slow", "unknown"), None, "not decidable here"),
+        (("slow", "unknown"), 1, "holds"),
+    ):
+        claim = Claim(
+            "c",
+            "bi-fpnfas",
+            "sec. 6",
+            "cheaper",
+            "one",
+            second,
+            "training",
+            expect="lower",
+            at_least=at_least,
+        )
+        (rows, *_) = claims_grids([claim], [], "video", steps)
+        assert rows.rows[0][2].partition(" (")[0] == verdict
+
+
+STEPS = {"one": 1.0, "quick": 0.1, "slow": 10.0}
+
+
 def test_the_claims_stand_with_their_sentence_and_both_verdicts() -> None:
     claim = Claim(
         *("b", "bi-fpnfas", "sec. 5.2", "58% lower than our Bi-FAS approach", "bi-fas-s", "bi-fas", "acer"),

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from math import exp
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,8 @@ def test_measures_what_leans_to_the_wrong_class_and_what_varies() -> None:
         f"P3, over 1 rejected bona fide presentations: the mouth's mean is {1 - 6 / 64:+.3f} from that of the whole "
         "map, over 1 accepted ones +0.000."
     )
+    unknown = [replace(one, landmarks=np.full((5, 2), np.nan, np.float32)) for one in pair]
+    assert len(level_findings(unknown, 0.5)) == 1  # where the mouth is, the set's own boxes do not say
 
 
 def test_the_mouth_is_between_its_corners() -> None:

@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from bonaface.core.errors import InputError
 from bonaface.face.align import TEMPLATE
 from bonaface.face.crop import (
     CropSpec,
@@ -112,3 +113,12 @@ def test_its_mirrored_share_is_that_of_the_square() -> None:
 def test_the_name_of_a_crop_turns_back() -> None:
     assert CropSpec.parse("aligned-1.0") == ALIGNED
     assert str(ALIGNED) == "aligned-1.0"
+
+
+def test_faces_without_landmarks_are_refused() -> None:
+    """Those of a store that was prepared with a set's own boxes."""
+    nowhere = (np.nan, np.nan)
+    face = Face((40.0, 40.0, 90.0, 100.0), (nowhere, nowhere, nowhere, nowhere, nowhere), np.nan)
+    square = context_crop(np.zeros((160, 160, 3), np.uint8), face)
+    with pytest.raises(InputError, match=r"crop aligned-1\.0 lies by a face's landmarks, and .* have none"):
+        cut(square, ALIGNED, 64)

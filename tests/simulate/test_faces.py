@@ -107,3 +107,11 @@ def test_a_file_of_known_faces_of_another_version_is_ignored(
     monkeypatch.setattr(module, "_VERSION", 99)
     find_faces([faces], 2, 0, seen=seen)
     assert sorted(looked) == before
+
+
+def test_a_file_that_is_found_twice_is_one_person(faces: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(faces, target_is_directory=True)
+    chosen = find_faces([faces, tmp_path / "link", faces], 4, 0)
+    assert len({path.resolve() for path in chosen}) == 4
+    with pytest.raises(InputError, match=r"5 persons need .* of 6 pictures only 4 are that"):
+        find_faces([faces, faces], 5, 0)

@@ -199,6 +199,8 @@ def test_whoever_wears_a_mask_is_another_person(faces: Path) -> None:
     assert len(given.faces) > 2
     names = [SetWriter(Path(), given)._wearer(number).name for number in (1, 2)]
     assert names == [given.faces[1].stem, given.faces[0].stem]
+    alone = Plan("folder", persons=1, frames=1, size=(96, 96), faces=given.faces[:1])
+    assert SetWriter(Path(), alone)._wearer(1).name != given.faces[0].stem
 
 
 def test_a_damaged_description_is_refused(small: Path, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import shutil
+from copy import copy
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -69,6 +70,13 @@ def test_rejects_stores_whose_faces_were_found_in_other_ways(stores: list[CropSt
     differences = r"prepared otherwise than .* \(frames 20, not 1; longer_side 640, not 320\)"
     with pytest.raises(InputError, match=differences):
         join([stores[0], CropStore.open(store)])
+
+
+def test_rejects_a_store_of_the_sets_own_boxes_beside_one_of_found_faces(stores: list[CropStore]) -> None:
+    boxed = copy(stores[1])
+    boxed.settings = replace(boxed.settings, boxes=True)
+    with pytest.raises(InputError, match=r"prepared otherwise than .* \(boxes True, not False\)"):
+        join([stores[0], boxed])
 
 
 def test_digest_is_that_of_all_stores_in_order(stores: list[CropStore], joined: JoinedStore) -> None:

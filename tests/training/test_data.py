@@ -1,3 +1,4 @@
+import dataclasses
 from itertools import product
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from msgspec.structs import replace
 from bonaface.core.errors import InputError, UnknownNameError
 from bonaface.datasets.protocols import find_protocol, split_rows
 from bonaface.datasets.registry import open_dataset
+from bonaface.models import create_model
+from bonaface.models.base import GradientModel
 from bonaface.store.crop_store import CropStore
 from bonaface.store.joined import JoinedStore
 from bonaface.training.data import PadData, open_split, open_stores
@@ -115,3 +118,48 @@ def test_names_the_protocol_without_its_fold(four_stores: dict[str, Path]) -> No
         open_split(store, protocol, "", 0)
     with pytest.raises(UnknownNameError, match="unknown fold of oulu-npu/3 '9'"):
         open_split(store, protocol, "9", 0)
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "needs"),
+    [
+        ("deep-pix-bis", {}, ""),
+        ("deep-pix-bis", {"pixel_target": "depth"}, "a depth to learn"),
+        ("deep-pix-bis", {"branch": "depth"}, "a depth to learn"),
+        ("deep-pix-bis", {"branch": "fourier"}, ""),
+        ("bi-fas", {}, ""),
+        ("bi-fas", {"pixel_target": "depth"}, "a depth to learn"),
+        ("bi-fas-s", {}, ""),
+        ("bi-fas-s", {"branch": "depth"}, "a depth to learn"),
+        ("deep-pix-bis", {"augment.simulate": 0.5}, "augment.simulate"),
+        ("deep-pix-bis", {"augment.crops": ["tight", "aligned-1.0"]}, "the crop aligned-1.0"),
+        (
+            "deep-pix-bis",
+            {"crop": "aligned-1.0", "augment.simulate": 0.5},
+            "aligned-1.0 and augment.simulate",
+        ),
+    ],
+)
+def test_what_needs_landmarks_is_not_trained_on_a_sets_own_boxes(
+    model: str, changes: dict[str, object], needs: str, four_stores: dict[str, Path]
+) -> None:
+    small = {
+        "backbone": "random:efficientnet-lite0",
+        "size": 96 if model == "deep-pix-bis" else 384,
+        "batch": 8,
+    }
+    preset = choose_preset(model, None, {**small, **changes})
+    chosen = RunSettings(preset, str(four_stores["oulu-npu"]), "1", micro_batch=4)
+    store = open_stores(chosen)
+    network = create_model(model, backbone=preset.backbone, size=preset.size, **preset.options)
+    assert isinstance(network, GradientModel)
+    PadData(store, chosen).check_landmarks(network.learns_depth)
+    assert isinstance(store, CropStore)
+    store.settings = dataclasses.replace(store.settings, boxes=True)
+    if needs:
+        with pytest.raises(
+            InputError, match=rf"face boxes, which have no landmarks, and .*{needs} take them"
+        ):
+            PadData(store, chosen).check_landmarks(network.learns_depth)
+    else:
+        PadData(store, chosen).check_landmarks(network.learns_depth)

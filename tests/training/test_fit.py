@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,6 +65,20 @@ def tensors(run: Path) -> dict[str, torch.Tensor]:
         **last["state_dict"],
         **{f"best.{k}": v for k, v in load_file(run / checkpoint_saver.BEST).items()},
     }
+
+
+def unbroken_and_stopped(
+    settings: RunSettings, saves: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Return the tensors of a run, and of one that was stopped after that many checkpoints and went on."""
+    train(settings, folder / "unbroken")
+    with monkeypatch.context() as patch:
+        stop_after(saves, patch)
+        with pytest.raises(StoppedError):
+            train(settings, folder / "stopped")
+    torch.manual_seed(99)
+    train(settings, folder / "stopped", resume=True)
+    return tensors(folder / "unbroken"), tensors(folder / "stopped")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -142,17 +157,9 @@ def test_resumed_run_with_simulated_attacks_gives_the_same_weights(
     changes = {**CHANGES, "epochs": 1, "augment.simulate": 0.5, "augment.crops": ["tight", "square-1.3"]}
     chosen = choose_preset("deep-pix-bis", None, changes)
     settings = RunSettings(chosen, str(store), "split", micro_batch=4, workers=0, checkpoint_every=1)
-    unbroken, stopped = tmp_path / "unbroken", tmp_path / "stopped"
-    train(settings, unbroken)
-    with monkeypatch.context() as patch:
-        stop_after(2, patch)
-        with pytest.raises(StoppedError):
-            train(settings, stopped)
-    torch.manual_seed(99)
-    train(settings, stopped, resume=True)
-    expected, found = tensors(unbroken), tensors(stopped)
+    expected, found = unbroken_and_stopped(settings, 2, tmp_path, monkeypatch)
     assert all(torch.equal(expected[name], found[name]) for name in expected)
-    described = json.loads((stopped / "run.json").read_text())
+    described = json.loads((tmp_path / "stopped/run.json").read_text())
     assert described["settings"]["preset"]["augment"] == {
         "simulate": 0.5,
         "crops": ["tight", "square-1.3"],
@@ -177,15 +184,7 @@ def test_resumed_run_keeps_schedule_and_weight_average(
     """Stopped after the second of six steps, in the first epoch."""
     chosen = choose_preset("deep-pix-bis", None, {**CHANGES, **GOES_ON[name]})
     settings = RunSettings(chosen, str(store), "split", micro_batch=4, workers=0, checkpoint_every=1)
-    unbroken, stopped = tmp_path / "unbroken", tmp_path / "stopped"
-    train(settings, unbroken)
-    with monkeypatch.context() as patch:
-        stop_after(2, patch)
-        with pytest.raises(StoppedError):
-            train(settings, stopped)
-    torch.manual_seed(99)
-    train(settings, stopped, resume=True)
-    expected, found = tensors(unbroken), tensors(stopped)
+    expected, found = unbroken_and_stopped(settings, 2, tmp_path, monkeypatch)
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[key], found[key]) for key in expected)
     assert ("_average.network.pixel.weight" in expected) == ("ema" in GOES_ON[name])
@@ -251,6 +250,100 @@ def test_the_best_epoch_has_the_lowest_dev_acer_then_loss_then_number(whole: Pat
         "best"
     ]
     assert tuple(best) == min(rows)
+
+
+# Networks that draw numbers of torch's while they learn.
+DRAWS = {
+    "bi-fas": {**CHANGES, "drop": 0.5},
+    "patchnet": {**CHANGES, "backbone": "random:resnet18", "size": 96},
+}
+
+
+@pytest.mark.parametrize("model", DRAWS)
+def test_a_resumed_run_draws_what_it_would_have_drawn(
+    model: str, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped in the second of two epochs, whose loader is made anew."""
+    preset = choose_preset(model, None, DRAWS[model])
+    settings = RunSettings(preset, str(store), "split", micro_batch=4, workers=0, checkpoint_every=1)
+    expected, found = unbroken_and_stopped(settings, 5, tmp_path, monkeypatch)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_weights_that_no_checkpoint_knows_are_made_again(
+    whole: Path, settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped between the first epoch's weights and its checkpoint."""
+    run = tmp_path / "run"
+    save = checkpoint_saver.CheckpointSaver._save
+
+    def stopping(self: checkpoint_saver.CheckpointSaver, trainer: Any) -> None:
+        if trainer.global_step == 3:
+            raise StoppedError
+        save(self, trainer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint_saver.CheckpointSaver, "_save", stopping)
+        with pytest.raises(StoppedError):
+            train(settings, run)
+    (left,) = (run / "checkpoints").glob("next-best-*")
+    left.write_bytes(b"of an epoch that no checkpoint knows")
+    assert not (run / checkpoint_saver.BEST).exists()
+    train(settings, run, resume=True)
+    assert not list((run / "checkpoints").glob("next-best-*"))
+    expected, found = tensors(whole), tensors(run)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+@pytest.mark.parametrize(("best", "wanted"), [(0, b"before"), (1, b"epoch 1"), (2, b"epoch 2")])
+def test_the_best_weights_are_those_of_the_epoch_that_the_checkpoint_names(
+    best: int, wanted: bytes, tmp_path: Path
+) -> None:
+    """The weights of an epoch lie beside them until the checkpoint says that it is the best."""
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    (tmp_path / checkpoint_saver.BEST).write_bytes(b"before")
+    for epoch in (1, 2):
+        (folder / f"next-best-{epoch}.safetensors").write_bytes(f"epoch {epoch}".encode())
+    saver = checkpoint_saver.CheckpointSaver(tmp_path, 1)
+    saver.load_state_dict({**saver.state_dict(), "best": (0.1, 0.2, best)})
+    assert (tmp_path / checkpoint_saver.BEST).read_bytes() == wanted
+    assert [path.name for path in folder.iterdir()] == ["best.safetensors"]
+
+
+def test_an_epochs_losses_are_means_over_it_also_after_a_stop(
+    whole: Path, settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = np.loadtxt(whole / checkpoint_saver.LOSSES, delimiter=",", skiprows=1)[:, 1]
+    with (whole / checkpoint_saver.HISTORY).open() as file:
+        rows = list(csv.DictReader(file))
+    found = [float(row["train/total"]) for row in rows]
+    np.testing.assert_allclose(found, [losses[:3].mean(), losses[3:].mean()], rtol=1e-6)
+    with monkeypatch.context() as patch:
+        stop_after(5, patch)
+        with pytest.raises(StoppedError):
+            train(settings, tmp_path / "run")
+    train(settings, tmp_path / "run", resume=True)
+    with (tmp_path / "run" / checkpoint_saver.HISTORY).open() as file:
+        again = list(csv.DictReader(file))
+    for one, other in zip(rows, again, strict=True):
+        names = [name for name in one if name.startswith("train/")]
+        assert [float(other[name]) for name in names] == pytest.approx(
+            [float(one[name]) for name in names], rel=1e-6
+        )
+
+
+@pytest.mark.parametrize("kept", [0, 0.5, -1, -10])
+def test_rejects_a_checkpoint_that_was_cut_short(
+    kept: float, whole: Path, settings: RunSettings, tmp_path: Path
+) -> None:
+    run = shutil.copytree(whole, tmp_path / "run")
+    data = (run / checkpoint_saver.LAST).read_bytes()
+    (run / checkpoint_saver.LAST).write_bytes(data[: int(kept * len(data)) if kept >= 0 else int(kept)])
+    with pytest.raises(
+        ModelFileError, match=r"last\.ckpt: the checkpoint is damaged: .*; delete .*checkpoints"
+    ):
+        train(settings, run, resume=True)
 
 
 def test_micro_batches_give_the_weights_of_the_whole_batch(store: Path, tmp_path: Path) -> None:

@@ -116,7 +116,10 @@ def test_of_a_video_one_frame_is_shown(drawn: Callable[..., str], tmp_path: Path
 
 def test_each_augmentation_is_shown_alone(drawn: Callable[..., str]) -> None:
     shown = galleries(
-        drawn(jitter=[0.2, 0.0, 0.0, 0.02], **{"augment.color_transfer": 0.5, "augment.exposure": 0.25})
+        drawn(
+            jitter=[0.2, 0.0, 0.0, 0.02],
+            **{"augment.color_transfer": 0.5, "augment.exposure": 0.25, "augment.camera": 0.35},
+        )
     )
     names = [title for title in shown if "scores" not in title]
     assert names == [
@@ -125,10 +128,11 @@ def test_each_augmentation_is_shown_alone(drawn: Callable[..., str]) -> None:
         "Brightness: times 0.8 to 1.2",
         "Hue: turned by up to 0.02 of the circle",
         "Exposed anew, here one of these: a share of 0.25 of the pictures",
+        "Taken again by a worse camera, here all: a share of 0.35 of the pictures",
         "Colours of another picture of the batch, here one of these: a share of 0.5 of the pictures",
         "All together, but simulated attacks",
     ]
-    plain, flipped, brighter, _hue, exposed, transferred, _all = (shown[name] for name in names)
+    plain, flipped, brighter, _hue, exposed, _camera, transferred, _all = (shown[name] for name in names)
     assert [each.caption for each in plain] == ["bona fide"] * 3 + ["attack"] * 3
     for one, other in zip(plain, flipped, strict=True):
         np.testing.assert_array_equal(one.pixels[:, ::-1], other.pixels)
@@ -144,6 +148,15 @@ def test_each_augmentation_is_shown_alone(drawn: Callable[..., str]) -> None:
     means = np.stack([each.pixels.mean((0, 1)) for each in plain])
     gaps = [np.abs(means - each.pixels.mean((0, 1))).max(1).min() for each in transferred]
     assert max(gaps) < 5
+
+
+def test_no_augmentation_is_forgotten() -> None:
+    """Each alone changes what is shown."""
+    titles = [each.title for each in examples(choose_preset("deep-pix-bis", None, {"flip": 0.0}))]
+    for name in Augment.__struct_fields__:
+        value = ["tight", "square-1.3"] if name == "crops" else 0.5
+        preset = choose_preset("deep-pix-bis", None, {"flip": 0.0, f"augment.{name}": value})
+        assert len(examples(preset)) == len(titles) + 1, name
 
 
 def test_simulated_attacks_are_shown_of_bona_fide_pictures(drawn: Callable[..., str]) -> None:

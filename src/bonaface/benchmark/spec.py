@@ -24,6 +24,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -154,6 +155,9 @@ def _spec(values: Any, folder: Path) -> Spec:
         )
     file = convert(values, SpecFile)
     models = [_model(entry, file.set) for entry in file.models]
+    for what, given in (("seeds", file.seeds), ("units", file.units)):
+        if len(set(given)) < len(given):
+            raise InputError(f"{what} must differ, got {', '.join(map(str, given))}")
     names = [model.name for model in models]
     if len(set(names)) < len(names):
         raise InputError(f"every model needs a name of its own, got {', '.join(names)}")
@@ -213,7 +217,12 @@ def _tests(given: ProtocolEntry) -> list[tuple[Experiment, str, str]]:
             raise InputError(
                 f"{experiment}: folds can be chosen only where training and test are of one protocol"
             )
-        return [(experiment, *folds) for folds in product(_training_folds(sources), test.protocol.folds)]
+        return [
+            (experiment, joined_folds(folds) if len(folds) > 1 else folds[0], fold)
+            for folds in _training_folds(sources)
+            for fold in test.protocol.folds
+            if all(map(partial(_fits, test, fold), sources, folds))
+        ]
     known = test.protocol.folds
     folds = known if given.folds is None else tuple(map(str, given.folds))
     for fold in folds:
@@ -222,12 +231,19 @@ def _tests(given: ProtocolEntry) -> list[tuple[Experiment, str, str]]:
     return [(experiment, fold, fold) for fold in folds]
 
 
-def _training_folds(sources: Sequence[Source]) -> list[str]:
-    """Return the folds to train on: of several sources every combination of theirs, as `bonaface train` takes them."""
+def _training_folds(sources: Sequence[Source]) -> list[tuple[str, ...]]:
+    """Return the folds to train on, one of each source: every combination; "" of a source that has one only."""
     if len(sources) == 1:
-        return list(sources[0].protocol.folds)
-    folds = [source.protocol.folds if len(source.protocol.folds) > 1 else ("",) for source in sources]
-    return [joined_folds(names) for names in product(*folds)]
+        return [(fold,) for fold in sources[0].protocol.folds]
+    return list(product(*(s.protocol.folds if len(s.protocol.folds) > 1 else ("",) for s in sources)))
+
+
+def _fits(test: Source, fold: str, source: Source, trained: str) -> bool:
+    """Return whether a model that was `trained` on a fold of `source` may be tested on `fold`.
+
+    Another fold of the same set trains on what this one keeps for its test.
+    """
+    return source.dataset != test.dataset or fold not in source.protocol.folds or trained in ("", fold)
 
 
 def _path(text: str, folder: Path) -> str:

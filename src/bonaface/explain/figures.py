@@ -223,7 +223,13 @@ def level_findings(samples: Sequence[Sample], threshold: float) -> list[str]:
                 f"{comparison}."
             )
     rejected, accepted = (
-        [one for one in samples if one.presentation.label and (one.score < threshold) is below]
+        [
+            one
+            for one in samples
+            if one.presentation.label
+            and (one.score < threshold) is below
+            and np.isfinite(one.landmarks).all()
+        ]
         for below in (True, False)
     )
     others = list(samples[0].views)[1:]  # the landmarks lie in the first crop

@@ -205,7 +205,7 @@ def _findings(kinds: dict[str, list[Sample]], cams: dict[str, NDArray[np.float32
         shares = [
             mouth_mean(cam, one.landmarks, one.crop.shape[0]) / float(cam.mean())
             for one, cam in zip(kinds[kind], _or_none(cams[kind]), strict=True)
-            if cam.mean() > 0
+            if cam.mean() > 0 and np.isfinite(one.landmarks).all()
         ]
         if shares:
             said.append(f"{np.median(shares):.2f} in {len(shares)} of {len(kinds[kind])} {words}")

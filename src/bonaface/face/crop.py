@@ -21,6 +21,9 @@ CONTEXT = 2.0  # a context crop's side over the box's longer side, unless a stor
 MAX_SCALE = 4.0
 LONGEST = 1024  # pixels of a context crop's side; a power of two, see `face_crop`
 
+# What a store says that has the set's own boxes.
+NO_LANDMARKS = "and the faces of this store have none: prepare it without --boxes, or take another crop"
+
 _EXPECTED = f'crop must be "tight", "native", "square-S", "box-S" or "aligned-S" with 0 < S <= {MAX_SCALE}'
 
 # The triangle filter, widened by the reduction: antialiased without the ringing that Lanczos and bicubic add
@@ -297,13 +300,16 @@ def cut(square: ContextCrop, spec: CropSpec, size: int) -> NDArray[np.uint8]:
     The crop's corners fall between pixels where they must; nothing is rounded before the resize.
 
     Raises:
-        InputError: the crop reaches over `square`.
+        InputError: the crop reaches over `square`, or takes landmarks that are not known.
     """
     if spec.kind == "native":
         left, top = _native_corner(square, size)
         return _window(square.image, top, left, size, size)
     if spec.kind == "aligned":
-        return align(square.image, np.array(square.landmarks), spec.scale, size)
+        landmarks = np.array(square.landmarks)
+        if not np.isfinite(landmarks).all():
+            raise InputError(f"the crop {spec} lies by a face's landmarks, {NO_LANDMARKS}")
+        return align(square.image, landmarks, spec.scale, size)
     x0, y0, x1, y1 = _crop_box(square, spec)
     left, top, right, bottom = 0, 0, *square.image.shape[:2]
     if spec.kind == "box":  # whose border takes in nothing of what is mirrored beyond

@@ -186,6 +186,11 @@ class GradientModel(PadModel):
     targets: ClassVar[tuple[str, ...]] = ("label",)
     begins_with: ClassVar[tuple[str, ...]] = ()
 
+    @property
+    def learns_depth(self) -> bool:
+        """Return whether its loss, as it is set up, reads the target ``face_depth``, which takes landmarks."""
+        return "face_depth" in self.targets
+
     @abstractmethod
     def loss(self, output: Output, targets: Targets, images: Tensor) -> dict[str, Tensor]:
         """Return the loss of a batch, the mean over its pictures: "total" and each of its terms (scalars, float32).

@@ -241,6 +241,11 @@ class BiFas(GradientModel):
         values: Tensor = self.linears[name](level) if self.linears else level
         return values.float()
 
+    @property
+    def learns_depth(self) -> bool:
+        """Return whether the levels' maps learn a depth."""
+        return self.pixel_target == "depth"
+
     def loss(self, output: Output, targets: Targets, images: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
         """Return BCE of z (eq. 11): "total" and "bce".
 
@@ -351,6 +356,11 @@ class BiFasS(BiFas):
     def spectrum_target(self, images: Tensor) -> Tensor:
         """Return the log spectrum of normalised `images` (B, 3, H, W) in grey: (B, spectrum_size, spectrum_size)."""
         return log_spectrum(grey_images(images, self), self.spectrum_size, self.raw)
+
+    @property
+    def learns_depth(self) -> bool:
+        """Return whether the levels' maps or the branch learn a depth."""
+        return super().learns_depth or self.branch == "depth"
 
     def loss(self, output: Output, targets: Targets, images: Tensor) -> dict[str, Tensor]:
         """Return the loss of Bi-FAS; in training mode w * RL (eq. 16, 17) is added, and returned as "spectrum".

@@ -171,9 +171,15 @@ class BranchedModel(GradientModel):
             )
         super().__init__(backbone, size, pretrained)
         self.branch, self.branch_weight, self.pooling = branch, branch_weight, pooling
+        self._pixels_learn_depth = bool(depth)
         self.generators: nn.ModuleDict | None = None
         self.wants_attention = attention
         self.pixel_attention: nn.Parameter | None = None
+
+    @property
+    def learns_depth(self) -> bool:
+        """Return whether pixels or branch learn a depth."""
+        return self._pixels_learn_depth or self.branch == "depth"
 
     def add_attention(self, side: int) -> None:
         """Build the attention over a map of `side` x `side` positions, if it is wanted."""

@@ -37,7 +37,8 @@ def find_faces(
     Raises:
         InputError: there are fewer.
     """
-    paths = [path for folder in folders for path in list_portraits(folder)]
+    # A file that lies below two of the folders, or that a link leads to, is one person.
+    paths = list({path.resolve(): path for folder in folders for path in list_portraits(folder)}.values())
     order = [paths[number] for number in stream(seed, "faces").permutation(len(paths))]
     memory, found = _Memory(seen), list[Path]()
     with ThreadPoolExecutor(workers or usable_cores()) as pool:

@@ -213,14 +213,17 @@ class SetWriter:
         if self.plan.faces:
             order = [person.number for person in people(self.plan)]
             return read_portrait(self.plan.faces[order.index(number)], Detector(threads=1))
+        return self._synthetic(number, occasion)
+
+    def _synthetic(self, number: int, occasion: int) -> Portrait:
         smile = stream(self.plan.seed, "person", number, "smile", occasion).choice(_SMILES)
         return person_portrait(self.plan.seed, number, occasion, float(smile))
 
     def _wearer(self, number: int) -> Portrait:
-        """Return who wears a mask of person `number`: somebody outside the set, or the next of the given faces."""
-        if self.plan.faces:
+        """Return who wears a mask of person `number`: the next of the given faces, or else somebody who is drawn."""
+        if len(self.plan.faces) > 1:
             return self._portrait(number % len(people(self.plan)) + 1, 1)
-        return self._portrait(number + _WEARER, 1)
+        return self._synthetic(number + _WEARER, 1)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from bonaface.store.crop_store import CropStore, PrepareSettings
 from bonaface.store.frames import Frame, FrameRows
 
 # What a bundle says of the face finding, once for all that it was trained on.
-_ALIKE = ("frames", "longer_side", "min_score", "policy", "context")
+_ALIKE = ("frames", "longer_side", "min_score", "policy", "context", "boxes")
 
 
 class JoinedStore:

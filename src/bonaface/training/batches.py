@@ -313,11 +313,13 @@ class EpochSampler(Sampler[list[Draw]]):
 class ResumableLoader(DataLoader[Batch]):
     """A loader whose position (epoch and batches given out) goes into the checkpoint and comes back from it.
 
-    Lightning asks for `state_dict` when it saves and calls `load_state_dict` before it iterates.
+    Lightning asks for `state_dict` when it saves and calls `load_state_dict` before it iterates. A loader draws a
+    number whenever it begins. It has a generator of its own for that: torch's belongs to the network, which would draw
+    other numbers after a stop.
     """
 
     def __init__(self, data: CropBatches, sampler: EpochSampler, **options: Any) -> None:
-        super().__init__(data, batch_size=None, sampler=sampler, **options)
+        super().__init__(data, batch_size=None, sampler=sampler, generator=torch.Generator(), **options)
         self._draws = sampler
         self._given = 0
 
@@ -342,4 +344,4 @@ def in_order(data: CropBatches, batch: int, workers: int, rank: int = 0, world: 
     """Return a loader over all of `data` (one device's share of it), in order and without augmentation."""
     indices = range(rank, len(data), world)
     chunks = [[Draw(p, None) for p in indices[i : i + batch]] for i in range(0, len(indices), batch)]
-    return DataLoader(data, batch_size=None, sampler=chunks, num_workers=workers)
+    return DataLoader(data, batch_size=None, sampler=chunks, num_workers=workers, generator=torch.Generator())

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from bonaface.core.files import whole_file
@@ -20,6 +21,7 @@ from bonaface.training.weights import save_weights, seal
 
 LAST = "checkpoints/last.ckpt"
 BEST = "checkpoints/best.safetensors"
+_NEXT = "checkpoints/next-best-{}.safetensors"  # of an epoch, until the checkpoint knows that it is the best
 HISTORY = "history.csv"
 LOSSES = "losses.csv"
 _GLANCE = 0.5  # seconds between two looks at the loss, which a GPU would have to be waited for
@@ -40,6 +42,8 @@ class CheckpointSaver(Callback):
         self.losses = torch.empty(0, 2, dtype=torch.float64)  # steps and their losses; a list is slow to save
         # Of micro-batches of the step that is being made, and of steps; on the device, which nobody waits for.
         self._micro: list[Tensor] = []
+        self._terms: dict[str, Tensor] = {}  # sums over the epoch's micro-batches
+        self._count = 0
         self._recent: list[tuple[int, Tensor]] = []
         self._step = 0
         self._seconds = 0.0
@@ -48,7 +52,15 @@ class CheckpointSaver(Callback):
     def state_dict(self) -> dict[str, Any]:
         """Return what the checkpoint needs: the best epoch so far, history and losses, and the seconds spent."""
         self._take_losses()
-        return {"best": self.best, "rows": self.rows, "losses": self.losses, "seconds": self.seconds}
+        terms = {name: float(value) for name, value in self._terms.items()}
+        return {
+            "best": self.best,
+            "rows": self.rows,
+            "losses": self.losses,
+            "seconds": self.seconds,
+            "terms": terms,
+            "count": self._count,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the values from the checkpoint."""
@@ -56,6 +68,11 @@ class CheckpointSaver(Callback):
         self.rows = list(state_dict["rows"])
         self.losses = state_dict.get("losses", self.losses).cpu()  # version 0.1 kept none
         self._seconds = state_dict["seconds"]
+        # Runs that version 0.1 began have none, and their first epoch's figures are of what follows.
+        self._terms = {name: torch.tensor(value) for name, value in state_dict.get("terms", {}).items()}
+        self._count = state_dict.get("count", 0)
+        if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            self._settle()
 
     @property
     def outcome(self) -> Outcome:
@@ -77,6 +94,10 @@ class CheckpointSaver(Callback):
     ) -> None:
         """Keep the loss, and save every `every` optimiser steps; the epoch's last batch waits for dev."""
         self._micro.append(trainer.callback_metrics["train/total"])
+        for name, value in trainer.callback_metrics.items():
+            if name.startswith("train/"):
+                self._terms[name] = value + self._terms.get(name, 0.0)
+        self._count += 1
         if trainer.global_step > self._step:
             self._step = trainer.global_step
             self._recent.append((self._step, torch.stack(self._micro).mean()))
@@ -90,8 +111,10 @@ class CheckpointSaver(Callback):
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the weights if this epoch is the best so far, then the checkpoint."""
+        """Save the weights if this epoch is the best so far, then the checkpoint that says so."""
         values = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
+        values |= {name: float(value) / self._count for name, value in self._terms.items()}
+        self._terms, self._count = {}, 0
         epoch = trainer.current_epoch
         this = (values["dev/acer"], values["dev/loss"], epoch)
         self.rows.append(
@@ -100,13 +123,26 @@ class CheckpointSaver(Callback):
         if self.best is None or this < self.best:
             self.best = this
             if trainer.is_global_zero and isinstance(pl_module, PadModule):
-                with whole_file(self._run / BEST) as part:
+                with whole_file(self._run / _NEXT.format(epoch)) as part:
                     save_weights(plain_state(pl_module.eval_network), part)
         if trainer.is_global_zero:
             self._take_losses()
             write_history(self._run, self.rows)
             _write_losses(self._run, self.losses)
         self._save(trainer)
+        if trainer.is_global_zero:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Put the weights of the best epoch in place, and remove those of an epoch that no checkpoint knows.
+
+        A run that is killed between weights and checkpoint makes that epoch again, and it may be no better then.
+        """
+        for path in (self._run / BEST).parent.glob(Path(_NEXT).name.format("*")):
+            if self.best is not None and path.name == Path(_NEXT).name.format(self.best[2]):
+                path.replace(self._run / BEST)
+            else:
+                path.unlink()
 
     def _take_losses(self) -> None:
         """Fetch the losses of the steps since the last time from the device."""

@@ -92,7 +92,7 @@ class PadData(lightning.LightningDataModule):
 
     def __init__(self, store: Store, settings: RunSettings) -> None:
         super().__init__()
-        self._settings = settings
+        self._settings, self._store = settings, store
         preset = settings.preset
         self.split = open_split(store, settings.protocol, settings.fold, settings.seed)
         augmentation = augmentation_of(preset)
@@ -115,6 +115,29 @@ class PadData(lightning.LightningDataModule):
                 f"{with_set(settings.protocol, store)}: {devices} devices with {settings.micro_batch} pictures each "
                 f"can't share the {shown} frames of an epoch and the {len(self.dev)} of dev; take fewer devices or a "
                 "smaller --micro-batch"
+            )
+
+    def check_landmarks(self, learns_depth: bool) -> None:
+        """Refuse to train what needs landmarks on faces that have none, as the boxes of a set.
+
+        Args:
+            learns_depth: whether the network's loss reads a face's depth, which is laid under landmarks.
+
+        Raises:
+            InputError: the run needs landmarks, and a store was prepared with --boxes.
+        """
+        augment = self._settings.preset.augment
+        crops = [
+            spec for spec in (*self._settings.views, *augment.crops) if CropSpec.parse(spec).kind == "aligned"
+        ]
+        needs = [f"the crop {crops[0]}"] if crops else []
+        needs += ["a depth to learn"] if learns_depth else []
+        needs += ["augment.simulate"] if augment.simulate else []
+        boxed = [part.path for part in parts(self._store) if part.settings.boxes]
+        if needs and boxed:
+            raise InputError(
+                f"{boxed[0]} was prepared with the set's face boxes, which have no landmarks, and "
+                f"{' and '.join(needs)} take them; prepare it without --boxes"
             )
 
     def train_loader(self, epoch: int = 0) -> ResumableLoader:

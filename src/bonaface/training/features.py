@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.utils.data import DataLoader
 
 from bonaface.core.errors import BonafaceError
@@ -64,7 +64,9 @@ def keep_features(
     missing = [number for number, chunk in enumerate(chunks) if chunk is None]
     batches = [_batches(parts[number], batch) for number in missing]
     order = [indices for chunk in batches for indices in chunk]
-    loader = iter(DataLoader(data, batch_size=None, sampler=order, num_workers=workers))
+    loader = iter(
+        DataLoader(data, batch_size=None, sampler=order, num_workers=workers, generator=Generator())
+    )
     done = sum(len(chunk.values) for chunk in chunks if chunk is not None)
     report = progress or (lambda *_: None)
     report(done, len(draws))

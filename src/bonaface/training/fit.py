@@ -125,6 +125,7 @@ def _train(
         pretrained=settings.pretrained and not last.is_file() and not settings.initial,
         **settings.preset.options,
     )
+    data.check_landmarks(isinstance(network, GradientModel) and network.learns_depth)
     if settings.initial and not last.is_file():
         load_initial(network, *settings.initials)
     for note in data.split.notes:

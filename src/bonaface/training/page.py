@@ -204,6 +204,11 @@ def examples(preset: Preset) -> list[Example]:
     if whole.exposure:
         share = f"a share of {whole.exposure:g} of the pictures"
         found.append(Example(f"Exposed anew, here one of these: {share}", replace(_PLAIN, exposure=1.0)))
+    if whole.camera:
+        share = f"a share of {whole.camera:g} of the pictures"
+        found.append(
+            Example(f"Taken again by a worse camera, here all: {share}", replace(_PLAIN, camera=1.0))
+        )
     if whole.color_transfer:
         share = f"a share of {whole.color_transfer:g} of the pictures"
         title = f"Colours of another picture of the batch, here one of these: {share}"

@@ -1,6 +1,8 @@
 """Save and load the files that a run reads again, and refuse those that were damaged."""
 
 import hashlib
+import os
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from bonaface.core.errors import ModelFileError
 _OWN = "sha256"
 _SEAL = b"\nsha256 "
 _SEALED = len(_SEAL) + 64
+_END = 22  # bytes of the record with which an archive ends
 
 
 def save_weights(tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -46,17 +49,22 @@ def seal(path: Path) -> None:
     with path.open("r+b") as file:
         digest = hashlib.file_digest(file, "sha256")
         file.write(_SEAL + digest.hexdigest().encode())
+        file.flush()
+        os.fsync(file.fileno())  # before it takes the place of the last one
 
 
 def check_seal(path: Path) -> None:
     """Raise ModelFileError where the file at `path` is not the one that `seal` has sealed.
 
-    What has no seal is a checkpoint of version 0.1.
+    What has no seal is a checkpoint of version 0.1, or one that was cut short.
     """
     data = memoryview(path.read_bytes())
     content, mark, digest = data[:-_SEALED], data[-_SEALED:-64], data[-64:]
     if mark == _SEAL and hashlib.sha256(content).hexdigest().encode() != digest:
         raise ModelFileError(f"{path}: the checkpoint is damaged: its checksum differs; {_ANEW}")
+    # The directory of an archive is at its end.
+    if mark != _SEAL and (not zipfile.is_zipfile(path) or bytes(data[-_END : -_END + 4]) != b"PK\x05\x06"):
+        raise ModelFileError(f"{path}: the checkpoint is damaged: its end is missing; {_ANEW}")
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> str:
