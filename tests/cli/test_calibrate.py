@@ -105,6 +105,42 @@ def test_a_stopped_calibration_goes_on(
     assert one == two
 
 
+@pytest.mark.parametrize("name", ["caf\udce9", "long" * 60])
+def test_people_may_lie_in_a_folder_of_any_name(
+    model: Path, faces_root: Path, tmp_path: Path, name: str
+) -> None:
+    people = tmp_path / name / "bona fide"
+    people.mkdir(parents=True)
+    for person in (faces_root / "bonafide").iterdir():
+        (people / person.name).symlink_to(person)
+    (people / "gone.png").symlink_to("nowhere")
+    attacks = faces_root / "attack"
+    output = run(
+        "calibrate",
+        model,
+        "--bona-fide",
+        people,
+        "--attacks",
+        attacks,
+        "--rule",
+        "bpcer=0.2",
+        "--out",
+        tmp_path / "new",
+    )
+    assert "20 bona fide presentations of 10 people" in output
+    assert "2 presentations got no score" in output  # nobody, and the link that leads nowhere
+    assert Bundle.open(tmp_path / "new").card.point("bpcer=0.2").source.dataset == "bona fide and attack"
+
+
+def test_the_current_folder_is_refused_before_anything_is_scored(
+    model: Path, faces_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(InputError, match="name a new folder in it"):
+        run("calibrate", model, "--bona-fide", faces_root / "bonafide", "--rule", "bpcer=0.2", "--out", ".")
+
+
 @pytest.fixture
 def calibrated(model: Path, faces_root: Path, tmp_path: Path) -> Path:
     run(

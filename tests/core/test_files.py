@@ -14,12 +14,15 @@ from bonaface.core.files import (
     alone,
     holds_files,
     is_leftover,
+    json_text,
     make_folder,
+    new_folder,
     read_checked_json,
     sealed,
     sha256,
     unsealed,
     whole_file,
+    whole_folder,
     write_checked_json,
     write_json,
     write_text,
@@ -49,6 +52,68 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
         broken()
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
+
+
+@pytest.mark.parametrize("name", ["a" * 255, "照" * 85])
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path, name: str) -> None:
+    with whole_file(tmp_path / name) as part:
+        assert is_leftover(part.name)
+        part.write_text("whole")
+    (tmp_path / name).unlink()
+    with whole_folder(new_folder(tmp_path / name)) as made:
+        assert is_leftover(made.parent.name)
+    assert (tmp_path / name).is_dir()
+
+
+def test_a_folder_appears_whole_when_the_block_ends(tmp_path: Path) -> None:
+    target = tmp_path / "above" / "folder"
+    for _ in range(2):  # where it is not there, and where it is empty
+        with whole_folder(new_folder(target)) as made:
+            (made / "a.txt").write_text("whole")
+            assert not target.exists() or not any(target.iterdir())
+        assert [path.name for path in target.parent.iterdir()] == ["folder"]
+        assert (target / "a.txt").read_text() == "whole"
+        (target / "a.txt").unlink()
+
+    def broken() -> None:
+        with whole_folder(target) as made:
+            (made / "a.txt").touch()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        broken()
+    assert [path.name for path in tmp_path.rglob("*")] == ["above", "folder"]
+
+
+def test_a_folder_that_cannot_be_replaced_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (".", f"../{tmp_path.name}", "none/..", str(tmp_path)):
+        with pytest.raises(
+            InputError, match=r"the one that you are in, or a mounted disk; name a new folder in it$"
+        ):
+            new_folder(Path(name))
+    (tmp_path / "link").symlink_to("target")
+    assert new_folder(Path("link")) == tmp_path / "target"
+    with pytest.raises(InputError, match=r"^\.: expected a new or empty folder, but it has files in it$"):
+        new_folder(Path())
+
+
+def test_a_mounted_disk_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == tmp_path)
+    with pytest.raises(InputError, match="or a mounted disk"):
+        new_folder(tmp_path)
+
+
+def test_names_that_are_no_utf_8_are_written_as_escapes(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.html", "caf\udce9 é")
+    assert (tmp_path / "a.html").read_text(encoding="utf-8") == "caf\\udce9 é"
+    values = {"caf\udce9": ["\udce9\\udce9"]}
+    write_json(tmp_path / "a.json", values)
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert text == json_text(values)
+    assert json.loads(text) == values
+    write_checked_json(tmp_path / "b.json", values)
+    assert read_checked_json(tmp_path / "b.json", values, "") == values
 
 
 def test_files_have_the_mode_that_the_user_gives_new_files(tmp_path: Path) -> None:

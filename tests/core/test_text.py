@@ -1,6 +1,6 @@
 import pytest
 
-from bonaface.core.text import printable
+from bonaface.core.text import encodable, printable
 
 
 @pytest.mark.parametrize(
@@ -16,3 +16,7 @@ from bonaface.core.text import printable
 def test_one_line_that_can_be_shown(text: str, shown: str) -> None:
     assert printable(text) == shown
     printable(text).encode()
+
+
+def test_what_utf_8_cannot_hold_becomes_an_escape() -> None:
+    assert encodable("Zoë\n\udce9/張.jpg") == "Zoë\n\\udce9/張.jpg"

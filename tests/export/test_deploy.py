@@ -258,6 +258,12 @@ def test_refuses_before_it_works(
     (tmp_path / "full" / "file").touch()
     with pytest.raises(InputError, match="expected a new or empty folder"):
         export_model(opened, "onnx", "fp32", tmp_path / "full", faces)
+    (tmp_path / "here").mkdir()
+    with monkeypatch.context() as there:
+        there.chdir(tmp_path / "here")
+        with pytest.raises(InputError, match="name a new folder in it"):
+            export_model(opened, "onnx", "fp32", Path(), faces)
+    (tmp_path / "here").rmdir()
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MissingExtraError, match=r"bonaface\[openvino\]"):
         export_model(opened, "openvino", "fp32", tmp_path / "out", faces)

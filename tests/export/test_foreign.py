@@ -209,6 +209,15 @@ def test_files_that_are_no_network(tmp_path: Path) -> None:
         import_network([tmp_path / "b.onnx"], tmp_path / "out", taken, rule)
 
 
+def test_the_current_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(InputError, match="name a new folder in it"):
+        import_network(
+            [network(tmp_path / "a.onnx")], Path(), ForeignInput(SIZE, ("tight",)), ScoreRule("softmax", 1)
+        )
+
+
 def test_the_bundle_is_named_after_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network(tmp_path / "theirs.onnx", spread=0.0005)
     monkeypatch.chdir(tmp_path)

@@ -2,10 +2,12 @@ import json
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bonaface.core.errors import ModelFileError, UnknownNameError
 from bonaface.inference.bundle import CARD, Bundle, read_card, write_card
+from bonaface.testing.networks import write_bundle
 
 
 @pytest.fixture
@@ -75,6 +77,13 @@ def test_card_round_trip(copy: Path) -> None:
     before = read_card(copy / CARD)
     write_card(copy, before)
     assert read_card(copy / CARD) == before
+
+
+def test_what_it_says_of_paths_is_strict_json_whatever_their_names(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "model")
+    said = {"settings": {"store": "st-caf\udce9/é"}}
+    write_card(folder, msgspec.structs.replace(Bundle.open(folder).card, provenance=said, files=None))
+    assert Bundle.open(folder).card.provenance == {"settings": {"store": "st-caf?/é"}}
 
 
 def test_rejects_a_folder_without_a_bundle(tmp_path: Path) -> None:

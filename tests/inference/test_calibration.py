@@ -57,6 +57,16 @@ def test_the_threshold_keeps_the_rate_and_says_how_sure_that_is(card: BundleCard
     assert "apcer" not in new.provenance[OWN]
 
 
+@pytest.mark.parametrize("about", ["long " * 60, "caf\udce9", "two\nlines"])
+def test_any_name_of_the_pictures_is_kept_in_the_bundle(card: BundleCard, tmp_path: Path, about: str) -> None:
+    bundle = Bundle.open(write_bundle(tmp_path / "model"))
+    write_calibrated(
+        bundle, calibrate(card, rows(np.linspace(0, 1, 200)), ONE_PERCENT, about)[0], tmp_path / "new"
+    )
+    said = Bundle.open(tmp_path / "new").card.point("bpcer=0.01").source.dataset
+    assert said == about.replace("\udce9", r"\udce9").replace("\n", r"\n")[:200]
+
+
 def test_attacks_are_judged_at_the_threshold_and_do_not_move_it(card: BundleCard) -> None:
     genuine, attacks = np.linspace(0.5, 1, 200), np.linspace(0, 0.6, 61)
     alone = calibrate(card, rows(genuine), Rule("bpcer", 0.05), "kiosk")[1]

@@ -12,7 +12,8 @@ from bonaface.inference.verdict import Preview, Verdict
 
 NAMES = [
     "a.jpg", "faces/a.jpg", "faces/b/a.jpg", "-", "https://host/x.jpg?size=3&a=b", "s3://bucket/a/b.jpg", "Zoë/張.jpg",
-    "x" * 300 + ".jpg", "y" * 300 + ".jpg", "a:b.jpg", "a*b.jpg", "\udcff.jpg", "\n.jpg", "../../etc/passwd",
+    "x" * 300 + ".jpg", "y" * 300 + ".jpg", "照" * 80 + ".jpg", "龍" * 85, "ab" + "照" * 84,
+    "é" * 124 + ".jpg", "x" * 255, "a:b.jpg", "a*b.jpg", "\udcff.jpg", "\n.jpg", "../../etc/passwd",
 ]  # fmt: skip
 
 
@@ -35,6 +36,7 @@ def test_names_stay_apart_and_can_be_read() -> None:
     assert len({heat_map_path(Path("out"), name) for name in NAMES}) == len(NAMES)
     assert heat_map_path(Path("out"), "faces/a.jpg") == Path("out/faces/a.jpg.png")
     assert heat_map_path(Path("out"), "/abs/a.jpg") == Path("out/abs/a.jpg.png")
+    assert heat_map_path(Path("out"), "照" * 80 + ".jpg").name.startswith("照" * 80 + "-")
     refuse_clashes(Path("out"), NAMES)
     with pytest.raises(
         InputError, match=r"heat maps of a/b\.jpg and /a/b\.jpg would both be out/a/b\.jpg\.png"

@@ -45,7 +45,7 @@ def calibrate(
     Thresholds do not carry over from one camera and place to another. Folders name people: pictures of one person
     resemble each other, so many people matter more than many pictures. A stopped calibration goes on where it was.
     """
-    from bonaface.core.files import alone, holds_files
+    from bonaface.core.files import alone, new_folder
     from bonaface.evaluation.operating_point import Rule
     from bonaface.inference.bundle import Bundle
     from bonaface.inference.calibration import calibrate as set_threshold
@@ -53,16 +53,15 @@ def calibrate(
 
     wanted = Rule.parse(rule)
     bundle = Bundle.open(model)
-    if holds_files(out):
-        raise InputError(f"{out}: expected a new or empty folder, but it has files in it")
+    full = new_folder(out)
     listed = _listed(bona_fide, attacks)
     check_rule(wanted, sum(row.label for _, row in listed))  # not after hours of scoring
-    folders = " and ".join(str(folder) for folder in (bona_fide, attacks) if folder)
-    journal = out.with_name(f".{out.name}.scores.part")
-    with alone(out.parent / f".{out.name}.lock.d", "calibration"):
+    folders = " and ".join(folder.absolute().name for folder in (bona_fide, attacks) if folder)
+    journal = full.with_name(f".{full.name}.scores.part")
+    with alone(full.with_name(f".{full.name}.lock.d"), "calibration"):
         rows = _scores(bundle, listed, runtime, journal)
         card, found = set_threshold(bundle.card, rows, wanted, folders)
-        write_calibrated(bundle, card, out)
+        write_calibrated(bundle, card, full)
     journal.unlink(missing_ok=True)
     _print(found, bundle, out)
 
@@ -107,13 +106,16 @@ def _scores(
     from bonaface.inference.bundle import CARD
     from bonaface.inference.checker import load
     from bonaface.inference.journal import Journal
+    from bonaface.inference.verdict_journal import file_key
 
-    files = [[str(file), file.stat().st_mtime_ns] for file, _ in listed]
+    files = [[str(file), file_key(str(file))[2]] for file, _ in listed]
     journal = Journal(path, {"bundle": sha256(bundle.path / CARD), "files": checksum_of(files)})
     checker = load(bundle.path, runner=open_runner(bundle, runtime), preview=0)
     with bar("presentations") as progress:
         for file, row in listed[len(journal.rows) :]:
-            verdict = checker(file)
+            (verdict,) = checker(
+                [file]
+            )  # a list: one that is gone has no score, and costs the others nothing
             score = Score(
                 sample_id=str(file),
                 video_id=str(file),

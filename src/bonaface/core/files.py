@@ -12,10 +12,12 @@ from zlib import crc32
 
 from bonaface.core.errors import BonafaceError, InputError
 from bonaface.core.paths import is_remote, upload
+from bonaface.core.text import encodable
 
 LOCK = ".lock"
 
 _CHECKSUM = "checksum"
+_PART = ".part"
 
 
 def make_folder(folder: Path) -> None:
@@ -47,7 +49,8 @@ def whole_file(path: Path) -> Iterator[Path]:
             upload(part, path)
         return
     make_folder(path.parent)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    # Not after the file, whose name may already be as long as the file system allows.
+    handle, name = tempfile.mkstemp(prefix=".", suffix=_PART, dir=path.parent)
     os.close(handle)
     part = Path(name)
     try:
@@ -58,6 +61,39 @@ def whole_file(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def new_folder(folder: Path) -> Path:
+    """Return the full path of `folder`, which is not there yet or is empty, for `whole_folder`.
+
+    Raises:
+        InputError: it has files in it, or is one that cannot be replaced: the current folder, or a mounted disk.
+    """
+    if holds_files(folder):
+        raise InputError(f"{folder}: expected a new or empty folder, but it has files in it")
+    full = folder.resolve()
+    if full == Path.cwd() or full.is_mount():
+        raise InputError(
+            f"{folder}: expected a folder that can be made anew, got the one that you are in, or a mounted disk; name "
+            "a new folder in it"
+        )
+    return full
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Yield a new folder, which takes the place of `folder` when the block ends without an error.
+
+    `folder` is as `new_folder` returned it. On an error what was made is removed, and the error goes on.
+    """
+    make_folder(folder.parent)
+    with tempfile.TemporaryDirectory(prefix=".", suffix=_PART, dir=folder.parent) as making:
+        made = Path(making) / "made"
+        made.mkdir()
+        yield made
+        if folder.is_dir():
+            folder.rmdir()
+        made.rename(folder)
 
 
 @contextmanager
@@ -95,7 +131,7 @@ def alone(folder: Path, what: str) -> Iterator[None]:
 
 def is_leftover(name: str) -> bool:
     """Return whether a file of that name is a lock or an unfinished file of a killed process."""
-    return name == LOCK or (name.startswith(".") and name.endswith(".part"))
+    return name == LOCK or (name.startswith(".") and name.endswith(_PART))
 
 
 def holds_files(folder: Path) -> bool:
@@ -110,8 +146,8 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` as UTF-8, whole or not at all."""
-    write_bytes(path, text.encode())
+    """Write `text` to `path` as UTF-8, whole or not at all; bytes of a name that is no UTF-8 become escapes."""
+    write_bytes(path, encodable(text).encode())
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -120,8 +156,8 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def json_text(value: Any) -> str:
-    """Return the text that `write_json` writes."""
-    return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    """Return the text that `write_json` writes. A name that is no UTF-8 is read back by `json.loads` as it was."""
+    return encodable(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False)) + "\n"
 
 
 def write_checked_json(path: Path, values: Mapping[str, Any]) -> None:

@@ -12,3 +12,8 @@ def printable(text: str) -> str:
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text
     )
+
+
+def encodable(text: str) -> str:
+    """Return `text` with the bytes of a name that is no UTF-8 as escapes (``\\udce9``), so that UTF-8 can hold it."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from bonaface.core.errors import InputError, ModelFileError, UnknownNameError
-from bonaface.core.files import holds_files, make_folder, write_json, write_text
+from bonaface.core.files import new_folder, whole_folder, write_json, write_text
 from bonaface.export.format import PRECISIONS, ExportFormat, Precision
 from bonaface.export.graph import prune, quantise
 from bonaface.export.page import example_text, page_text
@@ -62,7 +62,7 @@ def export_model(
 
     Raises:
         UnknownNameError: there is no such format or precision.
-        InputError: the folder holds files, or the store has too few faces.
+        InputError: the folder holds files or cannot be replaced (`new_folder`), or the store has too few faces.
         ModelFileError: the errors grow by more than `max_loss`, or the network can't be exported.
     """
     about = find_format(name)
@@ -73,18 +73,11 @@ def export_model(
             f"{precision} moves scores, and what that does to errors is judged on the crops of a store: give one with "
             "--data; bonaface prepare makes it of your pictures"
         )
-    if holds_files(folder):
-        raise InputError(f"{folder}: expected a new or empty folder, but it has files in it")
-    make_folder(folder.parent)
-    with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as making:
-        made = Path(making) / "made"
+    with whole_folder(new_folder(folder)) as made:
         parity = _make(bundle, about, precision, made, store, log)
         if parity and parity.loss > max_loss and not force:
             raise ModelFileError(_refusal(parity, max_loss, precision))
         _describe(bundle, about, made, name, precision, parity)
-        if folder.is_dir():
-            folder.rmdir()
-        made.rename(folder)
     return parity
 
 
@@ -97,7 +90,6 @@ def _make(
     log: Callable[[str], None],
 ) -> Parity | None:
     """Write network and description into the folder `made`, and compare them with `bundle`."""
-    made.mkdir()
     card = msgspec.structs.replace(bundle.card, maps=(), files=None)
     calibrate, judge = _faces(bundle, store, precision)
     with TemporaryDirectory() as work:

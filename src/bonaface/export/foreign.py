@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, compose, helper, numpy_helper
 
 from bonaface.core.errors import InputError, ModelFileError
-from bonaface.core.files import holds_files, make_folder, sha256
+from bonaface.core.files import new_folder, sha256, whole_folder
 from bonaface.face.crop import CONTEXT, MAX_SCALE, CropSpec, Views
 from bonaface.inference.bundle import (
     DEFAULT_POINT,
@@ -148,21 +147,17 @@ def import_network(
         name: what the model is called; left out, after the first file.
 
     Raises:
-        InputError: files and crops do not fit together, or the folder holds files.
+        InputError: files and crops do not fit together, or the folder holds files or cannot be replaced (`new_folder`).
         ModelFileError: a network can't be loaded, takes or gives something else, or can't take several faces at once.
     """
-    if holds_files(folder):
-        raise InputError(f"{folder}: expected a new or empty folder, but it has files in it")
+    full = new_folder(folder)
     parts = [_Part.load(path, output) for path in files]
     _check_together(parts, taken)
     for part in parts:
         part.probe(taken)
     network = _network(parts, taken, score)
     card = _card(files, taken, score, threshold, name or files[0].stem)
-    make_folder(folder.parent)
-    with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as making:
-        made = Path(making) / "made"
-        made.mkdir()
+    with whole_folder(full) as made:
         onnx.save(network, made / ONNX)
         write_card(made, card)
         difference = _difference(Bundle.open(made), parts, taken, score)
@@ -172,9 +167,6 @@ def import_network(
                 "pictures; it can't "
                 "be imported"
             )
-        if folder.is_dir():
-            folder.rmdir()
-        made.rename(folder)
     return Bundle.open(folder)
 
 

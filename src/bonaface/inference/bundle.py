@@ -7,6 +7,7 @@ refused, and so is a description with a fresh checksum that says what no descrip
 anybody.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -273,6 +274,8 @@ def write_card(folder: Path, card: BundleCard) -> None:
     """
     there = {name: sha256(folder / name) for name in _FILES.values() if (folder / name).is_file()}
     values = {**msgspec.to_builtins(card), "files": there}
+    # Bytes of a path that is no UTF-8 become "?": strict readers of JSON, ours too, refuse the escapes for them.
+    values = json.loads(json.dumps(values, ensure_ascii=False).encode(errors="replace"))
     convert(values, BundleCard)
     values = {"format": FORMAT, **values}
     write_json(folder / CARD, {**values, "checksum": checksum_of(values)})

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import ceil, floor, log10
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import msgspec
@@ -14,8 +13,9 @@ from msgspec import Meta, Struct
 
 from bonaface.core.convert import convert
 from bonaface.core.errors import InputError, ModelFileError
-from bonaface.core.files import make_folder
+from bonaface.core.files import new_folder, whole_folder
 from bonaface.core.records import Score
+from bonaface.core.text import printable
 from bonaface.evaluation.error_rates import Errors
 from bonaface.evaluation.folds import EvaluationSettings
 from bonaface.evaluation.operating_point import Rule, Threshold
@@ -34,6 +34,7 @@ from bonaface.metrics.thresholds import bpcer_threshold
 
 OWN = "calibration"  # the protocol's name, and where provenance keeps the scores
 MOST_SCORES, DIGITS = 10_000, 6  # of the scores that are kept in the bundle
+_LONGEST = 200  # letters that a bundle takes as a name
 
 _Number = Annotated[float, Meta(ge=0, le=1)]
 
@@ -78,11 +79,12 @@ def calibrate(
         card: the bundle as it is; its other operating points stay.
         rows: one a picture or video, those without a score included.
         rule: a BPCER to keep.
-        about: names the pictures, for the reader of the bundle.
+        about: names the pictures, for the reader of the bundle; a long name is cut.
 
     Raises:
         InputError: the rule is another, or the bona fide presentations are too few for it.
     """
+    about = printable(about)[:_LONGEST]
     scored = [row for row in rows if not row.response]
     genuine = [row for row in scored if row.label]
     check_rule(rule, len(genuine))
@@ -208,14 +210,12 @@ def reference_of(card: BundleCard) -> Reference:
 
 
 def write_calibrated(bundle: Bundle, card: BundleCard, out: Path) -> None:
-    """Write a bundle with the networks of `bundle` and the description `card` into `out`, whole or not at all."""
-    make_folder(out.parent)
-    with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as making:
-        made = Path(making) / "made"
-        made.mkdir()
+    """Write a bundle with the networks of `bundle` and the description `card` into `out`, whole or not at all.
+
+    Raises:
+        InputError: `out` holds files, or cannot be replaced (`new_folder`).
+    """
+    with whole_folder(new_folder(out)) as made:
         for name in bundle.files:
             shutil.copyfile(bundle.path / name, made / name)
         write_card(made, card)
-        if out.is_dir():
-            out.rmdir()
-        made.rename(out)

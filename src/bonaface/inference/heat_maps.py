@@ -11,7 +11,7 @@ from bonaface.inference.verdict import Verdict
 SIDE = 640  # pixels of the picture's longer side
 
 _SUFFIX = ".png"
-_LONGEST = 120  # letters of a name: a file system allows 255 bytes
+_LONGEST = 240  # bytes of a name: file systems allow 255, and a digest and the suffix are added
 
 
 def heat_map_path(folder: Path, name: str) -> Path:
@@ -59,7 +59,8 @@ def is_file_name(where: Path) -> bool:
 def _safe(part: str) -> str:
     """Return `part` as a file name; where letters are lost, a digest keeps it apart from others."""
     text = "".join(letter if letter.isprintable() and letter not in '\\:*?"<>|' else "_" for letter in part)
-    if text == part and len(part) <= _LONGEST:
+    cut = text.encode()[:_LONGEST].decode(errors="ignore")  # no letter is cut in two
+    if cut == part:
         return part
     digest = hashlib.sha256(part.encode(errors="surrogateescape")).hexdigest()[:8]
-    return f"{text[:_LONGEST]}-{digest}"
+    return f"{cut}-{digest}"
