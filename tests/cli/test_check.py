@@ -378,6 +378,38 @@ class TestSearch:
         assert found.left_out == [(f"{tmp_path}/loop.jpg", "a link to what is not there")]
         assert search([str(tmp_path / "loop.jpg")]).left_out == found.left_out
 
+    def test_a_link_to_what_cannot_be_looked_at_is_left_out(self, tmp_path: Path) -> None:
+        (tmp_path / "long.jpg").symlink_to("a" * 300)
+        (tmp_path / "long").symlink_to("a" * 300)
+        Image.new("RGB", (4, 4)).save(tmp_path / "x.png")
+        found = search([str(tmp_path)])
+        assert found.files == [f"{tmp_path}/x.png"]
+        said = "it cannot be looked at (File name too long)"
+        assert found.left_out == [(f"{tmp_path}/long", said), (f"{tmp_path}/long.jpg", said)]
+        assert search([str(tmp_path / "long.jpg")]).left_out == found.left_out[1:]
+
+    def test_a_file_system_that_cannot_be_reached_is_left_to_the_checker(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        names = ["ftp://127.0.0.1:9/x.jpg", "zip://a.jpg::nowhere.zip", "memory://looked/a.jpg"]
+
+        def broken(*arguments: object, **more: Any) -> None:
+            raise RuntimeError("connection lost")
+
+        import fsspec
+
+        memory = type(fsspec.filesystem("memory"))
+        with monkeypatch.context() as patch:
+            patch.setattr(memory, "info", broken)
+            assert search(names).files == names
+        fsspec.filesystem("memory").pipe("/looked/a.jpg", b"x")
+        monkeypatch.setattr(memory, "find", broken)
+        [(name, reason)] = search(["memory://looked"]).left_out
+        fsspec.filesystem("memory").rm("/looked/a.jpg")
+        assert (name, reason[:36]) == ("memory://looked", "cannot be listed (connection lost); ")
+        with pytest.raises(InputError, match="expected a path or a URL that fsspec knows"):
+            search(["github://", *names])
+
     def test_file_named_twice_is_checked_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         Image.new("RGB", (4, 4)).save("x.png")

@@ -9,7 +9,7 @@ from fsspec.registry import known_implementations
 
 from bonaface.core.errors import BonafaceError, InputError
 from bonaface.core.files import whole_file, write_json
-from bonaface.core.paths import entries, files_below, is_remote, local_copy, read_range, to_path
+from bonaface.core.paths import entries, files_below, is_folder, is_remote, local_copy, read_range, to_path
 
 
 @pytest.fixture
@@ -39,6 +39,53 @@ def test_reports_the_missing_package_of_a_file_system(monkeypatch: pytest.Monkey
     monkeypatch.setitem(known_implementations, "far", {"class": "far.Away", "err": "Install far"})
     with pytest.raises(InputError, match=r"far://a: this file system needs a package .*: Install far"):
         to_path("far://a")
+
+
+@pytest.mark.parametrize("url", ["github://", "reference://x", "http://[bad/x.jpg"])
+@pytest.mark.filterwarnings("ignore:UPath 'reference'")
+def test_rejects_a_url_that_lacks_what_its_file_system_needs(url: str) -> None:
+    with pytest.raises(InputError) as caught:
+        to_path(url)
+    assert str(caught.value).startswith(f"{url}: expected a path or a URL that fsspec knows (")
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1:9/x.jpg", "zip://a.jpg::nowhere.zip"])
+def test_says_that_a_file_system_cannot_be_reached(url: str) -> None:
+    with pytest.raises(
+        BonafaceError, match=r": cannot be reached \(.*\); see that it can be reached, and"
+    ) as caught:
+        to_path(url)
+    assert type(caught.value) is BonafaceError  # the URL may be right
+    assert str(caught.value).startswith(url)
+
+
+def test_a_folder_at_a_url_that_cannot_be_listed(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object, **more: Any) -> None:
+        raise RuntimeError("connection lost")
+
+    for name in ("ls", "find"):
+        monkeypatch.setattr(type(fsspec.filesystem("memory")), name, broken)
+    for look in (entries, files_below):
+        with pytest.raises(BonafaceError, match=r"cannot be listed \(connection lost\); see that it"):
+            list(look(memory))
+
+
+def test_odd_links_are_no_folders_and_no_files(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "a.txt").write_text("a")
+    for name, target in (("loop", "loop"), ("long", "a" * 300), ("gone", "nowhere"), ("link", "below")):
+        (tmp_path / name).symlink_to(target)
+    folders = {"below", "link"}
+    assert entries(tmp_path) == [
+        (name, name in folders) for name in ("below", "gone", "link", "long", "loop")
+    ]
+    assert list(files_below(tmp_path)) == [("below/a.txt", 1)]
+    assert [is_folder(tmp_path / name) for name in ("loop", "long", "gone", "link")] == [
+        False,
+        False,
+        False,
+        True,
+    ]
 
 
 def test_a_file_at_a_url_is_written_whole_or_not_at_all(memory: Path) -> None:
@@ -85,6 +132,10 @@ def test_local_copy_is_deleted_when_the_block_ends(memory: Path, tmp_path: Path)
     with local_copy(memory / "clip.mp4") as path:
         assert (path.name, path.read_bytes()) == ("clip.mp4", b"123")
     assert not path.exists()
+    signed = "照" * 300 + ".mp4"  # a signed URL is longer than a file's name may be
+    fsspec.filesystem("memory").pipe(f"{memory.path}/{signed}", b"123")  # type: ignore[attr-defined]
+    with local_copy(memory / signed) as path:
+        assert (path.suffix, path.read_bytes()) == (".mp4", b"123")
     with local_copy(memory / "none.mp4") as path:
         assert not path.exists()
 

@@ -30,6 +30,16 @@ def test_subjects_are_optional(tmp_path: Path) -> None:
     )
 
 
+def test_odd_links_are_left_out_and_counted(tmp_path: Path) -> None:
+    touch(tmp_path, "bonafide/Ann/a.jpg", "attack/print/b.png")
+    for name in ("bonafide/loop", "attack/print/loop"):
+        (tmp_path / name).symlink_to("loop")
+    (tmp_path / "bonafide" / "Ann" / "long").symlink_to("a" * 300)
+    table = folder.read(tmp_path)
+    assert [row.path for row in table.rows] == ["bonafide/Ann/a.jpg", "attack/print/b.png"]
+    assert table.notes[0].startswith("3 files are neither picture nor video and were left out")
+
+
 def test_other_files_are_left_out_and_counted(tmp_path: Path) -> None:
     touch(
         tmp_path,

@@ -194,6 +194,10 @@ def compare(
     assert any(not frame.response for frame in store.frames)
 
 
+def written() -> Any:
+    return Path(os.devnull).open("ab")
+
+
 def closed() -> io.BytesIO:
     file = io.BytesIO(b"closed")
     file.close()
@@ -253,6 +257,11 @@ class TestSources:
             (3, "got a int"),
             (io.StringIO("text"), "open it with mode 'rb'"),
             (closed(), "the file is closed"),
+            (
+                ["a.jpg", io.StringIO("text")],
+                "number 1 of the list: file: .* got one of text; open it with mode 'rb'",
+            ),
+            (["a.jpg", written()], "number 1 of the list: /dev/null: .* only written; open it"),
             ("nowhere/face.jpg", "^nowhere/face.jpg: no such file$"),
             (Path("nowhere.mp4"), "^nowhere.mp4: no such file$"),
             (Path("/"), "expected a picture or a video, got a folder"),
@@ -282,7 +291,7 @@ class TestSources:
         assert checker(image).response == Response.UNREADABLE
         with (
             Path(os.devnull).open("wb") as file,
-            pytest.raises(InputError, match=r"cannot be read .* mode 'rb'"),
+            pytest.raises(InputError, match=r"cannot be read, .* mode 'rb'"),
         ):
             checker(cast(Any, file))
 
@@ -353,6 +362,39 @@ class TestLists:
         assert [each.response for each in found] == ["", *["unreadable"] * 4, ""]
         assert found[1].reason == f"{tmp_path}/gone.jpg: no such file"
         assert str(found[1]) == f"{tmp_path}/gone.jpg: no response (no such file)"
+
+    def test_what_may_not_be_looked_at_costs_the_others_nothing(
+        self, checker: Checker, faces_root: Path, tmp_path: Path
+    ) -> None:
+        face = faces_root / "bonafide/person-1/0.png"
+        (tmp_path / "long.jpg").symlink_to("a" * 300)
+        (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+        odd = [
+            tmp_path / "long.jpg",
+            tmp_path / "loop.jpg",
+            "b" * 300,
+            "ftp://127.0.0.1:9/x.jpg",
+            "xyz://a/b.jpg",
+        ]
+        found = checker([*odd, face])
+        assert [each.response for each in found] == [*["unreadable"] * 5, ""]
+        for each, source in zip(found, odd, strict=False):
+            assert str(each).startswith(f"{source}: no response (")
+        assert "File name too long" in found[0].reason
+        assert "cannot be reached ([Errno 111] Connection refused)" in found[3].reason
+        with pytest.raises(InputError, match=r"^ftp://127.0.0.1:9/x.jpg: cannot be reached"):
+            checker("ftp://127.0.0.1:9/x.jpg")
+
+    def test_a_short_name_is_put_at_the_beginning_of_a_message_alone(
+        self, checker: Checker, faces_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        cut = (faces_root / "bonafide/person-1/0.png").read_bytes()[:2000]
+        for content, said in ((b"nothing", "expected a picture ("), (cut, "a PNG picture that is damaged")):
+            Path("e").write_bytes(content)
+            reason = checker("e").reason
+            assert reason.startswith(f"e: {said}")
+            assert checker("./e").reason == f"./{reason}"
 
     def test_a_stream_takes_little_ahead(self, checker: Checker, faces_root: Path) -> None:
         paths, taken = sorted(faces_root.glob("bonafide/*/0.png")) * 20, []

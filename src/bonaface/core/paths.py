@@ -5,6 +5,7 @@ all over a network is here.
 """
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,8 @@ def to_path(where: str | Path) -> Path:
     """Return the path that `where` names: a URL with ``://``, else a path of this machine.
 
     Raises:
-        InputError: fsspec knows no such file system, or lacks the package for it.
+        InputError: fsspec knows no such file system, lacks the package for it, or takes the URL for none of its.
+        BonafaceError: the file system cannot be reached, for those that connect at once.
     """
     text = str(where)
     if is_remote(where) or "://" not in text:
@@ -35,10 +37,12 @@ def to_path(where: str | Path) -> Path:
         raise InputError(
             f"{text}: this file system needs a package that is not installed: {error}"
         ) from error
-    except ValueError as error:
+    except (TypeError, ValueError) as error:  # of TypeError: the URL lacks what such a file system needs
         raise InputError(
             f"{text}: expected a path or a URL that fsspec knows (s3://, gs://, ...): {error}"
         ) from error
+    except Exception as error:  # every file system has errors of its own
+        raise BonafaceError(f"{text}: cannot be reached ({error}); {_SEE}") from error
     return cast(Path, remote)
 
 
@@ -61,16 +65,14 @@ def local_copy(path: Path) -> Iterator[Path]:
         yield path
         return
     with TemporaryDirectory(prefix="bonaface-") as folder:
-        copy = Path(folder) / path.name
+        copy = Path(folder) / path.name[-_LONGEST:]
         remote: Any = path
         try:
             remote.fs.get_file(remote.path, str(copy))
         except FileNotFoundError:
             copy.unlink(missing_ok=True)
         except Exception as error:  # every file system has errors of its own
-            raise BonafaceError(
-                f"{path}: cannot be fetched ({error}); see that it can be reached, and run the same again"
-            ) from error
+            raise BonafaceError(f"{path}: cannot be fetched ({error}); {_SEE}") from error
         yield copy
 
 
@@ -99,36 +101,67 @@ def read_range(path: Path, start: int, length: int) -> bytes:
         return file.read(length)
 
 
+def is_folder(path: "Path | os.DirEntry[str]") -> bool:
+    """Return whether there is a folder at `path`, of this machine, or a link to one.
+
+    A link that leads to itself, to a name that is too long, or to where nobody may look is none.
+    """
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def entries(folder: Path) -> list[tuple[str, bool]]:
-    """Return (name, is a folder) of everything in `folder`, sorted by name; nothing if there is no such folder."""
+    """Return (name, is a folder) of everything in `folder`, sorted by name; nothing if there is no such folder.
+
+    Raises:
+        BonafaceError: a folder at a URL cannot be listed.
+    """
     if is_remote(folder):
         remote: Any = folder
-        remote.fs.invalidate_cache()
         try:
+            remote.fs.invalidate_cache()
             listed = remote.fs.ls(remote.path, detail=True)
         except FileNotFoundError:
             return []
+        except Exception as error:
+            raise BonafaceError(f"{folder}: cannot be listed ({error}); {_SEE}") from error
         start = len(remote.path.rstrip("/")) + 1
         found = ((entry["name"].rstrip("/")[start:], entry["type"] == "directory") for entry in listed)
         return sorted(entry for entry in found if entry[0])  # some list the folder itself as well
     try:
         with os.scandir(folder) as here:
-            return sorted((entry.name, entry.is_dir()) for entry in here)
+            return sorted((entry.name, is_folder(entry)) for entry in here)
     except FileNotFoundError:
         return []
 
 
 def files_below(folder: Path) -> Iterator[tuple[str, int]]:
-    """Yield (path relative to `folder` with ``/``, bytes) of the files at any depth below it."""
+    """Yield (path relative to `folder` with ``/``, bytes) of the files at any depth below it.
+
+    Raises:
+        BonafaceError: a folder at a URL cannot be listed.
+    """
     if is_remote(folder):
         remote: Any = folder
         start = len(remote.path.rstrip("/")) + 1
-        for name, entry in remote.fs.find(remote.path, detail=True).items():
+        try:
+            found = remote.fs.find(remote.path, detail=True)
+        except Exception as error:
+            raise BonafaceError(f"{folder}: cannot be listed ({error}); {_SEE}") from error
+        for name, entry in found.items():
             yield name[start:], entry["size"]
         return
     for path in folder.rglob("*"):
-        if path.is_file():
-            yield path.relative_to(folder).as_posix(), path.stat().st_size
+        try:
+            status = path.stat()
+        except OSError:  # a link that leads nowhere, or where nobody may look
+            continue
+        if stat.S_ISREG(status.st_mode):
+            yield path.relative_to(folder).as_posix(), status.st_size
 
 
+_LONGEST = 50  # letters of a copy's name; a URL's may be longer than a file system allows
+_SEE = "see that it can be reached, and run the same again"
 _AGAIN = "run the same again, and it goes on where it was"

@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 from bonaface.core.errors import InputError
+from bonaface.core.paths import is_folder
 from bonaface.core.records import ATTACK, BONA_FIDE, Presentation
 from bonaface.datasets.protocols import BySubject, Protocol, PublishedCounts, PublishedSplits, Rows
 from bonaface.datasets.reader import lines_of
@@ -42,7 +43,7 @@ def read(root: Path) -> PresentationTable:
         there = {
             f"{subject.name}/{file.name}"
             for subject in (root / folder).iterdir()
-            if subject.is_dir()
+            if is_folder(subject)
             for file in subject.iterdir()
         }
         for split in _SPLITS:

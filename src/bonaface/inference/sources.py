@@ -1,5 +1,7 @@
 """What a checker takes: one picture or video in any form that Python has for it, as frames or one clear error."""
 
+import io
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -36,7 +38,13 @@ class Opened:
 
     def told(self, error: MediaError) -> str:
         """Return the error's message with the name as the caller gave it."""
-        return str(error).replace(self.called, self.name) if self.called else str(error)
+        return _told(error, self.called, self.name)
+
+
+def _told(error: MediaError, called: str, name: str) -> str:
+    """Return the error's message, which begins with what the media call the file, with `name` in the place of that."""
+    message = str(error)
+    return f"{name}: {message.removeprefix(f'{called}: ')}" if message.startswith(f"{called}: ") else message
 
 
 class UnreadableError(BonafaceError):
@@ -84,6 +92,12 @@ def refuse(source: object, bgr: bool) -> None:
         )
     if getattr(source, "closed", False):
         raise InputError(f"{name_of(source)}: the file is closed; give it while it is open, or give its path")
+    if isinstance(source, io.TextIOBase):
+        raise InputError(
+            f"{name_of(source)}: expected a file that is open in binary mode, got one of text; open it with mode 'rb'"
+        )
+    if isinstance(source, io.IOBase) and not source.readable():
+        raise InputError(f"{name_of(source)}: the file cannot be read, only written; open it with mode 'rb'")
 
 
 @contextmanager
@@ -107,7 +121,7 @@ def opened(source: Source, name: str, bgr: bool, decoder: Decoder, frames: int) 
                 called = str(data) if isinstance(data, Path) else ""
                 media = decoder.open(data, frames)
         except MediaError as error:
-            raise UnreadableError(str(error).replace(called, name) if called else str(error)) from error
+            raise UnreadableError(_told(error, called, name)) from error
         yield Opened(name, called, media)
 
 
@@ -115,19 +129,23 @@ def opened(source: Source, name: str, bgr: bool, decoder: Decoder, frames: int) 
 def _data(source: Any, name: str) -> Iterator[Path | bytes]:
     """Yield a path of this machine or the bytes of the file."""
     if isinstance(source, (str, PathLike)):
-        path = to_path(source if isinstance(source, str) else Path(source))
         with ExitStack() as stack:
             try:
+                path = to_path(source if isinstance(source, str) else Path(source))
                 here = stack.enter_context(local_copy(path))
             except BonafaceError as error:
                 raise NoFileError(str(error)) from error
-            if here.is_dir():
+            try:
+                mode = here.stat().st_mode
+            except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+                raise NoFileError(f"{name}: no such file") from error
+            except OSError:  # the reader says why it may not be looked at
+                mode = stat.S_IFREG
+            if stat.S_ISDIR(mode):
                 raise NoFileError(
                     f"{name}: expected a picture or a video, got a folder; give the files in it, or run: "
                     f"bonaface check {name}"
                 )
-            if not here.exists():
-                raise NoFileError(f"{name}: no such file")
             yield here
         return
     yield bytes(source) if isinstance(source, (bytes, bytearray, memoryview)) else _read(source, name)

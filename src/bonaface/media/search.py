@@ -4,13 +4,15 @@ Nothing is ignored silently: files that are not looked at are named, or counted 
 video.
 """
 
+import errno
 import glob
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bonaface.core.paths import files_below, is_remote, to_path
+from bonaface.core.errors import BonafaceError, InputError
+from bonaface.core.paths import files_below, is_folder, is_remote, to_path
 from bonaface.media.kinds import content_kind, is_media
 
 STDIN = "-"
@@ -55,7 +57,13 @@ def search(names: Sequence[str]) -> Search:
     """
     found = Search()
     for name in names:
-        path = to_path(name)
+        try:
+            path = to_path(name)
+        except InputError:
+            raise
+        except BonafaceError:  # the checker says why, in this one's verdict
+            found.files.append(name)
+            continue
         if name == STDIN:
             found.files.append(name)
         elif is_remote(path):
@@ -72,15 +80,26 @@ def search(names: Sequence[str]) -> Search:
 
 
 def _local(name: str, found: Search) -> None:
-    if Path(name).is_dir():
+    if is_folder(Path(name)):
         before = len(found.files) + len(found.left_out)
         _folder(name, found, set())
         if len(found.files) + len(found.left_out) == before:
             found.left_out.append((name, "there is no picture or video in this folder"))
-    elif Path(name).exists():
-        found.files.append(name)
+    elif reason := _astray(Path(name)):
+        found.left_out.append((name, reason))
     else:
-        found.left_out.append((name, "a link to what is not there"))
+        found.files.append(name)
+
+
+def _astray(path: Path) -> str:
+    """Return why nothing can be seen of what is named `path`, mostly a link; an empty text if something can."""
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return "a link to what is not there"
+        return f"it cannot be looked at ({error.strerror})"
+    return ""
 
 
 def _folder(folder: str, found: Search, seen: set[tuple[int, int]]) -> None:
@@ -96,20 +115,13 @@ def _folder(folder: str, found: Search, seen: set[tuple[int, int]]) -> None:
     seen.add((status.st_dev, status.st_ino))
     for entry in entries:
         name = os.path.join(folder, entry.name)  # noqa: PTH118 - the user's own way to write it, `./` and all
-        if _is_folder(entry):
+        if is_folder(entry):
             if entry.name.startswith("."):
                 _hidden_folder(name, found, seen)
             else:
                 _folder(name, found, seen)
         else:
             _file(name, Path(name), found)
-
-
-def _is_folder(entry: "os.DirEntry[str]") -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads to itself
-        return False
 
 
 def _hidden_folder(name: str, found: Search, seen: set[tuple[int, int]]) -> None:
@@ -120,8 +132,8 @@ def _hidden_folder(name: str, found: Search, seen: set[tuple[int, int]]) -> None
 
 
 def _file(name: str, path: Path, found: Search) -> None:
-    if not path.exists():
-        found.left_out.append((name, "a link to what is not there"))
+    if reason := _astray(path):
+        found.left_out.append((name, reason))
     elif path.name.startswith("."):
         if content_kind(path) is None:
             found.others.append(name)
@@ -135,10 +147,19 @@ def _file(name: str, path: Path, found: Search) -> None:
 
 def _remote(name: str, path: Path, found: Search) -> None:
     """Add a URL of one file, or the files of a folder where its file system has folders (the web has none)."""
-    if name.startswith(("http:", "https:")) or not path.is_dir():
+    try:
+        is_file = name.startswith(("http:", "https:")) or not path.is_dir()
+    except Exception:  # noqa: BLE001 - every file system has errors of its own; the checker says them in the verdict
+        is_file = True
+    if is_file:
         found.files.append(name)
         return
-    for below, _ in sorted(files_below(path)):
+    try:
+        listed = sorted(files_below(path))
+    except BonafaceError as error:
+        found.left_out.append((name, str(error).removeprefix(f"{name}: ")))
+        return
+    for below, _ in listed:
         within = f"{name.rstrip('/')}/{below}"
         hidden = any(part.startswith(".") for part in below.split("/"))
         (found.files if is_media(to_path(within)) and not hidden else found.others).append(within)
