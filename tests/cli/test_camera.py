@@ -1,6 +1,8 @@
 """`check --camera`, before a video that stands in for a camera."""
 
+import itertools
 from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,8 @@ from bonaface.cli.camera import meter, summed_up, watch
 from bonaface.core.records import Decision, Response
 from bonaface.inference.checker import Checker, load
 from bonaface.inference.verdict import Verdict
+from bonaface.media.camera import Camera
+from bonaface.media.source import MediaError
 from bonaface.testing.clips import encode_clip
 from bonaface.testing.portrait import drawn_portrait
 
@@ -54,6 +58,39 @@ def test_ctrl_c_ends_it_with_the_verdict_so_far(checker: Checker, tmp_path: Path
 
     device = played(tmp_path / "face.mp4", drawn_portrait(256, seed=3), 300)
     assert watch(device, checker, interrupt).frames_scored == 1
+
+
+@pytest.mark.parametrize("every_frame", [False, True])
+def test_a_camera_that_fails_leaves_the_verdict_so_far(
+    checker: Checker, tmp_path: Path, capsys: pytest.CaptureFixture[str], every_frame: bool
+) -> None:
+    device = played(tmp_path / "face.mp4", drawn_portrait(256, seed=3))
+    shown: list[Verdict] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Camera, "frames", failing(Camera.frames, after=2))
+        found = watch(device, checker, shown.append if every_frame else None)
+        said = f"camera {device}: it was taken away; plug it in again"
+        assert (found.frames_scored, found.reason) == (2, said)
+        assert str(found).endswith("2 of 2 frames) (it was taken away; plug it in again)")
+        assert capsys.readouterr().err == (f"bonaface: {said}\n" if every_frame else "")
+        device = played(tmp_path / "wall.mp4", np.full((64, 64, 3), 90, np.uint8))
+        found = watch(device, checker, None)
+        assert str(found).endswith(": no response (it was taken away; plug it in again; no face)")
+        patch.setattr(Camera, "frames", failing(Camera.frames, after=0))
+        with pytest.raises(MediaError, match="taken away"):
+            watch(device, checker, None)
+
+
+def failing(
+    frames: Callable[[Camera], Iterator[np.ndarray]], after: int
+) -> Callable[[Camera], Iterator[np.ndarray]]:
+    """`Camera.frames` of a camera that is taken away."""
+
+    def until(camera: Camera) -> Iterator[np.ndarray]:
+        yield from itertools.islice(frames(camera), after)
+        raise MediaError(f"{camera.name}: it was taken away; plug it in again")
+
+    return until
 
 
 def test_the_newest_frames_decide(checker: Checker) -> None:

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from bonaface.cli import main as program
 from bonaface.core.errors import InputError
 from bonaface.inference.bundle import Bundle
+from bonaface.testing.networks import write_bundle
 
 
 def bonaface(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -145,6 +146,67 @@ def test_disk_errors_are_one_sentence_and_exit_code_2(
 ) -> None:
     assert exit_code_of(error, monkeypatch) == 2
     assert capsys.readouterr().err == f"bonaface: {sentence}\n"
+
+
+def with_streams(
+    redirection: str, *arguments: object, folder: Path, encoding: str = "utf-8"
+) -> subprocess.CompletedProcess[bytes]:
+    """`bonaface`, in `folder`, as a shell starts it with `redirection`."""
+    command = ["sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, "-m", "bonaface.cli.main"]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "200"}
+    return subprocess.run(
+        [*command, *map(str, arguments)], cwd=folder, env=environment, capture_output=True, check=False
+    )
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Path:
+    """A folder with a model, and files whose names not every terminal can show."""
+    write_bundle(tmp_path / "model")
+    (tmp_path / "照.jpg").write_bytes(b"nothing")
+    (tmp_path / "scores.csv").write_text(
+        "sample_id,label,score,species\na,1,0.9,\nb,0,0.1,照片\nc,0,0.2,print\n", encoding="utf-8"
+    )
+    (tmp_path / os.fsdecode(b"caf\xe9.csv")).symlink_to("scores.csv")
+    return tmp_path
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_a_terminal_without_the_letters_gets_escapes(odd: Path, encoding: str) -> None:
+    said = "照".encode(encoding, "backslashreplace")
+    done = with_streams("", "check", "照.jpg", "--model", "model", folder=odd, encoding=encoding)
+    assert (done.returncode, done.stderr) == (3, b"")
+    assert done.stdout.startswith(said + b".jpg: no response (expected a picture")
+    done = with_streams("", "report", "scores.csv", "--threshold-from", "0.5", folder=odd, encoding=encoding)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert said in done.stdout
+
+
+def test_a_report_of_a_name_that_is_no_utf_8_is_written(odd: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.csv")
+    for _ in range(2):  # the second finds its own results in the folder
+        done = with_streams("", "report", name, "--threshold-from", "0.5", "--out", "rep", folder=odd)
+        assert (done.returncode, done.stderr) == (0, b"")
+    for path in (odd / "rep").iterdir():
+        path.read_text(encoding="utf-8")
+    assert r"caf\udce9" in (odd / "rep" / "report.html").read_text(encoding="utf-8")
+    out = os.fsdecode(b"rep\xe9")
+    done = with_streams("", "compare", name, name, "--threshold-from", "0.5", "--out", out, folder=odd)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_closed_streams_are_no_errors_of_the_program(odd: Path) -> None:
+    check = ("check", "照.jpg", "照.jpg", "scores.csv", "照.jpg", "--model", "model")
+    done = with_streams("<&-", *check, "-", folder=odd)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr == b"bonaface: standard input is closed: leave out -, or give a file or a pipe to it\n"
+    for closed in (">&-", "<&- >&-", "| true"):
+        done = with_streams(closed, *check, folder=odd)
+        if closed != "| true":  # whose exit code is that of true
+            assert done.returncode == 130, done.stderr
+        assert done.stderr == b""
+    done = with_streams("2>&-", *check, folder=odd)
+    assert (done.returncode, done.stdout.count(b"no response")) == (3, 2)
 
 
 def test_rejects_a_file_as_the_report_folder(tmp_path: Path) -> None:

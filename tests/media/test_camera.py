@@ -1,5 +1,6 @@
 """A camera, for which a video stands in: no test machine has one."""
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -41,6 +42,20 @@ def test_plays_a_video_at_its_own_speed(tmp_path: Path) -> None:
         count = sum(1 for _ in camera.frames())
     assert time.monotonic() - begun > 1.0
     assert count <= 40
+
+
+def test_a_damaged_packet_costs_its_own_frame_alone(tmp_path: Path) -> None:
+    """Motion JPEG: each packet is a picture, whose markers are overwritten."""
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    data = bytearray(encode_clip([noise] * 20, ".avi", codec="mjpeg"))
+    starts = [match.start() for match in re.finditer(rb"\xff\xd8\xff", data)]
+    assert len(starts) == 20
+    for start in starts[5:15]:
+        data[start : start + 500] = bytes(500)
+    (tmp_path / "bad.avi").write_bytes(data)
+    with Camera(str(tmp_path / "bad.avi")) as camera:
+        assert sum(1 for _ in camera._decoded()) == 10
+        assert camera._reason in (None, "")
 
 
 def test_can_be_left_in_the_middle(tmp_path: Path) -> None:

@@ -51,6 +51,16 @@ def upright_exif(orientation: int) -> Any:
     return exif
 
 
+def grey_tiff(samples: bytes, width: int, rows: int, bits: int, photometric: int) -> bytes:
+    """A little-endian TIFF of one channel in one strip, its directory before the samples."""
+    numbers = {
+        256: width, 257: rows, 258: bits, 259: 1, 262: photometric, 273: 0, 277: 1, 278: rows, 279: len(samples)
+    }  # fmt: skip
+    numbers[273] = 8 + 2 + 12 * len(numbers) + 4
+    tags = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in numbers.items())
+    return b"II*\0" + struct.pack("<IH", 8, len(numbers)) + tags + bytes(4) + samples
+
+
 class TestPlain:
     @pytest.mark.parametrize("form", ["PNG", "BMP", "PPM", "TIFF", "WEBP", "JPEG2000"])
     def test_lossless_formats_give_the_pixels(self, form: str) -> None:
@@ -116,6 +126,16 @@ class TestOrientation:
         at = data.index(b"Exif\0\0") + 6
         data = data[: at + 8] + b"\xff" * 8 + data[at + 16 :]
         assert read_picture(data).shape[2] == 3
+
+    @pytest.mark.parametrize("bits", [8, 16])
+    @pytest.mark.parametrize("rows", [3, 700])  # in one strip of pixels, and in several
+    def test_a_tiffs_zero_may_be_white(self, bits: int, rows: int) -> None:
+        """TIFF 6.0, section 8: PhotometricInterpretation 0 is white, 1 is black."""
+        grey = np.tile(np.linspace(0, 255, 2048).astype(np.uint8), (rows, 1))
+        samples = (grey.astype("<u2") * 257 if bits == 16 else grey).tobytes()
+        for photometric, wanted in ((1, grey), (0, 255 - grey)):
+            found = read_picture(grey_tiff(samples, 2048, rows, bits, photometric))
+            np.testing.assert_array_equal(found, np.repeat(wanted[..., None], 3, axis=2))
 
     def test_damaged_tags_of_a_tiff_make_no_warning(self) -> None:
         exif = upright_exif(6)

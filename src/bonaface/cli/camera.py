@@ -17,14 +17,20 @@ _WIDTH = 40
 def watch(device: str, checker: "Checker", show: "Callable[[Verdict], None] | None") -> "Verdict":
     """Check the newest frame of a camera until it ends or Ctrl-C comes, and return the verdict on the last frames.
 
-    `show` is called with every frame's verdict; None draws a meter on standard error, if that is a terminal.
+    `show` is called with every frame's verdict; None draws a meter on standard error, if that is a terminal. Where the
+    camera fails after frames were checked, the verdict's reason says so.
+
+    Raises:
+        InputError: there is no such camera, or it cannot be opened.
+        MediaError: it fails before a frame has come.
     """
     from time import monotonic
 
     from bonaface.media.camera import Camera
+    from bonaface.media.source import MediaError
 
     recent: deque[Verdict] = deque(maxlen=_FRAMES)
-    last = None
+    last, failed = None, ""
     begun, frames = monotonic(), 0
     with Camera(device) as camera:
         try:
@@ -42,10 +48,19 @@ def watch(device: str, checker: "Checker", show: "Callable[[Verdict], None] | No
                     sys.stderr.flush()
         except KeyboardInterrupt:
             pass  # how one stops looking: the verdict follows
+        except MediaError as error:
+            if last is None:
+                raise
+            failed = str(error)
         finally:
             if show is None and sys.stderr.isatty():
                 sys.stderr.write("\n")
-        return summed_up(camera.name, recent, last, checker)
+    found = summed_up(camera.name, recent, last, checker)
+    if not failed:
+        return found
+    if show is not None:  # which has shown every verdict already
+        sys.stderr.write(f"bonaface: {failed}\n")
+    return replace(found, reason="; ".join(filter(None, (failed, found.reason))))
 
 
 def summed_up(name: str, recent: "deque[Verdict]", last: "Verdict | None", checker: "Checker") -> "Verdict":

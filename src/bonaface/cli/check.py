@@ -235,6 +235,8 @@ def _in_turn(
 ) -> None:
     from bonaface.inference.bulk import check_in_turn
 
+    if "-" in files and sys.stdin is None:
+        raise InputError("standard input is closed: leave out -, or give a file or a pipe to it")
     checker = options.open()
     standard_input = {"-": cast(BinaryIO, _StandardInput())}
     sources = [standard_input.get(file, file) for file in files]

@@ -1,6 +1,7 @@
 """The program `bonaface`: its commands, its exit codes and its error messages."""
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -107,6 +108,7 @@ def main() -> None:
     # The variable is read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM stops it like Ctrl-C
+    _ready_streams()
     try:
         _run()
     except BonafaceError as error:
@@ -130,6 +132,23 @@ def main() -> None:
             "bonaface: this is an error of the program's own; please report it with the lines above", err=True
         )
         sys.exit(INTERNAL)
+
+
+def _ready_streams() -> None:
+    """Have the streams take every letter, as an escape where their encoding lacks it, and be there where one is closed.
+
+    A closed standard output is as a pipe that its reader has closed.
+    """
+    if sys.stdout is None:
+        reader, writer = os.pipe()
+        os.close(reader)
+        os.dup2(writer, 1)  # not a file that is opened later, for libraries that print by themselves
+        sys.stdout = os.fdopen(1, "w")
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 - as long as the program
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _refusal(error: OSError) -> str:

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Condition, Thread
 from types import TracebackType
@@ -80,7 +81,7 @@ class Camera:
         reason = ""
         begun = time.monotonic()
         try:
-            for frame in self._container.decode(video=0):
+            for frame in self._decoded():
                 if self._closed:
                     break
                 if self._played and frame.time is not None:
@@ -93,6 +94,12 @@ class Camera:
         with self._news:
             self._reason = reason
             self._news.notify_all()
+
+    def _decoded(self) -> Iterator[VideoFrame]:
+        """Yield the frames; a damaged packet costs its own alone. Raises FFmpegError where no more packets come."""
+        for packet in self._container.demux(video=0):
+            with suppress(FFmpegError):
+                yield from packet.decode()
 
     def _tell(self, frame: VideoFrame) -> None:
         with self._news:

@@ -47,6 +47,7 @@ _BROKEN = (
     zlib.error,
 )
 
+_PHOTOMETRIC = 262  # the tag PhotometricInterpretation of TIFF 6.0
 _REFUSED = ("I", "F", "LAB", "HSV")
 _WARNINGS = threading.Lock()
 
@@ -220,11 +221,19 @@ def _array(image: Image.Image, name: str) -> NDArray[np.uint8]:
             part = image if rows >= height else image.crop((0, top, width, min(top + rows, height)))
             part.format = image.format
             pixels[top : top + rows] = np.asarray(_rgb(part, name))
+        if image.mode.startswith("I;16") and _white_is_zero(image):
+            pixels = 255 - pixels
     except _BROKEN as error:
         raise _damaged(image, name, error) from error
     upright = np.ascontiguousarray(_upright(pixels, orientation))
     upright.flags.writeable = False
     return upright
+
+
+def _white_is_zero(image: Image.Image) -> bool:
+    """Return whether a TIFF's 0 is white; of samples of 8 bits and fewer Pillow turns that round by itself."""
+    tags: Any = getattr(image, "tag_v2", {})
+    return bool(tags.get(_PHOTOMETRIC) == 0)
 
 
 def _orientation(image: Image.Image) -> int:
