@@ -67,6 +67,15 @@ def test_a_bundle_for_openvino_alone_runs_by_itself(converted: Path) -> None:
         open_runner(bundle, "onnxruntime")
 
 
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_a_bundle_may_lie_in_a_folder_whose_name_is_no_utf_8(
+    converted: Path, tmp_path: Path, runtime: str
+) -> None:
+    source = tmp_path / "source" if runtime == "onnxruntime" else converted
+    odd = source.rename(tmp_path / "caf\udce9")
+    assert open_runner(Bundle.open(odd), runtime, 1).run(IMAGES)["score"].shape == (5,)
+
+
 @pytest.mark.parametrize("name", [OPENVINO, OPENVINO_WEIGHTS])
 def test_files_of_openvino_are_held_to_their_checksums(converted: Path, name: str) -> None:
     data = bytearray((converted / name).read_bytes())

@@ -465,6 +465,12 @@ def test_a_run_shows_its_batches_with_loss_dev_acer_and_time_left(
     assert trained[-1] == Step("training batches", 12, 12, 0.0, trained[-1].note)
 
 
+def test_rejects_a_folder_that_safetensors_cannot_open(settings: RunSettings, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected a folder whose name is UTF-8"):
+        train(settings, tmp_path / "caf\udce9")
+    assert not any(tmp_path.iterdir())
+
+
 def test_rejects_a_second_process_on_one_run(whole: Path, settings: RunSettings) -> None:
     with alone(whole, "run"), pytest.raises(BonafaceError, match="another process is making this run"):
         train(settings, whole, resume=True)

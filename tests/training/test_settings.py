@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +37,14 @@ def test_sets_augmentation_by_name() -> None:
     before = RunSettings(preset, "store", "official")
     assert RunSettings.from_dict(before.as_dict()) == before
     assert "preset.augment.simulate (0.0, not 0.3)" in before.differences(settings())[1]
+
+
+def test_a_store_may_have_a_name_that_is_no_utf_8(tmp_path: Path) -> None:
+    own = msgspec.structs.replace(settings(), store="st-caf\udce9")
+    assert RunSettings.from_dict(own.as_dict()) == own
+    values = {"settings": own.as_dict(), "store_digest": "0" * 64, "notes": []}
+    write_checked_json(tmp_path / "run.json", values)
+    assert read_settings(tmp_path / "run.json") == own
 
 
 def test_settings_of_a_run_of_version_0_1_are_read() -> None:

@@ -69,8 +69,8 @@ class PresentationTable:
         pa = arrow(_PARQUET)
         metadata = {"dataset": self.dataset, "notes": json.dumps(self.notes)}
         columns = {name: [getattr(row, name) for row in self.rows] for name in COLUMNS}
-        with whole_file(path) as part:
-            pa.parquet.write_table(pa.table(columns, schema=_schema(pa).with_metadata(metadata)), part)
+        with whole_file(path) as part, part.open("wb") as file:  # pyarrow takes no name that is no UTF-8
+            pa.parquet.write_table(pa.table(columns, schema=_schema(pa).with_metadata(metadata)), file)
 
     @classmethod
     def read(

@@ -25,7 +25,7 @@ from bonaface.inference.bundle import (
     UnitThresholds,
     write_card,
 )
-from bonaface.inference.onnx_file import has_external_data
+from bonaface.inference.onnx_file import has_external_data, network_source
 from bonaface.inference.preprocess import run_on_views
 from bonaface.inference.runtime import IMAGES, OnnxRunner, first_line
 
@@ -190,7 +190,9 @@ class _Part:
                 f"{path}: its weights lie in other files, which are not followed; save it as one file (onnx.save does)"
             )
         try:
-            session: Any = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+            session: Any = onnxruntime.InferenceSession(
+                network_source(path), providers=["CPUExecutionProvider"]
+            )
             model = onnx.load(path)
         except Exception as error:  # neither onnxruntime's errors nor protobuf's share a narrower base
             raise ModelFileError(

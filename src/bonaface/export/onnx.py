@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from bonaface.core.errors import ModelFileError
 from bonaface.core.files import make_folder, whole_file
 from bonaface.inference.bundle import ONNX, WEIGHTS
+from bonaface.inference.onnx_file import network_source
 from bonaface.inference.runtime import IMAGES, MAP_PREFIX, SHARES
 from bonaface.models.base import PadModel
 
@@ -88,7 +89,7 @@ def _drop_traces(path: Path) -> None:
 
 
 def _difference(module: torch.nn.Module, path: Path, inputs: Mapping[str, torch.Tensor]) -> float:
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(network_source(path), providers=["CPUExecutionProvider"])
     exported = session.run(None, {name: value.numpy() for name, value in inputs.items()})
     with torch.no_grad():
         expected = [value.numpy() for value in module(*inputs.values())]

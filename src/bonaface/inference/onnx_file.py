@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bonaface.core.errors import ModelFileError
+from bonaface.core.text import encodable
 
 _LENGTH = 2  # wire type of strings, bytes and messages
 _WIDTHS = {1: 8, 5: 4}  # bytes of the fixed-size wire types
@@ -26,6 +27,12 @@ _INSIDE = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {},
 }
+
+
+def network_source(path: Path) -> str | bytes:
+    """Return what runtimes open the network at `path` by: the path, or the file's bytes where that is no UTF-8."""
+    text = str(path)
+    return text if text == encodable(text) else path.read_bytes()
 
 
 def has_external_data(path: Path) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bonaface.core.errors import InputError, ModelFileError, UnknownNameError
 from bonaface.core.machine import usable_cores
 from bonaface.inference.bundle import Bundle, BundleCard
-from bonaface.inference.onnx_file import has_external_data
+from bonaface.inference.onnx_file import has_external_data, network_source
 
 MAP_PREFIX = "map_"
 IMAGES, SHARES = "images", "shares"
@@ -86,7 +86,8 @@ class OnnxRunner:
                 "Bonaface writes"
             )
         try:
-            self._session: Any = onnxruntime.InferenceSession(str(bundle.onnx), options, providers=providers)
+            source = network_source(bundle.onnx)
+            self._session: Any = onnxruntime.InferenceSession(source, options, providers=providers)
         # onnxruntime's own exception classes share no base narrower than Exception.
         except Exception as error:
             raise ModelFileError(

@@ -371,7 +371,7 @@ def finish(store: Path, shards: int) -> None:
         whole_file(store / FRAMES) as part,
         ThreadPoolExecutor(16) as pool,  # over a network the files are read at the same time
     ):
-        with pq.ParquetWriter(part, SCHEMA) as writer:
+        with part.open("wb") as file, pq.ParquetWriter(file, SCHEMA) as writer:
             for first in range(0, shards, 256):
                 numbers = range(first, min(first + 256, shards))
                 writer.write_table(pa.concat_tables(pool.map(rows, numbers)))

@@ -156,8 +156,8 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     Where there is no face, boxes and landmarks are NaN: pyarrow 25.0 can't read null among lists of one length.
     """
     table = pa.Table.from_pylist([{**row, **_without_null(row)} for row in rows], schema=SCHEMA)
-    with whole_file(path) as part:
-        pq.write_table(table.replace_schema_metadata({_OWN: _checksum(table)}), part)
+    with whole_file(path) as part, part.open("wb") as file:  # pyarrow takes no name that is no UTF-8
+        pq.write_table(table.replace_schema_metadata({_OWN: _checksum(table)}), file)
 
 
 def read_rows(path: Path, checked: bool) -> pa.Table:

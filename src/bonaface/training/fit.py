@@ -24,6 +24,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from bonaface.core.errors import InputError
 from bonaface.core.files import alone, holds_files, write_checked_json
 from bonaface.core.machine import usable_cores
+from bonaface.core.text import encodable
 from bonaface.models.base import GradientModel, SolverModel
 from bonaface.models.registry import create_model
 from bonaface.store.joined import Store, digests
@@ -81,11 +82,15 @@ def train(
         tensorboard: log for TensorBoard rather than as CSV.
 
     Raises:
-        InputError: the folder has a run already and `resume` is not asked for, or its settings or data differ; or a
-            micro-batch is too small for batch normalisation.
+        InputError: the folder has a run already and `resume` is not asked for, or its settings or data differ; its
+            name is no UTF-8; or a micro-batch is too small for batch normalisation.
         BonafaceError: the data can't be split, the backbone's weights can't be fetched, or another process is at
             this run.
     """
+    if str(run) != encodable(str(run)):
+        raise InputError(
+            f"{run}: expected a folder whose name is UTF-8, since safetensors opens no other; give another --out"
+        )
     store = open_stores(settings)
     data = PadData(store, settings)
     if is_primary():

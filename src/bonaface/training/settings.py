@@ -138,7 +138,7 @@ class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON values."""
-        return dict(json.loads(msgspec.json.encode(self)))
+        return dict(json.loads(json.dumps(msgspec.to_builtins(self))))  # a path may be no UTF-8
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "RunSettings":
