@@ -369,7 +369,7 @@ class TestLists:
         face = faces_root / "bonafide/person-1/0.png"
         (tmp_path / "long.jpg").symlink_to("a" * 300)
         (tmp_path / "loop.jpg").symlink_to("loop.jpg")
-        odd = [
+        odd: list[Any] = [
             tmp_path / "long.jpg",
             tmp_path / "loop.jpg",
             "b" * 300,

@@ -127,16 +127,6 @@ class TestOrientation:
         data = data[: at + 8] + b"\xff" * 8 + data[at + 16 :]
         assert read_picture(data).shape[2] == 3
 
-    @pytest.mark.parametrize("bits", [8, 16])
-    @pytest.mark.parametrize("rows", [3, 700])  # in one strip of pixels, and in several
-    def test_a_tiffs_zero_may_be_white(self, bits: int, rows: int) -> None:
-        """TIFF 6.0, section 8: PhotometricInterpretation 0 is white, 1 is black."""
-        grey = np.tile(np.linspace(0, 255, 2048).astype(np.uint8), (rows, 1))
-        samples = (grey.astype("<u2") * 257 if bits == 16 else grey).tobytes()
-        for photometric, wanted in ((1, grey), (0, 255 - grey)):
-            found = read_picture(grey_tiff(samples, 2048, rows, bits, photometric))
-            np.testing.assert_array_equal(found, np.repeat(wanted[..., None], 3, axis=2))
-
     def test_damaged_tags_of_a_tiff_make_no_warning(self) -> None:
         exif = upright_exif(6)
         exif[ExifTags.Base.Software] = "a camera's name"
@@ -147,6 +137,16 @@ class TestOrientation:
 
 
 class TestKinds:
+    @pytest.mark.parametrize("bits", [8, 16])
+    @pytest.mark.parametrize("rows", [3, 700])  # in one strip of pixels, and in several
+    def test_a_tiffs_zero_may_be_white(self, bits: int, rows: int) -> None:
+        """TIFF 6.0, section 8: PhotometricInterpretation 0 is white, 1 is black."""
+        grey = np.tile(np.linspace(0, 255, 2048).astype(np.uint8), (rows, 1))
+        samples = (grey.astype("<u2") * 257 if bits == 16 else grey).tobytes()
+        for photometric, wanted in ((1, grey), (0, 255 - grey)):
+            found = read_picture(grey_tiff(samples, 2048, rows, bits, photometric))
+            np.testing.assert_array_equal(found, np.repeat(wanted[..., None], 3, axis=2))
+
     def test_reads_grey(self) -> None:
         grey = NOISE[:, :, 0]
         np.testing.assert_array_equal(read_picture(encoded(grey, "PNG")), np.stack([grey] * 3, axis=2))

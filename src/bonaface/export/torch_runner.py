@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
+from safetensors.torch import load
 
 from bonaface.inference.bundle import Bundle
 from bonaface.inference.runtime import checked_outputs
@@ -47,5 +47,5 @@ def load_network(bundle: Bundle) -> PadModel:
     network = create_model(
         card.model, backbone=card.backbone, size=card.input_size, pretrained=False, **card.options
     )
-    network.load_inference_state_dict(load_file(bundle.weights))
+    network.load_inference_state_dict(load(bundle.weights.read_bytes()))
     return network.eval()

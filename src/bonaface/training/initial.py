@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from msgspec import Struct
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import Tensor
 
 from bonaface.core.errors import InputError, ModelFileError
@@ -84,7 +84,7 @@ def _weights(network: PadModel, initial: Initial) -> dict[str, Tensor]:
             f"{bundle.path}: this bundle has no weights for torch, {WEIGHTS}, so that no training can begin with it; "
             "take a run, or a bundle of one"
         )
-    state, own = load_file(bundle.weights), network.inference_state_dict()
+    state, own = load(bundle.weights.read_bytes()), network.inference_state_dict()
     known = bundle.card.model == network.name
     if isinstance(network, GradientModel):
         known |= bundle.card.model in network.begins_with
