@@ -205,6 +205,10 @@ def test_closed_streams_are_no_errors_of_the_program(odd: Path) -> None:
         if closed != "| true":  # whose exit code is that of true
             assert done.returncode == 130, done.stderr
         assert done.stderr == b""
+    report = ("report", "scores.csv", "--threshold-from", "0.5", "--out")
+    for name, closed in (("rep", ">&-"), ("rep2", "<&- >&- 2>&-")):  # its files are made whoever listens
+        done = with_streams(closed, *report, name, folder=odd)
+        assert (done.returncode, done.stderr, (odd / name / "report.html").is_file()) == (0, b"", True)
     done = with_streams("2>&-", *check, folder=odd)
     assert (done.returncode, done.stdout.count(b"no response")) == (3, 2)
 

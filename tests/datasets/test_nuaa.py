@@ -51,6 +51,13 @@ def test_rows_follow_the_lists(root: Path) -> None:
     assert all(row.sample_id == row.path and row.device == "webcam" for row in rows)
 
 
+def test_odd_links_among_the_subjects_change_nothing(root: Path) -> None:
+    before = nuaa.read(root)
+    (root / "ClientRaw" / "0004").symlink_to("a" * 300)
+    (root / "ImposterRaw" / "loop").symlink_to("loop")
+    assert nuaa.read(root) == before
+
+
 def test_listed_pictures_without_a_file_are_counted(root: Path) -> None:
     assert nuaa.read(root).notes == (
         "client_train_raw.txt: 1 of the 3 listed pictures have no file and were left out (subject 0018: 1)",

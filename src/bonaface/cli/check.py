@@ -135,6 +135,8 @@ def check(
     from bonaface.inference.verdict import exit_code
     from bonaface.media.search import search
 
+    if sys.__stdout__ is None:
+        raise BrokenPipeError  # closed: verdicts have nowhere to go, as in a pipe that nobody reads
     if threshold is not None and operating_point is not None:
         raise InputError("--threshold and --operating-point both say what decides; give one of them")
     processes = None if engine == "ray" and jobs is None else jobs or 1

@@ -135,17 +135,10 @@ def main() -> None:
 
 
 def _ready_streams() -> None:
-    """Have the streams take every letter, as an escape where their encoding lacks it, and be there where one is closed.
-
-    A closed standard output is as a pipe that its reader has closed.
-    """
-    if sys.stdout is None:
-        reader, writer = os.pipe()
-        os.close(reader)
-        os.dup2(writer, 1)  # not a file that is opened later, for libraries that print by themselves
-        sys.stdout = os.fdopen(1, "w")
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 - as long as the program
+    """Have the streams take every letter, as an escape where an encoding lacks it, and be there where one is closed."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 - as long as the program
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -30,7 +30,7 @@ _INSIDE = {
 
 
 def network_source(path: Path) -> str | bytes:
-    """Return what runtimes open the network at `path` by: the path, or the file's bytes where that is no UTF-8."""
+    """Return what onnxruntime opens the network at `path` by: the path, or the bytes where that is no UTF-8."""
     text = str(path)
     return text if text == encodable(text) else path.read_bytes()
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bonaface.core.errors import InputError, MissingExtraError, ModelFileError
 from bonaface.core.machine import usable_cores
 from bonaface.inference.bundle import OPENVINO, Bundle
-from bonaface.inference.onnx_file import has_external_data, network_source
+from bonaface.inference.onnx_file import has_external_data
 from bonaface.inference.runtime import (
     FLOAT,
     SECONDS,
@@ -122,7 +122,7 @@ def _read(core: Any, path: Path) -> Any:
     if path.suffix == ".onnx" and has_external_data(path):
         raise ModelFileError(f"{path}: expected a network in one file, but its weights lie in others")
     weights = [path.with_suffix(".bin")] if path.name == OPENVINO else []
-    network = core.read_model(*map(network_source, [path, *weights]))
+    network = core.read_model(path, *weights)
     loops = sorted({node.get_type_name() for node in network.get_ops()} & _ENDLESS)
     if loops:
         raise ModelFileError(
