@@ -113,9 +113,8 @@ def _scores(
     checker = load(bundle.path, runner=open_runner(bundle, runtime), preview=0)
     with bar("presentations") as progress:
         for file, row in listed[len(journal.rows) :]:
-            (verdict,) = checker(
-                [file]
-            )  # a list: one that is gone has no score, and costs the others nothing
+            # In a list, a file that is gone has no score, and costs the others nothing.
+            (verdict,) = checker([file])
             score = Score(
                 sample_id=str(file),
                 video_id=str(file),
