@@ -1,5 +1,6 @@
 import dataclasses
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,11 @@ def test_records_become_columns(row: Callable[..., Any]) -> None:
         table.scores("mapp")
 
 
-@pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_written_tables_are_read_back(drawn: Callable[..., Any], tmp_path: Path, ending: str) -> None:
+@pytest.mark.parametrize("name", [b"scores.csv", b"scores.parquet", b"caf\xe9.csv", b"caf\xe9.parquet"])
+def test_written_tables_are_read_back(drawn: Callable[..., Any], tmp_path: Path, name: bytes) -> None:
+    """Also where a name is no UTF-8."""
     table = drawn(seed=3, videos=40)
-    path = tmp_path / f"scores.{ending}"
+    path = tmp_path / os.fsdecode(name)
     table.write(path)
     again = ScoreTable.read(path)
     assert list(again.data.columns) == list(table.data.columns)

@@ -301,7 +301,8 @@ def _word(cell: str) -> str:
 def _read_parquet(path: Path) -> Table:
     pa = arrow("a score table in Parquet")
     try:
-        table = pa.parquet.read_table(path)
+        with path.open("rb") as file:  # Arrow opens no name that is no UTF-8
+            table = pa.parquet.read_table(file)
     except pa.ArrowInvalid as error:
         raise InputError(f"{path} is not a table that can be read: {error}") from error
     found = {name: _of_arrow(pa, table.column(name)) for name in table.column_names}

@@ -219,7 +219,8 @@ def _write_parquet(table: Table, path: Path) -> None:
             columns[name] = pa.array(column.array(), pa.string())
         else:
             columns[name] = pa.array(column.values, mask=column.missing)
-    pa.parquet.write_table(pa.table(columns), path, compression="zstd")
+    with path.open("wb") as file:  # Arrow opens no name that is no UTF-8
+        pa.parquet.write_table(pa.table(columns), file, compression="zstd")
 
 
 def _label_notes(raw: Table, mapping: Mapping[str, str], path: Path) -> list[str]:
