@@ -232,6 +232,26 @@ def test_a_simulated_set_is_noted_and_what_it_lacks_is_found(tmp_path: Path) -> 
     )
 
 
+def test_a_whole_simulated_set_is_not_held_to_the_originals_numbers(tmp_path: Path) -> None:
+    plan = Plan("oulu-npu", persons=3, phones=1, frames=1, size=(64, 96))
+    begin(tmp_path, plan)
+    for person in people(plan):
+        SetWriter(tmp_path, plan)(person, lambda _: None)
+    report = examine(open_dataset("oulu-npu"), tmp_path)
+    assert not [str(problem) for problem in report.findings if "published" in str(problem)]
+    assert report.missing == ()
+
+
+def test_a_folder_without_splits_of_its_own_lacks_none(tmp_path: Path) -> None:
+    rows = "".join(f"{n}a.jpg,1,,p{n}\n{n}b.jpg,0,print,p{n}\n" for n in range(10))
+    (tmp_path / "t.csv").write_text("path,label,species,subject\n" + rows)
+    assert not examine(open_dataset("folder"), tmp_path / "t.csv", open_files=False).findings
+    rows = rows.replace("\n", ",train\n")
+    (tmp_path / "t.csv").write_text("path,label,species,subject,split\n" + rows)
+    (problem,) = examine(open_dataset("folder"), tmp_path / "t.csv", open_files=False).findings
+    assert str(problem).startswith("folder/given: no row of the table is in dev and test")
+
+
 def test_rejects_another_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected the folders"):
         examine(open_dataset("oulu-npu"), tmp_path)

@@ -58,8 +58,41 @@ def test_names_that_are_not_utf8_are_left_out(tmp_path: Path) -> None:
     touch(tmp_path, "bonafide/a.jpg")
     (tmp_path / "bonafide" / os.fsdecode(b"\xff.jpg")).touch()
     table = folder.read(tmp_path)
+    (tmp_path / "bonafide" / "a\nb.jpg").touch()
+    table = folder.read(tmp_path)
     assert len(table) == 1
+    assert table.notes[0].startswith(
+        "2 files have control characters or no UTF-8 in their paths and were left out"
+    )
     assert r"'bonafide/\udcff.jpg'" in table.notes[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["山田\u3000太郎", "9.41\u202fAM", "a\xa0b", "soft\xadhyphen", "\U0001f468\u200d\U0001f469"]
+)
+def test_any_letters_and_blanks_may_be_in_a_name(name: str, tmp_path: Path) -> None:
+    table = folder.read(touch(tmp_path, f"bonafide/{name}/{name}.jpg"))
+    assert [(row.path, row.subject) for row in table.rows] == [(f"bonafide/{name}/{name}.jpg", name)]
+    assert table.notes == ()
+
+
+def test_a_name_in_two_spellings_is_one_person(tmp_path: Path) -> None:
+    """Composed as on Linux and Windows, and taken apart as by macOS."""
+    table = folder.read(touch(tmp_path, "bonafide/Jos\xe9/a.jpg", "attack/print/Jose\u0301/b.jpg"))
+    assert {row.subject for row in table.rows} == {"Jos\xe9"}
+    assert (tmp_path / table.rows[1].path).is_file()
+
+
+def test_splits_of_a_csv_file_are_a_protocol(tmp_path: Path) -> None:
+    lines = [
+        f"{kind}{number}.jpg,{int(kind == 'a')},{'' if kind == 'a' else 'print'},p{number},{split}"
+        for number, split in enumerate(("train", "train", "dev", "test", ""))
+        for kind in "ab"
+    ]
+    path = tmp_path / "mine.csv"
+    path.write_text("\n".join(["path,label,species,subject,split", *lines]) + "\n")
+    split = split_rows(folder.read(path), find_protocol(folder.DATASET.protocols, "given"))
+    assert (split.train, split.dev, split.test) == ((0, 1, 2, 3), (4, 5), (6, 7))
 
 
 @pytest.mark.parametrize(

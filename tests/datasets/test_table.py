@@ -3,6 +3,7 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from bonaface.core.errors import InputError
 from bonaface.core.records import Presentation
-from bonaface.datasets.table import COLUMNS, PresentationTable
+from bonaface.datasets.table import COLUMNS, SPLITS, PresentationTable
 
 GENUINE = Presentation("a", "x/a.jpg", 1, subject="1", session="2", device="phone", split="train")
 PRINT = Presentation("b", "x/b.jpg", 0, species="print-1")
@@ -20,16 +21,19 @@ TABLE = PresentationTable("mine", (GENUINE, PRINT), ("one file is missing",))
 
 # CSV has no way to tell a carriage return from a line end, nor Parquet to hold a lone surrogate
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), max_size=8)
+# as a CSV file gives names: without blanks around them, and composed
+names_of_csv = texts.map(lambda text: normalize("NFC", text).strip())
 
 
 @st.composite
 def tables(draw: st.DrawFn) -> PresentationTable:
-    names = draw(st.lists(texts.filter(bool), min_size=1, max_size=6, unique=True))
+    names = draw(st.lists(names_of_csv.filter(bool), min_size=1, max_size=6, unique=True))
     rows = []
-    for name in names:
-        species = draw(texts)
-        path, *others = (draw(texts.filter(bool)), *(draw(texts) for _ in range(4)))
-        rows.append(Presentation(name, path, int(not species), species, *others))
+    for number, name in enumerate(names):
+        species, subject, session, device = (draw(names_of_csv) for _ in range(4))
+        path = f"{number}{draw(names_of_csv)}"  # one label for each file
+        split = draw(st.sampled_from(("", *SPLITS)))
+        rows.append(Presentation(name, path, int(not species), species, subject, session, device, split))
     return PresentationTable("drawn", tuple(rows), tuple(draw(st.lists(texts, max_size=2))))
 
 
@@ -103,6 +107,14 @@ def test_csv_as_a_spreadsheet_writes_it(tmp_path: Path) -> None:
     assert PresentationTable.from_csv(path).rows == (Presentation("a, b.jpg", "a, b.jpg", 1, subject="Zoë"),)
 
 
+def test_blanks_and_spellings_make_no_other_person(tmp_path: Path) -> None:
+    path = write(tmp_path, "path,label,species,subject\na.jpg, 1,,Jos\xe9\nb.jpg ,0, print-1,Jose\u0301 \n")
+    assert PresentationTable.from_csv(path).rows == (
+        Presentation("a.jpg", "a.jpg", 1, subject="Jos\xe9"),
+        Presentation("b.jpg", "b.jpg", 0, "print-1", "Jos\xe9"),
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -120,6 +132,14 @@ def test_csv_as_a_spreadsheet_writes_it(tmp_path: Path) -> None:
         ("path,label\na.jpg,1,more\n", "line 2: expected 2 values"),
         ('path,label\n"a.jpg,1\n', "line 2: not a line of CSV"),
         ("path,label\n", "no presentation was found"),
+        (
+            "path,label,split\na.jpg,1,val\n",
+            "line 2, column split: expected train, dev, test or nothing, got 'val'",
+        ),
+        (
+            "path,label,species,sample_id\na.jpg,1,,a\n./a.jpg,0,print,b\n",
+            r"expected one label for each file, but \./a\.jpg is bona fide in a row and an attack in another",
+        ),
     ],
 )
 def test_csv_errors_name_line_and_column(tmp_path: Path, text: str, sentence: str) -> None:

@@ -5,12 +5,13 @@ import sys
 import time
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from bonaface.core.errors import InputError
 from bonaface.media import camera as cameras
-from bonaface.media.camera import Camera
+from bonaface.media.camera import Camera, decoded
 from bonaface.media.source import MediaError
 from bonaface.testing.clips import encode_clip
 
@@ -53,9 +54,8 @@ def test_a_damaged_packet_costs_its_own_frame_alone(tmp_path: Path) -> None:
     for start in starts[5:15]:
         data[start : start + 500] = bytes(500)
     (tmp_path / "bad.avi").write_bytes(data)
-    with Camera(str(tmp_path / "bad.avi")) as camera:
-        assert sum(1 for _ in camera._decoded()) == 10
-        assert camera._reason in (None, "")
+    with av.open(tmp_path / "bad.avi") as container:
+        assert sum(1 for _ in decoded(container)) == 10
 
 
 def test_can_be_left_in_the_middle(tmp_path: Path) -> None:

@@ -218,6 +218,77 @@ def test_unreadable_files_give_a_row(faces_root: Path, table: PresentationTable,
     assert [frame.width for frame in frames] == [256, 0, 0, 256]
 
 
+def test_a_file_that_was_mended_is_read_by_the_next_run(
+    faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path
+) -> None:
+    """Only its shard is made anew, and the store is then as if the file had always been whole."""
+    root = Path(shutil.copytree(faces_root, tmp_path / "root"))
+    (root / table.rows[1].path).write_bytes((faces_root / table.rows[1].path).read_bytes()[:1000])
+    (root / table.rows[6].path).write_text("no picture")
+    assert len(prepare(table, root, tmp_path / "s", settings=SETTINGS, workers=0).unreadable) == 2
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "s" / layout.SHARDS).iterdir()}
+    assert len(prepare(table, root, tmp_path / "s", settings=SETTINGS, workers=0).unreadable) == 2
+    shutil.copy(faces_root / table.rows[1].path, root / table.rows[1].path)
+    found = prepare(table, root, tmp_path / "s", settings=SETTINGS, workers=0)
+    assert [path for path, _ in found.unreadable] == [table.rows[6].path]
+    after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "s" / layout.SHARDS).iterdir()}
+    assert {name for name in before if before[name] != after[name]} == {"00000.tar", "00000.parquet"}
+    shutil.copy(faces_root / table.rows[6].path, root / table.rows[6].path)
+    prepare(table, root, tmp_path / "s", settings=SETTINGS, workers=0)
+    assert files_of(tmp_path / "s") == files_of(whole)
+
+
+@pytest.mark.parametrize("name", ["00001.tar", "00001.parquet"])
+def test_a_file_of_a_shard_that_is_missing_is_made_again(
+    name: str, faces_root: Path, table: PresentationTable, whole: Path, tmp_path: Path
+) -> None:
+    store = Path(shutil.copytree(whole, tmp_path / "s"))
+    (store / layout.SHARDS / name).unlink()
+    prepare(table, faces_root, store, settings=SETTINGS, workers=0)
+    assert files_of(store) == files_of(whole)
+
+
+@pytest.mark.parametrize("left", ["nothing", "an empty folder"])
+def test_a_folder_that_goes_away_ends_the_run_and_gives_no_rows(
+    left: str,
+    faces_root: Path,
+    table: PresentationTable,
+    whole: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where a disk or a share is no longer mounted."""
+    root = Path(shutil.copytree(faces_root, tmp_path / "root"))
+    folder = (root / table.rows[-1].path).parent
+    write = layout.write_shard
+
+    def going(store: Path, number: int, results: Any) -> None:
+        write(store, number, results)
+        if number == 0:
+            folder.rename(tmp_path / "away")
+            if left == "an empty folder":
+                folder.mkdir()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(layout, "write_shard", going)
+        with pytest.raises(
+            BonafaceError, match=r"the files of this folder were there and are not any more; see"
+        ):
+            prepare(table, root, tmp_path / "s", settings=SETTINGS, workers=0)
+    shutil.rmtree(folder, ignore_errors=True)
+    (tmp_path / "away").rename(folder)
+    assert prepare(table, root, tmp_path / "s", settings=SETTINGS, workers=0).unreadable == ()
+    assert files_of(tmp_path / "s") == files_of(whole)
+
+
+def test_a_folder_that_was_never_there_gives_rows(
+    faces_root: Path, table: PresentationTable, tmp_path: Path
+) -> None:
+    rows = (table.rows[0], Presentation("gone/a.jpg", "gone/a.jpg", 1))
+    found = prepare(PresentationTable("folder", rows), faces_root, tmp_path / "s", workers=0)
+    assert found.unreadable == (("gone/a.jpg", "there is no such file"),)
+
+
 def test_a_truncated_video_keeps_its_frames(
     faces_root: Path, table: PresentationTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,8 +1,10 @@
 """Turning, the set's own boxes and tracking in one shard, on a stand-in of Replay-Mobile."""
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -38,6 +40,23 @@ def two(root: Path) -> PresentationTable:
     """Return a video that lies on its side without a rotation tag, and an upright one."""
     table = open_dataset("replay-mobile").read(root)
     return replace(table, rows=tuple(row for row in table.rows if row.path in (LYING, STANDING)), notes=())
+
+
+def test_boxes_lie_in_upright_frames_also_before_a_face_is_seen(
+    root: Path, two: PresentationTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first frames of the lying video show nobody, so that only later ones tell how it is turned."""
+    read = shard_writer._read
+
+    def dark(path: Path, n: int) -> Iterator[tuple[int, Any]]:
+        for number, (index, picture) in enumerate(read(path, n)):
+            yield index, picture // 50 if number < 2 and path.name == Path(LYING).name else picture
+
+    monkeypatch.setattr(shard_writer, "_read", dark)
+    prepare(two, root, tmp_path / "s", settings=PrepareSettings(boxes=True), workers=0)
+    rows = rows_of(tmp_path / "s")
+    assert [row["turn"] for row in rows] == [90, 90, 90, 0, 0, 0]
+    assert {(row["width"], row["height"]) for row in rows} == {(144, 256)}
 
 
 def rows_of(store: Path) -> list[dict]:

@@ -130,7 +130,7 @@ def examine(
     base = root if root.is_dir() else root.parent
     # The one note of a complete simulated set says that it is simulated and complete.
     fine = len(table) == planned_presentations(root)
-    findings = [*(() if fine else map(Problem, table.notes)), *_protocols(dataset, table)]
+    findings = [*(() if fine else map(Problem, table.notes)), *_protocols(dataset, table, not fine)]
     checks: list[_FileCheck] = []
     with_boxes = None
     if open_files:
@@ -145,7 +145,7 @@ def examine(
         dataset=dataset.name,
         root=str(root),
         parts=_parts(table),
-        missing=_missing(dataset, root, table),
+        missing=() if fine else _missing(dataset, root, table),
         files=_files(checks),
         with_boxes=with_boxes,
         detections=_detect(dataset, base, table.rows, detect, findings) if detect else None,
@@ -170,17 +170,23 @@ def _missing(dataset: Dataset, root: Path, table: PresentationTable) -> tuple[st
     return tuple(path for path in (dataset.expected(root) if dataset.expected else ()) if path not in there)
 
 
-def _protocols(dataset: Dataset, table: PresentationTable) -> Iterator[Problem]:
+def _protocols(dataset: Dataset, table: PresentationTable, complete: bool) -> Iterator[Problem]:
+    """Yield what is wrong with the splits; the published counts are those of a `complete` set."""
+    stated = any(row.split for row in table.rows)
     for protocol in dataset.protocols:
+        if protocol.splits_are_stated and not stated:
+            continue  # nobody has stated any
         texts = list(
-            dict.fromkeys(text for fold in protocol.folds for text in _differences(table, protocol, fold))
+            dict.fromkeys(
+                text for fold in protocol.folds for text in _differences(table, protocol, fold, complete)
+            )
         )
         if texts:
             more = f" (and {len(texts) - 1} more like it)" if len(texts) > 1 else ""
             yield Problem(f"{texts[0]}{more}")
 
 
-def _differences(table: PresentationTable, protocol: Protocol, fold: str) -> Iterator[str]:
+def _differences(table: PresentationTable, protocol: Protocol, fold: str, complete: bool) -> Iterator[str]:
     where = f"{table.dataset}/{protocol.name}" + (f", fold {fold}" if fold else "")
     try:
         split = split_rows(table, protocol, fold)
@@ -196,7 +202,7 @@ def _differences(table: PresentationTable, protocol: Protocol, fold: str) -> Ite
         ("test", split.test, counts.test),
     ):
         here = table.counts(rows)
-        if published and here != published:
+        if complete and published and here != published:
             yield (
                 f"{where}: {name} has {here[0]} bona fide and {here[1]} attack presentations, and "
                 f"{published[0]} and {published[1]} are published"

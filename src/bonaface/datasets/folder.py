@@ -1,6 +1,8 @@
 """A folder, or a CSV file, of one's own pictures and videos."""
 
+import unicodedata
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bonaface.core.errors import InputError
@@ -9,7 +11,10 @@ from bonaface.core.records import ATTACK, BONA_FIDE, Presentation
 from bonaface.datasets.protocols import BySubject, Protocol, PublishedSplits, Rows
 from bonaface.datasets.registry import Dataset
 from bonaface.datasets.table import PresentationTable, name_some
+from bonaface.datasets.text import one_spelling
 from bonaface.media.kinds import is_media
+
+_NO_LETTERS = ("Cc", "Cs", "Zl", "Zp")  # control characters, surrogates, ends of lines and paragraphs
 
 
 def read(root: Path) -> PresentationTable:
@@ -30,20 +35,20 @@ def read(root: Path) -> PresentationTable:
         raise InputError(
             f"{root}: expected a folder with {DATASET.layout}; neither bonafide nor attack is there"
         )
-    left_out: list[str] = []
+    left_out = LeftOut()
     rows: list[Presentation] = []
     if "bonafide" in kinds:
         rows += _subjects(root, "bonafide", BONA_FIDE, "", left_out)
     if "attack" in kinds:
         rows += _attacks(root, "attack", left_out)
-    return PresentationTable("folder", tuple(rows), _notes(left_out))
+    return PresentationTable("folder", tuple(rows), left_out.notes())
 
 
 def read_people(folder: Path) -> tuple[list[Presentation], tuple[str, ...]]:
     """Return the bona fide presentations in `folder`, as ``[SUBJECT/]file``, and notes on what was left out."""
-    left_out: list[str] = []
+    left_out = LeftOut()
     rows = list(_subjects(folder, "", BONA_FIDE, "", left_out))
-    return rows, _notes(left_out)
+    return rows, left_out.notes()
 
 
 def read_attacks(folder: Path) -> tuple[list[Presentation], tuple[str, ...]]:
@@ -52,12 +57,12 @@ def read_attacks(folder: Path) -> tuple[list[Presentation], tuple[str, ...]]:
     Raises:
         InputError: a file lies beside the folders of species.
     """
-    left_out: list[str] = []
+    left_out = LeftOut()
     rows = list(_attacks(folder, "", left_out))
-    return rows, _notes(left_out)
+    return rows, left_out.notes()
 
 
-def _attacks(root: Path, folder: str, left_out: list[str]) -> Iterator[Presentation]:
+def _attacks(root: Path, folder: str, left_out: "LeftOut") -> Iterator[Presentation]:
     """Yield the rows of ``folder/SPECIES/[SUBJECT/]file``."""
     for species, is_folder in _entries(root, folder):
         if not is_folder:
@@ -66,7 +71,7 @@ def _attacks(root: Path, folder: str, left_out: list[str]) -> Iterator[Presentat
 
 
 def _subjects(
-    root: Path, folder: str, label: int, species: str, left_out: list[str]
+    root: Path, folder: str, label: int, species: str, left_out: "LeftOut"
 ) -> Iterator[Presentation]:
     """Yield the rows of ``folder/[SUBJECT/]file``."""
     for name, is_folder in _entries(root, folder):
@@ -87,13 +92,14 @@ def _below(folder: str, name: str) -> str:
 
 
 def _row(
-    root: Path, path: str, label: int, species: str, subject: str, left_out: list[str]
+    root: Path, path: str, label: int, species: str, subject: str, left_out: "LeftOut"
 ) -> Iterator[Presentation]:
-    # a name that is not UTF-8 comes with surrogates, which no table or JSON can hold
-    if path.isprintable() and is_media(root / path):
-        yield Presentation(path, path, label, species, subject)
+    if not is_media(root / path):
+        left_out.no_media.append(ascii(path))
+    elif any(unicodedata.category(letter) in _NO_LETTERS for letter in path):
+        left_out.no_name.append(ascii(path))
     else:
-        left_out.append(ascii(path))
+        yield Presentation(path, path, label, one_spelling(species), one_spelling(subject))
 
 
 def _entries(root: Path, folder: str) -> list[tuple[str, bool]]:
@@ -101,10 +107,26 @@ def _entries(root: Path, folder: str) -> list[tuple[str, bool]]:
     return [entry for entry in entries(root / folder) if not entry[0].startswith(".")]
 
 
-def _notes(left_out: list[str]) -> tuple[str, ...]:
-    if not left_out:
-        return ()
-    return (f"{len(left_out)} files are neither picture nor video and were left out: {name_some(left_out)}",)
+@dataclass(frozen=True)
+class LeftOut:
+    """The files below a folder that are no presentations: neither picture nor video, or of a name that no table holds.
+
+    A name that is no UTF-8 comes with surrogates, and one with an end of line in it would be two lines.
+    """
+
+    no_media: list[str] = field(default_factory=list)
+    no_name: list[str] = field(default_factory=list)
+
+    def notes(self) -> tuple[str, ...]:
+        """Return a sentence for each reason."""
+        reasons = (
+            (self.no_media, "are neither picture nor video and were left out"),
+            (
+                self.no_name,
+                "have control characters or no UTF-8 in their paths and were left out; rename them",
+            ),
+        )
+        return tuple(f"{len(names)} files {why}: {name_some(names)}" for names, why in reasons if names)
 
 
 DATASET = Dataset(
@@ -123,6 +145,14 @@ DATASET = Dataset(
             name="split",
             description="drawn: 60 % of the subjects train, 20 % dev, 20 % test",
             splits=BySubject(test=0.2, dev=0.2),
+        ),
+        Protocol(
+            name="given",
+            splits_are_stated=True,
+            description="as the column split of the CSV file says: train, dev, test",
+            splits=PublishedSplits(
+                train=Rows(split=("train",)), dev=Rows(split=("dev",)), test=Rows(split=("test",))
+            ),
         ),
     ),
 )

@@ -96,7 +96,8 @@ class Protocol:
 
     `shares_subjects` says that the published splits show the same people in train and test; in every other
     protocol a subject in two splits is an error. `outdated` is the rows that only an older version of the set's reader
-    made, whose names mean something else today; a table that has one is refused.
+    made, whose names mean something else today; a table that has one is refused. `splits_are_stated` says that whoever
+    wrote the table may state the splits in it, and need not.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Protocol:
     counts: PublishedCounts = field(default_factory=PublishedCounts)
     shares_subjects: bool = False
     outdated: Rows | None = None
+    splits_are_stated: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from posixpath import normpath
 from typing import Any
 
 from bonaface.core.errors import InputError
 from bonaface.core.files import whole_file
 from bonaface.core.parquet import arrow
 from bonaface.core.records import ATTACK, BONA_FIDE, Presentation
-from bonaface.datasets.text import read_text
+from bonaface.datasets.text import one_spelling, read_text
 
 COLUMNS = tuple(field.name for field in fields(Presentation))
+SPLITS = ("train", "dev", "test")
 _NEEDED_IN_CSV = ("path", "label")
 _PARQUET = "a crop store, whose tables are in Parquet,"
 
@@ -123,7 +125,9 @@ class PresentationTable:
             text = read_text(path)
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: expected a CSV file, but {error}") from error
-        return cls(dataset, tuple(_csv_rows(path, io.StringIO(text, newline=""))))
+        rows = tuple(_csv_rows(path, io.StringIO(text, newline="")))
+        _refuse_two_labels(path, rows)
+        return cls(dataset, rows)
 
 
 def read_parquet(
@@ -192,6 +196,17 @@ def _csv_rows(path: Path, file: Iterable[str]) -> Iterator[Presentation]:
         raise InputError(f"{path}, line {reader.reader.line_num}: not a line of CSV: {error}") from error
 
 
+def _refuse_two_labels(path: Path, rows: Iterable[Presentation]) -> None:
+    """Raise InputError where one file is bona fide in a row and an attack in another."""
+    labels: dict[str, int] = {}
+    for row in rows:
+        if labels.setdefault(normpath(row.path), row.label) != row.label:
+            raise InputError(
+                f"{path}: expected one label for each file, but {row.path} is bona fide in a row and an attack in "
+                "another; leave one of them out"
+            )
+
+
 def _check_header(path: Path, header: Iterable[str]) -> None:
     names = list(header)
     missing = [name for name in _NEEDED_IN_CSV if name not in names]
@@ -205,6 +220,7 @@ def _check_header(path: Path, header: Iterable[str]) -> None:
 
 
 def _csv_row(where: str, line: Mapping[str, str]) -> Presentation:
+    line = {name: value.strip() for name, value in line.items()}
     if line["label"] not in (str(BONA_FIDE), str(ATTACK)):
         raise InputError(
             f"{where}, column label: expected 1 (bona fide) or 0 (attack), got {line['label']!r}"
@@ -213,6 +229,10 @@ def _csv_row(where: str, line: Mapping[str, str]) -> Presentation:
         raise InputError(f"{where}, column path: expected a file, got nothing")
     if line.get("sample_id") == "":
         raise InputError(f"{where}, column sample_id: expected a unique name, got nothing")
+    if line.get("split", "") not in ("", *SPLITS):
+        raise InputError(
+            f"{where}, column split: expected {', '.join(SPLITS)} or nothing, got {line['split']!r}"
+        )
     if (line["label"] == str(BONA_FIDE)) == bool(line.get("species")):
         raise InputError(
             f"{where}, column species: expected the instrument's species for an attack (print-1, ...) and "
@@ -220,4 +240,6 @@ def _csv_row(where: str, line: Mapping[str, str]) -> Presentation:
             f"got {line.get('species', '')!r} with label {line['label']}"
         )
     values = {"sample_id": line["path"], **line}
+    for name in values.keys() - {"path", "sample_id", "label"}:
+        values[name] = one_spelling(values[name])
     return Presentation(**{**values, "label": int(line["label"])})  # type: ignore[arg-type]

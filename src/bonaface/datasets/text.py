@@ -2,6 +2,7 @@
 
 import codecs
 import re
+import unicodedata
 from pathlib import Path
 
 _BOMS = (
@@ -41,6 +42,11 @@ def read_lines(path: Path) -> list[str]:
     """
     lines = _LINE_END.split(read_text(path))
     return [line.strip() for line in (lines if lines[-1] else lines[:-1])]
+
+
+def one_spelling(name: str) -> str:
+    """Return `name` as Unicode composes it (NFC): macOS takes an é apart, and the same person would be two."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _unmarked_utf16(data: bytes) -> str:

@@ -81,7 +81,7 @@ class Camera:
         reason = ""
         begun = time.monotonic()
         try:
-            for frame in self._decoded():
+            for frame in decoded(self._container):
                 if self._closed:
                     break
                 if self._played and frame.time is not None:
@@ -94,12 +94,6 @@ class Camera:
         with self._news:
             self._reason = reason
             self._news.notify_all()
-
-    def _decoded(self) -> Iterator[VideoFrame]:
-        """Yield the frames; a damaged packet costs its own alone. Raises FFmpegError where no more packets come."""
-        for packet in self._container.demux(video=0):
-            with suppress(FFmpegError):
-                yield from packet.decode()
 
     def _tell(self, frame: VideoFrame) -> None:
         with self._news:
@@ -144,3 +138,10 @@ def _address(device: str) -> tuple[str, str]:
 
 def _words(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
+
+
+def decoded(container: InputContainer) -> Iterator[VideoFrame]:
+    """Yield the frames of a video; a damaged packet costs its own alone. Raises FFmpegError where no more come."""
+    for packet in container.demux(video=0):
+        with suppress(FFmpegError):
+            yield from packet.decode()

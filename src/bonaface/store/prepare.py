@@ -21,7 +21,7 @@ from bonaface.datasets.table import PresentationTable, name_some
 from bonaface.jobs.run import Run, choose_engine
 from bonaface.store import crop_store as layout
 from bonaface.store.crop_store import CropStore, PrepareSettings
-from bonaface.store.shard_writer import Shard, ShardWriter, shards, source_of
+from bonaface.store.shard_writer import KILLS, Shard, ShardWriter, folder_of, is_bare, shards, source_of
 
 Progress = Callable[[int, int], None]
 
@@ -179,13 +179,15 @@ def _make(
     run: Run,
     progress: Progress | None,
 ) -> None:
+    every = shards(table.rows, settings)
+    writer = ShardWriter(root, store, settings, table.dataset, layout.software(), _absent(table, root))
+    if (store / layout.FRAMES).is_file():
+        _reopen(store, table, every, writer)
     if not (store / layout.FRAMES).is_file():
-        every = shards(table.rows, settings)
         left = _left(store, every)
         before = len(table) - sum(len(shard.rows) for shard in left)
         report = progress or (lambda *_: None)
         report(before, len(table))
-        writer = ShardWriter(root, store, settings, table.dataset, layout.software())
         run(writer, left, lambda done: report(before + done, len(table)))
         if lost := _left(store, every):
             raise BonafaceError(
@@ -202,7 +204,39 @@ def _make(
 def _left(store: Path, every: list[Shard]) -> list[Shard]:
     """Return the shards that are not done, by one listing, as over a network each request takes time."""
     done = {name for name, _ in entries(store / layout.SHARDS)}
-    return [shard for shard in every if layout.shard_path(store, shard.number, "parquet").name not in done]
+    return [
+        shard
+        for shard in every
+        if not {layout.shard_path(store, shard.number, kind).name for kind in ("tar", "parquet")} <= done
+    ]
+
+
+def _absent(table: PresentationTable, root: Path) -> frozenset[str]:
+    """Return the folders of rows, relative to `root`, of which nothing is there from the beginning."""
+    if is_remote(root):
+        return frozenset()
+    return frozenset(folder for folder in {folder_of(row) for row in table.rows} if is_bare(root / folder))
+
+
+def _reopen(store: Path, table: PresentationTable, every: list[Shard], writer: ShardWriter) -> None:
+    """Have those shards of a finished store made anew that are missing, or of which a file reads that did not.
+
+    A store that other software has made is left as it is: its shards would differ.
+    """
+    if (layout.read_description(store) or {}).get("software") != writer.software:
+        return
+    opened = CropStore.open(store)
+    unread = {
+        frame.presentation
+        for frame in opened.frames
+        if frame.response == Response.UNREADABLE and frame.detail != KILLS
+    }
+    mended = [number for number in sorted(unread) if writer.reads(table.rows[number])]
+    again = [s for s in every if any(s.first <= number < s.first + len(s.rows) for number in mended)]
+    if again or _left(store, every):
+        (store / layout.FRAMES).unlink()  # first: without it the store is one that is not finished
+    for shard in again:
+        layout.shard_path(store, shard.number, "parquet").unlink()
 
 
 def _is_part(name: str) -> bool:

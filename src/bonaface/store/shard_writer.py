@@ -1,16 +1,16 @@
 """The work of every process of `prepare`: to make a shard's context crops from its presentations."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bonaface.core.errors import BonafaceError, InputError, UnknownNameError
 from bonaface.core.files import write_json
-from bonaface.core.paths import local_copy
+from bonaface.core.paths import is_remote, local_copy
 from bonaface.core.records import Presentation, Response
 from bonaface.datasets.registry import Box, Dataset, open_dataset
 from bonaface.face.crop import context_crop
@@ -23,7 +23,7 @@ from bonaface.media.kinds import is_video
 from bonaface.store import crop_store as layout
 from bonaface.store.crop_store import FrameResult, PrepareSettings
 
-_KILLS = "a worker process died over it"
+KILLS = "a worker process died over it"
 _UNKNOWN = (np.nan, np.nan)  # a landmark's position
 _NO_LANDMARKS = (_UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN)
 
@@ -49,6 +49,19 @@ def shards(rows: Sequence[Presentation], settings: PrepareSettings) -> list[Shar
     return cut
 
 
+def folder_of(row: Presentation) -> str:
+    """Return the folder of a row's file, relative to the set's."""
+    return str(PurePosixPath(row.path).parent)
+
+
+def is_bare(folder: Path) -> bool:
+    """Return whether `folder` is not there, cannot be looked at, or is empty, as where nothing is mounted."""
+    try:
+        return next(folder.iterdir(), None) is None
+    except OSError:
+        return True
+
+
 def source_of(dataset: str) -> Dataset | None:
     """Return the data set of a table called `dataset`, which knows its boxes and whether its videos are turned."""
     try:
@@ -59,13 +72,17 @@ def source_of(dataset: str) -> Dataset | None:
 
 @dataclass(frozen=True)
 class ShardWriter:
-    """Makes shards of the set `dataset` below `root`, in any process and on any machine that it is sent to."""
+    """Makes shards of the set `dataset` below `root`, in any process and on any machine that it is sent to.
+
+    `absent` are the folders of rows, relative to `root`, that were not there when the work began.
+    """
 
     root: Path
     store: Path
     settings: PrepareSettings
     dataset: str
     software: Mapping[str, str]
+    absent: frozenset[str] = frozenset()
 
     def __call__(self, shard: Shard, progress: Callable[[int], None]) -> None:
         """Write `shard`, and call `progress` with the number of presentations that are done.
@@ -130,7 +147,7 @@ class ShardWriter:
         left_out = self._left_out(shard)
         progress(0)  # a process that dies before did not die of a presentation
         for i, row in enumerate(shard.rows):
-            boxes, problem = (None, _KILLS) if i in left_out else self._boxes(source, row)
+            boxes, problem = (None, KILLS) if i in left_out else self._boxes(source, row)
             if problem:
                 yield FrameResult(
                     shard.first + i, row.sample_id, 0, response=Response.UNREADABLE, detail=problem
@@ -155,8 +172,11 @@ class ShardWriter:
         self, number: int, row: Presentation, finder: "FaceFinder | _BoxReader"
     ) -> Iterator[FrameResult]:
         with local_copy(self.root / row.path) as path:
+            if isinstance(finder, _BoxReader):
+                finder.find_turn(picture for _, picture in _read(path, self.settings.frames))
             for index, picture in _read(path, self.settings.frames):
                 if isinstance(picture, str):
+                    self._check_there(row)
                     # the store must not depend on the data set's folder
                     detail = picture.replace(str(path), row.path).removeprefix(f"{row.path}: ")
                     yield FrameResult(
@@ -167,6 +187,25 @@ class ShardWriter:
                 else:
                     found, detail = finder.find(index, picture)
                     yield self._judged(number, row, index, found, detail)
+
+    def _check_there(self, row: Presentation) -> None:
+        """Raise BonafaceError where the folder of a row, which was there, is gone: a disk or a share went away."""
+        folder = folder_of(row)
+        if not is_remote(self.root) and folder not in self.absent and is_bare(self.root / folder):
+            raise BonafaceError(
+                f"{self.root / folder}: the files of this folder were there and are not any more; see that it can be "
+                "reached, and run the same again: it goes on where it was"
+            )
+
+    def reads(self, row: Presentation) -> bool:
+        """Return whether all that is to be read of a presentation can be read now."""
+        _, problem = self._boxes(source_of(self.dataset), row)
+        try:
+            with local_copy(self.root / row.path) as path:
+                pictures = _read(path, self.settings.frames)
+                return not problem and not any(isinstance(picture, str) for _, picture in pictures)
+        except BonafaceError:  # of a URL that cannot be reached
+            return False
 
     def _judged(
         self, number: int, row: Presentation, index: int, found: Found, detail: str = ""
@@ -187,22 +226,28 @@ class ShardWriter:
 
 
 class _BoxReader:
-    """Gives the set's own boxes of one presentation, whose frames come in order.
-
-    The boxes are of upright frames: in a set whose videos may be turned, the first frame with an upright face after
-    some turn decides the turn of the video.
-    """
+    """Gives the set's own boxes of one presentation."""
 
     def __init__(self, detector: Detector, source: Dataset | None, boxes: Mapping[int, Box]) -> None:
-        self._turn: int | None = None if source is not None and source.find_turn else 0
+        self._may_be_turned = source is not None and source.find_turn
+        self._turn = 0
         self._detector = detector
         self._boxes = boxes
 
+    def find_turn(self, pictures: Iterable[NDArray[np.uint8] | str]) -> None:
+        """Look how the video must be turned, before its boxes are asked for, which are of upright frames.
+
+        In a set whose videos may be turned, the first frame with an upright face after some turn decides for them all.
+        """
+        if self._may_be_turned:
+            turns = (
+                find_turn(self._detector, picture) for picture in pictures if not isinstance(picture, str)
+            )
+            self._turn = next((turn for turn in turns if turn is not None), 0)
+
     def find(self, index: int, picture: NDArray[np.uint8]) -> tuple[Found, str]:
         """Return the box in frame number `index`, and why there is none."""
-        if self._turn is None:
-            self._turn = find_turn(self._detector, picture)
-        turn = self._turn or 0
+        turn = self._turn
         if index not in self._boxes:
             return Found(turned(picture, turn), [], turn), "the set has no face box for this frame"
         return Found(turned(picture, turn), [Face(self._boxes[index], _NO_LANDMARKS, np.nan)], turn), ""
