@@ -20,9 +20,8 @@ def import_model(
     crop: Annotated[
         list[str],
         typer.Option(
-            help="Crop of the face that it reads: tight, square-SCALE or box-SCALE. Given several times, one "
-            "for each input "
-            "or file, in their order."
+            help="Crop of the face that it reads: tight, native, square-SCALE, box-SCALE or aligned-SCALE. "
+            "Given several times, one for each input or file, in their order."
         ),
     ],
     score: Annotated[

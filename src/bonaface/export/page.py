@@ -2,8 +2,9 @@
 
 from bonaface.export.format import ExportFormat, Precision
 from bonaface.export.parity import Parity
-from bonaface.face.crop import CropSpec
-from bonaface.inference.bundle import BundleCard
+from bonaface.face.align import template
+from bonaface.face.crop import LONGEST, CropSpec
+from bonaface.inference.bundle import BundleCard, ThresholdSource
 from bonaface.inference.provenance import protocols_of
 from bonaface.metrics.rates import Rate
 
@@ -13,7 +14,17 @@ _CROPS = {
     "over the picture's border it is filled with the picture's mirror image",
     "box": "the face's box, {scale:g} times as wide and as high around its middle (less, where the picture holds no "
     "more), shifted inside the picture",
+    "aligned": "turned, scaled and shifted in one (least squares, no mirroring) so that the five landmarks lie nearest "
+    "to {points} of the crop's {size} x {size} pixels: first the whole picture resized to the crop's scale, where that "
+    "is smaller, then `transform(AFFINE)`; {beyond}",
+    "native": "the {size} x {size} pixels around the middle of the face's box, its left and upper border rounded to "
+    "whole pixels; nothing is resized, but where {context:g} times the box's longer side is more than {longest} "
+    "pixels, the picture is first reduced until it is no more; {beyond}",
 }
+_BEYOND = (
+    "what lies beyond the picture, or beyond the square around the middle of the face's box with {context:g} times its "
+    "longer side, is filled with the mirror image"
+)
 
 
 def example_text(card: BundleCard, about: ExportFormat) -> str:
@@ -77,8 +88,8 @@ def page_text(card: BundleCard, about: ExportFormat, precision: Precision, parit
 def _preprocessing(card: BundleCard) -> list[str]:
     face, size = card.face, card.input_size
     crops = [
-        f"   - `{view}`: {_CROPS[CropSpec.parse(view).kind].format(size=size, scale=CropSpec.parse(view).scale)}"
-        for view in card.views
+        f"   - `{view}`: {_crop(spec, size, face.context)}"
+        for view, spec in zip(card.views, card.crop_specs, strict=True)
     ]
     shape = f"(B, {len(card.views)}, 3, {size}, {size})" if len(card.views) > 1 else f"(B, 3, {size}, {size})"
     shares = [
@@ -97,13 +108,28 @@ def _preprocessing(card: BundleCard) -> list[str]:
     ]
 
 
+def _crop(spec: CropSpec, size: int, context: float) -> str:
+    """Return in words how the crop `spec` of `size` pixels is cut."""
+    points = ", ".join(f"({x:.2f}, {y:.2f})" for x, y in template(spec.scale) * size)
+    return _CROPS[spec.kind].format(
+        size=size,
+        scale=spec.scale,
+        context=context,
+        longest=LONGEST,
+        points=points,
+        beyond=_BEYOND.format(context=context),
+    )
+
+
 def _thresholds(card: BundleCard) -> list[str]:
     rows = [
         f"| `{output}` | {point} | {values.thresholds[output].frame!r} | {values.thresholds[output].video!r} |"
         for point, values in card.operating_points.items()
         for output in card.outputs
     ]
-    source = card.source
+    sources: dict[ThresholdSource, list[str]] = {}
+    for point, values in card.operating_points.items():
+        sources.setdefault(values.source, []).append(f"`{point}`")
     return [
         "A score lies in [0, 1]; from the threshold on it is bona fide. A video's score is the mean of its frames' "
         "scores.",
@@ -112,9 +138,17 @@ def _thresholds(card: BundleCard) -> list[str]:
         "| :--- | :--- | ---: | ---: |",
         *rows,
         "",
-        f"Set on {source.bona_fide} bona fide presentations and {source.attacks} attacks of {source.subjects} subjects "
-        f"({protocols_of(source)}). Other cameras and places need others: `bonaface calibrate`.",
+        f"`{card.default_point}` decides where no other is asked for, as in the example. "
+        + " ".join(f"{' and '.join(points)}: set on {_counts(source)}." for source, points in sources.items())
+        + " Other cameras and places need others: `bonaface calibrate`.",
     ]
+
+
+def _counts(source: ThresholdSource) -> str:
+    return (
+        f"{source.bona_fide} bona fide presentations and {source.attacks} attacks of {source.subjects} subjects "
+        f"({protocols_of(source)})"
+    )
 
 
 def _changes(parity: Parity | None, precision: Precision) -> list[str]:

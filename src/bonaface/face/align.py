@@ -49,7 +49,7 @@ def align(
         landmarks: (5, 2) x and y in pixels of `image`.
         scale: side of the crop over that of the template.
     """
-    matrix = similarity(_template(scale), landmarks)  # from the crop's unit square to the image
+    matrix = similarity(template(scale), landmarks)  # from the crop's unit square to the image
     reduction = hypot(*matrix[:, 0]) / size
     picture = Image.fromarray(image)
     if reduction > 1:  # an antialiased resize first, because a transform does not filter
@@ -69,12 +69,12 @@ def align(
 
 def to_crop(landmarks: NDArray[np.floating], scale: float, size: int) -> NDArray[np.float32]:
     """Return the landmarks in pixels of the crop that `align` cuts: (5, 2) float32."""
-    matrix = similarity(_template(scale), landmarks)
+    matrix = similarity(template(scale), landmarks)
     unit = (landmarks - matrix[:, 2]) @ np.linalg.pinv(matrix[:, :2]).T
     return (unit * size).astype(np.float32)
 
 
-def _template(scale: float) -> NDArray[np.float64]:
-    """Return the template in a square that is enlarged by `scale` around its centre, and of side 1 again."""
-    template: NDArray[np.float64] = (TEMPLATE - 0.5) / scale + 0.5
-    return template
+def template(scale: float) -> NDArray[np.float64]:
+    """Return the template in a square that is enlarged by `scale` around its centre, and of side 1 again: (5, 2)."""
+    enlarged: NDArray[np.float64] = (TEMPLATE - 0.5) / scale + 0.5
+    return enlarged
