@@ -36,7 +36,7 @@ def test_an_aligned_crop_can_be_cut_by_the_page_alone() -> None:
     picture = np.asarray(Image.fromarray(noise).filter(ImageFilter.GaussianBlur(4)))
     turn = np.array([[0.9, -0.3], [0.3, 0.9]])
     marks = (TEMPLATE - 0.5) @ turn.T * 60 + (200, 150)
-    face = Face((170, 115, 230, 185), tuple(map(tuple, marks.tolist())), 0.99)
+    face = Face((170, 115, 230, 185), tuple(map(tuple, marks.tolist())), 0.99)  # type: ignore[arg-type]
     (line,) = re.findall(r"`aligned-1.3`: .*", page(card(views=("aligned-1.3",))))
     points = np.array(re.findall(r"\((\d+\.\d+), (\d+\.\d+)\)", line), float)
     assert points.shape == (5, 2)

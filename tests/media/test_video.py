@@ -439,6 +439,34 @@ def recorded(
     return file.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("form", "codec"), [("avi", "h263p"), ("avi", "h261"), ("h261", "h261"), ("h263", "h263")]
+)
+def test_a_keyframe_is_one_that_the_decoder_takes_for_one(form: str, codec: str) -> None:
+    """In AVI and raw files every packet of H.263 and H.261 is marked, and a decoder starts at any of them."""
+    file = io.BytesIO()
+    with av.open(file, "w", format=form) as container:
+        stream: Any = container.add_stream(codec, rate=25, options={"g": "12"})
+        stream.width, stream.height, stream.pix_fmt = 176, 144, "yuv420p"
+        for number in range(FRAMES):
+            picture = np.asarray(Image.fromarray(numbered(number)).resize((176, 144)))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    with av.open(io.BytesIO(file.getvalue()), "r") as container:
+        marked = [packet.is_keyframe for packet in container.demux(video=0) if packet.size]
+    assert all(marked)
+    every = [
+        np.asarray(Image.fromarray(picture).resize((WIDTH, HEIGHT)))
+        for picture in decoded_in_sequence(file.getvalue())
+    ]
+    for n in (1, 4, 100):
+        frames = list(read_frames(file.getvalue(), n))
+        assert tuple(number for number, _ in frames) == evenly_spaced(len(every), n)
+        for number, picture in frames:
+            same = np.asarray(Image.fromarray(picture).resize((WIDTH, HEIGHT)))
+            np.testing.assert_allclose(same, every[number], atol=40)  # pixels of H.263 in AVI are not square
+
+
 class TestClock:
     """What a file says of the time of its frames. A decoder that is told to hold back more than 16 frames ends the
     whole program, so these tests end with it where that is allowed."""
@@ -497,6 +525,31 @@ class TestClock:
         file = recorded("mp4", range(FRAMES))
         assert video._scan(file).delay == FRAMES - 1
         assert [number_of(picture) for _, picture in read_frames(file, 100)] == list(range(FRAMES))
+
+    @pytest.mark.parametrize("frames", [2, 5, FRAMES])
+    @pytest.mark.parametrize(
+        ("form", "codec", "encoder"),
+        [
+            ("mpeg", "libx264", {"bf": "0"}),  # the first frame has a time, the next ones have none
+            ("mpeg", "libx264", B_FRAMES),
+            ("h264", "libx264", B_FRAMES),  # no frame has a time
+            ("hevc", "libx265", {"x265-params": "keyint=12:bframes=3:log-level=none"}),
+            ("mpeg", "mpeg1video", {"bf": "2"}),
+            ("mpeg1video", "mpeg1video", {"bf": "2"}),
+            ("avi", "mpeg1video", {"bf": "2"}),
+            ("matroska", "mpeg1video", {"bf": "2"}),
+            ("mpeg", "mpeg2video", {"bf": "2"}),
+            ("mpeg2video", "mpeg2video", {"bf": "2"}),
+        ],
+    )
+    def test_frames_without_times_come_in_the_decoders_order(
+        self, form: str, codec: str, encoder: dict[str, str], frames: int
+    ) -> None:
+        file = recorded(form, range(frames), codec=codec, encoder=encoder)
+        assert [number_of(picture) for picture in decoded_in_sequence(file)] == list(range(frames))
+        for n in (1, 7, 100):
+            assert read(file, n) == (list(evenly_spaced(frames, n)), "")
+        assert probe(file).damage == ""
 
     @pytest.mark.parametrize(
         ("form", "codec"), [("webm", "libvpx-vp9"), ("matroska", "libx264"), ("mp4", "libx264")]

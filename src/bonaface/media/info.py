@@ -13,8 +13,8 @@ class MediaInfo:
     order of showing, whatever the time between them. `width` and `height` are the upright frame's, in pixels.
     `rotation` is the turn in degrees counter-clockwise (0, 90, 180, 270) that a video asks a player to make, and
     `mirrored` says whether it asks for a mirror image; reading does both. `fps` is the mean rate, 0 if unknown.
-    `keyframes` are the numbers of the frames at which a decoder can start. `damage` says how the file is cut off or
-    shorter than it says, and is empty where all is well.
+    `keyframes` are the numbers of the frames that are marked as ones at which a decoder can
+    start. `damage` says how the file is cut off or shorter than it says, and is empty where all is well.
     """
 
     codec: str

@@ -126,10 +126,10 @@ class _Scan:
     """A file's packets, numbered from 0 as they lie in the file.
 
     `times` are the packets' times of showing, with how often the file's clock has stepped back before; `shown` the
-    packets whose frames are shown, in that order; `keyframes` the packets at which a decoder can start, ascending.
-    `delay` is how many frames a decoder must hold back to put them out in that order. `timed` is False where the file
-    does not tell the order: then only the length of `shown` is right, and frames are counted as the decoder puts them
-    out.
+    packets whose frames are shown, in that order; `keyframes` the packets marked as ones at which a decoder can start,
+    ascending. `delay` is how many frames a decoder must hold back to put them out in that order. `timed` is False where
+    the file does not tell the order: then only the length of `shown` is right, and frames are counted as the decoder
+    puts them out.
     """
 
     codec: str
@@ -152,6 +152,8 @@ class _Run:
 
 def _scan(source: Path | bytes) -> _Scan:
     times: list[tuple[int, int]] = []
+    told: list[int] = []
+    in_order = True
     keyframes: list[int] = []
     whole: set[int] = set()
     damage = ""
@@ -161,6 +163,9 @@ def _scan(source: Path | bytes) -> _Scan:
         try:
             for number, packet in enumerate(_packets(container, stream)):
                 times.append(clock.time(packet, number))
+                told += [time for time in (packet.pts, packet.dts) if time is not None][:1]
+                # numbers, and times of decoding, say nothing of the order among times of showing
+                in_order = in_order and packet.pts is not None
                 if packet.is_keyframe:
                     keyframes.append(number)
                 if not packet.is_corrupt and not (packet.is_discard and not clock.stepped_back):
@@ -178,8 +183,8 @@ def _scan(source: Path | bytes) -> _Scan:
             shown=[number for number in order if number in whole],
             keyframes=keyframes,
             delay=delay,
-            timed=delay <= _MAX_DELAY and not _hides_order(container, stream),
-            damage=damage or _shortfall(container, stream, times),
+            timed=in_order and delay <= _MAX_DELAY and not _hides_order(container, stream),
+            damage=damage or _shortfall(container, stream, len(times), told),
         )
 
 
@@ -264,17 +269,20 @@ def _decode(
 ) -> Iterator[tuple[int, VideoFrame, Fraction]]:
     """Yield the frames of the packets `wanted` from decoding `runs`, in the decoder's order, with their pixel aspect.
 
-    The pixel aspect is a pixel's width over its height.
+    The pixel aspect is a pixel's width over its height. A run gives nothing before the frame of its first packet, and
+    nothing at all where that is no keyframe, whatever its packet is marked as: of H.263 and H.261 in AVI every
+    packet is marked, and decoders that start at any of them put out grey remains without a word.
     """
     with _open(source) as container:
         stream = _video_stream(container, source)
         decoder = _decoder(stream, scan, threads)
         ahead = iter(runs)
         run = next(ahead)
+        sound = run.first == 0  # where a file begins, there is nothing that a decoder could lack
         for number, packet in enumerate(_packets(container, stream)):
             if number < run.first:
                 continue
-            unneeded = number not in wanted and scan.codec in _MARKS_UNREFERENCED
+            unneeded = number not in wanted and number != run.first and scan.codec in _MARKS_UNREFERENCED
             decoder.skip_frame = "NONREF" if unneeded else "DEFAULT"
             if packet.is_discard and number in wanted:
                 packet = _unmarked(packet)
@@ -287,7 +295,8 @@ def _decode(
                 decoder.reorder_depth = max(decoder.reorder_depth, scan.delay)
             for frame in frames:
                 origin = _origin(frame)
-                if origin in wanted and not frame.is_corrupt:
+                sound = sound or (origin == run.first and frame.key_frame)
+                if sound and origin in wanted and not frame.is_corrupt:
                     yield (
                         origin,
                         frame,
@@ -296,7 +305,7 @@ def _decode(
             if number == run.last:
                 if (following := next(ahead, None)) is None:
                     return
-                run = following
+                run, sound = following, False
 
 
 def _decoder(stream: VideoStream, scan: _Scan, threads: int) -> VideoCodecContext:
@@ -380,31 +389,35 @@ def _packets(container: InputContainer, stream: VideoStream) -> "Iterator[Packet
 
 
 def _hides_order(container: InputContainer, stream: VideoStream) -> bool:
-    """Return whether the file does not tell in which order its frames are shown.
+    """Return whether the file does not tell in which order its frames are shown, though all packets have times.
 
-    AVI has no times of showing, and those that FFmpeg fills in are wrong for H.264 with B-frames.
+    AVI has no times of showing, MPEG program streams have them not for every frame. Those that FFmpeg fills in are
+    wrong for H.264 with B-frames, and for MPEG-1, of which it does not see without decoding that there are any.
     """
-    decoder = stream.codec_context
-    return container.format.name == "avi" and decoder.name == "h264" and decoder.has_b_frames
+    decoder, form = stream.codec_context, container.format.name
+    if decoder.name == "mpeg1video":
+        return form in ("avi", "mpeg", "mpegvideo")
+    return form == "avi" and decoder.name == "h264" and decoder.has_b_frames
 
 
-def _shortfall(container: InputContainer, stream: VideoStream, times: Sequence[tuple[int, int]]) -> str:
-    """Return a sentence if the file holds less than it says, else an empty text."""
+def _shortfall(container: InputContainer, stream: VideoStream, count: int, told: Sequence[int]) -> str:
+    """Return a sentence if the file holds less than it says, else an empty text.
+
+    It has `count` packets, and of those that have a time `told` is that.
+    """
     if stream.frames:
         # The index of an MP4 file holds what its edit list leaves in; its head counts all.
         said = (
             min(stream.frames, len(stream.index_entries)) if "mp4" in container.format.name else stream.frames
         )
         allowed = max(_SLACK_FRAMES, said * _SLACK_SHARE)
-        missing = said - len(times)
-        return f"it says that it has {said} frames and has {len(times)}" if missing > allowed else ""
-    if not container.duration or not stream.time_base:
+        return f"it says that it has {said} frames and has {count}" if said - count > allowed else ""
+    if not container.duration or not stream.time_base or not told:
         return ""
     length = container.duration / av.time_base
-    shown = [time for _, time in times]
     # Matroska counts its length from 0, wherever its first frame is; the others count from there.
-    first = 0 if "matroska" in container.format.name else min(shown)
-    held = float((max(shown) - first) * stream.time_base)
+    first = 0 if "matroska" in container.format.name else min(told)
+    held = float((max(told) - first) * stream.time_base)
     if held >= length - _SLACK_SECONDS:
         return ""
     return f"it says that it lasts {length:.1f} s and ends after {held:.1f} s"
