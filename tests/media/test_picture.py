@@ -202,6 +202,46 @@ class TestKinds:
         assert picture[0, :, 0].tolist() == [0, 1, 128, 255, 156, 1]
         assert (picture[:, :, 0] == picture[:, :, 2]).all()
 
+    def test_12_bit_grey_is_scaled(self) -> None:
+        """TIFF 6.0: samples lie without gaps, the first in the upper bits."""
+        samples = np.linspace(0, 4095, 900 * 600).astype(np.uint32)
+        first, second = samples[::2], samples[1::2]
+        packed = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], 1).astype(np.uint8)
+        picture = read_picture(grey_tiff(packed.tobytes(), 900, 600, 12, 1))
+        np.testing.assert_allclose(picture[:, :, 1].ravel(), samples * 255 / 4095, atol=0.5001)
+
+    @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+    @pytest.mark.parametrize("strip", [4, 1_000_000])
+    def test_a_grey_key_is_white_at_any_depth(
+        self, bits: int, strip: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """PNG (third edition), 11.3.2.1: the key has the file's own samples, whatever their depth."""
+        monkeypatch.setattr("bonaface.media.picture._STRIP", strip)
+        samples = np.array([[0, 1, 1, 0], [1, 0, 1, 1], [0, 0, 0, 0]])
+        if bits > 1:
+            samples *= 2
+        row = [
+            int("".join(f"{value:0{bits}b}" for value in row).ljust(-(-4 * bits // 8) * 8, "0"), 2)
+            for row in samples
+        ]
+        data = b"".join(b"\0" + value.to_bytes(-(-4 * bits // 8), "big") for value in row)
+        plain = read_picture(png(4, 3, bits, 0, data))[:, :, 0]
+        np.testing.assert_array_equal(plain, np.round(samples * 255 / (2**bits - 1)))
+        for key in (0, 1, 2):
+            picture = read_picture(png(4, 3, bits, 0, data, (b"tRNS", struct.pack(">H", key))))[:, :, 0]
+            np.testing.assert_array_equal(picture, np.where(samples == key, 255, plain))
+
+    def test_a_key_of_16_bit_colours_is_white(self) -> None:
+        samples = np.array(
+            [[(0x1001, 0x2002, 0x3003), (0x1101, 0x2002, 0x3003), (1, 2, 3), (0x10, 0x20, 0x30)]]
+        )
+        data = b"\0" + samples.astype(">u2").tobytes()
+        for key in range(3):
+            picture = read_picture(png(4, 1, 16, 2, data, (b"tRNS", samples[0, key].astype(">u2").tobytes())))
+            plain = samples >> 8
+            expected = np.where((plain == plain[0, key]).all(-1, keepdims=True), 255, plain)
+            np.testing.assert_array_equal(picture, expected)
+
     def test_16_bit_rgb_is_scaled(self) -> None:
         samples = RNG.integers(0, 65536, (6, 8, 3), dtype=np.uint16)
         rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)

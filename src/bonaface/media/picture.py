@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image, ImageCms, ImageFile
 
 from bonaface.media.info import evenly_spaced
 from bonaface.media.source import MediaError, name_of, settled
@@ -47,7 +47,8 @@ _BROKEN = (
     zlib.error,
 )
 
-_PHOTOMETRIC = 262  # the tag PhotometricInterpretation of TIFF 6.0
+_BITS, _PHOTOMETRIC = 258, 262  # the tags BitsPerSample and PhotometricInterpretation of TIFF 6.0
+_GREY_STEP = {"L;2": 85, "L;4": 17}  # by which Pillow multiplies the samples of a PNG of 2 or 4 bits
 _REFUSED = ("I", "F", "LAB", "HSV")
 _WARNINGS = threading.Lock()
 
@@ -210,6 +211,7 @@ def _damaged(image: Image.Image, name: str, error: Exception) -> PictureError:
 def _array(image: Image.Image, name: str) -> NDArray[np.uint8]:
     """Decode the picture: (H, W, 3) upright RGB, read-only, a strip at a time to save memory."""
     try:
+        key = _scaled_key(image)  # while Pillow still knows how the file's samples lie
         # Pillow parses TIFF's tags, and warns of them, as it loads; other formats need no lock to decode.
         with _quiet() if image.format == "TIFF" else nullcontext():
             image.load()
@@ -217,10 +219,14 @@ def _array(image: Image.Image, name: str) -> NDArray[np.uint8]:
         width, height = image.size
         pixels = np.empty((height, width, 3), np.uint8)
         rows = max(1, _STRIP // width)
+        white = _white(image)
         for top in range(0, height, rows):
-            part = image if rows >= height else image.crop((0, top, width, min(top + rows, height)))
+            whole = rows >= height and key is None
+            part = image if whole else image.crop((0, top, width, min(top + rows, height)))
             part.format = image.format
-            pixels[top : top + rows] = np.asarray(_rgb(part, name))
+            if key is not None:
+                part.info["transparency"] = key
+            pixels[top : top + rows] = np.asarray(_rgb(part, name, white))
         if image.mode.startswith("I;16") and _white_is_zero(image):
             pixels = 255 - pixels
     except _BROKEN as error:
@@ -228,6 +234,26 @@ def _array(image: Image.Image, name: str) -> NDArray[np.uint8]:
     upright = np.ascontiguousarray(_upright(pixels, orientation))
     upright.flags.writeable = False
     return upright
+
+
+def _scaled_key(image: Image.Image) -> int | tuple[int, ...] | None:
+    """Return a PNG's transparent colour in the samples that Pillow makes of the file's; None where it is that already.
+
+    Of 16 bits a colour Pillow keeps the upper 8, and so does the key.
+    """
+    key, tiles = image.info.get("transparency"), image.tile if isinstance(image, ImageFile.ImageFile) else ()
+    if image.format != "PNG" or key is None or not tiles:
+        return None
+    samples = tiles[0].args
+    if samples in _GREY_STEP:
+        return int(key) * _GREY_STEP[samples]
+    return tuple(part >> 8 for part in key) if samples == "RGB;16B" else None
+
+
+def _white(image: Image.Image) -> int:
+    """Return the largest sample of a picture of more than 8 bits: Pillow leaves those of a TIFF of 12 bits unscaled."""
+    tags: Any = getattr(image, "tag_v2", {})
+    return 4095 if tags.get(_BITS) == (12,) else 65535
 
 
 def _white_is_zero(image: Image.Image) -> bool:
@@ -252,11 +278,14 @@ def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     return pixels[::down, ::across]
 
 
-def _rgb(image: Image.Image, name: str) -> Image.Image:
+def _rgb(image: Image.Image, name: str, white: int) -> Image.Image:
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         # A PGM of more than 8 bits comes as "I", scaled to 65535 by Pillow.
         samples = np.asarray(image).astype(np.uint32)
-        return Image.fromarray(((samples + 128) // 257).astype(np.uint8)).convert("RGB")
+        grey = ((samples * 255 + white // 2) // white).astype(np.uint8)
+        if (key := image.info.get("transparency")) is not None:
+            grey[samples == key] = 255
+        return Image.fromarray(grey).convert("RGB")
     if image.mode in _REFUSED:
         raise PictureError(
             f"{name}: pixels of the kind {image.mode!r} (32-bit, floating point or Lab) have no agreed RGB; "
@@ -265,8 +294,8 @@ def _rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "CMYK":
         return _from_cmyk(image)
     if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+        paper = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(paper, image.convert("RGBA")).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
