@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bonaface.media.frames import open_media
+from bonaface.media.frames import open_media, probe_media
 from bonaface.media.info import evenly_spaced
 from bonaface.media.source import MediaError
 from bonaface.testing.clips import encode_clip
@@ -48,6 +48,18 @@ def test_an_animation_is_a_videos_frames(form: str, n: int) -> None:
     for index, picture in frames:
         assert picture.shape == (12, 16, 3)
         np.testing.assert_allclose(picture[6, 8], (SHADES[index], 30, 30), atol=6)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_pngs_picture_for_those_who_know_no_animation_is_no_frame(count: int) -> None:
+    """APNG 1.0: what comes before the first fcTL chunk is no part of the animation."""
+    data = encoded("PNG", PICTURES[: count + 1], default_image=True)
+    assert data.index(b"IDAT") < data.index(b"fcTL")
+    assert probe_media(data).frames == int.from_bytes(data[data.index(b"acTL") + 4 :][:4], "big") == count
+    frames = list(open_media(data, 100).frames)
+    assert [index for index, _ in frames] == list(range(count))
+    for index, picture in frames:
+        np.testing.assert_allclose(picture[6, 8], (SHADES[index + 1], 30, 30), atol=6)
 
 
 @pytest.mark.parametrize("form", ["TIFF", "MPO"])

@@ -117,7 +117,7 @@ def read_animation(
         image: Any = _header(file, name, max_pixels)
         for number in evenly_spaced(_frame_count(image, name), n):
             try:
-                image.seek(number)
+                image.seek(number + _stills(image))
             except (EOFError, *_BROKEN) as error:
                 raise _damaged(image, name, error) from error
             yield number, _array(image, name)
@@ -196,10 +196,15 @@ def _formats(head: bytes, name: str) -> tuple[str, ...]:
 
 def _frame_count(image: Any, name: str) -> int:
     try:
-        frames: int = image.n_frames
+        frames: int = image.n_frames - _stills(image)
     except (EOFError, *_BROKEN) as error:
         raise _damaged(image, name, error) from error
     return frames
+
+
+def _stills(image: Any) -> int:
+    """Return how many pictures Pillow counts before an animation: a PNG may have one for those who know none."""
+    return int(bool(getattr(image, "default_image", False)))
 
 
 def _damaged(image: Image.Image, name: str, error: Exception) -> PictureError:
