@@ -1,6 +1,7 @@
 """Which files are pictures and which are videos: by their content, else by their names' suffix."""
 
 import os
+import re
 import stat
 from enum import StrEnum
 from pathlib import Path
@@ -24,19 +25,22 @@ _MEDIA_SUFFIXES = PICTURE_SUFFIXES | VIDEO_SUFFIXES
 HEAD = 4096  # bytes of a file that tell its kind
 
 # How a file begins. Formats that we do not read are here as well, so that such a file is reported and not ignored.
+# Marks that are letters alone take in a byte behind them that no text has.
 _PICTURES = (
     b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+",
     b"\x00\x00\x00\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51", b"\xff\x0a", b"\x00\x00\x00\x0cJXL \r\n\x87\n",
-    b"8BPS", b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"IIU\x00", b"\x00\x00\x01\x00", b"qoif", b"\x76\x2f\x31\x01",
-    b"#?RADIANCE",
+    b"8BPS\x00", b"FUJIFILMCCD-RAW", b"IIRO\x08\x00", b"IIRS\x08\x00", b"IIU\x00", b"\x00\x00\x01\x00",
+    b"qoif\x00", b"\x76\x2f\x31\x01", b"#?RADIANCE",
 )  # fmt: skip
 _VIDEOS = (
     b"\x1a\x45\xdf\xa3", b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3", b"FLV\x01", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
-    b"YUV4MPEG2 ", b"DKIF", b".RMF", b"\x06\x0e\x2b\x34",
+    b"YUV4MPEG2 ", b"DKIF\x00", b".RMF\x00", b"\x06\x0e\x2b\x34",
 )  # fmt: skip
 _STILL_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis", b"crx ")
 _SOUND_BRANDS = (b"M4A ", b"M4B ", b"M4P ", b"F4A ")
 _MOVIE_BOXES = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"moof", b"styp")
+_LARGE = b"mdat"  # the frames, which may be more than 16 MiB
+_NETPBM = re.compile(rb"P[1-6]\s+(#|\d+\s+[#\d])")  # width and height, or a comment before them
 _TS, _M2TS = 188, 192  # bytes of a packet of an MPEG transport stream, and of a Blu-ray's
 
 
@@ -51,12 +55,12 @@ def sniff(head: bytes) -> Kind | None:
     """Return the kind of a file that begins with `head` (`HEAD` bytes are enough); None if neither picture nor
     video.
     """
-    if head.startswith(_PICTURES) or _is_webp(head) or _is_bitmap(head) or _is_netpbm(head):
+    if head.startswith(_PICTURES) or _is_webp(head) or _is_bitmap(head) or _NETPBM.match(head):
         return Kind.PICTURE
-    if head[4:8] == b"ftyp":
+    if _is_box(head, (b"ftyp",)):
         brand = head[8:12]
         return None if brand in _SOUND_BRANDS else Kind.PICTURE if brand in _STILL_BRANDS else Kind.VIDEO
-    if head.startswith(_VIDEOS) or head[4:8] in _MOVIE_BOXES or _is_avi(head) or _is_transport_stream(head):
+    if head.startswith(_VIDEOS) or _is_box(head, _MOVIE_BOXES) or _is_avi(head) or _is_transport_stream(head):
         return Kind.VIDEO
     if head.startswith(b"OggS") and (b"\x80theora" in head or b"OVP80" in head):
         return Kind.VIDEO
@@ -102,6 +106,15 @@ def _is_webp(head: bytes) -> bool:
     return head.startswith(b"RIFF") and head[8:12] == b"WEBP"
 
 
+def _is_box(head: bytes, names: tuple[bytes, ...]) -> bool:
+    """Return whether `head` starts with an MP4 box of one of `names`: its size, below 16 MiB for all but one, and its
+    name.
+
+    A text may have the names too: "The free licence".
+    """
+    return head[4:8] in names and (head[0] == 0 or head[4:8] == _LARGE)
+
+
 def _is_avi(head: bytes) -> bool:
     return head.startswith((b"RIFF", b"ON2 ")) and head[8:11] == b"AVI"
 
@@ -118,10 +131,6 @@ def _is_bitmap(head: bytes) -> bool:
         108,
         124,
     )
-
-
-def _is_netpbm(head: bytes) -> bool:
-    return head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace() and b"\x00" not in head[:3]
 
 
 def _is_transport_stream(head: bytes) -> bool:
