@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -183,9 +184,33 @@ def test_what_is_left_of_another_download_does_not_stay(
     part.parent.mkdir(parents=True)
     part.write_bytes(left)
     (part.parent / "model.xml").write_text("no file of this model")
-    with contextlib.suppress(ModelFileError):  # found by its checksum, and not kept
-        download(url, "kiosk-v1")
     assert_is(download(url, "kiosk-v1"), models / "kiosk-v1")
+
+
+@pytest.mark.parametrize("file", [CARD, ONNX])
+@pytest.mark.parametrize("share", [1, 2])
+def test_an_index_that_changed_while_a_download_was_stopped(
+    server: tuple[str, type[Handler]], models: Path, cache: Path, file: str, share: int
+) -> None:
+    """Of the version before the cache has a file in whole or in part, with another byte at its beginning."""
+    for where in (server[0], str(models)):
+        part = cache / ".door.part" / file
+        part.parent.mkdir(parents=True)
+        data = bytearray((models / "door" / file).read_bytes())
+        data[10] ^= 1
+        part.write_bytes(data[: len(data) // share])
+        assert_is(download(where, "door"), models / "door")
+        shutil.rmtree(cache / "door")
+
+
+def test_a_file_that_is_wrong_is_fetched_once(
+    server: tuple[str, type[Handler]], models: Path, cache: Path
+) -> None:
+    url, handler = server
+    (models / "door" / ONNX).write_bytes((models / "door" / ONNX).read_bytes()[::-1])
+    with pytest.raises(ModelFileError, match="its SHA-256 is not the one"):
+        download(url, "door")
+    assert len([path for path, _ in handler.asked if path.endswith(ONNX)]) == 1
 
 
 def test_a_wrong_checksum_is_refused_and_nothing_kept(
@@ -277,6 +302,18 @@ def test_a_folder_serves_without_a_network(
     assert_is(download(f"{models}/{INDEX}", "kiosk-v1"), models / "kiosk-v1")
 
 
+def test_an_index_in_the_folder_where_one_is(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(models)
+    for where in (INDEX, f"./{INDEX}", ".", ""):
+        assert list(read_index(where).models) == ["door", "kiosk-v1"]
+    monkeypatch.chdir(models / "door")
+    assert list(read_index(f"../{INDEX}").models) == ["door", "kiosk-v1"]
+    with pytest.raises(InputError, match=rf"^{INDEX}: there is no index of models"):
+        read_index(INDEX)
+    with pytest.raises(InputError, match=rf"^other-{INDEX}/{INDEX}: there is no index of models"):
+        read_index(f"other-{INDEX}")  # which is the name of a folder
+
+
 def test_a_file_that_was_cut_short_in_a_folder_is_named(models: Path, cache: Path) -> None:
     path = models / "door" / CARD
     path.write_bytes(path.read_bytes()[:-5])
@@ -331,3 +368,17 @@ def test_from_the_shell(server: tuple[str, type[Handler]], models: Path, faces_r
     assert checked.exit_code in (0, 1), checked.output
     written = run.invoke(app, ["models", "--index", str(models)])
     assert "door, kiosk-v1" in written.output
+
+
+def test_lists_what_is_here_and_what_is_another_version(models: Path, cache: Path) -> None:
+    def here() -> dict[str, list[str]]:
+        done = CliRunner().invoke(app, ["models", "--remote", str(models)], env={"COLUMNS": "200"})
+        rows = [line.split("folder/split")[1:] for line in done.output.splitlines()]
+        return dict(zip(("door", "kiosk-v1"), (row[0].split()[:-1] for row in rows if row), strict=True))
+
+    assert here() == {"door": [], "kiosk-v1": []}
+    download(str(models), "door")
+    assert here() == {"door": ["yes"], "kiosk-v1": []}
+    write_bundle(models / "door", backbone="new")
+    write_index(models)
+    assert here() == {"door": ["another", "version"], "kiosk-v1": []}

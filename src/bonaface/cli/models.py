@@ -91,11 +91,12 @@ def _write_index(folder: Path) -> None:
 def _list_remote(console: "Console", where: str) -> None:
     from bonaface.cli.tables import names_table
     from bonaface.inference.cache import models_folder
-    from bonaface.inference.remote import read_index
+    from bonaface.inference.remote import is_here, read_index
 
     table = names_table("model", "what it is", "here", "MB", numbers=1)
     for name, model in read_index(where).models.items():
-        here = "yes" if (models_folder() / name).is_dir() else ""
+        there = (models_folder() / name).is_dir()
+        here = "yes" if is_here(name, model) else "another version" if there else ""
         table.add_row(name, model.summary, here, f"{model.size / 1e6:.1f}")
     console.print(table)
     console.print(

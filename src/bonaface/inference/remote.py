@@ -133,6 +133,12 @@ def read_index(where: str) -> Index:
         raise InputError(f"{_base(where)}{INDEX}: expected an index of models ({error})") from error
 
 
+def is_here(name: str, model: RemoteModel) -> bool:
+    """Return whether the cache has `model` under `name`, and not another version of it, by its description."""
+    card = models_folder() / name / CARD
+    return card.is_file() and sha256(card) == model.files["bundle.json"].sha256
+
+
 def download(where: str, name: str, progress: Progress | None = None) -> Path:
     """Fetch the model `name` from the index at `where` into the cache, and return its folder.
 
@@ -153,7 +159,7 @@ def download(where: str, name: str, progress: Progress | None = None) -> Path:
             f"{where}: {SHIPPED!r} is the name of the model that ships; this one can't be fetched"
         )
     folder = models_folder() / name
-    if (folder / CARD).is_file() and sha256(folder / CARD) == model.files["bundle.json"].sha256:
+    if is_here(name, model):
         try:
             return Bundle.open(folder).path
         except ModelFileError:
@@ -181,7 +187,25 @@ def download(where: str, name: str, progress: Progress | None = None) -> Path:
 
 
 def _fetch(where: str, name: str, path: Path, about: RemoteFile, told: Callable[[int], None]) -> None:
-    """Fetch one file to `path`, going on after what is there, and check it."""
+    """Fetch one file to `path`, going on after what is there, and check it.
+
+    What is there may be of another version of the model: where the checksum differs, the file is fetched anew, once.
+    """
+    for begun in (path.is_file(), False):
+        _complete(where, name, path, about, told)
+        if sha256(path) == about.sha256:
+            return
+        path.unlink()
+        if not begun:
+            break
+    raise ModelFileError(
+        f"{_base(where)}{name}: its SHA-256 is not the one in {INDEX}; the file there was changed or damaged, and it "
+        "was not kept"
+    )
+
+
+def _complete(where: str, name: str, path: Path, about: RemoteFile, told: Callable[[int], None]) -> None:
+    """Fetch what `path` lacks of the bytes that the index promises."""
     for attempt in range(1, _TRIES + 1):
         there = path.stat().st_size if path.is_file() else 0
         if there > about.bytes:
@@ -209,13 +233,6 @@ def _fetch(where: str, name: str, path: Path, about: RemoteFile, told: Callable[
                 "there again, or write the index anew with bonaface models --index"
             )
         raise BonafaceError(f"{_base(where)}{name}: the connection ends early each time; {_AGAIN}")
-    if sha256(path) != about.sha256:
-        path.unlink()
-        raise ModelFileError(
-            f"{_base(where)}{name}: its SHA-256 is not the one in {INDEX}; the file there was changed or "
-            "damaged, and it was "
-            "not kept"
-        )
 
 
 def _append(
@@ -284,8 +301,10 @@ def _is_http(where: str) -> bool:
 
 
 def _base(where: str) -> str:
-    """Return where the index lies, with a slash at its end."""
-    return f"{where.removesuffix(INDEX).rstrip('/')}/"
+    """Return where the index lies, with a slash at its end, or nothing where that is the current folder."""
+    folder, slash, last = where.rpartition("/")
+    folder = folder + slash if last == INDEX else where
+    return f"{folder.rstrip('/')}/" if folder else ""
 
 
 def _unreachable(where: str, name: str, error: Exception) -> BonafaceError:
