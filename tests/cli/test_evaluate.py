@@ -1,16 +1,21 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from bonaface.cli.main import app
 from bonaface.core.errors import BonafaceError, InputError
 from bonaface.core.files import alone, write_checked_json
 from bonaface.datasets.protocols import BySubject, Protocol
+from bonaface.datasets.registry import open_dataset
 from bonaface.inference.bundle import Bundle
+from bonaface.store.prepare import prepare
+from bonaface.testing.networks import write_bundle
 
 
 def evaluate(run: Path, store: Path | str, protocol: str, *more: object) -> Any:
@@ -130,6 +135,32 @@ def test_asks_for_a_missing_fold(
     assert isinstance(done.exception, InputError)
     assert "has 3 folds" in str(done.exception)
     assert "say which with --fold: 1, 2, 3" in str(done.exception)
+
+
+@pytest.mark.parametrize(("threshold", "split"), [("0.5", "test"), ("dev", "dev")])
+def test_says_that_a_store_has_no_face(tmp_path: Path, threshold: str, split: str) -> None:
+    for number in range(10):
+        for kind in ("bonafide", "attack/print"):
+            path = tmp_path / "set" / kind / f"person-{number}" / "wall.png"
+            path.parent.mkdir(parents=True)
+            Image.new("RGB", (96, 96), (90, 120, 90)).save(path)
+    rows = open_dataset("folder").read(tmp_path / "set")
+    prepare(rows, tmp_path / "set", tmp_path / "store", workers=0)
+    done = evaluate(
+        write_bundle(tmp_path / "bundle"),
+        tmp_path / "store",
+        "split",
+        "--threshold-from",
+        threshold,
+        "--out",
+        tmp_path / "out",
+    )
+    assert isinstance(done.exception, InputError)
+    message = (
+        rf"store: expected faces to score, but none of the \d+ {split} presentations of folder/split has one"
+    )
+    assert re.search(message, str(done.exception))
+    assert not (tmp_path / "out").exists()
 
 
 def test_rejects_two_evaluations_at_once(run: Path, store: Path, tmp_path: Path) -> None:

@@ -59,6 +59,8 @@ def test_rejects_a_second_process_on_one_set(tmp_path: Path) -> None:
     [
         (("--layout", "oulu"), UnknownNameError, "Did you mean 'oulu-npu'"),
         (("--size", "96"), InputError, "like 540x960"),
+        (("--size", "²x64"), InputError, "like 540x960"),
+        (("--size", "64x①"), InputError, "like 540x960"),
         (("--persons", 99), InputError, "3 to 55"),
         (("--faces", "/nowhere", "--persons", 3), InputError, "found none"),
     ],

@@ -188,7 +188,16 @@ def _parts(
         )
     split = split_rows(store.table, found, fold, seed)
     parts = [ScoredSplit(split.test, "test", protocol, fold)]
-    return [ScoredSplit(split.dev, "dev", protocol, fold), *parts] if with_dev else parts
+    if with_dev:
+        parts.insert(0, ScoredSplit(split.dev, "dev", protocol, fold))
+    with_face = {frame.presentation for frame in store.frames if not frame.response}
+    for part in parts:
+        if with_face.isdisjoint(part.rows):
+            raise InputError(
+                f"{store.path}: expected faces to score, but none of the {len(part.rows)} {part.split} presentations "
+                f"of {store.dataset}/{found.name} has one; look at the pictures, and prepare the set again"
+            )
+    return parts
 
 
 def _scores(

@@ -91,6 +91,7 @@ def _size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     width, cross, height = text.lower().partition("x")
-    if not (cross and width.strip().isdigit() and height.strip().isdigit()):
+    # a superscript is a digit too, but no number
+    if not (cross and width.strip().isdecimal() and height.strip().isdecimal()):
         raise InputError(f"the size must be like 540x960, got {text!r}")
     return int(width), int(height)
