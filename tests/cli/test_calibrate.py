@@ -56,6 +56,19 @@ def test_a_calibrated_bundle_decides_by_its_own_threshold(
     assert not list(tmp_path.glob(".new*"))
 
 
+def test_evaluate_judges_at_the_threshold_that_check_decides_by(
+    model: Path, store: Path, faces_root: Path, tmp_path: Path
+) -> None:
+    new = tmp_path / "new"
+    run("calibrate", model, "--bona-fide", faces_root / "bonafide", "--rule", "bpcer=0.2", "--out", new)
+    card = Bundle.open(new).card
+    assert card.threshold("score", "frame") != card.threshold("score", "frame", "eer")
+    for options, point in (((), "bpcer=0.2"), (("--rule", "eer"), "eer")):
+        run("evaluate", new, "--data", store, "--protocol", "test", "--out", tmp_path / point, *options)
+        (fold,) = json.loads((tmp_path / point / "report.json").read_text())["folds"]
+        assert fold["threshold"]["value"] == card.threshold("score", "video", point)
+
+
 def test_says_what_it_takes(model: Path, faces_root: Path, tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"takes at least 100 bona fide presentations .* got 21; give 79 more"

@@ -54,8 +54,8 @@ def check(
     model: Annotated[
         Path | None,
         typer.Option(
-            help="Bundle, folder of a training run, or name of a model that `models` lists. Default: the model that "
-            "ships.",
+            help="Bundle, folder of a training run, or a model's name: default, or one that `models NAME --remote` "
+            "has fetched. Default: the model that ships.",
             show_default=False,
         ),
     ] = None,

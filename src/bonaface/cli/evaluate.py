@@ -8,7 +8,6 @@ import typer
 from bonaface.cli.evaluation_settings import (
     AggregationOption,
     OutputOption,
-    RuleOption,
     UnitOption,
 )
 from bonaface.cli.runtimes import RuntimeOption
@@ -50,11 +49,19 @@ def evaluate(
         str,
         typer.Option(
             metavar="bundle|dev|test|NUMBER",
-            help="bundle: the model's own threshold, set on the dev scores of its training; dev: set on this "
-            "protocol's dev scores; test: set on the test scores (every report then says so); or a number.",
+            help="bundle: the model's own threshold, set on the dev scores of its training, or by calibrate; dev: set "
+            "on this protocol's dev scores; test: set on the test scores (every report then says so); or a number.",
         ),
     ] = "bundle",
-    rule: RuleOption = "eer",
+    rule: Annotated[
+        str | None,
+        typer.Option(
+            metavar="eer|bpcer=SHARE",
+            help="How the threshold is set. eer: where the errors are equal; bpcer=0.01: where BPCER is 1 %. Default: "
+            "of the model's own thresholds the one that check decides by, else eer.",
+            show_default=False,
+        ),
+    ] = None,
     unit: UnitOption = "video",
     aggregation: AggregationOption = "mean",
     output: OutputOption = None,
@@ -87,6 +94,7 @@ def evaluate(
 
     bundle, store = Bundle.open(model), CropStore.open(data)
     chosen = bundle.card.output(output)
+    rule = rule or (bundle.card.default_point if threshold_from == "bundle" else "eer")
     settings = _settings_of(bundle, threshold_from, rule, unit, aggregation, chosen)
     source = trained_on(bundle.card)
     protocol = _tested(protocol, source, store)

@@ -16,8 +16,8 @@ ThresholdOption = Annotated[
     typer.Option(
         "--threshold-from",
         metavar="dev|test|NUMBER",
-        help="Where the threshold comes from. dev: set on the dev scores; test: set on the test scores (every "
-        "report then says so); or a number.",
+        help="Where the threshold comes from. dev: set on the dev scores, or, where there are none, the one that "
+        "evaluate wrote beside the scores; test: set on the test scores (every report then says so); or a number.",
     ),
 ]
 RuleOption = Annotated[

@@ -43,8 +43,8 @@ def export(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder for the exported bundle, with a page and an example for whoever builds it in. Default: "
-            "RUN/export/FORMAT-PRECISION.",
+            help="Folder for the exported bundle, with a page and an example for whoever builds it in. Default of "
+            "a run: RUN/export/FORMAT-PRECISION; a bundle or a model's name needs this option.",
             show_default=False,
         ),
     ] = None,
