@@ -267,7 +267,10 @@ def _check(rows: Sequence[Presentation], split: Split, protocol: Protocol, where
     only_test = isinstance(protocol.splits, PublishedSplits) and protocol.splits.train is None
     empty = [name for name, numbers in parts.items() if not numbers and (name == "test" or not only_test)]
     if empty:
-        raise InputError(f"{where}: no row of the table is in {' and '.join(empty)}; is the set complete?")
+        advice = "is the set complete?"
+        if protocol.splits_are_stated:
+            advice = "name their rows in the column split of a CSV file"
+        raise InputError(f"{where}: no row of the table is in {' and '.join(empty)}; {advice}")
     for one, other in (("train", "dev"), ("train", "test"), ("dev", "test")):
         twice = sorted(set(parts[one]) & set(parts[other]))
         if twice:
