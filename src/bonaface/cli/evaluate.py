@@ -5,11 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bonaface.cli.evaluation_settings import (
-    AggregationOption,
-    OutputOption,
-    UnitOption,
-)
+from bonaface.cli.evaluation_settings import RULE, RULE_HELP, AggregationOption, OutputOption, UnitOption
 from bonaface.cli.runtimes import RuntimeOption
 from bonaface.core.errors import InputError
 from bonaface.core.paths import to_path
@@ -56,9 +52,8 @@ def evaluate(
     rule: Annotated[
         str | None,
         typer.Option(
-            metavar="eer|bpcer=SHARE",
-            help="How the threshold is set. eer: where the errors are equal; bpcer=0.01: where BPCER is 1 %. Default: "
-            "of the model's own thresholds the one that check decides by, else eer.",
+            metavar=RULE,
+            help=f"{RULE_HELP} Default: of the model's own thresholds the one that check decides by, else eer.",
             show_default=False,
         ),
     ] = None,

@@ -20,13 +20,9 @@ ThresholdOption = Annotated[
         "evaluate wrote beside the scores; test: set on the test scores (every report then says so); or a number.",
     ),
 ]
-RuleOption = Annotated[
-    str,
-    typer.Option(
-        metavar="eer|bpcer=SHARE",
-        help="How the threshold is set. eer: where the errors are equal; bpcer=0.01: where BPCER is 1 %.",
-    ),
-]
+RULE = "eer|bpcer=SHARE"
+RULE_HELP = "How the threshold is set. eer: where the errors are equal; bpcer=0.01: where BPCER is 1 %."
+RuleOption = Annotated[str, typer.Option(metavar=RULE, help=RULE_HELP)]
 UnitOption = Annotated[
     str, typer.Option(metavar="video|frame", help="What counts as one decision: a video or a frame.")
 ]

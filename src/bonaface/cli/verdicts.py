@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bonaface.core.csv_lines import CsvLines
 from bonaface.core.errors import InputError
+from bonaface.core.text import encodable
 
 if TYPE_CHECKING:
     from bonaface.inference.verdict import Verdict
@@ -66,5 +67,5 @@ def _row(values: "tuple[str, ...] | list[object]") -> str:
 
 def _write(text: str) -> None:
     # A name that is no UTF-8 has letters that cannot be written; everything else goes out as it is.
-    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode())
+    sys.stdout.write(encodable(text))
     sys.stdout.flush()

@@ -170,6 +170,17 @@ def renamed(raw: Table, mapping: Mapping[str, str], where: str) -> Table:
         UnknownNameError: a column of ours or theirs that does not exist.
         InputError: a cell of a column to turn round that cannot be read.
     """
+    theirs, chosen = list(raw.columns), _chosen(raw, mapping)
+    for ours, name in mapping.items():
+        if ours not in COLUMNS and not ours.startswith("score_"):
+            raise UnknownNameError("column of a score table", ours, COLUMNS)
+        if name.removeprefix("-") not in theirs and name not in theirs:
+            raise UnknownNameError("column of the file", name, theirs)
+    return Table({ours: _column(raw, ours, name, where) for ours, name in chosen.items()})
+
+
+def _chosen(raw: Table, mapping: Mapping[str, str]) -> dict[str, str]:
+    """Return their name of each of our columns: from `mapping`, bob's, or its own where it is ours or usual for ids."""
     theirs = list(raw.columns)
     known = {*COLUMNS, *THRESHOLD_COLUMNS}
     if {"score", "label"} & {ours for ours, name in mapping.items() if name != ours}:
@@ -178,13 +189,7 @@ def renamed(raw: Table, mapping: Mapping[str, str], where: str) -> Table:
     chosen |= {name: name for name in theirs if name in known or name.startswith("score_")}
     if set(theirs) >= _BOB_KEYS:
         chosen |= {ours: name for ours, name in _BOB.items() if name in theirs}
-    for ours, name in mapping.items():
-        if ours not in COLUMNS and not ours.startswith("score_"):
-            raise UnknownNameError("column of a score table", ours, COLUMNS)
-        if name.removeprefix("-") not in theirs and name not in theirs:
-            raise UnknownNameError("column of the file", name, theirs)
-        chosen[ours] = name
-    return Table({ours: _column(raw, ours, name, where) for ours, name in chosen.items()})
+    return chosen | dict(mapping)
 
 
 def refuse_repeated_names(raw: Table, mapping: Mapping[str, str], path: Path) -> None:
@@ -192,13 +197,11 @@ def refuse_repeated_names(raw: Table, mapping: Mapping[str, str], path: Path) ->
 
     They may be frames of one video or pictures of one person, and the errors differ widely.
     """
-    guessed = _renamed_ids([name for name in raw.columns if name not in mapping.values()])
-    given = {*raw.columns, *mapping}
-    if {"sample_id", "video_id", "frame"} & given or "sample_id" not in guessed or "video_id" in guessed:
+    chosen = _chosen(raw, mapping)
+    theirs = chosen.get("sample_id", "")
+    guessed = theirs not in ("sample_id", mapping.get("sample_id")) and _plain(theirs) in _SAMPLE_NAMES
+    if not guessed or {"video_id", "frame"} & chosen.keys():
         return
-    if set(raw.columns) >= _BOB_KEYS:
-        return
-    theirs = guessed["sample_id"]
     column = raw.text(theirs)
     counts = np.bincount(column.codes)
     if counts.max() > 1:

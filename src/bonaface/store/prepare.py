@@ -7,7 +7,7 @@ interruptions. `shard_writer` makes a shard, `bonaface.jobs` distributes them.
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +180,7 @@ def _make(
     progress: Progress | None,
 ) -> None:
     every = shards(table.rows, settings)
-    writer = ShardWriter(root, store, settings, table.dataset, layout.software(), _absent(table, root))
+    writer = ShardWriter(root, store, settings, table.dataset, layout.software())
     if (store / layout.FRAMES).is_file():
         _reopen(store, table, every, writer)
     if not (store / layout.FRAMES).is_file():
@@ -188,7 +188,7 @@ def _make(
         before = len(table) - sum(len(shard.rows) for shard in left)
         report = progress or (lambda *_: None)
         report(before, len(table))
-        run(writer, left, lambda done: report(before + done, len(table)))
+        run(replace(writer, absent=_absent(left, root)), left, lambda done: report(before + done, len(table)))
         if lost := _left(store, every):
             raise BonafaceError(
                 f"{store}: {len(lost)} of {len(every)} shards are not there, and yet they were made: the machines of a "
@@ -211,11 +211,15 @@ def _left(store: Path, every: list[Shard]) -> list[Shard]:
     ]
 
 
-def _absent(table: PresentationTable, root: Path) -> frozenset[str]:
-    """Return the folders of rows, relative to `root`, of which nothing is there from the beginning."""
+def _absent(left: list[Shard], root: Path) -> frozenset[str]:
+    """Return the folders of the rows of `left`, relative to `root`, of which nothing is there from the beginning."""
     if is_remote(root):
         return frozenset()
-    return frozenset(folder for folder in {folder_of(row) for row in table.rows} if is_bare(root / folder))
+    return frozenset(
+        folder
+        for folder in {folder_of(row) for shard in left for row in shard.rows}
+        if is_bare(root / folder)
+    )
 
 
 def _reopen(store: Path, table: PresentationTable, every: list[Shard], writer: ShardWriter) -> None:
