@@ -1,16 +1,19 @@
 """Judge the papers' four networks, trained in two ways, beside the linear classifier (benchmarks/transfer-networks.md).
 
     bonaface prepare nuaa NUAA STORES/nuaa
-    python benchmarks/transfer_networks.py WORK default-model/store STORES/nuaa
+    python benchmarks/transfer_networks.py WORK default-model/store STORES/nuaa --from default-model/final
 
-`default-model` is the folder that `make default-model` works in. WORK keeps the backbone's levels and every system's
-scores, so that a stopped run goes on. The presets `transfer` freeze the backbone, so its levels are computed once for
-each crop and all networks learn from them: what is trained is the networks' own code, by the optimiser and the rate
-of their preset, on a pass over the pictures as they are and on one in exchanged colours, which `bonaface train` would
-draw anew in every epoch. "Before" are networks that `bonaface train` trained, where WORK/before/MODEL has their runs.
+`default-model` is the folder that `make default-model` works in. Each network is trained twice, on the backbone with
+ImageNet weights and on that of the runs after `--from`, as `bonaface train --from` takes it. WORK keeps the
+backbone's levels and every system's scores, so that a stopped run goes on. The presets `transfer` freeze the
+backbone, so its levels are computed once for each crop and all networks learn from them: what is trained is the
+networks' own code, by the optimiser and the rate of their preset, on a pass over the pictures as they are and on one
+in exchanged colours, which `bonaface train` would draw anew in every epoch. "Before" are networks that `bonaface
+train` trained, where WORK/before/MODEL has their runs; where it has none, their figures stay as they are.
 """
 
 import argparse
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -47,6 +50,7 @@ from bonaface.models.registry import create_model
 from bonaface.store.crop_store import CropStore
 from bonaface.training.batches import Augmentation, CropBatches, Draw, epoch_order
 from bonaface.training.data import PadData
+from bonaface.training.initial import Initial, load_initial
 from bonaface.training.optimisation import create_optimizer, rate_factor
 from bonaface.training.settings import RunSettings, choose_preset
 from bonaface.training.start import linear_start
@@ -57,8 +61,10 @@ NETWORKS = ("deep-pix-bis", "a-deep-pix-bis", "bi-fas", "bi-fas-s")
 CROPS = {"tight": "tight", "square-1.3": "wide", "square-2.0": "wider"}  # with the linear classifier's preset
 BACKBONE, SIZE, STRIDES = "efficientnet-lite0", 224, (8, 16, 32)
 SPECTRUM = 80  # side of the spectra that are kept
-LINEAR, BEFORE, AFTER = "linear classifier", "before", "transfer"
+LINEAR, BEFORE, AFTER, TUNED = "linear classifier", "before", "transfer", "transfer, `--from`"
+LEVELS = {LINEAR: "levels", AFTER: "levels", TUNED: "levels-from"}  # of which backbone each way reads
 STEERS, JUDGES = "nuaa train", "nuaa test"
+PARTS = ("dev", "plain", "exchanged", "nuaa-train", "nuaa-test")
 _PASSES = 2  # over every second presentation: as many steps as an epoch over all
 _LOT = 16  # pictures that go through a backbone together
 _BEGIN, _END = "<!-- table -->", "<!-- end of table -->"
@@ -94,11 +100,20 @@ class Levels:
         return self._kept[name]
 
 
-def keep_levels(folder: Path, part: str, data: CropBatches, draws: Sequence[Draw]) -> None:
-    """Compute the levels of `draws` in half precision into `folder`, unless they are there."""
+def keep_levels(
+    folder: Path, part: str, data: CropBatches, draws: Sequence[Draw], begins: Sequence[Initial]
+) -> None:
+    """Compute the levels of `draws` in half precision into `folder`, unless they are there.
+
+    Args:
+        begins: the runs whose mean backbone computes them; none: the one with ImageNet weights.
+    """
     if (folder / f"{part}.npz").is_file():
         return
-    network = create_model("bi-fas", backbone=BACKBONE, size=SIZE).eval()
+    network = create_model("bi-fas", backbone=BACKBONE, size=SIZE)
+    if begins:
+        load_initial(network, *begins)
+    network.eval()
     network.to(memory_format=torch.channels_last)
     names = [*map(str, STRIDES), "spectrum"]
     found: list[list[NDArray[np.float16]]] = [[] for _ in names]
@@ -123,21 +138,27 @@ def keep_levels(folder: Path, part: str, data: CropBatches, draws: Sequence[Draw
         np.savez(file, labels=labels, positions=positions, subjects=people, species=kinds)
 
 
-def keep_all_levels(work: Path, simulated: Path, nuaa: Path, every: int) -> None:
+def keep_all_levels(
+    levels: Path, simulated: Path, nuaa: Path, every: int, begins: Sequence[Initial] = ()
+) -> None:
     """Compute the levels of every crop: of simulated pictures as they are and in exchanged colours, dev, and NUAA."""
     store = CropStore.open(nuaa)
     for crop, preset in CROPS.items():
-        folder = work / "levels" / crop
+        folder = levels / crop
         settings = RunSettings(choose_preset("linear-probe", preset, {}), str(simulated), "split", seed=0)
         data = PadData(CropStore.open(simulated), settings)
         train, dev = _thinned(data.train), _thinned(data.dev)
-        keep_levels(folder, "dev", data.dev, [Draw(int(p), None) for p in dev])
-        keep_levels(folder, "plain", data.train, [Draw(int(p), None) for p in train])
+        keep_levels(folder, "dev", data.dev, [Draw(int(p), None) for p in dev], begins)
+        keep_levels(folder, "plain", data.train, [Draw(int(p), None) for p in train], begins)
         order = np.random.default_rng(0).permutation(train)
-        keep_levels(folder, "exchanged", data.train, [Draw(int(p), (0, 1, n)) for n, p in enumerate(order)])
+        keep_levels(
+            folder, "exchanged", data.train, [Draw(int(p), (0, 1, n)) for n, p in enumerate(order)], begins
+        )
         for part in (STEERS, JUDGES):
             shown = nuaa_crops(store, part, crop, every)
-            keep_levels(folder, part.replace(" ", "-"), shown, [Draw(p, None) for p in range(len(shown))])
+            keep_levels(
+                folder, part.replace(" ", "-"), shown, [Draw(p, None) for p in range(len(shown))], begins
+            )
 
 
 def nuaa_crops(store: CropStore, part: str, crop: str, every: int) -> CropBatches:
@@ -307,22 +328,25 @@ def systems(work: Path, seeds: Sequence[int]) -> Iterator[tuple[str, str, int]]:
     for network in NETWORKS:
         if (work / "before" / network / "bundle").is_dir():
             yield BEFORE, network, 0
-        for seed in seeds:
-            yield AFTER, network, seed
+        for way in (AFTER, TUNED):
+            if (work / LEVELS[way]).is_dir():
+                yield from ((way, network, seed) for seed in seeds)
 
 
 def score_all(work: Path, nuaa: Path, every: int, seeds: Sequence[int], only: Sequence[str]) -> None:
     """Train and score what is not scored yet."""
     store = CropStore.open(nuaa)
     for crop, preset in CROPS.items():
-        folder = work / "levels" / crop
-        parts = {
-            name: Levels(folder, name) for name in ("dev", "plain", "exchanged", "nuaa-train", "nuaa-test")
+        kept = {
+            name: {part: Levels(work / name / crop, part) for part in PARTS}
+            for name in dict.fromkeys(LEVELS.values())
+            if (work / name / crop).is_dir()
         }
         for way, model, seed in systems(work, seeds):
             path = _scores_of(work, crop, way, model, seed)
             if path.is_file() or (only and model not in only):
                 continue
+            parts = kept[LEVELS.get(way, LEVELS[LINEAR])]
             if way == LINEAR:
                 scores = linear_scores(preset, parts)
             elif way == BEFORE:
@@ -342,11 +366,16 @@ def score_all(work: Path, nuaa: Path, every: int, seeds: Sequence[int], only: Se
 
 
 def _scores_of(work: Path, crop: str, way: str, model: str, seed: int) -> Path:
-    return work / "scores" / crop / f"{way.replace(' ', '-')}-{model}-{seed}.npz"
+    name = way.replace(",", "").replace("`", "").replace(" ", "-")
+    return work / "scores" / crop / f"{name}-{model}-{seed}.npz"
 
 
-def judge(work: Path, seeds: Sequence[int]) -> dict[str, Any]:
-    """Return every figure: by part and crop, by way and network the means over seeds, paired to the linear one."""
+def judge(work: Path, seeds: Sequence[int], known: dict[str, Any]) -> dict[str, Any]:
+    """Return every figure: by part and crop, by way and network the means over seeds, paired to the linear one.
+
+    Args:
+        known: earlier figures; those of a system that WORK has no scores of stay as they are.
+    """
     results: dict[str, Any] = {}
     for part in (STEERS, JUDGES):
         for crop in CROPS:
@@ -392,7 +421,18 @@ def judge(work: Path, seeds: Sequence[int]) -> dict[str, Any]:
                 }
                 for (way, model), found in folds.items()
             ]
+            results[part][crop] += [
+                row
+                for row in known.get(part, {}).get(crop, [])
+                if (row["way"], row["network"]) not in folds and row["network"] in NETWORKS
+            ]
+            results[part][crop].sort(key=_place)
     return results
+
+
+def _place(row: dict[str, Any]) -> tuple[int, int]:
+    """Return where the row of a system stands in a table."""
+    return ("linear-probe", *NETWORKS).index(row["network"]), (LINEAR, BEFORE, AFTER, TUNED).index(row["way"])
 
 
 def _table(about: Levels, scores: NDArray[np.float64], name: str) -> ScoreTable:
@@ -447,12 +487,24 @@ def main() -> None:
     parser.add_argument("nuaa", type=Path, help="crop store of NUAA")
     parser.add_argument("--every", type=int, default=8, help="take every so many pictures of NUAA's parts")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument(
+        "--from",
+        dest="begins",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="runs that give a second backbone, the mean of theirs",
+    )
     parser.add_argument("--only", nargs="*", default=[], help="networks to train; default: all")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    keep_all_levels(given.work, given.simulated, given.nuaa, given.every)
+    keep_all_levels(given.work / LEVELS[LINEAR], given.simulated, given.nuaa, given.every)
+    if given.begins:
+        begins = [Initial.of(run) for run in given.begins]
+        keep_all_levels(given.work / LEVELS[TUNED], given.simulated, given.nuaa, given.every, begins)
     score_all(given.work, given.nuaa, given.every, given.seeds, given.only)
-    results = judge(given.work, given.seeds)
+    known = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    results = judge(given.work, given.seeds, known)
     write_json(RESULTS, results)
     before, _, rest = PAGE.read_text().partition(_BEGIN)
     _, _, after = rest.partition(_END)

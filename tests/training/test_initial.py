@@ -114,12 +114,14 @@ def test_resume_needs_the_bundle_no_longer(
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
-def test_another_network_is_refused_before_a_run_is_begun(bundle: Path, store: Path, tmp_path: Path) -> None:
+def test_another_backbone_is_refused_before_a_run_is_begun(bundle: Path, store: Path, tmp_path: Path) -> None:
     initial = Initial.of(bundle)
-    preset = choose_preset("bi-fas-s", None, CHANGES)
+    preset = choose_preset("bi-fas-s", None, {**CHANGES, "backbone": "random:test_efficientnet"})
     other = RunSettings(preset, str(store), "split", micro_batch=4, workers=0, initial=initial)
     with pytest.raises(
-        InputError, match=r"holds deep-pix-bis over .* at 64 px, and this run trains bi-fas-s over"
+        InputError,
+        match=r"holds deep-pix-bis over random:efficientnet-lite0 at 64 px, and this run trains bi-fas-s over "
+        r".*tensors differ.* or another one over the same backbone",
     ):
         train(other, tmp_path / "run")
     assert not (tmp_path / "run" / "run.json").exists()
@@ -166,12 +168,53 @@ def test_a_solver_takes_the_backbone_and_leaves_the_head(tmp_path: Path) -> None
         load_initial(other, Initial.of(tmp_path / "bundle"))
 
 
+@pytest.mark.parametrize("model", ["deep-pix-bis", "bi-fas-s", "lp-ft"])
+def test_another_network_gives_its_backbone_alone(tmp_path: Path, model: str) -> None:
+    """DeepPixBiS reads no level after stride 16, so its backbone ends there."""
+    other = small("bi-fas") if model == "lp-ft" else small("linear-probe")
+    network = small(model)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    assert not load_initial(network, saved_bundle(other, tmp_path / "bundle"))
+    given = other.backbone.state_dict()
+    for key, value in network.state_dict().items():
+        expected = given[key.removeprefix("backbone.")] if key.startswith("backbone.") else before[key]
+        assert torch.equal(value, expected), key
+    assert any(
+        not torch.equal(before[f"backbone.{key}"], given[key]) for key in network.backbone.state_dict()
+    )
+
+
+def test_a_backbone_that_ends_too_early_is_refused(tmp_path: Path) -> None:
+    begin = saved_bundle(small("deep-pix-bis"), tmp_path / "bundle")
+    with pytest.raises(InputError, match=r"holds deep-pix-bis over .* trains bi-fas over .* tensors differ"):
+        load_initial(small("bi-fas"), begin)
+
+
+def test_a_backbone_alone_leaves_the_linear_start(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--from` of the same network sets the pixels, and of another one the backbone from which they are solved."""
+    monkeypatch.setattr(fit, "write_bundle", lambda *_: None)
+    started: list[bool] = []
+    monkeypatch.setattr(fit, "start_linear", lambda *_: started.append(True))
+    options = {"start": "linear", "pooling": "mean-spread"}
+    for name, of in (("a", small("linear-probe")), ("b", small("deep-pix-bis", pooling="mean-spread"))):
+        lines: list[str] = []
+        begin = saved_bundle(of, tmp_path / name)
+        train(settings(store, begin, **options), tmp_path / f"run-{name}", log=lines.append)
+        (told,) = (line for line in lines if line.startswith("deep-pix-bis begins with"))
+        alone = "the backbone efficientnet-lite0 of"
+        assert (alone in told) == (name == "a")
+        assert ("all else of it is new" in told) == (name == "a")
+    assert started == [True]
+
+
 def test_takes_the_mean_of_several_bundles(tmp_path: Path) -> None:
     first, second, own = (small("deep-pix-bis") for _ in range(3))
     counters = [key for key in first.state_dict() if key.endswith("num_batches_tracked")]
     second.load_state_dict({**second.state_dict(), **dict.fromkeys(counters, torch.tensor(7))})
     begins = [saved_bundle(each, tmp_path / name) for each, name in ((first, "a"), (second, "b"))]
-    load_initial(own, *begins)
+    assert load_initial(own, *begins)
     one, two, mean = (each.inference_state_dict() for each in (first, second, own))
     for key, value in mean.items():
         expected = one[key] if key in counters else (one[key] + two[key]) / 2
@@ -179,8 +222,18 @@ def test_takes_the_mean_of_several_bundles(tmp_path: Path) -> None:
     assert counters
     assert any(not torch.equal(one[key], two[key]) for key in one)
     other = saved_bundle(small("bi-fas"), tmp_path / "c")
-    with pytest.raises(InputError, match="holds bi-fas over"):
+    with pytest.raises(
+        InputError, match="one of these bundles holds deep-pix-bis and another one a different"
+    ):
         load_initial(small("deep-pix-bis"), begins[0], other)
+    several = (other, saved_bundle(small("linear-probe"), tmp_path / "d"))
+    bi_fas = small("bi-fas-s")
+    assert not load_initial(bi_fas, several[0], several[-1])
+    given = [load_file(tmp_path / name / WEIGHTS) for name in ("c", "d")]
+    for key, value in bi_fas.backbone.state_dict().items():
+        if not key.endswith("num_batches_tracked"):
+            expected = (given[0][f"backbone.{key}"] + given[1][f"backbone.{key}"]) / 2
+            torch.testing.assert_close(value, expected, atol=1e-7, rtol=1e-6)
 
 
 def test_other_beginnings_are_told_in_a_line() -> None:

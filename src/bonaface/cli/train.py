@@ -84,9 +84,9 @@ def train(
         typer.Option(
             "--from",
             metavar="BUNDLE",
-            help="Begin with the weights of this bundle or run, of the same network, and learn further; a model that "
-            "is fitted by a solver takes the backbone's. Given several times, it takes the mean of their weights; "
-            "they must have begun with the same ones.",
+            help="Begin with the weights of this bundle or run and learn further. Of another network over the same "
+            "backbone, the backbone alone is taken, and so it is by a model that is fitted by a solver. Given several "
+            "times, it takes the mean of their weights; they must have begun with the same ones.",
             show_default=False,
         ),
     ] = None,

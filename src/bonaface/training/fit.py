@@ -25,7 +25,7 @@ from bonaface.core.errors import InputError
 from bonaface.core.files import alone, holds_files, write_checked_json
 from bonaface.core.machine import usable_cores
 from bonaface.core.text import encodable
-from bonaface.models.base import GradientModel, SolverModel
+from bonaface.models.base import GradientModel, PadModel, SolverModel
 from bonaface.models.registry import create_model
 from bonaface.store.joined import Store, digests
 from bonaface.training.bundling import write_bundle
@@ -131,8 +131,10 @@ def _train(
         **settings.preset.options,
     )
     data.check_landmarks(isinstance(network, GradientModel) and network.learns_depth)
+    whole = False  # begins with all of its weights, so that there is none to start otherwise
     if settings.initial and not last.is_file():
-        load_initial(network, *settings.initials)
+        whole = load_initial(network, *settings.initials)
+        log(_beginning(network, settings, whole))
     for note in data.split.notes:
         log(note)
     saver = CheckpointSaver(run, settings.checkpoint_every)
@@ -150,7 +152,7 @@ def _train(
         # Written after the checks above, so that a refused run leaves no file; other devices' processes start below.
         if is_primary():
             write_checked_json(run / RUN, _description(settings, store, data))
-        if module and settings.preset.start == "linear" and not (last.is_file() or settings.initial):
+        if module and settings.preset.start == "linear" and not (last.is_file() or whole):
             start_linear(module.network, settings, run, data, trainer, log, show)
             module = PadModule(module.network, settings)  # so that an average of the weights begins there
         if isinstance(network, SolverModel):
@@ -165,6 +167,15 @@ def _train(
         write_bundle(run, network, settings, store, data.split.dev, provenance, log, show)
     trainer.strategy.barrier("bundle")
     return run / "bundle"
+
+
+def _beginning(network: PadModel, settings: RunSettings, whole: bool) -> str:
+    """Return a sentence about what weights the run begins with."""
+    of = " and of ".join(initial.bundle for initial in settings.initials)
+    mean = "the mean of " if len(settings.initials) > 1 else ""
+    if whole:
+        return f"{network.name} begins with {mean}the weights of {of}"
+    return f"{network.name} begins with {mean}the backbone {network.backbone.name} of {of}; all else of it is new"
 
 
 def _draw_page(

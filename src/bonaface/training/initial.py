@@ -48,16 +48,18 @@ class Initial(Struct, frozen=True, forbid_unknown_fields=True):
         return bundle
 
 
-def load_initial(network: PadModel, *initials: Initial) -> None:
-    """Set the weights of `network` to those of the bundle; parts that only training needs stay as they are.
+def load_initial(network: PadModel, *initials: Initial) -> bool:
+    """Set weights of `network` to those of the bundle, and return whether all that inference needs were set.
 
-    Of several bundles it takes the mean. That is a network only where they began with the same weights, as two
-    fine-tunings of one network do. A network that is fitted by a solver takes the backbone's weights alone, since its
-    solver sets the others.
+    A bundle of the same network gives all of them; parts that only training needs stay as they are. A bundle of another
+    network over the same backbone gives the backbone alone, and so does any bundle to a network that is fitted by a
+    solver, since its solver sets the others. Of several bundles it takes the mean. That is a network only where they
+    began with the same weights, as two fine-tunings of one network do.
 
     Raises:
         ModelFileError: a bundle was altered, or holds no weights for torch.
-        InputError: it is another one than the run began with, its network differs, or there is no backbone to set.
+        InputError: it is another one than the run began with; its backbone differs, or the options of its network; one
+            bundle gives the backbone alone and another one all; or there is no backbone to set.
     """
     if isinstance(network, SolverModel) and not network.strides:
         raise InputError(
@@ -65,8 +67,14 @@ def load_initial(network: PadModel, *initials: Initial) -> None:
             "--from"
         )
     states = [_weights(network, initial) for initial in initials]
+    if any(state.keys() != states[0].keys() for state in states):
+        raise InputError(
+            f"--from: one of these bundles holds {network.name} and another one a different network, which gives its "
+            "backbone alone, so that they have no mean; take bundles of one network"
+        )
     mean = {key: _mean([state[key] for state in states]) for key in states[0]}
     network.load_state_dict({**network.state_dict(), **mean})
+    return mean.keys() == network.inference_state_dict().keys()
 
 
 def _mean(tensors: list[Tensor]) -> Tensor:
@@ -84,22 +92,21 @@ def _weights(network: PadModel, initial: Initial) -> dict[str, Tensor]:
             f"{bundle.path}: this bundle has no weights for torch, {WEIGHTS}, so that no training can begin with it; "
             "take a run, or a bundle of one"
         )
-    state, own = load(bundle.weights.read_bytes()), network.inference_state_dict()
-    known = bundle.card.model == network.name
-    if isinstance(network, GradientModel):
-        known |= bundle.card.model in network.begins_with
-    else:
-        state, own = _of_backbone(state), _of_backbone(own)
-        known |= bundle.card.backbone == network.backbone.name
+    card, state, own = bundle.card, load(bundle.weights.read_bytes()), network.inference_state_dict()
+    same = isinstance(network, GradientModel) and card.model in (network.name, *network.begins_with)
+    known = same or (bool(network.strides) and card.backbone == network.backbone.name)
+    if not same:
+        own = _of_backbone(own)
+        # A backbone ends at the last level that its network takes, so one may have fewer layers than the other.
+        state = {key: value for key, value in _of_backbone(state).items() if key in own}
     wrong = sorted(own.keys() ^ state.keys())
     wrong += sorted(key for key in own.keys() & state.keys() if own[key].shape != state[key].shape)
     if wrong or not known:
-        card = bundle.card
         theirs = f"{card.model} over {card.backbone or 'no backbone'} at {card.input_size} px"
         differ = f", {len(wrong)} tensors differ, the first is {wrong[0]!r}" if wrong else ""
         raise InputError(
-            f"{bundle.path} holds {theirs}, and this run trains {network.described()}{differ}; train the same network, "
-            "with the backbone, size and options that it has there"
+            f"{bundle.path} holds {theirs}, and this run trains {network.described()}{differ}; train the same network "
+            "with the backbone, size and options that it has there, or another one over the same backbone"
         )
     return state
 
