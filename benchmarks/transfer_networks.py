@@ -14,6 +14,7 @@ train` trained, where WORK/before/MODEL has their runs; where it has none, their
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -142,6 +143,13 @@ def keep_all_levels(
     levels: Path, simulated: Path, nuaa: Path, every: int, begins: Sequence[Initial] = ()
 ) -> None:
     """Compute the levels of every crop: of simulated pictures as they are and in exchanged colours, dev, and NUAA."""
+    path, digests = levels / "begins.json", [begin.digest for begin in begins]
+    if path.is_file() and json.loads(path.read_text()) != digests:
+        sys.exit(
+            f"{levels} has the levels of another backbone; delete it to compute them again, or take another WORK"
+        )
+    levels.mkdir(parents=True, exist_ok=True)
+    write_json(path, digests)
     store = CropStore.open(nuaa)
     for crop, preset in CROPS.items():
         folder = levels / crop
@@ -322,27 +330,27 @@ def before_scores(run: Path, store: CropStore, crop: str, every: int) -> dict[st
     return found
 
 
-def systems(work: Path, seeds: Sequence[int]) -> Iterator[tuple[str, str, int]]:
-    """Yield (way, network, seed) of everything that is judged on each crop."""
+def systems(work: Path, seeds: Sequence[int], tuned: bool) -> Iterator[tuple[str, str, int]]:
+    """Yield (way, network, seed) of everything that is judged on each crop; `tuned`: on the second backbone as well."""
     yield LINEAR, "linear-probe", 0
     for network in NETWORKS:
         if (work / "before" / network / "bundle").is_dir():
             yield BEFORE, network, 0
-        for way in (AFTER, TUNED):
-            if (work / LEVELS[way]).is_dir():
-                yield from ((way, network, seed) for seed in seeds)
+        for way in (AFTER, TUNED) if tuned else (AFTER,):
+            yield from ((way, network, seed) for seed in seeds)
 
 
-def score_all(work: Path, nuaa: Path, every: int, seeds: Sequence[int], only: Sequence[str]) -> None:
+def score_all(
+    work: Path, nuaa: Path, every: int, seeds: Sequence[int], only: Sequence[str], tuned: bool
+) -> None:
     """Train and score what is not scored yet."""
     store = CropStore.open(nuaa)
     for crop, preset in CROPS.items():
         kept = {
             name: {part: Levels(work / name / crop, part) for part in PARTS}
-            for name in dict.fromkeys(LEVELS.values())
-            if (work / name / crop).is_dir()
+            for name in (LEVELS[AFTER], *([LEVELS[TUNED]] if tuned else []))
         }
-        for way, model, seed in systems(work, seeds):
+        for way, model, seed in systems(work, seeds, tuned):
             path = _scores_of(work, crop, way, model, seed)
             if path.is_file() or (only and model not in only):
                 continue
@@ -370,11 +378,12 @@ def _scores_of(work: Path, crop: str, way: str, model: str, seed: int) -> Path:
     return work / "scores" / crop / f"{name}-{model}-{seed}.npz"
 
 
-def judge(work: Path, seeds: Sequence[int], known: dict[str, Any]) -> dict[str, Any]:
+def judge(work: Path, seeds: Sequence[int], known: dict[str, Any], tuned: bool) -> dict[str, Any]:
     """Return every figure: by part and crop, by way and network the means over seeds, paired to the linear one.
 
     Args:
-        known: earlier figures; those of a system that WORK has no scores of stay as they are.
+        known: earlier figures; those of a system that WORK has no scores of stay as they are, where they are of as many
+            pictures.
     """
     results: dict[str, Any] = {}
     for part in (STEERS, JUDGES):
@@ -383,7 +392,7 @@ def judge(work: Path, seeds: Sequence[int], known: dict[str, Any]) -> dict[str, 
             dev = Levels(work / "levels" / crop, "dev").labels
             folds: dict[tuple[str, str], list[FoldData]] = {}
             rows: dict[tuple[str, str], list[dict[str, float | None]]] = {}
-            for way, model, seed in systems(work, seeds):
+            for way, model, seed in systems(work, seeds, tuned):
                 path = _scores_of(work, crop, way, model, seed)
                 if not path.is_file():
                     continue
@@ -424,7 +433,9 @@ def judge(work: Path, seeds: Sequence[int], known: dict[str, Any]) -> dict[str, 
             results[part][crop] += [
                 row
                 for row in known.get(part, {}).get(crop, [])
-                if (row["way"], row["network"]) not in folds and row["network"] in NETWORKS
+                if known[part]["counts"] == results[part]["counts"]
+                and (row["way"], row["network"]) not in folds
+                and row["network"] in NETWORKS
             ]
             results[part][crop].sort(key=_place)
     return results
@@ -502,9 +513,10 @@ def main() -> None:
     if given.begins:
         begins = [Initial.of(run) for run in given.begins]
         keep_all_levels(given.work / LEVELS[TUNED], given.simulated, given.nuaa, given.every, begins)
-    score_all(given.work, given.nuaa, given.every, given.seeds, given.only)
+    tuned = bool(given.begins)
+    score_all(given.work, given.nuaa, given.every, given.seeds, given.only, tuned)
     known = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
-    results = judge(given.work, given.seeds, known)
+    results = judge(given.work, given.seeds, known, tuned)
     write_json(RESULTS, results)
     before, _, rest = PAGE.read_text().partition(_BEGIN)
     _, _, after = rest.partition(_END)

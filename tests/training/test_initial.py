@@ -29,11 +29,12 @@ def settings(store: Path, initial: Initial | None, **changes: object) -> RunSett
     )
 
 
-def saved_bundle(network: PadModel, folder: Path) -> Initial:
-    """Write a bundle with the weights of `network`, as a run begins with."""
+def saved_bundle(network: PadModel, folder: Path, **changes: Any) -> Initial:
+    """Write a bundle with the weights of `network`, as a run with random weights leaves it; `changes` to its card."""
     write_bundle(folder)
     save_file(network.inference_state_dict(), folder / WEIGHTS)
-    write_card(folder, card(model=network.name, backbone=network.backbone.name))
+    over = f"random:{network.backbone.name}" if network.strides else ""
+    write_card(folder, card(**{"model": network.name, "backbone": over, **changes}))
     return Initial.of(folder)
 
 
@@ -121,7 +122,7 @@ def test_another_backbone_is_refused_before_a_run_is_begun(bundle: Path, store: 
     with pytest.raises(
         InputError,
         match=r"holds deep-pix-bis over random:efficientnet-lite0 at 64 px, and this run trains bi-fas-s over "
-        r".*tensors differ.* or another one over the same backbone",
+        r".*tensors differ.*; train the same network with that backbone, or another network over it",
     ):
         train(other, tmp_path / "run")
     assert not (tmp_path / "run" / "run.json").exists()
@@ -184,10 +185,43 @@ def test_another_network_gives_its_backbone_alone(tmp_path: Path, model: str) ->
     )
 
 
-def test_a_backbone_that_ends_too_early_is_refused(tmp_path: Path) -> None:
-    begin = saved_bundle(small("deep-pix-bis"), tmp_path / "bundle")
-    with pytest.raises(InputError, match=r"holds deep-pix-bis over .* trains bi-fas over .* tensors differ"):
-        load_initial(small("bi-fas"), begin)
+@pytest.mark.parametrize("plain", ["deep-pix-bis", "linear-probe"])
+def test_a_model_by_its_name_with_a_backbone_is_the_same_network(tmp_path: Path, plain: str) -> None:
+    begin = saved_bundle(small(plain), tmp_path / "bundle", model=f"{plain}:efficientnet-lite0")
+    assert load_initial(small("lp-ft" if plain == "linear-probe" else plain), begin)
+
+
+def test_a_run_over_random_weights_gives_its_backbone(bundle: Path) -> None:
+    saved = load_file(Bundle.open(bundle).weights)
+    assert Bundle.open(bundle).card.model == "deep-pix-bis"
+    network = small("a-deep-pix-bis")
+    assert not load_initial(network, Initial.of(bundle))
+    for key, value in network.backbone.state_dict().items():
+        assert torch.equal(value, saved[f"backbone.{key}"]), key
+
+
+def test_says_why_a_bundle_can_not_be_begun_with(tmp_path: Path) -> None:
+    shallow = saved_bundle(small("deep-pix-bis"), tmp_path / "shallow")
+    with pytest.raises(
+        InputError, match=r"holds deep-pix-bis over .*differ.*; the backbone there ends before"
+    ):
+        load_initial(small("bi-fas"), shallow)
+    alike = saved_bundle(small("bi-fas"), tmp_path / "alike", backbone="tf_efficientnet_lite0")
+    for other in ("bi-fas-s", "linear-probe"):
+        with pytest.raises(
+            InputError, match=r"px, and this run trains .*px; train the same network with that"
+        ):
+            load_initial(small(other), alike)
+    with pytest.raises(
+        InputError, match=r"over tf_efficientnet_lite0 at .*px; train it with the backbone, size"
+    ):
+        load_initial(small("bi-fas"), alike)
+    with pytest.raises(InputError, match=r"tensors differ.*; train it with the backbone, size and options"):
+        load_initial(small("bi-fas", cells=1), saved_bundle(small("bi-fas"), tmp_path / "cells"))
+    bare = create_model("cdcn", backbone="", size=64, pretrained=False)
+    for network, begin in ((bare, shallow), (small("bi-fas"), saved_bundle(bare, tmp_path / "bare"))):
+        with pytest.raises(InputError, match="only the backbone is taken, which both must have"):
+            load_initial(network, begin)
 
 
 def test_a_backbone_alone_leaves_the_linear_start(
@@ -223,7 +257,8 @@ def test_takes_the_mean_of_several_bundles(tmp_path: Path) -> None:
     assert any(not torch.equal(one[key], two[key]) for key in one)
     other = saved_bundle(small("bi-fas"), tmp_path / "c")
     with pytest.raises(
-        InputError, match="one of these bundles holds deep-pix-bis and another one a different"
+        InputError,
+        match=r"a holds deep-pix-bis, .*c holds bi-fas; of one of them deep-pix-bis takes everything",
     ):
         load_initial(small("deep-pix-bis"), begins[0], other)
     several = (other, saved_bundle(small("linear-probe"), tmp_path / "d"))

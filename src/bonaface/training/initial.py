@@ -13,6 +13,7 @@ from torch import Tensor
 from bonaface.core.errors import InputError, ModelFileError
 from bonaface.core.files import sha256
 from bonaface.inference.bundle import CARD, WEIGHTS, Bundle
+from bonaface.models.backbones import RANDOM
 from bonaface.models.base import GradientModel, PadModel, SolverModel
 
 
@@ -68,9 +69,10 @@ def load_initial(network: PadModel, *initials: Initial) -> bool:
         )
     states = [_weights(network, initial) for initial in initials]
     if any(state.keys() != states[0].keys() for state in states):
+        held = ", ".join(f"{initial.bundle} holds {initial.open().card.model}" for initial in initials)
         raise InputError(
-            f"--from: one of these bundles holds {network.name} and another one a different network, which gives its "
-            "backbone alone, so that they have no mean; take bundles of one network"
+            f"--from: {held}; of one of them {network.name} takes everything and of another one the backbone alone, so "
+            "that they have no mean; take bundles of one network"
         )
     mean = {key: _mean([state[key] for state in states]) for key in states[0]}
     network.load_state_dict({**network.state_dict(), **mean})
@@ -93,22 +95,34 @@ def _weights(network: PadModel, initial: Initial) -> dict[str, Tensor]:
             "take a run, or a bundle of one"
         )
     card, state, own = bundle.card, load(bundle.weights.read_bytes()), network.inference_state_dict()
-    same = isinstance(network, GradientModel) and card.model in (network.name, *network.begins_with)
-    known = same or (bool(network.strides) and card.backbone == network.backbone.name)
+    model = card.model.partition(":")[0]  # MODEL:BACKBONE is MODEL
+    same = isinstance(network, GradientModel) and model in (network.name, *network.begins_with)
+    # Equal tensors are not enough: two backbones of one shape may pad or scale in other ways.
+    shared = same if not network.strides else card.backbone.removeprefix(RANDOM) == network.backbone.name
     if not same:
         own = _of_backbone(own)
         # A backbone ends at the last level that its network takes, so one may have fewer layers than the other.
         state = {key: value for key, value in _of_backbone(state).items() if key in own}
     wrong = sorted(own.keys() ^ state.keys())
     wrong += sorted(key for key in own.keys() & state.keys() if own[key].shape != state[key].shape)
-    if wrong or not known:
-        theirs = f"{card.model} over {card.backbone or 'no backbone'} at {card.input_size} px"
-        differ = f", {len(wrong)} tensors differ, the first is {wrong[0]!r}" if wrong else ""
-        raise InputError(
-            f"{bundle.path} holds {theirs}, and this run trains {network.described()}{differ}; train the same network "
-            "with the backbone, size and options that it has there, or another one over the same backbone"
+    if shared and not wrong:
+        return state
+    if same:
+        advice = "train it with the backbone, size and options that it has there"
+    elif not network.strides or not card.backbone:
+        advice = "of another network only the backbone is taken, which both must have; take a bundle of the same one"
+    elif not shared:
+        advice = "train the same network with that backbone, or another network over it"
+    else:
+        advice = (
+            "the backbone there ends before a level that this network reads, or is made of other layers; take a bundle "
+            "of a network that reads as many levels of it"
         )
-    return state
+    theirs = f"{card.model} over {card.backbone or 'no backbone'} at {card.input_size} px"
+    differ = f", {len(wrong)} tensors differ, the first is {wrong[0]!r}" if wrong else ""
+    raise InputError(
+        f"{bundle.path} holds {theirs}, and this run trains {network.described()}{differ}; {advice}"
+    )
 
 
 def _of_backbone(state: dict[str, Tensor]) -> dict[str, Tensor]:
