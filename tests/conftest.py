@@ -1,5 +1,6 @@
 """Material that several packages' tests share: a small data set of drawn faces, its crop store, a trained run."""
 
+import signal
 import sys
 import tomllib
 from collections.abc import Callable
@@ -17,6 +18,12 @@ from PIL import Image, ImageFilter
 from bonaface.testing.portrait import drawn_portrait
 
 SUBJECTS = 10
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C end the programs that tests start: a shell starts what runs in its background without it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
