@@ -5,7 +5,10 @@ licences docs/default-model.md names. OUT becomes a folder of links, one picture
 """
 
 import argparse
+import sys
 from pathlib import Path
+
+SOURCES = ("canada", "fairface", "us_congress", "sfhq_t2i")  # beside the London people
 
 # Synthetic portraits that look like children or adolescents: the sheet they come from = row:columns, row:columns ...
 _YOUNG = """
@@ -30,13 +33,16 @@ def young() -> set[str]:
 
 def link_portraits(faces: Path, out: Path) -> Path:
     """Link one picture a person into `out`: of the London people the neutral face and the smile in turn."""
+    missing = [name for name in ("neutral_front", "smiling_front", *SOURCES) if not (faces / name).is_dir()]
+    if missing:
+        sys.exit(f"{faces}: expected the folders of portraits, and these are missing: {', '.join(missing)}")
     london = sorted((faces / "neutral_front").glob("*.jpg"))
     for number, neutral in enumerate(london):
         person = neutral.stem.partition("_")[0]
         smile = faces / "smiling_front" / f"{person}_08.jpg"
         _link(smile if number % 2 and smile.is_file() else neutral, out / "london" / f"{person}.jpg")
     left_out = young()
-    for source in ("canada", "fairface", "us_congress", "sfhq_t2i"):
+    for source in SOURCES:
         for path in sorted((faces / source).glob("*.jpg")):
             if path.stem not in left_out:
                 _link(path, out / source / path.name)
@@ -46,6 +52,7 @@ def link_portraits(faces: Path, out: Path) -> Path:
 def _link(source: Path, link: Path) -> None:
     link.parent.mkdir(parents=True, exist_ok=True)
     if not link.exists():
+        link.unlink(missing_ok=True)  # one that leads nowhere any more
         link.symlink_to(source.resolve())
 
 

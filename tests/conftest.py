@@ -1,5 +1,6 @@
 """Material that several packages' tests share: a small data set of drawn faces, its crop store, a trained run."""
 
+import os
 import signal
 import sys
 import tomllib
@@ -53,6 +54,19 @@ def load_script() -> Callable[[str], Any]:
         return module
 
     return load
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nobody list a folder called "closed", not even root."""
+    scandir = os.scandir
+
+    def refusing(path: Any) -> Any:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
 
 
 def attack_on(portrait: NDArray[np.uint8]) -> NDArray[np.uint8]:

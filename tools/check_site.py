@@ -13,10 +13,12 @@ from pathlib import Path
 # An attribute that makes a browser fetch at once, or a stylesheet's url(...) and @import.
 _FETCHED = (
     re.compile(
-        r"<(?:script|img|iframe|source|video|audio|embed)\b[^>]*\bsrc=[\"']?((?:https?:)?//[^\"'\s>]+)", re.I
+        r"<(?:script|img|iframe|source|video|audio|embed|object|image|use|input|track)\b[^>]*"
+        r"\b(?:src|srcset|poster|data|href)=[\"']?((?:https?:)?//[^\"'\s>]+)",
+        re.I,
     ),
     re.compile(
-        r"<link\b(?=[^>]*\brel=[\"']?(?:stylesheet|preload|prefetch|icon|preconnect))[^>]*\bhref=[\"']?((?:https?:)?//[^\"'\s>]+)",
+        r"<link\b(?=[^>]*\brel=[\"']?[^\"'>]*(?:stylesheet|preload|prefetch|icon|preconnect))[^>]*\bhref=[\"']?((?:https?:)?//[^\"'\s>]+)",
         re.I,
     ),
     re.compile(r"class=[\"'](mermaid)\b", re.I),  # the theme would fetch a script for it
@@ -36,6 +38,8 @@ def fetched_from_elsewhere(site: Path) -> list[tuple[Path, str]]:
 
 def main() -> None:
     """Check the site in the folder that the first argument names."""
+    if len(sys.argv) != 2:
+        sys.exit("expected one argument, the folder of the built site")
     site = Path(sys.argv[1])
     pages = list(site.rglob("*.html"))
     if not pages:

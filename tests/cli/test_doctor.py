@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from PIL import Image
 from typer.testing import CliRunner
 
 from bonaface.cli.doctor import doctor
@@ -27,6 +28,19 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def phone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_layout("replay-mobile", tmp_path_factory.mktemp("doctor") / "phone")
+
+
+def test_names_are_no_markup(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
+    for name in ("[/x]", "cam [bold]"):
+        (tmp_path / "set.csv").write_text(f"path,label,species,subject,device\na.png,1,,1,{name}\n")
+        _, text = run("folder", tmp_path / "set.csv")
+        assert f"\n{name} " in text
+
+
+def test_a_url_is_refused() -> None:
+    with pytest.raises(InputError, match=r"memory://set: doctor examines a folder of this machine; copy"):
+        run("folder", "memory://set")
 
 
 def test_complete_copy_has_no_findings(mine: Path) -> None:

@@ -89,11 +89,12 @@ def test_rejects_a_list_of_another_kind(root: Path, labels: object, says: str) -
 
 def test_rejects_a_missing_or_broken_list(root: Path) -> None:
     path = root / "metas" / "intra_test" / "test_label.json"
-    path.write_text("{")
-    with pytest.raises(
-        InputError, match=r"test_label\.json: expected CelebA-Spoof's list, but it cannot be read"
-    ):
-        celeba_spoof.read(root)
+    for text in ("{", "[" * 100_000):
+        path.write_text(text)
+        with pytest.raises(
+            InputError, match=r"test_label\.json: expected CelebA-Spoof's list, but it cannot be read"
+        ):
+            celeba_spoof.read(root)
     path.unlink()
     with pytest.raises(
         InputError,

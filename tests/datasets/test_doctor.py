@@ -205,6 +205,14 @@ def test_boxes_may_be_left_out_altogether(phone: Path, tmp_path: Path) -> None:
     assert "box" not in texts(report)
 
 
+def test_files_that_no_face_can_be_looked_for_in_are_named(tmp_path: Path) -> None:
+    root = make_layout("folder", tmp_path / "mine")
+    (root / "bonafide/person-3/clip.mp4").write_bytes(b"no video")
+    report = examine(open_dataset("folder"), root, open_files=False, detect=100)
+    assert texts(report) == "files that can't be read: bonafide/person-3/clip.mp4"
+    assert texts(examine(open_dataset("folder"), root, detect=100)).count("person-3") == 1
+
+
 def test_files_without_a_face_are_named(tmp_path: Path) -> None:
     root = make_layout("folder", tmp_path / "mine")
     wall = encode_clip([np.full((240, 320, 3), 120, np.uint8)] * 3, ".mp4")
@@ -227,6 +235,7 @@ def test_a_simulated_set_is_noted_and_what_it_lacks_is_found(tmp_path: Path) -> 
     next(tmp_path.rglob("*.png")).unlink()
     report = examine(open_dataset("folder"), tmp_path)
     assert not report.notes
+    assert report.missing == ()
     assert str(report.findings[0]).startswith(
         "simulated: 9 of 10 presentations; run the same bonaface simulate"
     )
@@ -240,6 +249,8 @@ def test_a_whole_simulated_set_is_not_held_to_the_originals_numbers(tmp_path: Pa
     report = examine(open_dataset("oulu-npu"), tmp_path)
     assert not [str(problem) for problem in report.findings if "published" in str(problem)]
     assert report.missing == ()
+    next(tmp_path.rglob("*.avi")).unlink()
+    assert examine(open_dataset("oulu-npu"), tmp_path).missing == ()  # the plan has others than the original
 
 
 def test_a_folder_without_splits_of_its_own_lacks_none(tmp_path: Path) -> None:

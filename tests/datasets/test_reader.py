@@ -37,6 +37,13 @@ def test_files_are_listed_by_path(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.usefixtures("closed")
+def test_a_folder_that_can_not_be_read_is_none_that_is_not_there(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.avi", "a/closed/2.avi")
+    with pytest.raises(PermissionError, match="closed"):
+        files_below(tmp_path, ("a",), (".avi",))
+
+
 def test_a_complete_set_has_no_notes(tmp_path: Path) -> None:
     touch(tmp_path, "a/attack.avi", "a/real.avi")
     table = read_layout(

@@ -255,6 +255,19 @@ def test_no_index_there(server: tuple[str, type[Handler]], tmp_path: Path) -> No
         download(server[0], "dor")
 
 
+@pytest.mark.parametrize("url", ["{}?v=2", "{}/index.json?v=2", "{}#top"])
+def test_a_url_to_which_no_name_can_be_added_is_refused(server: tuple[str, type[Handler]], url: str) -> None:
+    with pytest.raises(InputError, match=r"expected the URL of a folder, .*; leave that part out"):
+        read_index(url.format(server[0]))
+    with pytest.raises(InputError, match="expected the URL of a folder"):
+        download(url.format(server[0]), "door")
+
+
+def test_a_broken_url_is_refused() -> None:
+    with pytest.raises(InputError, match=r"http://\[::1/: expected a folder or a URL, got a broken one"):
+        read_index("http://[::1/")
+
+
 CHANGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "a model outside": (lambda v: v["models"].update({"../evil": v["models"]["door"]}), "models"),
     "an absolute model": (lambda v: v["models"].update({"/tmp/evil": v["models"]["door"]}), "models"),
@@ -368,6 +381,15 @@ def test_from_the_shell(server: tuple[str, type[Handler]], models: Path, faces_r
     assert checked.exit_code in (0, 1), checked.output
     written = run.invoke(app, ["models", "--index", str(models)])
     assert "door, kiosk-v1" in written.output
+
+
+def test_what_an_index_says_is_no_markup(models: Path) -> None:
+    index = json.loads((models / INDEX).read_text())
+    index["models"]["door"]["summary"] = "bi-fas [/b] of [red] ours"
+    (models / INDEX).write_text(json.dumps(index))
+    done = CliRunner().invoke(app, ["models", "--remote", str(models)], env={"COLUMNS": "200"})
+    assert done.exit_code == 0
+    assert "bi-fas [/b] of [red] ours" in done.output
 
 
 def test_lists_what_is_here_and_what_is_another_version(models: Path, cache: Path) -> None:

@@ -74,6 +74,13 @@ class TestPlain:
         picture = read_picture(encoded(SMOOTH, form, quality=95))
         assert np.abs(picture.astype(int) - SMOOTH).mean() < 3
 
+    @pytest.mark.parametrize("brand", [b"mif1", b"msf1"])
+    def test_an_avif_is_known_by_all_of_its_brands(self, brand: bytes) -> None:
+        data = encoded(SMOOTH, "AVIF", quality=95)
+        assert b"avif" in data[16:40]
+        renamed = data[:8] + brand + data[12:]
+        np.testing.assert_array_equal(read_picture(renamed), read_picture(data))
+
     def test_a_file_and_its_bytes_are_the_same(self, tmp_path: Path) -> None:
         data = encoded(SMOOTH, "JPEG")
         path = tmp_path / "face.jpg"

@@ -82,6 +82,14 @@ def test_rejects_pictures_that_are_not_portraits(
         read_portrait(save(tmp_path / "p.png", picture), Detector(threads=1))
 
 
+@pytest.mark.usefixtures("closed")
+def test_a_folder_of_portraits_that_can_not_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(PermissionError, match="closed"):
+        list_portraits(tmp_path)
+
+
 def test_pictures_are_listed_in_order_and_other_files_are_not(tmp_path: Path) -> None:
     for name in ("b/2.jpg", "a/1.PNG", "c.webp", "notes.txt", "b/landmarks.json"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -80,9 +80,9 @@ def benchmark(
         grids = [with_costs(grid, costs) for grid in grids] if cost else grids
         beside, pictures = cost_grids(reports, costs)
         grids += beside
-    console = Console()
+    console = Console(markup=False)
     for warning in dict.fromkeys(report.warning for report in reports if report.warning):
-        console.print(warning, markup=False, highlight=False, style="bold red")
+        console.print(warning, highlight=False, style="bold red")
     for grid in grids:
         print_grid(grid, console)
         console.print()
@@ -95,7 +95,7 @@ def benchmark(
         written += write_grids(
             found, folder, title, warning_of(reports), name="claims", suffixes=("html", "md")
         )
-    console.print(f"Written: {', '.join(map(str, written))}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
     _leave(planned_cells)
 
 

@@ -63,8 +63,8 @@ def compare(
     )
     if out:
         check_free(out, "compare.json", found.as_dict())
-    console = Console()
+    console = Console(markup=False)
     print_comparison(found, console)
     if out:
         written = write_comparison(found, out)
-        console.print(f"\nWritten: {', '.join(map(str, written))}", markup=False, highlight=False)
+        console.print(f"\nWritten: {', '.join(map(str, written))}", highlight=False)

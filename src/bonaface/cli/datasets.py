@@ -19,7 +19,7 @@ def datasets(
 
     from bonaface.datasets.registry import dataset_names, open_dataset
 
-    console = Console()
+    console = Console(markup=False)
     if name is None:
         _list(console, [open_dataset(known) for known in dataset_names()])
         console.print("\nbonaface datasets DATASET says more of one.")
@@ -27,17 +27,17 @@ def datasets(
         console.print("bonaface prepare DATASET ROOT STORE cuts its faces.")
         return
     dataset = open_dataset(name)
-    console.print(f"[bold]{dataset.name}[/bold]: {dataset.title}", highlight=False)
+    console.print(f"[bold]{dataset.name}[/bold]: {dataset.title}", markup=True, highlight=False)
     if dataset.reference:
         console.print(dataset.reference, highlight=False)
-    console.print(f"expected below ROOT: {dataset.layout}", markup=False, highlight=False)
+    console.print(f"expected below ROOT: {dataset.layout}", highlight=False)
     if dataset.boxes:
         console.print(
             "It comes with face boxes: prepare --boxes takes them, doctor --detect N compares them."
         )
     console.print()
     for protocol in dataset.protocols:
-        console.print(f"[bold]{protocol.name}[/bold]: {protocol.description}", highlight=False)
+        console.print(f"[bold]{protocol.name}[/bold]: {protocol.description}", markup=True, highlight=False)
     console.print()
     _list(console, [dataset])
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bonaface.cli.subjects import SubjectPattern
+from bonaface.core.errors import InputError
+from bonaface.core.paths import is_remote, to_path
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,7 +24,11 @@ def doctor(
     dataset: Annotated[str, typer.Argument(help="Name of the data set; bonaface datasets lists the names.")],
     root: Annotated[
         Path,
-        typer.Argument(help="Folder with the data set's files; for folder also a CSV file."),
+        typer.Argument(
+            parser=to_path,
+            metavar="ROOT",
+            help="Folder of this machine with the data set's files; for folder also a CSV file.",
+        ),
     ],
     quick: Annotated[bool, typer.Option("--quick", help="Check names and lists only; open no file.")] = False,
     detect: Annotated[
@@ -48,6 +54,10 @@ def doctor(
     from bonaface.datasets.doctor import examine
     from bonaface.datasets.registry import open_dataset
 
+    if is_remote(root):
+        raise InputError(
+            f"{root}: doctor examines a folder of this machine; copy the set here, or let prepare read it where it is"
+        )
     chosen = open_dataset(dataset, subject_pattern)
     with nullcontext() if quick else bar("files") as progress:
         report = examine(
@@ -56,7 +66,7 @@ def doctor(
     if as_json:
         typer.echo(json.dumps(report.as_dict(), indent=2))
     else:
-        _show(Console(), report)
+        _show(Console(markup=False), report)
     if report.findings:
         sys.exit(FINDINGS)
 
@@ -71,11 +81,11 @@ def _show(console: "Console", report: "DoctorReport") -> None:
         _show_detections(console, report.detections)
     console.print()
     for note in report.notes:
-        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"note: {note}", highlight=False, soft_wrap=True)
     for finding in report.findings:
-        console.print(f"- {finding}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"- {finding}", highlight=False, soft_wrap=True)
     if not report.findings:
-        console.print(f"{report.dataset}: nothing is wrong with {report.root}", markup=False, highlight=False)
+        console.print(f"{report.dataset}: nothing is wrong with {report.root}", highlight=False)
 
 
 def _show_parts(console: "Console", report: "DoctorReport") -> None:

@@ -109,14 +109,14 @@ def evaluate(
             trained_on=source,
             seen_in_training=seen_in_training(bundle.card, store, parts[-1].rows),
         )
-        console = Console()
+        console = Console(markup=False)
         print_report(report, console)
         gallery = crops_of(store, bundle.card.crop_specs, bundle.card.input_size, _SIDE)
         written = [folder / "scores.csv", *write_report(report, folder, gallery)]
         evaluated.finish(folder, written)
         for part in parts:
             (folder / f"scores-{part.split}.part").unlink()  # the report that was made of its rows is written
-    console.print(f"\nWritten: {', '.join(map(str, written))}", markup=False, highlight=False)
+    console.print(f"\nWritten: {', '.join(map(str, written))}", highlight=False)
 
 
 def _with_threshold(table: "ScoreTable", settings: "EvaluationSettings", card: "BundleCard") -> "ScoreTable":

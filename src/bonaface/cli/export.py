@@ -134,8 +134,8 @@ def _print(parity: "Parity") -> None:
         for point in output.points:
             rates = [f"{rate.errors}/{rate.total}" for rate in (*point.apcer, *point.bpcer)]
             table.add_row(output.output, point.point, str(point.changed.errors), *rates)
-    console = Console()
-    console.print(f"{parity.crops} crops of {parity.store}", markup=False, highlight=False)
+    console = Console(markup=False)
+    console.print(f"{parity.crops} crops of {parity.store}", highlight=False)
     console.print(table)
     for output in parity.outputs:
         console.print(

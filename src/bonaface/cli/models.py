@@ -50,7 +50,7 @@ def models(
 
     from bonaface.evaluation.published import PUBLISHED_ONLY
 
-    console = Console()
+    console = Console(markup=False)
     if index is not None:
         _write_index(index)
         return
@@ -138,17 +138,18 @@ def _one(console: "Console", about: "Description") -> None:
     from bonaface.core.fields import descriptions
     from bonaface.models.preset import GRADIENT_FIELDS, Augment, Preset
 
-    console.print(f"[bold]{about.name}[/bold]: {about.summary}\n{about.paper} {about.link}\n")
+    console.print(about.name, style="bold", end="")
+    console.print(f": {about.summary}\n{about.paper} {about.link}\n")
     left_out = {"name", "model", *(GRADIENT_FIELDS if about.fitted_by_solver else ())}
     for preset in about.presets:
-        console.print(f"[bold]preset {preset.name}[/bold]")
+        console.print(f"preset {preset.name}", style="bold")
         for key, value in asdict(preset).items():
             if key not in left_out:
                 console.print(f"  {key} = {value}")
-    console.print("\n[bold]options[/bold] of this network (train --set NAME=VALUE)")
+    console.print("\n[bold]options[/bold] of this network (train --set NAME=VALUE)", markup=True)
     for option, default in about.options.items():
         _explain(console, f"{option} = {default}", about.meanings.get(option, ""))
-    console.print("\n[bold]fields of a preset[/bold], which can be set in the same way")
+    console.print("\n[bold]fields of a preset[/bold], which can be set in the same way", markup=True)
     for name, meaning in descriptions(Preset).items():
         if name not in left_out | {"options", "augment"}:
             _explain(console, name, meaning)
@@ -160,5 +161,5 @@ def _explain(console: "Console", name: str, meaning: str) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    console.print(f"  {name}", markup=False, highlight=False)
+    console.print(f"  {name}", highlight=False)
     console.print(Padding(Text(meaning), (0, 0, 0, 6)))

@@ -80,7 +80,7 @@ def prepare(
     from bonaface.store import prepare as preparing
     from bonaface.store.crop_store import PrepareSettings
 
-    console = Console()
+    console = Console(markup=False)
     table = open_dataset(dataset, subject_pattern).read(root)
     settings = PrepareSettings(frames=frames, longer_side=longer_side, boxes=boxes, context=context)
     with bar("presentations") as progress:
@@ -116,7 +116,7 @@ def _show(console: "Console", summary: "Summary") -> None:
         table.add_row(name or "bona fide", *map(str, counts))
     console.print(table)
     for path, detail in summary.unreadable:
-        console.print(f"unreadable: {path}: {detail}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"unreadable: {path}: {detail}", highlight=False, soft_wrap=True)
     for note in summary.notes:
-        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"note: {note}", highlight=False, soft_wrap=True)
     console.print(f"{summary.store}: {summary.bytes / 1e6:.1f} MB", highlight=False, soft_wrap=True)

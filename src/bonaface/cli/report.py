@@ -73,10 +73,10 @@ def report(
     found = evaluate_table(table, dev=apart, settings=settings, system=name or scores[0].stem)
     if out:
         check_free(out, "report.json", found.as_dict())
-    console = Console()
+    console = Console(markup=False)
     print_report(found, console)
     if out:
         written = write_report(found, out)
         if kinds:
             written += write_plots(found, out / "plots", kinds)
-        console.print(f"\nWritten: {', '.join(map(str, written))}", markup=False, highlight=False)
+        console.print(f"\nWritten: {', '.join(map(str, written))}", highlight=False)

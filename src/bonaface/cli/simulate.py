@@ -77,7 +77,7 @@ def simulate(
                 workers or usable_cores(),
                 lambda done: show(done, total),
             )
-    console = Console()
+    console = Console(markup=False)
     console.print(
         f"{out}: {total} simulated presentations of {len(sets.people(plan))} "
         f"{'people' if faces else 'synthetic persons'}, {layout}",

@@ -88,7 +88,7 @@ def _listed(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: expected CelebA-Spoof's list, and it is not there; copy it there")
     try:
         listed = json.loads(read_text(path))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: expected CelebA-Spoof's list, but it cannot be read: {error}") from error
     if not isinstance(listed, dict):
         raise InputError(

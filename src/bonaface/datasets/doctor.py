@@ -129,7 +129,8 @@ def examine(
     table = dataset.read(root)
     base = root if root.is_dir() else root.parent
     # The one note of a complete simulated set says that it is simulated and complete.
-    fine = len(table) == planned_presentations(root)
+    planned = planned_presentations(root)
+    fine = len(table) == planned
     findings = [*(() if fine else map(Problem, table.notes)), *_protocols(dataset, table, not fine)]
     checks: list[_FileCheck] = []
     with_boxes = None
@@ -145,10 +146,12 @@ def examine(
         dataset=dataset.name,
         root=str(root),
         parts=_parts(table),
-        missing=() if fine else _missing(dataset, root, table),
+        missing=()
+        if planned is not None
+        else _missing(dataset, root, table),  # its plan is not the original's
         files=_files(checks),
         with_boxes=with_boxes,
-        detections=_detect(dataset, base, table.rows, detect, findings) if detect else None,
+        detections=_detect(dataset, base, table.rows, detect, findings, open_files) if detect else None,
         findings=tuple(findings),
         notes=table.notes if fine else (),
     )
@@ -327,18 +330,26 @@ def _overlap(one: Box, other: Box) -> float:
 
 
 def _detect(
-    dataset: Dataset, base: Path, rows: Sequence[Presentation], n: int, findings: list[Problem]
+    dataset: Dataset,
+    base: Path,
+    rows: Sequence[Presentation],
+    n: int,
+    findings: list[Problem],
+    opened: bool,
 ) -> Detections:
+    """Look for faces in `n` files; those that can't be read are findings, unless all files were `opened` before."""
     detector = Detector()
     turns: dict[str, Counter[int]] = defaultdict(Counter)
     overlaps: dict[str, float] = {}
     nobody: list[str] = []
+    broken: list[str] = []
     for number in evenly_spaced(len(rows), n):
         row = rows[number]
         try:
             frame, picture = _frame(base / row.path)
         except (BonafaceError, OSError):
-            continue  # reported with the files, if they were opened
+            broken.append(row.path)
+            continue
         turn = find_turn(detector, picture)
         turns[row.device][-1 if turn is None else turn] += 1
         if turn is None:
@@ -348,6 +359,8 @@ def _detect(
         if own:
             faces = detector.detect(turned(picture, turn))
             overlaps[row.path] = max(_overlap(own, face.box) for face in faces)
+    if broken and not opened:
+        findings.append(Problem("files that can't be read", tuple(broken)))
     findings += _disagreements(dataset, nobody, turns, overlaps)
     return Detections(
         looked_at=sum(count.total() for count in turns.values()),

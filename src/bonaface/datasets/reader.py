@@ -22,6 +22,9 @@ def files_below(root: Path, folders: Iterable[str], suffixes: Sequence[str]) -> 
     """Return the files below ``root/folder`` with one of `suffixes` (lower case), relative to `root`, sorted.
 
     Paths have ``/``. Hidden files and folders, and folders that are not there, are left out.
+
+    Raises:
+        OSError: a folder can't be read: without its files the set would be a smaller one.
     """
     found: list[str] = []
     ends = tuple(suffixes)
@@ -34,12 +37,17 @@ def files_below(root: Path, folders: Iterable[str], suffixes: Sequence[str]) -> 
                 if path.lower().endswith(ends) and not any(part[0] == "." for part in path.split("/"))
             )
             continue
-        for directory, below, names in os.walk(root / folder):
+        for directory, below, names in os.walk(root / folder, onerror=_raise_unless_missing):
             below[:] = [name for name in below if not name.startswith(".")]
             start = Path(directory).relative_to(root).as_posix()
             wanted = (name for name in names if name.lower().endswith(ends) and not name.startswith("."))
             found += [f"{start}/{name}" for name in wanted]
     return sorted(found)
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        raise error
 
 
 def read_layout(

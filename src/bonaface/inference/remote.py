@@ -297,7 +297,22 @@ def _read_http(url: str, start: int, most: int) -> Iterator[bytes]:
 
 
 def _is_http(where: str) -> bool:
-    return urlsplit(where).scheme in ("http", "https")
+    """Return whether `where` is a URL of a web server, as opposed to a folder.
+
+    Raises:
+        InputError: it is no URL after all, or one that names of files can't be added to.
+    """
+    try:
+        parts = urlsplit(where)
+    except ValueError as error:
+        raise InputError(f"{where}: expected a folder or a URL, got a broken one ({error})") from error
+    http = parts.scheme in ("http", "https")
+    if http and (parts.query or parts.fragment):
+        raise InputError(
+            f"{where}: expected the URL of a folder, to which names of files are added, got one with '?' or '#'; leave "
+            "that part out"
+        )
+    return http
 
 
 def _base(where: str) -> str:

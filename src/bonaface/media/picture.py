@@ -29,6 +29,7 @@ MAX_PIXELS = 65_000_000  # a camera of 64 megapixels; 7 bytes for each are neede
 
 # OpenJPEG needs 4 bytes a sample, and a picture's memory is limited to half a gigabyte.
 _MAX_PIXELS_OF = {"JPEG2000": 25_000_000}
+_HEAD = 256  # bytes, in which the brands of a HEIF or AVIF picture stand
 _STRIP = 1_000_000  # pixels that are converted at once
 
 # Pillow's readers raise any of these on damaged bytes (fuzzing found half of them), and one picture
@@ -149,7 +150,7 @@ def _quiet() -> Iterator[None]:
 
 def _header(file: IO[bytes], name: str, max_pixels: int) -> Image.Image:
     """Open the picture without decoding it."""
-    head = file.read(16)
+    head = file.read(_HEAD)
     file.seek(0)
     formats = _formats(head, name)
     try:
@@ -181,7 +182,11 @@ def _formats(head: bytes, name: str) -> tuple[str, ...]:
     Raises:
         PictureError: it is HEIF, and the extra is missing.
     """
-    if head[4:8] != b"ftyp" or head[8:12] in (b"avif", b"avis") or not head[8:12].startswith((b"he", b"m")):
+    if head[4:8] != b"ftyp" or not head[8:12].startswith((b"he", b"m")):
+        return FORMATS
+    # The first brand may be one of the container alone, "mif1" or "msf1"; then those that follow say what is in it.
+    whole = int.from_bytes(head[:4])
+    if {head[at : at + 4] for at in range(16, min(whole, len(head)) - 3, 4)} & {b"avif", b"avis"}:
         return FORMATS
     try:
         import pillow_heif

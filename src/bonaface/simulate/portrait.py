@@ -1,5 +1,6 @@
 """A person as input of the simulation: light, landmarks and relief of the face."""
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -126,14 +127,22 @@ def read_portrait(path: Path, detector: Detector) -> Portrait:
     return portrait_of(picture, marks, path.stem)
 
 
+def _raise(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
 def list_portraits(folder: Path) -> list[Path]:
     """Return the picture files below `folder`, in the order of their paths; each is one person.
 
     Raises:
         InputError: there is none.
+        OSError: a folder can't be read: others would then be drawn from fewer people.
     """
     suffixes = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
+    walked = os.walk(folder, onerror=_raise)  # Path.rglob passes over what it can't read
+    paths = (Path(directory, name) for directory, _, names in walked for name in names)
+    found = sorted(path for path in paths if path.suffix.lower() in suffixes)
     if not found:
         raise InputError(f"{folder}: expected a folder with pictures of faces, found none")
     return found
