@@ -52,14 +52,13 @@ def benchmark(
     tables.html, .md, .tex, .csv, cells.csv and a report for each model and protocol, and where the file names claims,
     claims.html and .md with their verdicts. Exits with 1 if a cell failed.
     """
-    from rich.console import Console
-
     from bonaface.benchmark.costs import cost_grids, measure_grid, read_costs, with_costs
     from bonaface.benchmark.grid import plan, run_grid
     from bonaface.benchmark.results import reports_of, tables_of, warning_of, write_results
     from bonaface.benchmark.spec import read_spec
     from bonaface.benchmark.verdicts import claims_grids
     from bonaface.cli.progress import bar
+    from bonaface.cli.tables import terminal
     from bonaface.core.files import alone
     from bonaface.evaluation.render.files import write_grids
     from bonaface.evaluation.render.text import print_grid
@@ -80,7 +79,7 @@ def benchmark(
         grids = [with_costs(grid, costs) for grid in grids] if cost else grids
         beside, pictures = cost_grids(reports, costs)
         grids += beside
-    console = Console(markup=False)
+    console = terminal()
     for warning in dict.fromkeys(report.warning for report in reports if report.warning):
         console.print(warning, highlight=False, style="bold red")
     for grid in grids:

@@ -42,8 +42,7 @@ def compare(
 
     Each system has its own threshold. A presentation to which either gave no response is left out.
     """
-    from rich.console import Console
-
+    from bonaface.cli.tables import terminal
     from bonaface.evaluation.comparison import compare_tables
     from bonaface.evaluation.render.comparison import print_comparison, write_comparison
     from bonaface.evaluation.render.files import check_free
@@ -63,7 +62,7 @@ def compare(
     )
     if out:
         check_free(out, "compare.json", found.as_dict())
-    console = Console(markup=False)
+    console = terminal()
     print_comparison(found, console)
     if out:
         written = write_comparison(found, out)

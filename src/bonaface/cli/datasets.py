@@ -15,11 +15,10 @@ def datasets(
     name: Annotated[str | None, typer.Argument(help="Name of one data set: show its layout in full.")] = None,
 ) -> None:
     """List the data sets that can be prepared, with their protocols, folds and published counts."""
-    from rich.console import Console
-
+    from bonaface.cli.tables import terminal, titled
     from bonaface.datasets.registry import dataset_names, open_dataset
 
-    console = Console(markup=False)
+    console = terminal()
     if name is None:
         _list(console, [open_dataset(known) for known in dataset_names()])
         console.print("\nbonaface datasets DATASET says more of one.")
@@ -27,7 +26,7 @@ def datasets(
         console.print("bonaface prepare DATASET ROOT STORE cuts its faces.")
         return
     dataset = open_dataset(name)
-    console.print(f"[bold]{dataset.name}[/bold]: {dataset.title}", markup=True, highlight=False)
+    console.print(titled(dataset.name, f": {dataset.title}"))
     if dataset.reference:
         console.print(dataset.reference, highlight=False)
     console.print(f"expected below ROOT: {dataset.layout}", highlight=False)
@@ -37,7 +36,7 @@ def datasets(
         )
     console.print()
     for protocol in dataset.protocols:
-        console.print(f"[bold]{protocol.name}[/bold]: {protocol.description}", markup=True, highlight=False)
+        console.print(titled(protocol.name, f": {protocol.description}"))
     console.print()
     _list(console, [dataset])
 

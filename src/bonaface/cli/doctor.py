@@ -48,9 +48,8 @@ def doctor(
 
     Exit code 0: nothing was found. 1: something was; it is listed. 2: there is no such set, or nothing of it.
     """
-    from rich.console import Console
-
     from bonaface.cli.progress import bar
+    from bonaface.cli.tables import terminal
     from bonaface.datasets.doctor import examine
     from bonaface.datasets.registry import open_dataset
 
@@ -66,7 +65,7 @@ def doctor(
     if as_json:
         typer.echo(json.dumps(report.as_dict(), indent=2))
     else:
-        _show(Console(markup=False), report)
+        _show(terminal(), report)
     if report.findings:
         sys.exit(FINDINGS)
 

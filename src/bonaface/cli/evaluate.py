@@ -73,9 +73,8 @@ def evaluate(
 
     Writes scores.csv and report.html, .json, .md, .tex, .csv. A stopped evaluation goes on where it was.
     """
-    from rich.console import Console
-
     from bonaface.cli.runtimes import open_runner
+    from bonaface.cli.tables import terminal
     from bonaface.core.files import alone
     from bonaface.evaluation.render.files import write_report
     from bonaface.evaluation.render.text import print_report
@@ -109,7 +108,7 @@ def evaluate(
             trained_on=source,
             seen_in_training=seen_in_training(bundle.card, store, parts[-1].rows),
         )
-        console = Console(markup=False)
+        console = terminal()
         print_report(report, console)
         gallery = crops_of(store, bundle.card.crop_specs, bundle.card.input_size, _SIDE)
         written = [folder / "scores.csv", *write_report(report, folder, gallery)]

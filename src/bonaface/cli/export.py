@@ -115,9 +115,8 @@ def _trained_on(bundle: "Bundle") -> Path | None:
 
 
 def _print(parity: "Parity") -> None:
-    from rich.console import Console
 
-    from bonaface.cli.tables import names_table
+    from bonaface.cli.tables import names_table, terminal
 
     table = names_table(
         "output",
@@ -134,12 +133,11 @@ def _print(parity: "Parity") -> None:
         for point in output.points:
             rates = [f"{rate.errors}/{rate.total}" for rate in (*point.apcer, *point.bpcer)]
             table.add_row(output.output, point.point, str(point.changed.errors), *rates)
-    console = Console(markup=False)
+    console = terminal()
     console.print(f"{parity.crops} crops of {parity.store}", highlight=False)
     console.print(table)
     for output in parity.outputs:
         console.print(
             f"{output.output}: scores move by {output.mean:.2g} in the mean and {output.largest:.2g} at most",
-            markup=False,
             highlight=False,
         )

@@ -46,11 +46,10 @@ def models(
     With --remote: list or fetch trained models from elsewhere. They are kept in the folder $BONAFACE_CACHE, or where
     the system keeps such files.
     """
-    from rich.console import Console
-
+    from bonaface.cli.tables import terminal
     from bonaface.evaluation.published import PUBLISHED_ONLY
 
-    console = Console(markup=False)
+    console = terminal()
     if index is not None:
         _write_index(index)
         return
@@ -101,7 +100,6 @@ def _list_remote(console: "Console", where: str) -> None:
     console.print(table)
     console.print(
         f"\nbonaface models NAME --remote {where} fetches one; bonaface check --model NAME uses it.",
-        markup=False,
         highlight=False,
     )
 
@@ -135,21 +133,21 @@ def _list(console: "Console", known: Mapping[str, Mapping[str, Any]]) -> None:
 def _one(console: "Console", about: "Description") -> None:
     from msgspec.structs import asdict
 
+    from bonaface.cli.tables import titled
     from bonaface.core.fields import descriptions
     from bonaface.models.preset import GRADIENT_FIELDS, Augment, Preset
 
-    console.print(about.name, style="bold", end="")
-    console.print(f": {about.summary}\n{about.paper} {about.link}\n")
+    console.print(titled(about.name, f": {about.summary}\n{about.paper} {about.link}\n"))
     left_out = {"name", "model", *(GRADIENT_FIELDS if about.fitted_by_solver else ())}
     for preset in about.presets:
-        console.print(f"preset {preset.name}", style="bold")
+        console.print(titled(f"preset {preset.name}", ""))
         for key, value in asdict(preset).items():
             if key not in left_out:
                 console.print(f"  {key} = {value}")
-    console.print("\n[bold]options[/bold] of this network (train --set NAME=VALUE)", markup=True)
+    console.print(titled("\noptions", " of this network (train --set NAME=VALUE)"))
     for option, default in about.options.items():
         _explain(console, f"{option} = {default}", about.meanings.get(option, ""))
-    console.print("\n[bold]fields of a preset[/bold], which can be set in the same way", markup=True)
+    console.print(titled("\nfields of a preset", ", which can be set in the same way"))
     for name, meaning in descriptions(Preset).items():
         if name not in left_out | {"options", "augment"}:
             _explain(console, name, meaning)

@@ -73,14 +73,13 @@ def prepare(
 
     You can stop it at any time; the same command continues.
     """
-    from rich.console import Console
-
     from bonaface.cli.progress import bar
+    from bonaface.cli.tables import terminal
     from bonaface.datasets.registry import open_dataset
     from bonaface.store import prepare as preparing
     from bonaface.store.crop_store import PrepareSettings
 
-    console = Console(markup=False)
+    console = terminal()
     table = open_dataset(dataset, subject_pattern).read(root)
     settings = PrepareSettings(frames=frames, longer_side=longer_side, boxes=boxes, context=context)
     with bar("presentations") as progress:

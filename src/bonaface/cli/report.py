@@ -55,8 +55,7 @@ def report(
     A table needs a label (1 bona fide, 0 attack; or words as live and spoof) and a score (higher: bona fide);
     with species, subject, video_id and split it says more. See docs/figures.md for what each figure means.
     """
-    from rich.console import Console
-
+    from bonaface.cli.tables import terminal
     from bonaface.evaluation.render.files import check_free, write_report
     from bonaface.evaluation.render.plots import plot_kinds, write_plots
     from bonaface.evaluation.render.text import print_report
@@ -73,7 +72,7 @@ def report(
     found = evaluate_table(table, dev=apart, settings=settings, system=name or scores[0].stem)
     if out:
         check_free(out, "report.json", found.as_dict())
-    console = Console(markup=False)
+    console = terminal()
     print_report(found, console)
     if out:
         written = write_report(found, out)

@@ -53,9 +53,8 @@ def simulate(
 
     You can stop it at any time; the same command continues.
     """
-    from rich.console import Console
-
     from bonaface.cli.progress import bar
+    from bonaface.cli.tables import terminal
     from bonaface.core.files import alone
     from bonaface.core.machine import usable_cores
     from bonaface.jobs.local import run_jobs
@@ -77,11 +76,11 @@ def simulate(
                 workers or usable_cores(),
                 lambda done: show(done, total),
             )
-    console = Console(markup=False)
+    console = terminal()
     console.print(
         f"{out}: {total} simulated presentations of {len(sets.people(plan))} "
         f"{'people' if faces else 'synthetic persons'}, {layout}",
-        markup=False, highlight=False, soft_wrap=True,
+        highlight=False, soft_wrap=True,
     )  # fmt: skip
 
 

@@ -10,7 +10,15 @@ from rich.console import Console
 from bonaface.evaluation import EvaluationSettings, ScoreTable, Threshold, evaluate_table
 from bonaface.evaluation.operating_point import FROM_TEST
 from bonaface.evaluation.render.tables import Grid, grids
-from bonaface.evaluation.render.text import csv_text, latex, latex_grid, markdown, markdown_grid, print_report
+from bonaface.evaluation.render.text import (
+    csv_text,
+    latex,
+    latex_grid,
+    markdown,
+    markdown_grid,
+    print_grid,
+    print_report,
+)
 from bonaface.evaluation.report import Report, headline
 
 
@@ -35,6 +43,18 @@ def from_test(drawn: Callable[..., Any]) -> Report:
 def folds(drawn: Callable[..., Any]) -> Report:
     table = ScoreTable.from_tables([drawn(seed=n, fold=str(n)) for n in range(1, 7)])
     return evaluate_table(table, system="ours")
+
+
+@pytest.mark.parametrize("markup", [True, False])
+def test_names_print_as_they_are_on_any_console(markup: bool) -> None:
+    grid = Grid("errors of [mine]", ("[/x]", r"a\[b]"), (("[mask]", "1"), ("a :smile: b", "2")))
+    console = Console(width=80, file=io.StringIO(), color_system=None, markup=markup, emoji=markup)
+    print_grid(grid, console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert [line.split()[0] for line in text.splitlines() if "[" in line] == ["errors", "[/x]", "[mask]"]
+    assert r"a\[b]" in text
+    assert "\\[mask]" not in text
+    assert "a :smile: b" in text
 
 
 def test_terminal_output_fits_80_columns(report: Report) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from bonaface.core.csv_lines import CsvLines
 from bonaface.evaluation.error_rates import Errors, Figure, SetFigures
@@ -191,10 +191,10 @@ def _csv_figure(figure: Figure) -> dict[str, object]:
 
 
 def _terminal(grid: Grid) -> Table:
-    table = Table(title=escape(grid.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table = Table(title=Text(grid.title, "bold"), title_justify="left", box=box.SIMPLE_HEAD)
     table.show_edge, table.pad_edge = False, False
     for number, name in enumerate(grid.header):
-        table.add_column(escape(name), justify="right" if number else "left", overflow="fold")
+        table.add_column(Text(name), justify="right" if number else "left", overflow="fold")
     for row in grid.rows:
-        table.add_row(*(escape(cell) for cell in row))
+        table.add_row(*map(Text, row))
     return table
