@@ -42,7 +42,7 @@ from bonaface.inference.preprocess import normalise
 from bonaface.inference.runtime import OnnxRunner
 from bonaface.metrics.curves import eer
 from bonaface.metrics.thresholds import eer_threshold
-from bonaface.models.base import FeatureSet, GradientModel
+from bonaface.models.base import FeatureSet, GradientModel, PadModel
 from bonaface.models.bi_fas import BiFasS
 from bonaface.models.branches import BranchedModel, grey_images, log_spectrum
 from bonaface.models.linear_probe import LinearProbe
@@ -63,7 +63,7 @@ CROPS = {"tight": "tight", "square-1.3": "wide", "square-2.0": "wider"}  # with 
 BACKBONE, SIZE, STRIDES = "efficientnet-lite0", 224, (8, 16, 32)
 SPECTRUM = 80  # side of the spectra that are kept
 LINEAR, BEFORE, AFTER, TUNED = "linear classifier", "before", "transfer", "transfer, `--from`"
-LEVELS = {LINEAR: "levels", AFTER: "levels", TUNED: "levels-from"}  # of which backbone each way reads
+LEVELS = {LINEAR: "levels", BEFORE: "levels", AFTER: "levels", TUNED: "levels-from"}  # what each way reads
 STEERS, JUDGES = "nuaa train", "nuaa test"
 PARTS = ("dev", "plain", "exchanged", "nuaa-train", "nuaa-test")
 _PASSES = 2  # over every second presentation: as many steps as an epoch over all
@@ -101,21 +101,10 @@ class Levels:
         return self._kept[name]
 
 
-def keep_levels(
-    folder: Path, part: str, data: CropBatches, draws: Sequence[Draw], begins: Sequence[Initial]
-) -> None:
-    """Compute the levels of `draws` in half precision into `folder`, unless they are there.
-
-    Args:
-        begins: the runs whose mean backbone computes them; none: the one with ImageNet weights.
-    """
+def keep_levels(folder: Path, part: str, data: CropBatches, draws: Sequence[Draw], network: PadModel) -> None:
+    """Compute the levels of `draws` by the backbone of `network`, in half precision, unless `folder` has them."""
     if (folder / f"{part}.npz").is_file():
         return
-    network = create_model("bi-fas", backbone=BACKBONE, size=SIZE)
-    if begins:
-        load_initial(network, *begins)
-    network.eval()
-    network.to(memory_format=torch.channels_last)
     names = [*map(str, STRIDES), "spectrum"]
     found: list[list[NDArray[np.float16]]] = [[] for _ in names]
     for first in range(0, len(draws), _LOT):
@@ -142,7 +131,11 @@ def keep_levels(
 def keep_all_levels(
     levels: Path, simulated: Path, nuaa: Path, every: int, begins: Sequence[Initial] = ()
 ) -> None:
-    """Compute the levels of every crop: of simulated pictures as they are and in exchanged colours, dev, and NUAA."""
+    """Compute the levels of every crop: of simulated pictures as they are and in exchanged colours, dev, and NUAA.
+
+    Args:
+        begins: the runs whose mean backbone computes them; none: the one with ImageNet weights.
+    """
     path, digests = levels / "begins.json", [begin.digest for begin in begins]
     if path.is_file() and json.loads(path.read_text()) != digests:
         sys.exit(
@@ -150,22 +143,26 @@ def keep_all_levels(
         )
     levels.mkdir(parents=True, exist_ok=True)
     write_json(path, digests)
+    network = create_model("bi-fas", backbone=BACKBONE, size=SIZE)
+    if begins:
+        load_initial(network, *begins)
+    network.eval().to(memory_format=torch.channels_last)
     store = CropStore.open(nuaa)
     for crop, preset in CROPS.items():
         folder = levels / crop
         settings = RunSettings(choose_preset("linear-probe", preset, {}), str(simulated), "split", seed=0)
         data = PadData(CropStore.open(simulated), settings)
         train, dev = _thinned(data.train), _thinned(data.dev)
-        keep_levels(folder, "dev", data.dev, [Draw(int(p), None) for p in dev], begins)
-        keep_levels(folder, "plain", data.train, [Draw(int(p), None) for p in train], begins)
+        keep_levels(folder, "dev", data.dev, [Draw(int(p), None) for p in dev], network)
+        keep_levels(folder, "plain", data.train, [Draw(int(p), None) for p in train], network)
         order = np.random.default_rng(0).permutation(train)
         keep_levels(
-            folder, "exchanged", data.train, [Draw(int(p), (0, 1, n)) for n, p in enumerate(order)], begins
+            folder, "exchanged", data.train, [Draw(int(p), (0, 1, n)) for n, p in enumerate(order)], network
         )
         for part in (STEERS, JUDGES):
             shown = nuaa_crops(store, part, crop, every)
             keep_levels(
-                folder, part.replace(" ", "-"), shown, [Draw(p, None) for p in range(len(shown))], begins
+                folder, part.replace(" ", "-"), shown, [Draw(p, None) for p in range(len(shown))], network
             )
 
 
@@ -330,31 +327,31 @@ def before_scores(run: Path, store: CropStore, crop: str, every: int) -> dict[st
     return found
 
 
-def systems(work: Path, seeds: Sequence[int], tuned: bool) -> Iterator[tuple[str, str, int]]:
-    """Yield (way, network, seed) of everything that is judged on each crop; `tuned`: on the second backbone as well."""
+def systems(work: Path, seeds: Sequence[int], ways: Sequence[str]) -> Iterator[tuple[str, str, int]]:
+    """Yield (way, network, seed) of everything that is judged on each crop; `ways`: `AFTER`, and `TUNED` if wanted."""
     yield LINEAR, "linear-probe", 0
     for network in NETWORKS:
         if (work / "before" / network / "bundle").is_dir():
             yield BEFORE, network, 0
-        for way in (AFTER, TUNED) if tuned else (AFTER,):
+        for way in ways:
             yield from ((way, network, seed) for seed in seeds)
 
 
 def score_all(
-    work: Path, nuaa: Path, every: int, seeds: Sequence[int], only: Sequence[str], tuned: bool
+    work: Path, nuaa: Path, every: int, seeds: Sequence[int], only: Sequence[str], ways: Sequence[str]
 ) -> None:
     """Train and score what is not scored yet."""
     store = CropStore.open(nuaa)
     for crop, preset in CROPS.items():
         kept = {
             name: {part: Levels(work / name / crop, part) for part in PARTS}
-            for name in (LEVELS[AFTER], *([LEVELS[TUNED]] if tuned else []))
+            for name in (LEVELS[way] for way in ways)
         }
-        for way, model, seed in systems(work, seeds, tuned):
+        for way, model, seed in systems(work, seeds, ways):
             path = _scores_of(work, crop, way, model, seed)
             if path.is_file() or (only and model not in only):
                 continue
-            parts = kept[LEVELS.get(way, LEVELS[LINEAR])]
+            parts = kept[LEVELS[way]]
             if way == LINEAR:
                 scores = linear_scores(preset, parts)
             elif way == BEFORE:
@@ -378,7 +375,7 @@ def _scores_of(work: Path, crop: str, way: str, model: str, seed: int) -> Path:
     return work / "scores" / crop / f"{name}-{model}-{seed}.npz"
 
 
-def judge(work: Path, seeds: Sequence[int], known: dict[str, Any], tuned: bool) -> dict[str, Any]:
+def judge(work: Path, seeds: Sequence[int], known: dict[str, Any], ways: Sequence[str]) -> dict[str, Any]:
     """Return every figure: by part and crop, by way and network the means over seeds, paired to the linear one.
 
     Args:
@@ -392,7 +389,7 @@ def judge(work: Path, seeds: Sequence[int], known: dict[str, Any], tuned: bool) 
             dev = Levels(work / "levels" / crop, "dev").labels
             folds: dict[tuple[str, str], list[FoldData]] = {}
             rows: dict[tuple[str, str], list[dict[str, float | None]]] = {}
-            for way, model, seed in systems(work, seeds, tuned):
+            for way, model, seed in systems(work, seeds, ways):
                 path = _scores_of(work, crop, way, model, seed)
                 if not path.is_file():
                     continue
@@ -435,7 +432,6 @@ def judge(work: Path, seeds: Sequence[int], known: dict[str, Any], tuned: bool) 
                 for row in known.get(part, {}).get(crop, [])
                 if known[part]["counts"] == results[part]["counts"]
                 and (row["way"], row["network"]) not in folds
-                and row["network"] in NETWORKS
             ]
             results[part][crop].sort(key=_place)
     return results
@@ -509,14 +505,14 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[], help="networks to train; default: all")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    keep_all_levels(given.work / LEVELS[LINEAR], given.simulated, given.nuaa, given.every)
-    if given.begins:
-        begins = [Initial.of(run) for run in given.begins]
+    begins = [Initial.of(run) for run in given.begins]
+    ways = (AFTER, TUNED) if begins else (AFTER,)
+    keep_all_levels(given.work / LEVELS[AFTER], given.simulated, given.nuaa, given.every)
+    if begins:
         keep_all_levels(given.work / LEVELS[TUNED], given.simulated, given.nuaa, given.every, begins)
-    tuned = bool(given.begins)
-    score_all(given.work, given.nuaa, given.every, given.seeds, given.only, tuned)
+    score_all(given.work, given.nuaa, given.every, given.seeds, given.only, ways)
     known = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
-    results = judge(given.work, given.seeds, known, tuned)
+    results = judge(given.work, given.seeds, known, ways)
     write_json(RESULTS, results)
     before, _, rest = PAGE.read_text().partition(_BEGIN)
     _, _, after = rest.partition(_END)

@@ -137,6 +137,20 @@ def entries(folder: Path) -> list[tuple[str, bool]]:
         return []
 
 
+def walk(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Walk a folder of this machine as `os.walk` does, over nothing where there is none.
+
+    Raises:
+        OSError: a folder below cannot be read, which `os.walk` and `Path.rglob` pass over in silence.
+    """
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            raise error
+
+    return os.walk(folder, onerror=refuse)
+
+
 def files_below(folder: Path) -> Iterator[tuple[str, int]]:
     """Yield (path relative to `folder` with ``/``, bytes) of the files at any depth below it.
 

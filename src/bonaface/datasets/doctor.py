@@ -146,9 +146,7 @@ def examine(
         dataset=dataset.name,
         root=str(root),
         parts=_parts(table),
-        missing=()
-        if planned is not None
-        else _missing(dataset, root, table),  # its plan is not the original's
+        missing=_missing(dataset, root, table) if planned is None else (),  # a plan is not the original's
         files=_files(checks),
         with_boxes=with_boxes,
         detections=_detect(dataset, base, table.rows, detect, findings, open_files) if detect else None,

@@ -1,6 +1,5 @@
 """Shared parts of the readers of official layouts: lists of files, notes on missing files, face boxes."""
 
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -37,17 +36,12 @@ def files_below(root: Path, folders: Iterable[str], suffixes: Sequence[str]) -> 
                 if path.lower().endswith(ends) and not any(part[0] == "." for part in path.split("/"))
             )
             continue
-        for directory, below, names in os.walk(root / folder, onerror=_raise_unless_missing):
+        for directory, below, names in paths.walk(root / folder):
             below[:] = [name for name in below if not name.startswith(".")]
             start = Path(directory).relative_to(root).as_posix()
             wanted = (name for name in names if name.lower().endswith(ends) and not name.startswith("."))
             found += [f"{start}/{name}" for name in wanted]
     return sorted(found)
-
-
-def _raise_unless_missing(error: OSError) -> None:
-    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        raise error
 
 
 def read_layout(

@@ -1,6 +1,5 @@
 """A person as input of the simulation: light, landmarks and relief of the face."""
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonaface.core.errors import InputError
+from bonaface.core.paths import walk
 from bonaface.core.records import Response
 from bonaface.face.detect import Detector
 from bonaface.face.find import FacePolicy, find_face
@@ -127,11 +127,6 @@ def read_portrait(path: Path, detector: Detector) -> Portrait:
     return portrait_of(picture, marks, path.stem)
 
 
-def _raise(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):
-        raise error
-
-
 def list_portraits(folder: Path) -> list[Path]:
     """Return the picture files below `folder`, in the order of their paths; each is one person.
 
@@ -140,8 +135,7 @@ def list_portraits(folder: Path) -> list[Path]:
         OSError: a folder can't be read: others would then be drawn from fewer people.
     """
     suffixes = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
-    walked = os.walk(folder, onerror=_raise)  # Path.rglob passes over what it can't read
-    paths = (Path(directory, name) for directory, _, names in walked for name in names)
+    paths = (Path(directory, name) for directory, _, names in walk(folder) for name in names)
     found = sorted(path for path in paths if path.suffix.lower() in suffixes)
     if not found:
         raise InputError(f"{folder}: expected a folder with pictures of faces, found none")
